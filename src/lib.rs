@@ -1,1 +1,3 @@
-//! t
+//! Takeoff: an intent runtime behind a GraphQL API.
+pub mod model;
+pub mod storage;

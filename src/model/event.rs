@@ -1,0 +1,405 @@
+//! Entries of the write-ahead log. What an entry says is enough to rebuild the row it changed.
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{
+    Artifact, ArtifactId, ArtifactState, Cursor, EventId, ExecutionError, ExecutionId, IntentId,
+    Materialization, Micros, NodeId, Payload, RawJson, SessionId, SessionStatus, TenantId,
+};
+
+/// What a stream of the log belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum StreamKind {
+    /// One execution, from created to its terminal event.
+    Execution,
+    /// One session.
+    Session,
+    /// One artifact, for changes that no running execution makes.
+    Artifact,
+}
+
+impl StreamKind {
+    /// The number that the database keeps.
+    #[must_use]
+    pub fn code(self) -> i64 {
+        self as i64
+    }
+
+    /// The kind with that number.
+    #[must_use]
+    pub fn from_code(code: i64) -> Option<Self> {
+        [Self::Execution, Self::Session, Self::Artifact]
+            .into_iter()
+            .find(|k| k.code() == code)
+    }
+}
+
+/// How a state write treats the state that is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum StateWriteMode {
+    /// The new state takes the place of the old one.
+    Replace,
+    /// JSON Merge Patch, RFC 7396.
+    Merge,
+}
+
+macro_rules! bodies {
+    ($(
+        $(#[$doc:meta])*
+        $variant:ident = $name:literal { $($(#[$fdoc:meta])* $field:ident : $type:ty),* $(,)? }
+    )*) => {
+        /// What happened. Large values (parameters, results, states) are in [`Event::payload`].
+        #[derive(Debug, Clone, PartialEq)]
+        pub enum EventBody {
+            $($(#[$doc])* $variant { $($(#[$fdoc])* $field: $type),* },)*
+        }
+
+        /// The kinds of entries, by their stable machine names.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum EventType {
+            $($(#[$doc])* $variant,)*
+        }
+
+        impl EventType {
+            /// Every kind.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
+
+            /// The machine name; `domain` stands for `domain.<name>`.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name),* }
+            }
+        }
+
+        impl EventBody {
+            /// The kind of entry.
+            #[must_use]
+            pub fn event_type(&self) -> EventType {
+                match self { $(Self::$variant { .. } => EventType::$variant),* }
+            }
+
+            fn to_data(&self) -> Result<String, serde_json::Error> {
+                match self {
+                    $(Self::$variant { $($field),* } => {
+                        #[derive(Serialize)]
+                        struct Data<'a> { $($field: &'a $type,)* #[serde(skip)] _life: std::marker::PhantomData<&'a ()> }
+                        serde_json::to_string(&Data { $($field,)* _life: std::marker::PhantomData })
+                    })*
+                }
+            }
+
+            fn from_data(kind: EventType, data: &str) -> Result<Self, serde_json::Error> {
+                match kind {
+                    $(EventType::$variant => {
+                        #[derive(Deserialize)]
+                        struct Data { $($field: $type,)* }
+                        #[allow(unused_variables, reason = "an entry without fields reads none")]
+                        let data: Data = serde_json::from_str(data)?;
+                        Ok(Self::$variant { $($field: data.$field),* })
+                    })*
+                }
+            }
+        }
+    };
+}
+
+bodies! {
+    /// An intent was accepted. Payload: its parameters.
+    ExecutionCreated = "execution.created" {
+        /// The intent; its UUID is the first execution's.
+        intent_id: IntentId,
+        /// Its type.
+        intent_type: String,
+        /// Its session.
+        session_id: SessionId,
+        /// Its solution.
+        solution_id: String,
+        /// The client's notes.
+        metadata: RawJson,
+        /// The caller's key.
+        idempotency_key: Option<String>,
+        /// When the intent was accepted; differs from the event's time for a re-run.
+        intent_created_at: Micros,
+        /// The handler.
+        handler_name: String,
+        /// 0 to 9.
+        priority: i64,
+        /// Not before.
+        run_at: Option<Micros>,
+        /// Fails when this time comes first.
+        deadline_at: Option<Micros>,
+        /// The parent.
+        parent_id: Option<ExecutionId>,
+        /// Its name among the parent's children.
+        child_key: Option<String>,
+        /// The execution it repeats.
+        rerun_of: Option<ExecutionId>,
+    }
+    /// An attempt began.
+    ExecutionStarted = "execution.started" {
+        /// From 1.
+        attempt: i64,
+        /// The fence of this attempt's writes.
+        epoch: i64,
+        /// The node incarnation that runs it.
+        node_id: NodeId,
+    }
+    /// An attempt ended without success and another follows.
+    ExecutionRetrying = "execution.retrying" {
+        /// The attempt that ended.
+        attempt: i64,
+        /// Why.
+        error: ExecutionError,
+        /// When the next one is due.
+        next_attempt_at: Micros,
+        /// Whether the attempt was lost with its node rather than failed.
+        lost: bool,
+    }
+    /// A cancellation was accepted and is on its way to the handler.
+    CancelRequested = "execution.cancel_requested" {
+        /// Why.
+        reason: Option<String>,
+        /// Who.
+        actor: String,
+    }
+    /// The end: a result. Payload: the result.
+    ExecutionCompleted = "execution.completed" {}
+    /// The end: an error.
+    ExecutionFailed = "execution.failed" {
+        /// The error of the last attempt.
+        error: ExecutionError,
+    }
+    /// The end: cancelled.
+    ExecutionCancelled = "execution.cancelled" {
+        /// Why.
+        reason: Option<String>,
+    }
+    /// A step's result became durable. Payload: the result.
+    StepCompleted = "step.completed" {
+        /// The step.
+        name: String,
+        /// The attempt that ran it.
+        attempt: i64,
+        /// When it began.
+        started_at: Micros,
+    }
+    /// The handler says how far it is.
+    ProgressReported = "progress.reported" {
+        /// 0 to 1.
+        fraction: f64,
+        /// In words.
+        message: Option<String>,
+    }
+    /// An artifact was registered.
+    ArtifactRegistered = "artifact.registered" {
+        /// The whole record.
+        artifact: Artifact,
+        /// Its parents.
+        parents: Vec<ArtifactId>,
+        /// Its stored forms.
+        materializations: Vec<Materialization>,
+        /// Who registered it.
+        actor: String,
+    }
+    /// An artifact changed its state.
+    ArtifactTransitioned = "artifact.transitioned" {
+        /// The artifact.
+        artifact_id: ArtifactId,
+        /// Before.
+        from: ArtifactState,
+        /// After.
+        to: ArtifactState,
+        /// Who.
+        actor: String,
+        /// Why.
+        reason: Option<String>,
+    }
+    /// A child was submitted.
+    ChildSubmitted = "child.submitted" {
+        /// The child.
+        child_id: ExecutionId,
+        /// Its name among the children.
+        child_key: String,
+        /// Its intent's type.
+        intent_type: String,
+    }
+    /// An event of the handler's own. Payload: its body.
+    Domain = "domain" {
+        /// The name after `domain.`.
+        name: String,
+    }
+    /// A session began. Payload: its first state.
+    SessionCreated = "session.created" {
+        /// The user, if there is one.
+        user_id: Option<String>,
+        /// The solution, if there is one.
+        solution_id: Option<String>,
+        /// The client's notes.
+        metadata: RawJson,
+        /// When it ends by itself.
+        expires_at: Micros,
+    }
+    /// An anonymous session got its user.
+    SessionUpgraded = "session.upgraded" {
+        /// The user.
+        user_id: String,
+        /// The notes after the upgrade.
+        metadata: RawJson,
+    }
+    /// A session was closed or ran out of time.
+    SessionClosed = "session.closed" {
+        /// CLOSED or EXPIRED.
+        status: SessionStatus,
+        /// Why.
+        reason: Option<String>,
+    }
+    /// A session's state was written. Payload: what was written.
+    SessionStateChanged = "session.state_changed" {
+        /// How.
+        mode: StateWriteMode,
+        /// The version after.
+        version: i64,
+    }
+    /// An execution's own state was written. Payload: what was written.
+    ExecutionStateChanged = "execution.state_changed" {
+        /// How.
+        mode: StateWriteMode,
+        /// The version after.
+        version: i64,
+    }
+}
+
+/// An entry of the log that cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+#[error("log entry of type {event_type} is malformed")]
+pub struct EventCodecError {
+    event_type: String,
+    #[source]
+    source: Option<serde_json::Error>,
+}
+
+impl EventBody {
+    /// The type as clients see it: `domain.<name>` for a handler's own events.
+    #[must_use]
+    pub fn type_name(&self) -> String {
+        match self {
+            Self::Domain { name } => format!("domain.{name}"),
+            other => other.event_type().name().to_owned(),
+        }
+    }
+
+    /// Whether the stream ends here.
+    #[must_use]
+    pub fn is_terminal(&self) -> bool {
+        matches!(
+            self,
+            Self::ExecutionCompleted {}
+                | Self::ExecutionFailed { .. }
+                | Self::ExecutionCancelled { .. }
+        )
+    }
+
+    /// The columns `type` and `data`.
+    ///
+    /// # Errors
+    /// When a number in it is not finite.
+    pub fn encode(&self) -> Result<(String, String), EventCodecError> {
+        let event_type = self.type_name();
+        match self.to_data() {
+            Ok(data) => Ok((event_type, data)),
+            Err(source) => Err(EventCodecError {
+                event_type,
+                source: Some(source),
+            }),
+        }
+    }
+
+    /// Reads the columns `type` and `data`.
+    ///
+    /// # Errors
+    /// When the type is unknown or the data does not fit it.
+    pub fn decode(event_type: &str, data: &str) -> Result<Self, EventCodecError> {
+        let family = if event_type.starts_with("domain.") {
+            "domain"
+        } else {
+            event_type
+        };
+        let kind = EventType::ALL.iter().find(|kind| kind.name() == family);
+        let failed = |source| EventCodecError {
+            event_type: event_type.to_owned(),
+            source,
+        };
+        Self::from_data(*kind.ok_or_else(|| failed(None))?, data).map_err(|e| failed(Some(e)))
+    }
+}
+
+/// One entry of the log.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Event {
+    /// What the stream belongs to.
+    pub stream_kind: StreamKind,
+    /// The execution, session or artifact.
+    pub stream_id: Uuid,
+    /// Its place: dense within the stream, and in the order of the whole log.
+    pub cursor: Cursor,
+    /// The tenant.
+    pub tenant_id: TenantId,
+    /// The session it happened in.
+    pub session_id: SessionId,
+    /// The type of the execution's intent; none in streams of sessions and artifacts.
+    pub intent_type: Option<String>,
+    /// What happened.
+    pub body: EventBody,
+    /// The large value that goes with it.
+    pub payload: Option<Payload>,
+    /// When.
+    pub occurred_at: Micros,
+}
+
+impl Event {
+    /// Its id.
+    #[must_use]
+    pub fn id(&self) -> EventId {
+        EventId::of(self.stream_id, self.cursor.seq)
+    }
+
+    /// The execution, when the stream is an execution's.
+    #[must_use]
+    pub fn execution_id(&self) -> Option<ExecutionId> {
+        (self.stream_kind == StreamKind::Execution).then_some(ExecutionId(self.stream_id))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_is_read_back_from_its_columns() {
+        let bodies = [
+            EventBody::ExecutionCompleted {},
+            EventBody::Domain {
+                name: "order.paid".into(),
+            },
+            EventBody::ProgressReported {
+                fraction: 0.25,
+                message: Some("a quarter".into()),
+            },
+            EventBody::CancelRequested {
+                reason: None,
+                actor: "ann".into(),
+            },
+        ];
+        for body in bodies {
+            let (event_type, data) = body.encode().unwrap();
+            assert_eq!(EventBody::decode(&event_type, &data).unwrap(), body);
+        }
+        assert_eq!(
+            EventBody::Domain { name: "a".into() }.type_name(),
+            "domain.a"
+        );
+        assert!(EventBody::decode("execution.exploded", "{}").is_err());
+    }
+}

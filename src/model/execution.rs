@@ -1,0 +1,222 @@
+//! Intents and their executions.
+
+use serde::{Deserialize, Serialize};
+
+use super::{ExecutionId, IntentId, Micros, Payload, RawJson, SessionId, TenantId};
+
+/// `created → running → completed | failed | cancelled`; a created execution may be cancelled, or
+/// fail at its deadline, without having run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum ExecutionStatus {
+    /// Durable, not started.
+    Created,
+    /// Started; also while it backs off before another attempt.
+    Running,
+    /// Ended with a result.
+    Completed,
+    /// Ended with an error.
+    Failed,
+    /// Ended by a cancellation.
+    Cancelled,
+}
+
+impl ExecutionStatus {
+    /// Every status, in the order of [`Self::code`].
+    pub const ALL: [Self; 5] = [
+        Self::Created,
+        Self::Running,
+        Self::Completed,
+        Self::Failed,
+        Self::Cancelled,
+    ];
+
+    /// Whether this status is for ever.
+    #[must_use]
+    pub fn is_terminal(self) -> bool {
+        matches!(self, Self::Completed | Self::Failed | Self::Cancelled)
+    }
+
+    /// Whether an execution may go from this status to `next`.
+    #[must_use]
+    pub fn can_become(self, next: Self) -> bool {
+        match self {
+            Self::Created => matches!(next, Self::Running | Self::Failed | Self::Cancelled),
+            Self::Running => next.is_terminal(),
+            Self::Completed | Self::Failed | Self::Cancelled => false,
+        }
+    }
+
+    /// The number that the database keeps.
+    #[must_use]
+    pub fn code(self) -> i64 {
+        self as i64
+    }
+
+    /// The status with that number.
+    #[must_use]
+    pub fn from_code(code: i64) -> Option<Self> {
+        Self::ALL.into_iter().find(|status| status.code() == code)
+    }
+
+    /// The name in the REST contract and in logs.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Running => "running",
+            Self::Completed => "completed",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// Why a live execution is not running now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum WaitReason {
+    /// Waits for a free slot.
+    Queue,
+    /// Backs off before the next attempt.
+    Retry,
+    /// Its start time has not come.
+    Schedule,
+    /// Waits for children.
+    Children,
+    /// No node that serves its handler has taken it.
+    Worker,
+}
+
+/// What a client asked for. Immutable.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Intent {
+    /// Its id.
+    pub id: IntentId,
+    /// What is to be done.
+    pub intent_type: String,
+    /// The tenant it belongs to.
+    pub tenant_id: TenantId,
+    /// The session it was submitted in.
+    pub session_id: SessionId,
+    /// The solution it is meant for.
+    pub solution_id: String,
+    /// The handler's parameters.
+    pub parameters: Payload,
+    /// What the client noted; the runtime does not read it.
+    pub metadata: RawJson,
+    /// The caller's key, when there was one.
+    pub idempotency_key: Option<String>,
+    /// When it was accepted.
+    pub created_at: Micros,
+}
+
+/// One execution with its intent.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Execution {
+    /// Its id.
+    pub id: ExecutionId,
+    /// What it executes.
+    pub intent: Intent,
+    /// The handler that was chosen at submit.
+    pub handler_name: String,
+    /// Where it is in its life.
+    pub status: ExecutionStatus,
+    /// Grows by one each time a node takes the execution; fences writes of older holders.
+    pub epoch: i64,
+    /// 0 before the first start, then 1 and up.
+    pub attempt: i64,
+    /// How many attempts ended because the node that ran them went away.
+    pub lost_attempts: i64,
+    /// 0 (first) to 9.
+    pub priority: i64,
+    /// Sequence of the next event.
+    pub next_seq: i64,
+    /// The execution that submitted it.
+    pub parent_id: Option<ExecutionId>,
+    /// Its name among its parent's children.
+    pub child_key: Option<String>,
+    /// The finished execution that it repeats.
+    pub rerun_of: Option<ExecutionId>,
+    /// Not before.
+    pub run_at: Option<Micros>,
+    /// Fails when this time comes first.
+    pub deadline_at: Option<Micros>,
+    /// When a cancellation was accepted that has not taken effect yet, or has.
+    pub cancel_requested_at: Option<Micros>,
+    /// The reason given with it.
+    pub cancel_reason: Option<String>,
+    /// What the handler returned.
+    pub result: Option<Payload>,
+    /// Why it failed, or why its last attempt did.
+    pub error: Option<ExecutionError>,
+    /// When it was accepted.
+    pub created_at: Micros,
+    /// When its first attempt began.
+    pub started_at: Option<Micros>,
+    /// When it ended.
+    pub finished_at: Option<Micros>,
+}
+
+/// Why an attempt failed, in words that are safe for the tenant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExecutionError {
+    /// A machine-readable code, SCREAMING_SNAKE.
+    pub code: String,
+    /// The outermost message, then its causes, joined by `: `.
+    pub message: String,
+    /// Whether another attempt could have helped.
+    pub retryable: bool,
+    /// The attempt that failed.
+    pub attempt: i64,
+    /// The errors of earlier attempts, oldest first; at most the last ten.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<ErrorLink>,
+}
+
+/// The error of one earlier attempt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorLink {
+    /// The attempt that failed.
+    pub attempt: i64,
+    /// Its code.
+    pub code: String,
+    /// Its message.
+    pub message: String,
+}
+
+/// A recorded step of an execution.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Step {
+    /// The execution.
+    pub execution_id: ExecutionId,
+    /// Its name, unique within the execution.
+    pub name: String,
+    /// The attempt that ran it.
+    pub attempt: i64,
+    /// What it returned.
+    pub result: Payload,
+    /// When it began.
+    pub started_at: Micros,
+    /// When its result became durable.
+    pub finished_at: Micros,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_terminal_status_is_for_ever_and_nothing_goes_back() {
+        for from in ExecutionStatus::ALL {
+            assert!(!from.can_become(from));
+            assert!(!from.can_become(ExecutionStatus::Created));
+            for to in ExecutionStatus::ALL {
+                assert!(
+                    !(from.is_terminal() && from.can_become(to)),
+                    "{from:?} {to:?}"
+                );
+            }
+            assert_eq!(ExecutionStatus::from_code(from.code()), Some(from));
+        }
+    }
+}

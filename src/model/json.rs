@@ -1,0 +1,167 @@
+//! JSON kept as text: what a client sent is stored and returned without being taken apart.
+
+use std::{fmt, sync::Arc};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned};
+use serde_json::value::RawValue;
+
+/// Text that was expected to be JSON and is not, or does not fit the expected type.
+#[derive(Debug, thiserror::Error)]
+#[error("not the expected JSON")]
+pub struct JsonError(#[from] serde_json::Error);
+
+/// One JSON value as text, known to be well-formed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RawJson(Arc<str>);
+
+impl RawJson {
+    /// `{}`.
+    #[must_use]
+    pub fn empty_object() -> Self {
+        Self("{}".into())
+    }
+
+    /// `null`.
+    #[must_use]
+    pub fn null() -> Self {
+        Self("null".into())
+    }
+
+    /// Checks that `text` is one JSON value.
+    ///
+    /// # Errors
+    /// When it is not.
+    pub fn parse(text: &str) -> Result<Self, JsonError> {
+        serde_json::from_str::<&RawValue>(text)?;
+        Ok(Self(text.into()))
+    }
+
+    /// Takes text that the runtime itself wrote as JSON before.
+    #[must_use]
+    pub fn trusted(text: String) -> Self {
+        Self(text.into())
+    }
+
+    /// The value as JSON.
+    ///
+    /// # Errors
+    /// When the value's own serialisation fails (a map with keys that are not strings).
+    pub fn of<T: Serialize + ?Sized>(value: &T) -> Result<Self, JsonError> {
+        Ok(Self(serde_json::to_string(value)?.into()))
+    }
+
+    /// The JSON text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Reads the value as a `T`.
+    ///
+    /// # Errors
+    /// When it does not fit the type.
+    pub fn read<T: DeserializeOwned>(&self) -> Result<T, JsonError> {
+        Ok(serde_json::from_str(&self.0)?)
+    }
+
+    /// The value as a tree; `null` should the text not be JSON after all.
+    #[must_use]
+    pub fn to_value(&self) -> serde_json::Value {
+        serde_json::from_str(&self.0).unwrap_or_default()
+    }
+}
+
+impl From<&serde_json::Value> for RawJson {
+    fn from(value: &serde_json::Value) -> Self {
+        Self(value.to_string().into())
+    }
+}
+
+impl fmt::Debug for RawJson {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Serialize for RawJson {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let raw: &RawValue = serde_json::from_str(&self.0).map_err(serde::ser::Error::custom)?;
+        raw.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for RawJson {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Self(
+            Box::<RawValue>::deserialize(deserializer)?.get().into(),
+        ))
+    }
+}
+
+/// A value of any permitted size: inline JSON, or a reference to JSON in the content store.
+///
+/// A reference is written `@<sha-256 in hex>:<size in bytes>`; no JSON text begins with `@`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Payload(Arc<str>);
+
+impl Payload {
+    /// A value kept where it is.
+    #[must_use]
+    pub fn inline(json: &RawJson) -> Self {
+        Self(Arc::clone(&json.0))
+    }
+
+    /// A value kept in the content store.
+    #[must_use]
+    pub fn reference(digest_hex: &str, size_bytes: u64) -> Self {
+        Self(format!("@{digest_hex}:{size_bytes}").into())
+    }
+
+    /// What the database holds.
+    #[must_use]
+    pub fn stored(text: String) -> Self {
+        Self(text.into())
+    }
+
+    /// The text to store.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The JSON, when it is inline.
+    #[must_use]
+    pub fn as_inline(&self) -> Option<RawJson> {
+        (!self.0.starts_with('@')).then(|| RawJson(Arc::clone(&self.0)))
+    }
+
+    /// Digest (hex) and size in bytes, when the value is in the content store.
+    #[must_use]
+    pub fn as_reference(&self) -> Option<(&str, u64)> {
+        let (digest, size) = self.0.strip_prefix('@')?.split_once(':')?;
+        Some((digest, size.parse().ok()?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_is_kept_to_the_letter() {
+        let text = r#"{"b": 1.10, "a": 12345678901234567890123}"#;
+        let json = RawJson::parse(text).unwrap();
+        assert_eq!(json.as_str(), text);
+        assert_eq!(serde_json::to_string(&json).unwrap(), text);
+        assert!(RawJson::parse("{} {}").is_err());
+    }
+
+    #[test]
+    fn a_payload_is_inline_or_a_reference() {
+        let inline = Payload::inline(&RawJson::empty_object());
+        assert!(inline.as_inline().is_some() && inline.as_reference().is_none());
+        let reference = Payload::reference("ab", 9);
+        assert_eq!(reference.as_reference(), Some(("ab", 9)));
+        assert!(reference.as_inline().is_none());
+    }
+}

@@ -1,0 +1,43 @@
+//! What the runtime speaks of: ids, records, events and states, without storage or transport.
+//!
+//! Everything here is plain data. States carry one `can_become` table each; whoever changes a
+//! state asks it.
+
+mod artifact;
+mod cursor;
+mod event;
+mod execution;
+mod id;
+mod json;
+mod principal;
+mod refusal;
+mod session;
+mod upload;
+
+pub use artifact::{
+    Artifact, ArtifactState, ArtifactTransition, Materialization, NewArtifact, NewMaterialization,
+    TransitionRequest,
+};
+pub use cursor::{Cursor, CursorError};
+pub use event::{Event, EventBody, EventCodecError, EventType, StateWriteMode, StreamKind};
+pub use execution::{
+    ErrorLink, Execution, ExecutionError, ExecutionStatus, Intent, Step, WaitReason,
+};
+pub use id::{
+    ArtifactId, EventId, ExecutionId, IdError, IntentId, MaterializationId, NodeId, SessionId,
+    UploadId,
+};
+pub use json::{JsonError, Payload, RawJson};
+pub use principal::{Principal, TenantId, TenantIdError, TenantScope};
+pub use refusal::{Fault, Refusal};
+pub use session::{Session, SessionStatus};
+pub use upload::Upload;
+
+/// A point in time in microseconds since 1970-01-01T00:00:00Z, as the database keeps it.
+pub type Micros = i64;
+
+/// The UTC time of `micros`, clamped to what chrono can express.
+#[must_use]
+pub fn time_of(micros: Micros) -> chrono::DateTime<chrono::Utc> {
+    chrono::DateTime::from_timestamp_micros(micros).unwrap_or(chrono::DateTime::UNIX_EPOCH)
+}

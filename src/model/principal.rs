@@ -1,0 +1,139 @@
+//! Who asks. A [`TenantScope`] is the key to every tenant's data and only a [`Principal`] yields
+//! one, so no call can reach storage without somebody answering for it.
+
+use std::{fmt, str::FromStr, sync::Arc};
+
+use serde::{Deserialize, Serialize};
+
+/// A tenant's name: 1 to 64 of `A-Z a-z 0-9 . _ -`, beginning with a letter or digit.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct TenantId(Arc<str>);
+
+/// The text cannot name a tenant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "a tenant id has 1 to 64 characters of A-Z a-z 0-9 . _ - and begins with a letter or digit"
+)]
+pub struct TenantIdError;
+
+impl TenantId {
+    /// The tenant's name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The tenant of a development server that was told no other.
+    #[must_use]
+    pub fn default_tenant() -> Self {
+        Self("default".into())
+    }
+
+    /// A name that was checked when it was stored.
+    pub(crate) fn stored(text: &str) -> Self {
+        Self(text.into())
+    }
+}
+
+impl FromStr for TenantId {
+    type Err = TenantIdError;
+
+    fn from_str(text: &str) -> Result<Self, TenantIdError> {
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+        let begins_well = text
+            .bytes()
+            .next()
+            .is_some_and(|b| b.is_ascii_alphanumeric());
+        if text.len() > 64 || !begins_well || !text.bytes().all(allowed) {
+            return Err(TenantIdError);
+        }
+        Ok(Self(text.into()))
+    }
+}
+
+impl<'de> Deserialize<'de> for TenantId {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(serde::de::Error::custom)
+    }
+}
+
+impl fmt::Display for TenantId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Whoever a request or a running handler acts for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Principal {
+    tenant: TenantId,
+    actor: Arc<str>,
+}
+
+impl Principal {
+    /// The identity of every caller while the server listens on loopback only.
+    #[must_use]
+    pub fn development(tenant: TenantId) -> Self {
+        Self {
+            tenant,
+            actor: "development".into(),
+        }
+    }
+
+    /// The runtime itself, acting for the tenant whose execution it runs.
+    #[must_use]
+    pub(crate) fn runtime(tenant: TenantId) -> Self {
+        Self {
+            tenant,
+            actor: "runtime".into(),
+        }
+    }
+
+    /// The tenant this principal belongs to.
+    #[must_use]
+    pub fn tenant(&self) -> &TenantId {
+        &self.tenant
+    }
+
+    /// The name that histories record.
+    #[must_use]
+    pub fn actor(&self) -> &str {
+        &self.actor
+    }
+
+    /// The right to reach the tenant's data.
+    #[must_use]
+    pub fn scope(&self) -> TenantScope {
+        TenantScope(self.tenant.clone())
+    }
+}
+
+/// The right to reach one tenant's data.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct TenantScope(TenantId);
+
+impl TenantScope {
+    /// The tenant whose data may be reached.
+    #[must_use]
+    pub fn tenant(&self) -> &TenantId {
+        &self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tenant_id_is_checked() {
+        for good in ["default", "a", "Team-7.eu_west"] {
+            assert!(good.parse::<TenantId>().is_ok(), "{good}");
+        }
+        for bad in ["", ".hidden", "a b", "a/b", "ü", &"x".repeat(65)] {
+            assert!(bad.parse::<TenantId>().is_err(), "{bad}");
+        }
+    }
+}

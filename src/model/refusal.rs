@@ -1,0 +1,138 @@
+//! What a caller did wrong, in terms the caller can act on. GraphQL shows these as user errors,
+//! REST as error bodies, handlers as errors of their calls.
+
+use super::{ArtifactState, ExecutionId, ExecutionStatus, SessionStatus};
+
+/// One fault of an input: where and what.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// The way to the faulty value, e.g. `["parameters", "rows", "0"]`.
+    pub path: Vec<String>,
+    /// What is wrong with it.
+    pub message: String,
+}
+
+impl Fault {
+    /// A fault at `path`.
+    #[must_use]
+    pub fn at<'a>(path: impl IntoIterator<Item = &'a str>, message: impl Into<String>) -> Self {
+        Self {
+            path: path.into_iter().map(str::to_owned).collect(),
+            message: message.into(),
+        }
+    }
+}
+
+/// A request that is refused; nothing was stored.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// Absent, or not the caller's: the two are not told apart.
+    #[error("{what} not found")]
+    NotFound {
+        /// `session`, `execution`, `artifact`, …
+        what: &'static str,
+        /// The input that named it.
+        path: Vec<String>,
+    },
+    /// Faulty input; at least one fault.
+    #[error("{}", .0.first().map_or("invalid input", |fault| fault.message.as_str()))]
+    InvalidInput(Vec<Fault>),
+    /// No handler of that type is registered.
+    #[error("unknown intent type {intent_type:?}")]
+    UnknownIntentType {
+        /// The type.
+        intent_type: String,
+    },
+    /// Several handlers fit and the intent names none.
+    #[error("several handlers serve {intent_type:?}: name one of {}", handlers.join(", "))]
+    AmbiguousHandler {
+        /// The type.
+        intent_type: String,
+        /// Their names.
+        handlers: Vec<String>,
+    },
+    /// The session takes no more intents or writes.
+    #[error("the session is {}", match status {
+        SessionStatus::Closed => "closed", SessionStatus::Expired => "expired",
+        SessionStatus::Active | SessionStatus::Upgraded => "active" })]
+    SessionNotActive {
+        /// What it is instead.
+        status: SessionStatus,
+    },
+    /// The key was used for another request.
+    #[error("the idempotency key was used for another request")]
+    IdempotencyKeyConflict {
+        /// The execution of that request.
+        execution_id: ExecutionId,
+    },
+    /// The state has moved on.
+    #[error("the state has version {current_version}")]
+    StaleVersion {
+        /// The version it has now.
+        current_version: i64,
+    },
+    /// The lifecycle has no such step.
+    #[error("an artifact cannot go from {from:?} to {to:?}")]
+    InvalidTransition {
+        /// The state it is in.
+        from: ArtifactState,
+        /// The state that was asked for.
+        to: ArtifactState,
+    },
+    /// The execution has ended.
+    #[error("the execution is {} already", status.name())]
+    AlreadyTerminal {
+        /// How it ended.
+        status: ExecutionStatus,
+    },
+    /// The session was upgraded or closed before.
+    #[error("the session cannot be {wanted} any more")]
+    SessionTransition {
+        /// `upgraded` or `closed`.
+        wanted: &'static str,
+        /// What it is.
+        status: SessionStatus,
+    },
+    /// Above a published limit.
+    #[error("{what} has {actual_bytes} bytes; at most {limit_bytes} are allowed")]
+    TooLarge {
+        /// What is too large.
+        what: &'static str,
+        /// Its size.
+        actual_bytes: u64,
+        /// The limit.
+        limit_bytes: u64,
+    },
+    /// The runtime is saturated.
+    #[error("the runtime is saturated; try again in {retry_after_ms} ms")]
+    QuotaExceeded {
+        /// When to try again.
+        retry_after_ms: u64,
+    },
+    /// A policy forbids it.
+    #[error("denied by policy {policy_id}")]
+    PolicyDenied {
+        /// The policy.
+        policy_id: String,
+    },
+}
+
+impl Refusal {
+    /// One fault of the input at `path`.
+    #[must_use]
+    pub fn invalid<'a>(
+        path: impl IntoIterator<Item = &'a str>,
+        message: impl Into<String>,
+    ) -> Self {
+        Self::InvalidInput(vec![Fault::at(path, message)])
+    }
+
+    /// Something named by the input at `path` is not there.
+    #[must_use]
+    pub fn not_found(what: &'static str, path: &str) -> Self {
+        Self::NotFound {
+            what,
+            path: vec![path.to_owned()],
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! Connections: one writer and several readers of one SQLite file, or a pool of PostgreSQL.
+
+use std::{path::PathBuf, time::Duration};
+
+use sea_orm::{ConnectOptions, Database as SeaOrm, DatabaseConnection, DbBackend};
+
+use super::Error;
+
+/// How to reach the database.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// `sqlite://path` or `postgres://…`.
+    pub url: String,
+    /// Size of the pool; on SQLite that of the readers.
+    pub max_connections: u32,
+    /// How long a caller waits for a free connection.
+    pub acquire_timeout: Duration,
+    /// How long PostgreSQL works on one statement.
+    pub statement_timeout: Duration,
+}
+
+/// An open database. Clones share the connections.
+#[derive(Debug, Clone)]
+pub(super) struct Database {
+    pub(super) reader: DatabaseConnection,
+    pub(super) writer: DatabaseConnection,
+}
+
+impl Database {
+    /// Connects; on SQLite creates the file and its folder.
+    pub(super) async fn connect(options: &Options) -> Result<Self, Error> {
+        if let Some(path) = sqlite_path(&options.url) {
+            if let Some(folder) = path.parent() {
+                tokio::fs::create_dir_all(folder)
+                    .await
+                    .map_err(|e| Error::Unavailable(sea_orm::DbErr::Custom(e.to_string())))?;
+            }
+            // The writer goes first and alone: it switches the file to WAL mode.
+            let writer = SeaOrm::connect(sqlite(options, 1, false)).await?;
+            let reader = SeaOrm::connect(sqlite(options, options.max_connections, true)).await?;
+            return Ok(Self { reader, writer });
+        }
+        let pool = SeaOrm::connect(postgres(options)).await?;
+        Ok(Self {
+            reader: pool.clone(),
+            writer: pool,
+        })
+    }
+
+    pub(super) fn backend(&self) -> DbBackend {
+        self.reader.get_database_backend()
+    }
+}
+
+/// The file of a `sqlite:` URL.
+pub(super) fn sqlite_path(url: &str) -> Option<PathBuf> {
+    let rest = url.strip_prefix("sqlite:")?;
+    let rest = rest.strip_prefix("//").unwrap_or(rest);
+    Some(PathBuf::from(rest.split('?').next().unwrap_or(rest)))
+}
+
+fn sqlite(options: &Options, connections: u32, read_only: bool) -> ConnectOptions {
+    let separator = if options.url.contains('?') { '&' } else { '?' };
+    let url = if options.url.contains("mode=") {
+        options.url.clone()
+    } else {
+        format!("{}{separator}mode=rwc", options.url)
+    };
+    let mut connect = ConnectOptions::new(url);
+    connect
+        .max_connections(connections)
+        .min_connections(1)
+        .acquire_timeout(options.acquire_timeout)
+        .test_before_acquire(false)
+        .sqlx_logging(false)
+        .map_sqlx_sqlite_opts(move |sqlite| {
+            let sqlite = sqlite
+                .busy_timeout(Duration::from_secs(5))
+                .statement_cache_capacity(512)
+                .pragma("journal_mode", "WAL")
+                .pragma("synchronous", "FULL")
+                .pragma("wal_autocheckpoint", "1000")
+                .pragma("mmap_size", "134217728")
+                .pragma("cache_size", "-16000")
+                .pragma("temp_store", "MEMORY");
+            if read_only {
+                sqlite.pragma("query_only", "ON")
+            } else {
+                sqlite
+            }
+        });
+    connect
+}
+
+fn postgres(options: &Options) -> ConnectOptions {
+    let mut connect = ConnectOptions::new(options.url.clone());
+    connect
+        .max_connections(options.max_connections)
+        .acquire_timeout(options.acquire_timeout)
+        .connect_timeout(options.acquire_timeout)
+        .statement_timeout(options.statement_timeout)
+        .set_application_name("takeoff")
+        // The default pings before every use, which costs a third of the reads.
+        .test_before_acquire_if_idle_for(Duration::from_secs(30))
+        .sqlx_logging(false)
+        .map_sqlx_postgres_opts(|postgres| postgres.statement_cache_capacity(512));
+    connect
+}

@@ -1,0 +1,109 @@
+//! What can go wrong on the way to durable state, by what the caller can do about it.
+
+use sea_orm::{DbErr, RuntimeErr};
+
+use crate::model::Refusal;
+
+/// An operation on durable state that had no effect.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The caller asked for something that is not allowed; asking again will not help.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The execution has moved on to a later epoch or has ended: whoever wrote is a zombie.
+    #[error("the execution is no longer held by this attempt")]
+    Fenced,
+    /// The database cannot be reached or is overloaded; the same call may succeed later.
+    #[error("the database is not available")]
+    Unavailable(#[source] DbErr),
+    /// The database answered something that should not be.
+    #[error("unexpected answer of the database")]
+    Database(#[source] DbErr),
+    /// A stored value cannot be read.
+    #[error("stored {what} cannot be read")]
+    Corrupt {
+        /// What it was.
+        what: &'static str,
+        /// Why.
+        #[source]
+        source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    },
+    /// The runtime is shutting down.
+    #[error("the runtime is shutting down")]
+    ShuttingDown,
+}
+
+impl Error {
+    /// A stored value that cannot be read.
+    pub(crate) fn corrupt(
+        what: &'static str,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        Self::Corrupt {
+            what,
+            source: Some(source.into()),
+        }
+    }
+
+    /// Whether the same call may succeed when it is made again.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        matches!(self, Self::Unavailable(_) | Self::ShuttingDown)
+            || matches!(self, Self::Refused(Refusal::QuotaExceeded { .. }))
+    }
+}
+
+impl From<DbErr> for Error {
+    fn from(error: DbErr) -> Self {
+        if is_outage(&error) || is_contention(&error) {
+            Self::Unavailable(error)
+        } else {
+            Self::Database(error)
+        }
+    }
+}
+
+/// Whether the transaction lost against another one and should be run again.
+pub(super) fn is_contention(error: &DbErr) -> bool {
+    // PostgreSQL: serialization failure, deadlock; SQLite: BUSY, BUSY_SNAPSHOT, LOCKED.
+    matches!(
+        code(error).as_deref(),
+        Some("40001" | "40P01" | "5" | "517" | "6" | "261")
+    )
+}
+
+fn is_outage(error: &DbErr) -> bool {
+    let source = match error {
+        DbErr::Conn(_) | DbErr::ConnectionAcquire(_) => return true,
+        DbErr::Exec(RuntimeErr::SqlxError(source))
+        | DbErr::Query(RuntimeErr::SqlxError(source)) => source,
+        _ => return false,
+    };
+    if let sqlx::Error::Database(database) = source.as_ref() {
+        // Connection exceptions, resources, operator intervention, disk full (SQLite 13), I/O (10).
+        return database.code().is_some_and(|code| {
+            ["08", "53", "57", "58"]
+                .iter()
+                .any(|class| code.len() == 5 && code.starts_with(class))
+                || matches!(code.as_ref(), "10" | "13" | "14" | "25006")
+        });
+    }
+    matches!(
+        source.as_ref(),
+        sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::Protocol(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::WorkerCrashed
+    )
+}
+
+fn code(error: &DbErr) -> Option<String> {
+    let (DbErr::Exec(RuntimeErr::SqlxError(source)) | DbErr::Query(RuntimeErr::SqlxError(source))) =
+        error
+    else {
+        return None;
+    };
+    Some(source.as_database_error()?.code()?.into_owned())
+}

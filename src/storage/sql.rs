@@ -1,0 +1,280 @@
+//! One SQL text for both databases, and many rows in one statement.
+//!
+//! [`Rows`] is a table of values that a statement takes as the common table expression `x`: on
+//! PostgreSQL an `UNNEST` of arrays, so that one prepared statement serves every number of rows; on
+//! SQLite a `VALUES` list whose length is a power of two, so that few statements are prepared.
+
+use sea_orm::sea_query::ArrayType;
+use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Statement, Value};
+use uuid::Uuid;
+
+use super::Error;
+
+/// SQLite takes at most this many rows a statement; larger sets are cut.
+const SQLITE_MAX_ROWS: usize = 64;
+
+/// Stands for NULL inside an array, which the driver cannot express; no stored text begins with it.
+const NULL_TEXT: &str = "\u{1}";
+const NULL_INTEGER: i64 = i64::MIN;
+
+/// The database's clock in microseconds since 1970-01-01 UTC.
+pub(super) fn now_expression(backend: DbBackend) -> &'static str {
+    match backend {
+        DbBackend::Postgres => "(extract(epoch from clock_timestamp()) * 1000000)::bigint",
+        _ => "CAST(unixepoch('subsec') * 1000000 AS INTEGER)",
+    }
+}
+
+/// One value of a row.
+#[derive(Debug, Clone)]
+pub(super) enum Cell {
+    Uuid(Uuid),
+    NullableUuid(Option<Uuid>),
+    Text(String),
+    NullableText(Option<String>),
+    Integer(i64),
+    NullableInteger(Option<i64>),
+    Boolean(bool),
+}
+
+macro_rules! cells {
+    ($($from:ty => $variant:ident),* $(,)?) => {$(
+        impl From<$from> for Cell {
+            fn from(value: $from) -> Self { Self::$variant(value.into()) }
+        }
+    )*};
+}
+cells! {
+    Uuid => Uuid, Option<Uuid> => NullableUuid, String => Text, &str => Text,
+    Option<String> => NullableText, i64 => Integer, Option<i64> => NullableInteger, bool => Boolean,
+}
+
+impl Cell {
+    fn array_type(&self) -> (ArrayType, &'static str, Option<&'static str>) {
+        match self {
+            Self::Uuid(_) => (ArrayType::Uuid, "uuid", None),
+            Self::NullableUuid(_) => (
+                ArrayType::Uuid,
+                "uuid",
+                Some("'00000000-0000-0000-0000-000000000000'::uuid"),
+            ),
+            Self::Text(_) => (ArrayType::String, "text", None),
+            Self::NullableText(_) => (ArrayType::String, "text", Some("E'\\x01'")),
+            Self::Integer(_) => (ArrayType::BigInt, "bigint", None),
+            Self::NullableInteger(_) => (
+                ArrayType::BigInt,
+                "bigint",
+                Some("(-9223372036854775808)::bigint"),
+            ),
+            Self::Boolean(_) => (ArrayType::Bool, "boolean", None),
+        }
+    }
+
+    /// The value inside an array: NULL by its stand-in.
+    fn into_element(self) -> Value {
+        match self {
+            Self::Uuid(value) => value.into(),
+            Self::NullableUuid(value) => value.unwrap_or_default().into(),
+            Self::Text(value) => value.into(),
+            Self::NullableText(value) => value.unwrap_or_else(|| NULL_TEXT.to_owned()).into(),
+            Self::Integer(value) => value.into(),
+            Self::NullableInteger(value) => value.unwrap_or(NULL_INTEGER).into(),
+            Self::Boolean(value) => value.into(),
+        }
+    }
+
+    fn into_value(self) -> Value {
+        match self {
+            Self::Uuid(value) => value.into(),
+            Self::NullableUuid(value) => value.into(),
+            Self::Text(value) => value.into(),
+            Self::NullableText(value) => value.into(),
+            Self::Integer(value) => value.into(),
+            Self::NullableInteger(value) => value.into(),
+            Self::Boolean(value) => value.into(),
+        }
+    }
+}
+
+/// Rows that a statement reads as the table `x`.
+#[derive(Debug, Default)]
+pub(super) struct Rows {
+    columns: &'static [&'static str],
+    rows: Vec<Vec<Cell>>,
+}
+
+impl Rows {
+    /// No rows yet, of these columns.
+    pub(super) fn of(columns: &'static [&'static str]) -> Self {
+        Self {
+            columns,
+            rows: Vec::new(),
+        }
+    }
+
+    /// One column.
+    pub(super) fn column<C: Into<Cell>>(
+        columns: &'static [&'static str],
+        values: impl IntoIterator<Item = C>,
+    ) -> Self {
+        Self {
+            columns,
+            rows: values.into_iter().map(|value| vec![value.into()]).collect(),
+        }
+    }
+
+    /// Adds a row; its cells are in the order of the columns.
+    pub(super) fn push(&mut self, row: Vec<Cell>) {
+        debug_assert_eq!(row.len(), self.columns.len());
+        self.rows.push(row);
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// `WITH x(…) AS (…)` and its values.
+    fn expression(
+        rows: Vec<Vec<Cell>>,
+        columns: &[&str],
+        backend: DbBackend,
+    ) -> (String, Vec<Value>) {
+        let names = columns.join(", ");
+        if backend == DbBackend::Postgres {
+            return Self::unnest(rows, columns, &names);
+        }
+        let mut place = 0;
+        let mut tuples = Vec::with_capacity(rows.len());
+        let mut values = Vec::with_capacity(rows.len() * columns.len());
+        for row in rows {
+            let places: Vec<String> = row
+                .into_iter()
+                .map(|cell| {
+                    place += 1;
+                    values.push(cell.into_value());
+                    format!("?{place}")
+                })
+                .collect();
+            tuples.push(format!("({})", places.join(",")));
+        }
+        (
+            format!("WITH x({names}) AS (VALUES {})", tuples.join(",")),
+            values,
+        )
+    }
+
+    fn unnest(rows: Vec<Vec<Cell>>, columns: &[&str], names: &str) -> (String, Vec<Value>) {
+        let types: Vec<_> = rows
+            .first()
+            .map(|row| row.iter().map(Cell::array_type).collect())
+            .unwrap_or_default();
+        let mut arrays: Vec<Vec<Value>> = vec![Vec::with_capacity(rows.len()); columns.len()];
+        for row in rows {
+            for (array, cell) in arrays.iter_mut().zip(row) {
+                array.push(cell.into_element());
+            }
+        }
+        let mut selected = Vec::with_capacity(columns.len());
+        let mut places = Vec::with_capacity(columns.len());
+        for (position, (column, (_, sql_type, null))) in columns.iter().zip(&types).enumerate() {
+            places.push(format!("${}::{sql_type}[]", position + 1));
+            selected.push(match null {
+                Some(null) => format!("NULLIF({column}, {null})"),
+                None => (*column).to_owned(),
+            });
+        }
+        let text = format!(
+            "WITH x({names}) AS (SELECT {} FROM UNNEST({}) AS u({names}))",
+            selected.join(", "),
+            places.join(", ")
+        );
+        let values = arrays
+            .into_iter()
+            .zip(types)
+            .map(|(array, (kind, _, _))| Value::Array(kind, Some(Box::new(array))))
+            .collect();
+        (text, values)
+    }
+
+    /// Cuts into the sizes that the database should see.
+    fn chunks(mut rows: Vec<Vec<Cell>>, backend: DbBackend) -> Vec<Vec<Vec<Cell>>> {
+        if backend == DbBackend::Postgres {
+            return vec![rows];
+        }
+        let mut chunks = Vec::new();
+        while !rows.is_empty() {
+            let largest_power = 1 << rows.len().ilog2();
+            let rest = rows.split_off(largest_power.min(SQLITE_MAX_ROWS));
+            chunks.push(std::mem::replace(&mut rows, rest));
+        }
+        chunks
+    }
+
+    /// Runs `tail`, which reads from `x`, and returns what it returns. No rows: nothing is run.
+    pub(super) async fn query(
+        self,
+        db: &impl ConnectionTrait,
+        tail: &str,
+    ) -> Result<Vec<QueryResult>, Error> {
+        let mut results = Vec::new();
+        if self.rows.is_empty() {
+            return Ok(results);
+        }
+        let backend = db.get_database_backend();
+        for chunk in Self::chunks(self.rows, backend) {
+            let (head, values) = Self::expression(chunk, self.columns, backend);
+            let statement =
+                Statement::from_sql_and_values(backend, format!("{head} {tail}"), values);
+            results.append(&mut db.query_all_raw(statement).await?);
+        }
+        Ok(results)
+    }
+
+    /// Runs `tail`, which reads from `x`; the number of rows it changed.
+    pub(super) async fn execute(self, db: &impl ConnectionTrait, tail: &str) -> Result<u64, Error> {
+        let mut changed = 0;
+        if self.rows.is_empty() {
+            return Ok(changed);
+        }
+        let backend = db.get_database_backend();
+        for chunk in Self::chunks(self.rows, backend) {
+            let (head, values) = Self::expression(chunk, self.columns, backend);
+            let statement =
+                Statement::from_sql_and_values(backend, format!("{head} {tail}"), values);
+            changed += db.execute_raw(statement).await?.rows_affected();
+        }
+        Ok(changed)
+    }
+
+    /// `INSERT INTO table (columns of x) SELECT … FROM x`.
+    pub(super) async fn insert(self, db: &impl ConnectionTrait, table: &str) -> Result<u64, Error> {
+        let names = self.columns.join(", ");
+        let tail = format!("INSERT INTO {table} ({names}) SELECT {names} FROM x");
+        self.execute(db, &tail).await
+    }
+}
+
+/// Runs one statement with `$1`, `$2`, … as places on both databases.
+pub(super) async fn query(
+    db: &impl ConnectionTrait,
+    sql: &str,
+    values: impl IntoIterator<Item = Value>,
+) -> Result<Vec<QueryResult>, Error> {
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
+    Ok(db.query_all_raw(statement).await?)
+}
+
+/// Runs one statement with `$1`, `$2`, … as places; the number of rows it changed.
+pub(super) async fn execute(
+    db: &impl ConnectionTrait,
+    sql: &str,
+    values: impl IntoIterator<Item = Value>,
+) -> Result<u64, Error> {
+    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
+    Ok(db.execute_raw(statement).await?.rows_affected())
+}
+
+/// Reads column `name` of `row`.
+pub(super) fn get<T: sea_orm::TryGetable>(row: &QueryResult, name: &str) -> Result<T, Error> {
+    row.try_get("", name).map_err(Error::from)
+}
