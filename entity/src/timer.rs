@@ -12,6 +12,8 @@ pub struct Model {
     pub kind: i64,
     #[sea_orm(column_type = "Text")]
     pub tenant_id: String,
+    #[sea_orm(column_type = "Text")]
+    pub queue: String,
     pub fire_at: i64,
 }
 

@@ -27,7 +27,7 @@ pub use id::{
     ArtifactId, EventId, ExecutionId, IdError, IntentId, MaterializationId, NodeId, SessionId,
     UploadId,
 };
-pub use json::{JsonError, Payload, RawJson};
+pub use json::{JsonError, Payload, RawJson, merge_patch};
 pub use principal::{Principal, TenantId, TenantIdError, TenantScope};
 pub use refusal::{Fault, Refusal};
 pub use session::{Session, SessionStatus};

@@ -5,27 +5,290 @@
 mod convert;
 mod database;
 mod error;
+mod migrate;
+mod node;
 mod sql;
+mod write;
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::broadcast;
 
 pub use database::Options;
 pub use error::Error;
+pub use migrate::migrate;
+pub use node::{Backlog, NodeInfo};
+pub use write::{
+    Claim, CloseSession, Complete, CreateSession, Emit, Fence, Key, KeyScope, NewExecution, Notice,
+    Outcome, Queue, RecordStep, StateTarget, Submission, Submit, UpgradeSession, WriteState,
+    WrittenState,
+};
 
+use crate::model::{
+    Artifact, Execution, ExecutionId, ExecutionStatus, Session, TenantScope, TransitionRequest,
+    Upload, UploadId,
+};
 use database::Database;
+use write::{Settings, Writer};
 
 /// The durable state of the runtime. Clones share connections and writers.
 #[derive(Debug, Clone)]
 pub struct Storage {
     db: Database,
+    writer: Writer,
+}
+
+/// How the writers of a node work.
+#[derive(Debug, Clone, Copy)]
+pub struct WriteOptions {
+    /// How many transactions may be on their way at once; SQLite has one.
+    pub writers: usize,
+    /// The most operations of one transaction.
+    pub batch_max_items: usize,
+    /// How many operations may wait before clients are refused.
+    pub queue_capacity: usize,
+}
+
+/// What is known of an upload before its bytes.
+#[derive(Debug, Clone)]
+pub struct NewUpload {
+    /// Its id.
+    pub id: UploadId,
+    /// The file's name.
+    pub filename: String,
+    /// Its media type.
+    pub mime_type: Option<String>,
+    /// How many bytes are announced.
+    pub declared_size_bytes: i64,
+    /// How long the bytes are accepted.
+    pub ttl_micros: i64,
 }
 
 impl Storage {
-    /// Connects to the database. The schema is expected to be in place.
+    /// Connects to a database whose schema is in place, and starts the writers.
     ///
     /// # Errors
     /// When the database cannot be reached.
-    pub async fn connect(options: &Options) -> Result<Self, Error> {
-        Ok(Self {
-            db: Database::connect(options).await?,
-        })
+    pub async fn connect(options: &Options, write: WriteOptions) -> Result<Self, Error> {
+        let db = Database::connect(options).await?;
+        let settings = Settings {
+            writers: write.writers,
+            batch_max_items: write.batch_max_items,
+            queue_capacity: write.queue_capacity,
+        };
+        let writer = Writer::start(&db.writer, settings);
+        Ok(Self { db, writer })
+    }
+
+    /// What commits of this node mean to those who wait.
+    #[must_use]
+    pub fn notices(&self) -> broadcast::Receiver<Arc<Vec<Notice>>> {
+        self.writer.notices()
+    }
+
+    /// How many operations wait for a writer.
+    #[must_use]
+    pub fn queue_depth(&self) -> usize {
+        self.writer.depth()
+    }
+
+    /// Whether the database answers within `limit`.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub async fn ping(&self, limit: Duration) -> Result<(), Error> {
+        let ping = sql::query(&self.db.reader, "SELECT 1 AS one", []);
+        match tokio::time::timeout(limit, ping).await {
+            Ok(answer) => answer.map(|_| ()),
+            Err(_) => Err(Error::Unavailable(sea_orm::DbErr::Custom(
+                "no answer in time".into(),
+            ))),
+        }
+    }
+
+    /// Accepts an intent of a client.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] as the contract says; [`Error::Unavailable`] when the database is away.
+    pub async fn submit(&self, submit: Submit) -> Result<Submission, Error> {
+        self.writer.offer(submit).await
+    }
+
+    /// Accepts a child of a running execution.
+    ///
+    /// # Errors
+    /// [`Error::Fenced`] when the parent's attempt has ended or is being cancelled.
+    pub async fn submit_child(&self, submit: Submit) -> Result<Submission, Error> {
+        self.writer.run(submit).await
+    }
+
+    /// Cancels an execution and its descendants.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] when it is absent or has ended.
+    pub async fn cancel(
+        &self,
+        scope: TenantScope,
+        id: ExecutionId,
+        reason: Option<String>,
+        actor: String,
+    ) -> Result<Execution, Error> {
+        self.writer
+            .run(write::Cancel {
+                scope,
+                id,
+                reason,
+                actor,
+            })
+            .await
+    }
+
+    /// Takes what can run.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn claim(&self, claim: Claim) -> Result<Vec<Execution>, Error> {
+        self.writer.run(claim).await
+    }
+
+    /// Ends an attempt.
+    ///
+    /// # Errors
+    /// [`Error::Fenced`] when the attempt is no longer the execution's;
+    /// [`Error::Refused`] when an artifact cannot be registered or changed.
+    pub async fn complete(&self, complete: Complete) -> Result<ExecutionStatus, Error> {
+        self.writer.run(complete).await
+    }
+
+    /// Appends an event of a running handler.
+    ///
+    /// # Errors
+    /// [`Error::Fenced`] when the attempt is no longer the execution's.
+    pub async fn emit(&self, emit: Emit) -> Result<(), Error> {
+        self.writer.run(emit).await
+    }
+
+    /// Records a step's result.
+    ///
+    /// # Errors
+    /// [`Error::Fenced`] when the attempt is no longer the execution's.
+    pub async fn record_step(&self, step: RecordStep) -> Result<(), Error> {
+        self.writer.run(step).await
+    }
+
+    /// Writes state of a session or an execution.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] for a stale version, a state too large, a session that has ended.
+    pub async fn write_state(&self, write: WriteState) -> Result<WrittenState, Error> {
+        self.writer.offer(write).await
+    }
+
+    /// Makes a session.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] when the id is taken.
+    pub async fn create_session(&self, create: CreateSession) -> Result<Session, Error> {
+        self.writer.offer(create).await
+    }
+
+    /// Gives an anonymous session its user.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] when it is absent, ended, or has a user.
+    pub async fn upgrade_session(&self, upgrade: UpgradeSession) -> Result<Session, Error> {
+        self.writer.offer(upgrade).await
+    }
+
+    /// Closes a session.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] when it is absent or has ended.
+    pub async fn close_session(&self, close: CloseSession) -> Result<Session, Error> {
+        self.writer.offer(close).await
+    }
+
+    /// Changes an artifact's state.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] when it is absent or the lifecycle has no such step.
+    pub async fn transition_artifact(
+        &self,
+        scope: TenantScope,
+        request: TransitionRequest,
+    ) -> Result<Artifact, Error> {
+        self.writer
+            .offer(write::TransitionArtifact { scope, request })
+            .await
+    }
+
+    /// Announces an upload.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn create_upload(&self, scope: TenantScope, new: NewUpload) -> Result<Upload, Error> {
+        let NewUpload {
+            id,
+            filename,
+            mime_type,
+            declared_size_bytes,
+            ttl_micros,
+        } = new;
+        let create = write::CreateUpload {
+            scope,
+            id,
+            filename,
+            mime_type,
+            declared_size_bytes,
+            ttl_micros,
+        };
+        self.writer.offer(create).await
+    }
+
+    /// Records that an upload's bytes are in the content store.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn finish_upload(
+        &self,
+        scope: TenantScope,
+        id: UploadId,
+        digest: String,
+    ) -> Result<(), Error> {
+        self.writer
+            .run(write::FinishUpload { scope, id, digest })
+            .await
+    }
+
+    /// Fires due timers, up to `limit`; how many.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn fire_timers(&self, limit: usize) -> Result<usize, Error> {
+        self.writer.run(write::FireTimers { limit }).await
+    }
+
+    /// Takes back what dead nodes hold, up to `limit`; how many.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn recover(&self, limit: usize) -> Result<usize, Error> {
+        self.writer.run(write::Recover { limit }).await
+    }
+
+    /// Puts live executions without a place back into the queue, up to `limit`.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn sweep(&self, limit: usize) -> Result<Vec<ExecutionId>, Error> {
+        self.writer.run(write::Sweep { limit }).await
+    }
+
+    /// Marks overdue sessions as expired, up to `limit`; how many.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn expire_sessions(&self, limit: usize) -> Result<usize, Error> {
+        self.writer.run(write::ExpireSessions { limit }).await
     }
 }

@@ -1,0 +1,237 @@
+//! Columns and the inference of their types: each value adds what it is to its column's set, and
+//! the set decides the type at the end. A type is only given where no value loses by it.
+
+use std::ops::{BitOr, BitOrAssign};
+
+use serde::{Deserialize, Serialize};
+
+/// The most columns that rows may have.
+pub const MAX_COLUMNS: usize = 10_000;
+
+/// The longest column name, in bytes of UTF-8.
+pub const MAX_NAME_BYTES: usize = 1_024;
+
+/// What the values of a column are. Values other than numbers, booleans, objects, arrays and null
+/// are JSON strings in the rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ColumnType {
+    /// Whole numbers within 64 bits, signed.
+    Integer,
+    /// Numbers, as they were written. In CSV and TSV each is exact as a 64-bit float; in JSON a
+    /// number is kept to the letter whatever its size.
+    Number,
+    /// `true` or `false`.
+    Boolean,
+    /// `YYYY-MM-DD`.
+    Date,
+    /// A date and a time of day, with or without an offset (ISO 8601, RFC 3339).
+    Datetime,
+    /// Text.
+    String,
+    /// JSON objects.
+    Object,
+    /// JSON arrays.
+    Array,
+    /// No value at all.
+    Null,
+    /// JSON values of several types.
+    Mixed,
+}
+
+impl ColumnType {
+    /// The name used in descriptors, e.g. `datetime`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Integer => "integer",
+            Self::Number => "number",
+            Self::Boolean => "boolean",
+            Self::Date => "date",
+            Self::Datetime => "datetime",
+            Self::String => "string",
+            Self::Object => "object",
+            Self::Array => "array",
+            Self::Null => "null",
+            Self::Mixed => "mixed",
+        }
+    }
+}
+
+/// One column of the rows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Column {
+    /// Its name: the key in each row's object.
+    pub name: String,
+    /// The type of its values.
+    #[serde(rename = "type")]
+    pub column_type: ColumnType,
+    /// Whether a row has null there, or nothing.
+    pub nullable: bool,
+}
+
+/// A set of the kinds of value seen.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Kinds(u16);
+
+impl Kinds {
+    pub const NONE: Self = Self(0);
+    pub const NULL: Self = Self(1);
+    /// A cell of white space: no value, unless the column is text.
+    pub const BLANK: Self = Self(1 << 1);
+    pub const BOOLEAN: Self = Self(1 << 2);
+    /// An integer that an `f64` holds too.
+    pub const INTEGER: Self = Self(1 << 3);
+    /// An integer that only an `i64` holds.
+    pub const WIDE_INTEGER: Self = Self(1 << 4);
+    pub const NUMBER: Self = Self(1 << 5);
+    pub const DATE: Self = Self(1 << 6);
+    pub const DATETIME: Self = Self(1 << 7);
+    pub const STRING: Self = Self(1 << 8);
+    pub const OBJECT: Self = Self(1 << 9);
+    pub const ARRAY: Self = Self(1 << 10);
+
+    const ALL_INTEGERS: Self = Self(Self::INTEGER.0 | Self::WIDE_INTEGER.0);
+    const ALL_NUMBERS: Self = Self(Self::ALL_INTEGERS.0 | Self::NUMBER.0);
+    const ALL_STRINGS: Self = Self(Self::DATE.0 | Self::DATETIME.0 | Self::STRING.0);
+    const NO_VALUE: Self = Self(Self::NULL.0 | Self::BLANK.0);
+
+    pub fn contains(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    pub fn meets(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    fn within(self, other: Self) -> bool {
+        self.0 & !other.0 == 0
+    }
+
+    fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
+    pub fn is_number(self) -> bool {
+        self.meets(Self::ALL_NUMBERS)
+    }
+
+    pub fn is_string(self) -> bool {
+        self.meets(Self::ALL_STRINGS)
+    }
+
+    /// Whether a value of this kind is a line of letters and digits: a string or a number.
+    pub fn is_scalar_text(self) -> bool {
+        self.is_number() || self.is_string()
+    }
+
+    /// Whether there is a value, and every value could be something else than text.
+    pub fn is_typed(self) -> bool {
+        let values = self.without(Self::NO_VALUE);
+        values != Self::NONE && !values.meets(Self::STRING)
+    }
+
+    /// The type of a column of cells: what does not fit together stays text.
+    pub fn type_of_cells(self) -> ColumnType {
+        let values = self.without(Self::NO_VALUE);
+        let rounds = values.contains(Self::WIDE_INTEGER) && values.contains(Self::NUMBER);
+        match values.single_type() {
+            Some(ColumnType::Null) if self.contains(Self::BLANK) => ColumnType::String,
+            Some(found) if !rounds => found,
+            _ => ColumnType::String,
+        }
+    }
+
+    /// The type of a column of JSON values.
+    pub fn type_of_json(self) -> ColumnType {
+        self.without(Self::NO_VALUE)
+            .single_type()
+            .unwrap_or(ColumnType::Mixed)
+    }
+
+    /// Whether a column of this type and these kinds holds nulls.
+    pub fn nullable(self, column_type: ColumnType) -> bool {
+        self.contains(Self::NULL)
+            || (self.contains(Self::BLANK) && column_type != ColumnType::String)
+    }
+
+    fn single_type(self) -> Option<ColumnType> {
+        let types = [
+            (Self::NONE, ColumnType::Null),
+            (Self::BOOLEAN, ColumnType::Boolean),
+            (Self::ALL_INTEGERS, ColumnType::Integer),
+            (Self::ALL_NUMBERS, ColumnType::Number),
+            (Self::DATE, ColumnType::Date),
+            (Self::DATETIME, ColumnType::Datetime),
+            (Self::ALL_STRINGS, ColumnType::String),
+            (Self::OBJECT, ColumnType::Object),
+            (Self::ARRAY, ColumnType::Array),
+        ];
+        types
+            .into_iter()
+            .find(|(set, _)| self.within(*set))
+            .map(|(_, found)| found)
+    }
+}
+
+impl BitOr for Kinds {
+    type Output = Self;
+
+    fn bitor(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+impl BitOrAssign for Kinds {
+    fn bitor_assign(&mut self, other: Self) {
+        self.0 |= other.0;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn integers_widen_to_numbers_unless_that_would_round() {
+        let both = Kinds::INTEGER | Kinds::NUMBER;
+        assert_eq!(both.type_of_cells(), ColumnType::Number);
+        assert_eq!(
+            (Kinds::INTEGER | Kinds::WIDE_INTEGER).type_of_cells(),
+            ColumnType::Integer
+        );
+        assert_eq!(
+            (Kinds::WIDE_INTEGER | Kinds::NUMBER).type_of_cells(),
+            ColumnType::String
+        );
+        assert_eq!(
+            (Kinds::WIDE_INTEGER | Kinds::NUMBER).type_of_json(),
+            ColumnType::Number
+        );
+    }
+
+    #[test]
+    fn what_does_not_fit_together_is_text_or_mixed() {
+        let both = Kinds::INTEGER | Kinds::DATE;
+        assert_eq!(both.type_of_cells(), ColumnType::String);
+        assert_eq!(both.type_of_json(), ColumnType::Mixed);
+        assert_eq!(
+            (Kinds::DATE | Kinds::DATETIME).type_of_json(),
+            ColumnType::String
+        );
+        assert_eq!(
+            (Kinds::OBJECT | Kinds::ARRAY | Kinds::NULL).type_of_json(),
+            ColumnType::Mixed
+        );
+    }
+
+    #[test]
+    fn white_space_is_a_value_only_in_text() {
+        let numbers = Kinds::INTEGER | Kinds::BLANK;
+        assert_eq!(numbers.type_of_cells(), ColumnType::Integer);
+        assert!(numbers.nullable(ColumnType::Integer));
+        assert_eq!(Kinds::BLANK.type_of_cells(), ColumnType::String);
+        assert!(!Kinds::BLANK.nullable(ColumnType::String));
+        assert_eq!(Kinds::NULL.type_of_cells(), ColumnType::Null);
+    }
+}

@@ -1,0 +1,187 @@
+//! Splits delimited text into records as RFC 4180 has it: a quoted cell may hold delimiters, line
+//! breaks and doubled quotes. Records end with `\n`, `\r\n` or `\r`; empty lines are skipped; a quote
+//! inside an unquoted cell is text. What is not closed or goes on after a closing quote is a fault.
+
+use std::borrow::Cow;
+
+use super::{columns::MAX_COLUMNS, error::Fault};
+
+/// One record: its cells, unquoted, and where each begins in the text.
+#[derive(Debug, Default)]
+pub(super) struct Record<'a> {
+    pub cells: Vec<Cow<'a, str>>,
+    pub starts: Vec<usize>,
+    /// Where the record ends, before its line break.
+    pub end: usize,
+}
+
+/// Reads records one after the other.
+#[derive(Clone)]
+pub(super) struct Reader<'a> {
+    text: &'a str,
+    delimiter: [u8; 4],
+    delimiter_length: usize,
+    position: usize,
+}
+
+impl<'a> Reader<'a> {
+    pub fn new(text: &'a str, delimiter: char) -> Self {
+        let mut bytes = [0; 4];
+        let delimiter_length = delimiter.encode_utf8(&mut bytes).len();
+        Self {
+            text,
+            delimiter: bytes,
+            delimiter_length,
+            position: 0,
+        }
+    }
+
+    /// Reads the next record into `record`; false at the end of the text.
+    pub fn next_into(&mut self, record: &mut Record<'a>) -> Result<bool, Fault> {
+        record.cells.clear();
+        record.starts.clear();
+        while self.at_line_break(self.position) {
+            self.position += 1;
+        }
+        if self.position == self.text.len() {
+            return Ok(false);
+        }
+        loop {
+            if record.cells.len() == MAX_COLUMNS {
+                let reason = format!("more than {MAX_COLUMNS} cells in a record");
+                return Err(Fault::new(self.position, reason));
+            }
+            record.starts.push(self.position);
+            record.cells.push(self.cell()?);
+            if !self.at_delimiter(self.position) {
+                record.end = self.position;
+                return Ok(true);
+            }
+            self.position += self.delimiter_length;
+        }
+    }
+
+    fn cell(&mut self) -> Result<Cow<'a, str>, Fault> {
+        if self.text.as_bytes().get(self.position) == Some(&b'"') {
+            return self.quoted_cell();
+        }
+        let start = self.position;
+        while !self.at_cell_end(self.position) {
+            self.position += 1;
+        }
+        Ok(Cow::Borrowed(&self.text[start..self.position]))
+    }
+
+    fn quoted_cell(&mut self) -> Result<Cow<'a, str>, Fault> {
+        let opening = self.position;
+        let mut unquoted = String::new();
+        let mut start = opening + 1;
+        loop {
+            let Some(length) = self.text[start..].find('"') else {
+                return Err(Fault::new(
+                    opening,
+                    "a quote is opened here and never closed",
+                ));
+            };
+            let part = &self.text[start..start + length];
+            let after = start + length + 1;
+            if self.text.as_bytes().get(after) == Some(&b'"') {
+                unquoted.push_str(part);
+                unquoted.push('"');
+                start = after + 1;
+                continue;
+            }
+            self.position = after;
+            if !self.at_cell_end(after) {
+                return Err(Fault::new(after, "text after the closing quote of a cell"));
+            }
+            if unquoted.is_empty() {
+                return Ok(Cow::Borrowed(part));
+            }
+            unquoted.push_str(part);
+            return Ok(Cow::Owned(unquoted));
+        }
+    }
+
+    fn at_cell_end(&self, position: usize) -> bool {
+        position == self.text.len() || self.at_line_break(position) || self.at_delimiter(position)
+    }
+
+    fn at_line_break(&self, position: usize) -> bool {
+        matches!(self.text.as_bytes().get(position), Some(b'\n' | b'\r'))
+    }
+
+    fn at_delimiter(&self, position: usize) -> bool {
+        let delimiter = &self.delimiter[..self.delimiter_length];
+        self.text.as_bytes()[position..].starts_with(delimiter)
+    }
+}
+
+/// The fault of a record that has not `expected` cells: at the first cell too many, or at the end.
+pub(super) fn check_width(record: &Record<'_>, expected: usize) -> Result<(), Fault> {
+    let found = record.cells.len();
+    if found == expected {
+        return Ok(());
+    }
+    let offset = record.starts.get(expected).copied().unwrap_or(record.end);
+    Err(Fault::new(
+        offset,
+        format!("found {found} cell(s), expected {expected} as in the first record"),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn records(text: &str, delimiter: char) -> Result<Vec<Vec<String>>, Fault> {
+        let mut reader = Reader::new(text, delimiter);
+        let mut record = Record::default();
+        let mut all = Vec::new();
+        while reader.next_into(&mut record)? {
+            all.push(record.cells.iter().map(ToString::to_string).collect());
+        }
+        Ok(all)
+    }
+
+    #[test]
+    fn quotes_hold_delimiters_line_breaks_and_quotes() {
+        let found = records("a,\"b,\"\"x\"\"\r\nc\"\r\n\r\n,\"\"\rlast,5\" pipe", ',').unwrap();
+        assert_eq!(
+            found,
+            [["a", "b,\"x\"\r\nc"], ["", ""], ["last", "5\" pipe"]]
+        );
+    }
+
+    #[test]
+    fn an_empty_cell_may_end_a_record_and_the_text() {
+        assert_eq!(records("a,\n,", ',').unwrap(), [["a", ""], ["", ""]]);
+    }
+
+    #[test]
+    fn a_delimiter_may_be_any_character() {
+        assert_eq!(
+            records("a\u{a7}\u{e9}\u{a7}\"\u{a7}\"", '\u{a7}').unwrap(),
+            [["a", "\u{e9}", "\u{a7}"]]
+        );
+    }
+
+    #[test]
+    fn a_quote_that_is_never_closed_is_a_fault_where_it_opens() {
+        assert_eq!(records("a,b\nc,\"d\ne", ',').unwrap_err().offset, 6);
+    }
+
+    #[test]
+    fn text_after_a_closing_quote_is_a_fault() {
+        assert_eq!(records("\"a\"b,c", ',').unwrap_err().offset, 3);
+    }
+
+    #[test]
+    fn a_record_of_another_width_is_a_fault_at_the_cell_too_many_or_at_the_end() {
+        let mut record = Record::default();
+        Reader::new("a,b,c\n", ',').next_into(&mut record).unwrap();
+        assert_eq!(check_width(&record, 2).unwrap_err().offset, 4);
+        assert_eq!(check_width(&record, 4).unwrap_err().offset, 5);
+        assert!(check_width(&record, 3).is_ok());
+    }
+}

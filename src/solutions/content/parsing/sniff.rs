@@ -1,0 +1,114 @@
+//! Finds what separates the cells of a text: the delimiter by which most of the first records have the
+//! same number of cells, quotes taken into account.
+
+use std::collections::BTreeMap;
+
+use super::{
+    delimited::{Reader, Record},
+    options::Format,
+};
+
+/// The delimiters that are looked for, in order of preference.
+const DELIMITERS: [char; 4] = [',', ';', '\t', '|'];
+
+/// How much of the text, and how many records, decide on the delimiter.
+const SAMPLE_BYTES: usize = 64 * 1024;
+const SAMPLE_RECORDS: usize = 200;
+
+/// The most likely delimiter of a text.
+pub(super) struct Sniffed {
+    pub delimiter: char,
+    /// Whether the text would be taken for a table even without a name that says so.
+    pub is_convincing: bool,
+}
+
+/// Tries each delimiter on the beginning of `text`.
+pub(super) fn sniff(text: &str, hint: Option<Format>) -> Sniffed {
+    let cut = text.floor_char_boundary(SAMPLE_BYTES);
+    let (sample, is_cut) = (&text[..cut], cut < text.len());
+    let mut best: Option<(Score, char)> = None;
+    for delimiter in DELIMITERS {
+        let score = Score::of(sample, is_cut, delimiter);
+        let better = best.as_ref().is_none_or(|(leader, _)| score.beats(leader));
+        if score.width > 1 && better {
+            best = Some((score, delimiter));
+        }
+    }
+    match best {
+        Some((score, delimiter)) => Sniffed {
+            delimiter,
+            is_convincing: score.is_convincing(),
+        },
+        None if hint == Some(Format::Tsv) => Sniffed {
+            delimiter: '\t',
+            is_convincing: false,
+        },
+        None => Sniffed {
+            delimiter: ',',
+            is_convincing: false,
+        },
+    }
+}
+
+/// How well a delimiter divides a sample: the share of records with the commonest number of cells.
+struct Score {
+    width: usize,
+    records: usize,
+    of_width: usize,
+    /// A cell that begins with a space: as in prose, after a comma.
+    has_spaced_cell: bool,
+}
+
+impl Score {
+    fn of(sample: &str, is_cut: bool, delimiter: char) -> Self {
+        let mut reader = Reader::new(sample, delimiter);
+        let mut record = Record::default();
+        let mut widths: Vec<usize> = Vec::new();
+        let mut has_spaced_cell = false;
+        let mut fault = false;
+        while widths.len() < SAMPLE_RECORDS {
+            match reader.next_into(&mut record) {
+                Ok(true) => widths.push(record.cells.len()),
+                Ok(false) => break,
+                Err(_) => {
+                    fault = !is_cut;
+                    break;
+                }
+            }
+            has_spaced_cell |= record.cells.iter().any(|cell| cell.starts_with(' '));
+        }
+        // The sample's last record may be half of one.
+        if is_cut && widths.len() > 1 && widths.len() < SAMPLE_RECORDS {
+            widths.pop();
+        }
+        let (width, of_width) = commonest(&widths);
+        Self {
+            width,
+            records: widths.len() + usize::from(fault),
+            of_width,
+            has_spaced_cell,
+        }
+    }
+
+    fn beats(&self, other: &Self) -> bool {
+        let ours = self.of_width * other.records;
+        let theirs = other.of_width * self.records;
+        ours > theirs || (ours == theirs && self.width > other.width)
+    }
+
+    fn is_convincing(&self) -> bool {
+        self.records > 1 && self.of_width == self.records && !self.has_spaced_cell
+    }
+}
+
+/// The commonest width, the greater where two are equally common, and how often it occurs.
+fn commonest(widths: &[usize]) -> (usize, usize) {
+    let mut counts = BTreeMap::new();
+    for width in widths {
+        *counts.entry(*width).or_insert(0) += 1;
+    }
+    counts
+        .into_iter()
+        .max_by_key(|(width, count)| (*count, *width))
+        .unwrap_or((0, 0))
+}

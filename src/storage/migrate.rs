@@ -1,0 +1,70 @@
+//! Bringing the schema up to date, by one starter at a time.
+
+use std::path::Path;
+
+use migration::{Migrator, MigratorTrait};
+use sea_orm::{ConnectOptions, ConnectionTrait, Database as SeaOrm, DatabaseConnection};
+
+use super::{Error, database};
+
+/// The key of the advisory lock that starters of all nodes queue for.
+const LOCK_KEY: i64 = 0x7a6b_656f_6666;
+
+/// Applies what is missing and returns the names of the migrations that were applied.
+///
+/// # Errors
+/// When the database cannot be reached or refuses a migration.
+pub async fn migrate(options: &super::Options) -> Result<Vec<String>, Error> {
+    if let Some(path) = database::sqlite_path(&options.url) {
+        return migrate_sqlite(options, &path).await;
+    }
+    // A connection of its own: the advisory lock belongs to the session that took it.
+    let mut connect = ConnectOptions::new(options.url.clone());
+    connect
+        .max_connections(1)
+        .connect_timeout(options.acquire_timeout)
+        .acquire_timeout(options.acquire_timeout)
+        .sqlx_logging(false);
+    let lock = SeaOrm::connect(connect.clone()).await?;
+    lock.execute_unprepared(&format!("SELECT pg_advisory_lock({LOCK_KEY})"))
+        .await?;
+    let db = SeaOrm::connect(connect).await?;
+    let applied = apply(&db).await;
+    db.close().await?;
+    lock.execute_unprepared(&format!("SELECT pg_advisory_unlock({LOCK_KEY})"))
+        .await?;
+    lock.close().await?;
+    applied
+}
+
+async fn migrate_sqlite(options: &super::Options, path: &Path) -> Result<Vec<String>, Error> {
+    let lock_path = path.with_extension("migrate-lock");
+    let folder = path.parent().map(Path::to_path_buf);
+    let unusable = |e: std::io::Error| {
+        Error::Unavailable(sea_orm::DbErr::Custom(format!("{}: {e}", path.display())))
+    };
+    // The lock is released when the file is closed, also when the process dies.
+    let lock = tokio::task::spawn_blocking(move || {
+        folder.map_or(Ok(()), std::fs::create_dir_all)?;
+        let file = std::fs::File::create(lock_path)?;
+        file.lock().map(|()| file)
+    })
+    .await
+    .map_err(|e| Error::Unavailable(sea_orm::DbErr::Custom(e.to_string())))?
+    .map_err(unusable)?;
+    let db = database::Database::connect(options).await?;
+    let applied = apply(&db.writer).await;
+    db.reader.close().await?;
+    db.writer.close().await?;
+    drop(lock);
+    applied
+}
+
+async fn apply(db: &DatabaseConnection) -> Result<Vec<String>, Error> {
+    let pending = Migrator::get_pending_migrations(db).await?;
+    Migrator::up(db, None).await?;
+    Ok(pending
+        .iter()
+        .map(|migration| migration.name().to_owned())
+        .collect())
+}

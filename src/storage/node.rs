@@ -1,0 +1,174 @@
+//! Node incarnations. A node beats before its time runs out; whoever missed that is dead, and its
+//! executions are taken back. Both sides of the comparison are the database's clock.
+
+
+use super::{Error, Storage, sql};
+use crate::model::{Micros, NodeId};
+
+/// A node that announced itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeInfo {
+    /// Its incarnation.
+    pub id: NodeId,
+    /// The name it goes by.
+    pub name: String,
+    /// The version it runs.
+    pub version: String,
+    /// How many executions it can run at once.
+    pub capacity: i64,
+    /// How many it ran at its last beat.
+    pub running: i64,
+    /// When it began.
+    pub started_at: Micros,
+    /// Until when it is trusted to live.
+    pub expires_at: Micros,
+}
+
+/// How much work stands where.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Backlog {
+    /// Can run now and waits for a slot.
+    pub ready: i64,
+    /// Due later: delayed starts and retries.
+    pub scheduled: i64,
+    /// Held by a node.
+    pub running: i64,
+}
+
+impl Storage {
+    /// Announces an incarnation, or prolongs its life by `lease_micros`. False when it was declared
+    /// dead meanwhile: its executions may run elsewhere.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn beat(
+        &self,
+        node: &NodeInfo,
+        lease_micros: i64,
+        first: bool,
+    ) -> Result<bool, Error> {
+        let db = &self.db.writer;
+        let now = sql::now_expression(db.get_database_backend());
+        if first {
+            let text = format!(
+                "INSERT INTO node (id, name, version, capacity, running, started_at, expires_at) \
+                 VALUES ($1, $2, $3, $4, $5, {now}, {now} + $6)"
+            );
+            let values = [
+                node.id.0.into(),
+                node.name.as_str().into(),
+                node.version.as_str().into(),
+                node.capacity.into(),
+                node.running.into(),
+                lease_micros.into(),
+            ];
+            return Ok(sql::execute(db, &text, values).await? == 1);
+        }
+        let text = format!(
+            "UPDATE node SET running = $2, expires_at = {now} + $3 \
+             WHERE id = $1 AND expires_at > {now}"
+        );
+        let values = [node.id.0.into(), node.running.into(), lease_micros.into()];
+        Ok(sql::execute(db, &text, values).await? == 1)
+    }
+
+    /// Ends an incarnation: what it still holds may be taken at once.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn retire(&self, node: NodeId) -> Result<(), Error> {
+        sql::execute(
+            &self.db.writer,
+            "DELETE FROM node WHERE id = $1",
+            [node.0.into()],
+        )
+        .await?;
+        Ok(())
+    }
+
+    /// Declares every other incarnation dead. Right only where this process is known to be alone,
+    /// as with an embedded database that it holds the lock of.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn retire_others(&self, node: NodeId) -> Result<(), Error> {
+        sql::execute(
+            &self.db.writer,
+            "DELETE FROM node WHERE id <> $1",
+            [node.0.into()],
+        )
+        .await?;
+        Ok(())
+    }
+
+    /// Forgets incarnations that died long ago and hold nothing.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn forget_dead_nodes(&self) -> Result<(), Error> {
+        let db = &self.db.writer;
+        let now = sql::now_expression(db.get_database_backend());
+        let text = format!(
+            "DELETE FROM node WHERE expires_at < {now} - 3600000000 \
+             AND NOT EXISTS (SELECT 1 FROM lease WHERE lease.node_id = node.id)"
+        );
+        sql::execute(db, &text, []).await?;
+        Ok(())
+    }
+
+    /// The nodes that are alive, oldest first.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn list_nodes(&self) -> Result<Vec<NodeInfo>, Error> {
+        let db = &self.db.reader;
+        let now = sql::now_expression(db.get_database_backend());
+        let text = format!("SELECT * FROM node WHERE expires_at > {now} ORDER BY started_at, id");
+        let rows = sql::query(db, &text, []).await?;
+        rows.iter()
+            .map(|row| {
+                Ok(NodeInfo {
+                    id: NodeId(sql::get(row, "id")?),
+                    name: sql::get(row, "name")?,
+                    version: sql::get(row, "version")?,
+                    capacity: sql::get(row, "capacity")?,
+                    running: sql::get(row, "running")?,
+                    started_at: sql::get(row, "started_at")?,
+                    expires_at: sql::get(row, "expires_at")?,
+                })
+            })
+            .collect()
+    }
+
+    /// How much work stands where, over all tenants.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn backlog(&self) -> Result<Backlog, Error> {
+        let text = "SELECT (SELECT COUNT(*) FROM ready) AS ready, \
+             (SELECT COUNT(*) FROM timer WHERE kind IN (0, 1)) AS scheduled, \
+             (SELECT COUNT(*) FROM lease) AS running";
+        let rows = sql::query(&self.db.reader, text, []).await?;
+        let row = rows.first().ok_or(Error::Corrupt {
+            what: "backlog",
+            source: None,
+        })?;
+        Ok(Backlog {
+            ready: sql::get(row, "ready")?,
+            scheduled: sql::get(row, "scheduled")?,
+            running: sql::get(row, "running")?,
+        })
+    }
+
+    /// Microseconds until the next timer is due; none when none is set.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn next_timer_in(&self) -> Result<Option<i64>, Error> {
+        let db = &self.db.reader;
+        let now = sql::now_expression(db.get_database_backend());
+        let text = format!("SELECT MIN(fire_at) - {now} AS due_in FROM timer");
+        let rows = sql::query(db, &text, []).await?;
+        rows.first().map_or(Ok(None), |row| sql::get(row, "due_in"))
+    }
+}

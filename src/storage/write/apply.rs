@@ -1,0 +1,553 @@
+//! The third phase: what was decided is written by one statement a table.
+
+use sea_orm::DatabaseTransaction;
+
+use super::{
+    super::{Error, sql},
+    submit::KeyClaim,
+    working::{Changes, Tracked, Working},
+};
+use crate::model::{Artifact, ArtifactId, Event, Execution, ExecutionId};
+use sql::{Cell, Rows, get};
+
+/// Writes the working set.
+pub(super) async fn apply(
+    db: &DatabaseTransaction,
+    working: &mut Working,
+    given_up: &[KeyClaim],
+) -> Result<(), Error> {
+    release_keys(db, given_up).await?;
+    executions(db, working).await?;
+    queues(db, &mut working.changes).await?;
+    events(db, &mut working.changes).await?;
+    sessions(db, working).await?;
+    states(db, working).await?;
+    artifacts(db, working).await?;
+    uploads(db, &mut working.changes).await
+}
+
+/// Frees the keys of intents that were refused after all.
+async fn release_keys(db: &DatabaseTransaction, keys: &[KeyClaim]) -> Result<(), Error> {
+    let mut rows = Rows::of(&["tenant_id", "scope", "key", "execution_id"]);
+    for claim in keys {
+        rows.push(vec![
+            claim.tenant_id.as_str().into(),
+            (claim.scope as i64).into(),
+            claim.key.as_str().into(),
+            claim.execution_id.0.into(),
+        ]);
+    }
+    let tail = "DELETE FROM idempotency WHERE EXISTS (SELECT 1 FROM x \
+         WHERE x.tenant_id = idempotency.tenant_id AND x.scope = idempotency.scope \
+         AND x.key = idempotency.key AND x.execution_id = idempotency.execution_id)";
+    rows.execute(db, tail).await.map(|_| ())
+}
+
+fn filled(columns: &'static [&'static str], rows: Vec<Vec<Cell>>) -> Rows {
+    let mut filled = Rows::of(columns);
+    rows.into_iter().for_each(|row| filled.push(row));
+    filled
+}
+
+const EXECUTION_COLUMNS: &[&str] = &[
+    "id",
+    "tenant_id",
+    "intent_id",
+    "intent_type",
+    "handler_name",
+    "session_id",
+    "solution_id",
+    "parameters",
+    "metadata",
+    "idempotency_key",
+    "intent_created_at",
+    "parent_id",
+    "child_key",
+    "rerun_of",
+    "status",
+    "epoch",
+    "attempt",
+    "lost_attempts",
+    "priority",
+    "next_seq",
+    "run_at",
+    "deadline_at",
+    "cancel_requested_at",
+    "cancel_reason",
+    "result",
+    "error",
+    "created_at",
+    "started_at",
+    "finished_at",
+];
+
+fn execution_cells(execution: &Execution) -> Vec<Cell> {
+    let intent = &execution.intent;
+    vec![
+        execution.id.0.into(),
+        intent.tenant_id.as_str().into(),
+        intent.id.0.into(),
+        intent.intent_type.as_str().into(),
+        execution.handler_name.as_str().into(),
+        intent.session_id.0.into(),
+        intent.solution_id.as_str().into(),
+        intent.parameters.as_str().into(),
+        intent.metadata.as_str().into(),
+        intent.idempotency_key.clone().into(),
+        intent.created_at.into(),
+        execution.parent_id.map(|id| id.0).into(),
+        execution.child_key.clone().into(),
+        execution.rerun_of.map(|id| id.0).into(),
+        execution.status.code().into(),
+        execution.epoch.into(),
+        execution.attempt.into(),
+        execution.lost_attempts.into(),
+        execution.priority.into(),
+        execution.next_seq.into(),
+        execution.run_at.into(),
+        execution.deadline_at.into(),
+        execution.cancel_requested_at.into(),
+        execution.cancel_reason.clone().into(),
+        execution
+            .result
+            .as_ref()
+            .map(|result| result.as_str().to_owned())
+            .into(),
+        error_text(execution).into(),
+        execution.created_at.into(),
+        execution.started_at.into(),
+        execution.finished_at.into(),
+    ]
+}
+
+fn error_text(execution: &Execution) -> Option<String> {
+    execution
+        .error
+        .as_ref()
+        .and_then(|error| serde_json::to_string(error).ok())
+}
+
+const EXECUTION_CHANGES: &[&str] = &[
+    "id",
+    "status",
+    "epoch",
+    "attempt",
+    "lost_attempts",
+    "next_seq",
+    "cancel_requested_at",
+    "cancel_reason",
+    "result",
+    "error",
+    "started_at",
+    "finished_at",
+];
+
+fn change_cells(execution: &Execution) -> Vec<Cell> {
+    vec![
+        execution.id.0.into(),
+        execution.status.code().into(),
+        execution.epoch.into(),
+        execution.attempt.into(),
+        execution.lost_attempts.into(),
+        execution.next_seq.into(),
+        execution.cancel_requested_at.into(),
+        execution.cancel_reason.clone().into(),
+        execution
+            .result
+            .as_ref()
+            .map(|result| result.as_str().to_owned())
+            .into(),
+        error_text(execution).into(),
+        execution.started_at.into(),
+        execution.finished_at.into(),
+    ]
+}
+
+/// `UPDATE table SET every column but the first FROM x WHERE the first is equal`.
+fn update_tail(table: &str, columns: &[&str]) -> String {
+    let sets: Vec<String> = columns[1..]
+        .iter()
+        .map(|column| format!("{column} = x.{column}"))
+        .collect();
+    let (sets, key) = (sets.join(", "), columns[0]);
+    format!("UPDATE {table} SET {sets} FROM x WHERE {table}.{key} = x.{key}")
+}
+
+async fn executions(db: &DatabaseTransaction, working: &Working) -> Result<(), Error> {
+    let (mut made, mut changed) = (Rows::of(EXECUTION_COLUMNS), Rows::of(EXECUTION_CHANGES));
+    for Tracked { row, is_new, dirty } in working.executions.values() {
+        if *is_new {
+            made.push(execution_cells(row));
+        } else if *dirty {
+            changed.push(change_cells(row));
+        }
+    }
+    made.insert(db, "execution").await?;
+    changed
+        .execute(db, &update_tail("execution", EXECUTION_CHANGES))
+        .await?;
+    Ok(())
+}
+
+async fn queues(db: &DatabaseTransaction, changes: &mut Changes) -> Result<(), Error> {
+    let ids = |ids: &mut std::collections::HashSet<ExecutionId>| {
+        let mut ids: Vec<_> = ids.drain().collect();
+        ids.sort_unstable();
+        Rows::column(&["id"], ids.into_iter().map(|id| id.0))
+    };
+    let mut unqueue = changes.unqueue.clone();
+    let delete =
+        |table: &str| format!("DELETE FROM {table} WHERE execution_id IN (SELECT id FROM x)");
+    ids(&mut changes.unqueue)
+        .execute(db, &delete("ready"))
+        .await?;
+    ids(&mut unqueue).execute(db, &delete("timer")).await?;
+    ids(&mut changes.leases_out)
+        .execute(db, &delete("lease"))
+        .await?;
+
+    let leases = filled(
+        &["execution_id", "epoch", "node_id"],
+        std::mem::take(&mut changes.leases_in),
+    );
+    leases.insert(db, "lease").await?;
+    let columns = &["execution_id", "tenant_id", "queue", "priority", "ready_at"];
+    let ready = filled(columns, std::mem::take(&mut changes.ready_in));
+    let names = columns.join(", ");
+    let tail = format!(
+        "INSERT INTO ready ({names}) SELECT {names} FROM x WHERE true ON CONFLICT DO NOTHING"
+    );
+    ready.execute(db, &tail).await?;
+    let columns = &["execution_id", "kind", "tenant_id", "queue", "fire_at"];
+    filled(columns, std::mem::take(&mut changes.timers_in))
+        .insert(db, "timer")
+        .await?;
+    Ok(())
+}
+
+fn event_cells(event: &Event) -> Result<Vec<Cell>, Error> {
+    let (event_type, data) = event
+        .body
+        .encode()
+        .map_err(|e| Error::corrupt("event", e))?;
+    Ok(vec![
+        event.stream_id.into(),
+        event.cursor.seq.into(),
+        event.stream_kind.code().into(),
+        event.tenant_id.as_str().into(),
+        event.session_id.0.into(),
+        event.intent_type.clone().into(),
+        event_type.into(),
+        data.into(),
+        event
+            .payload
+            .as_ref()
+            .map(|payload| payload.as_str().to_owned())
+            .into(),
+        event.cursor.tx.into(),
+        event.cursor.ord.into(),
+        event.occurred_at.into(),
+    ])
+}
+
+async fn events(db: &DatabaseTransaction, changes: &mut Changes) -> Result<(), Error> {
+    let mut rows = Rows::of(&[
+        "stream_id",
+        "seq",
+        "stream_kind",
+        "tenant_id",
+        "session_id",
+        "intent_type",
+        "event_type",
+        "data",
+        "payload",
+        "tx",
+        "ord",
+        "occurred_at",
+    ]);
+    for event in &changes.events {
+        rows.push(event_cells(event)?);
+    }
+    rows.insert(db, "event").await?;
+    let columns = &[
+        "execution_id",
+        "name",
+        "epoch",
+        "attempt",
+        "result",
+        "started_at",
+        "finished_at",
+    ];
+    filled(columns, std::mem::take(&mut changes.steps))
+        .insert(db, "step")
+        .await?;
+    Ok(())
+}
+
+async fn sessions(db: &DatabaseTransaction, working: &Working) -> Result<(), Error> {
+    const COLUMNS: &[&str] = &[
+        "id",
+        "tenant_id",
+        "user_id",
+        "solution_id",
+        "is_anonymous",
+        "status",
+        "metadata",
+        "state",
+        "state_version",
+        "next_seq",
+        "created_at",
+        "updated_at",
+        "expires_at",
+    ];
+    let (mut made, mut changed) = (Rows::of(COLUMNS), Rows::of(COLUMNS));
+    for Tracked { row, is_new, dirty } in working.sessions.values() {
+        if !is_new && !dirty {
+            continue;
+        }
+        let session = &row.session;
+        let cells = vec![
+            session.id.0.into(),
+            session.tenant_id.as_str().into(),
+            session.user_id.clone().into(),
+            session.solution_id.clone().into(),
+            session.is_anonymous.into(),
+            session.status.code().into(),
+            session.metadata.as_str().into(),
+            session.state.as_str().into(),
+            session.state_version.into(),
+            row.next_seq.into(),
+            session.created_at.into(),
+            session.updated_at.into(),
+            session.expires_at.into(),
+        ];
+        if *is_new {
+            made.push(cells)
+        } else {
+            changed.push(cells)
+        }
+    }
+    made.insert(db, "session").await?;
+    changed
+        .execute(db, &update_tail("session", COLUMNS))
+        .await?;
+    Ok(())
+}
+
+async fn states(db: &DatabaseTransaction, working: &Working) -> Result<(), Error> {
+    const COLUMNS: &[&str] = &[
+        "execution_id",
+        "tenant_id",
+        "state",
+        "version",
+        "updated_at",
+    ];
+    let (mut made, mut changed) = (Rows::of(COLUMNS), Rows::of(COLUMNS));
+    for (id, Tracked { row, is_new, dirty }) in &working.states {
+        let cells = vec![
+            id.0.into(),
+            row.tenant_id.as_str().into(),
+            row.state.as_str().into(),
+            row.version.into(),
+            working.now.into(),
+        ];
+        if *is_new {
+            made.push(cells);
+        } else if *dirty {
+            changed.push(cells);
+        }
+    }
+    made.insert(db, "execution_state").await?;
+    changed
+        .execute(db, &update_tail("execution_state", COLUMNS))
+        .await?;
+    Ok(())
+}
+
+const ARTIFACT_COLUMNS: &[&str] = &[
+    "id",
+    "tenant_id",
+    "artifact_type",
+    "session_id",
+    "execution_id",
+    "intent_id",
+    "intent_type",
+    "state",
+    "semantic_descriptor",
+    "display_name",
+    "owner",
+    "purpose",
+    "generation",
+    "roots",
+    "content_hash",
+    "version",
+    "next_seq",
+    "created_at",
+    "updated_at",
+];
+
+fn artifact_cells(artifact: &Artifact) -> Vec<Cell> {
+    vec![
+        artifact.id.0.into(),
+        artifact.tenant_id.as_str().into(),
+        artifact.artifact_type.as_str().into(),
+        artifact.session_id.0.into(),
+        artifact.execution_id.0.into(),
+        artifact.intent_id.0.into(),
+        artifact.intent_type.as_str().into(),
+        artifact.state.code().into(),
+        artifact.semantic_descriptor.as_str().into(),
+        artifact.display_name.clone().into(),
+        artifact.owner.clone().into(),
+        artifact.purpose.clone().into(),
+        artifact.generation.into(),
+        serde_json::to_string(&artifact.roots)
+            .unwrap_or_default()
+            .into(),
+        artifact.content_hash.as_str().into(),
+        artifact.version.into(),
+        artifact.next_seq.into(),
+        artifact.created_at.into(),
+        artifact.updated_at.into(),
+    ]
+}
+
+async fn artifacts(db: &DatabaseTransaction, working: &mut Working) -> Result<(), Error> {
+    const CHANGES: &[&str] = &["id", "state", "version", "next_seq", "updated_at"];
+    let (mut made, mut changed) = (Rows::of(ARTIFACT_COLUMNS), Rows::of(CHANGES));
+    // A parent that is made in the same transaction gets the smaller key.
+    let mut new: Vec<&Artifact> = working
+        .artifacts
+        .values()
+        .filter(|tracked| tracked.is_new)
+        .map(|tracked| &tracked.row.artifact)
+        .collect();
+    new.sort_by_key(|artifact| (artifact.generation, artifact.id));
+    new.iter()
+        .for_each(|artifact| made.push(artifact_cells(artifact)));
+    for Tracked { row, is_new, dirty } in working.artifacts.values() {
+        let artifact = &row.artifact;
+        if *dirty && !is_new {
+            changed.push(vec![
+                artifact.id.0.into(),
+                artifact.state.code().into(),
+                artifact.version.into(),
+                artifact.next_seq.into(),
+                artifact.updated_at.into(),
+            ]);
+        }
+    }
+    let names = ARTIFACT_COLUMNS.join(", ");
+    let insert = format!(
+        "INSERT INTO artifact ({names}) SELECT {names} FROM x ORDER BY generation, id \
+         RETURNING id, key"
+    );
+    for row in made.query(db, &insert).await? {
+        if let Some(tracked) = working.artifacts.get_mut(&ArtifactId(get(&row, "id")?)) {
+            tracked.row.key = Some(get(&row, "key")?);
+        }
+    }
+    changed
+        .execute(db, &update_tail("artifact", CHANGES))
+        .await?;
+    edges(db, working).await?;
+    histories(db, &mut working.changes).await
+}
+
+async fn edges(db: &DatabaseTransaction, working: &Working) -> Result<(), Error> {
+    let mut rows = Rows::of(&["child", "parent"]);
+    let key_of = |id: &ArtifactId| {
+        working
+            .artifacts
+            .get(id)
+            .and_then(|tracked| tracked.row.key)
+    };
+    for Tracked { row, is_new, .. } in working.artifacts.values() {
+        if !is_new {
+            continue;
+        }
+        let mut parents: Vec<i64> = row.parents.iter().filter_map(key_of).collect();
+        parents.sort_unstable();
+        parents.dedup();
+        if let Some(child) = row.key {
+            parents
+                .into_iter()
+                .for_each(|parent| rows.push(vec![child.into(), parent.into()]));
+        }
+    }
+    rows.insert(db, "artifact_edge").await.map(|_| ())
+}
+
+async fn histories(db: &DatabaseTransaction, changes: &mut Changes) -> Result<(), Error> {
+    let mut transitions = Rows::of(&[
+        "artifact_id",
+        "version",
+        "from_state",
+        "to_state",
+        "at",
+        "actor",
+        "reason",
+    ]);
+    for (version, transition) in changes.transitions.drain(..) {
+        transitions.push(vec![
+            transition.artifact_id.0.into(),
+            version.into(),
+            transition
+                .from
+                .map(crate::model::ArtifactState::code)
+                .into(),
+            transition.to.code().into(),
+            transition.at.into(),
+            transition.actor.into(),
+            transition.reason.into(),
+        ]);
+    }
+    transitions.insert(db, "artifact_transition").await?;
+    let mut forms = Rows::of(&[
+        "id",
+        "artifact_id",
+        "storage_type",
+        "uri",
+        "format",
+        "compression",
+        "size_bytes",
+        "digest",
+        "created_at",
+    ]);
+    for form in changes.materializations.drain(..) {
+        forms.push(vec![
+            form.id.0.into(),
+            form.artifact_id.0.into(),
+            form.storage_type.into(),
+            form.uri.into(),
+            form.format.into(),
+            form.compression.into(),
+            form.size_bytes.into(),
+            form.digest.into(),
+            form.created_at.into(),
+        ]);
+    }
+    forms.insert(db, "materialization").await.map(|_| ())
+}
+
+async fn uploads(db: &DatabaseTransaction, changes: &mut Changes) -> Result<(), Error> {
+    let columns = &[
+        "id",
+        "tenant_id",
+        "filename",
+        "mime_type",
+        "declared_size_bytes",
+        "created_at",
+        "expires_at",
+    ];
+    filled(columns, std::mem::take(&mut changes.uploads))
+        .insert(db, "upload")
+        .await?;
+    let columns = &["id", "tenant_id", "digest", "completed_at"];
+    let tail = "UPDATE upload SET digest = x.digest, completed_at = x.completed_at FROM x \
+         WHERE upload.id = x.id AND upload.tenant_id = x.tenant_id AND upload.digest IS NULL";
+    filled(columns, std::mem::take(&mut changes.uploads_done))
+        .execute(db, tail)
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,293 @@
+//! Registering artifacts and changing their state: for a running execution, or by a client.
+
+use sha2::{Digest, Sha256};
+
+use super::{
+    super::Error,
+    operation::{Needs, Operation},
+    working::{ArtifactRow, Tracked, Working},
+};
+use crate::model::{
+    Artifact, ArtifactId, ArtifactState, ArtifactTransition, EventBody, ExecutionId,
+    Materialization, MaterializationId, NewArtifact, Refusal, TenantId, TenantScope,
+    TransitionRequest,
+};
+
+/// An artifact remembers at most this many roots.
+const MAX_ROOTS: usize = 100;
+
+/// The rows that registrations and transitions look at.
+pub(super) fn needs(
+    artifacts: &[NewArtifact],
+    transitions: &[TransitionRequest],
+    needs: &mut Needs,
+) {
+    for artifact in artifacts {
+        needs.artifacts.push(artifact.id);
+        needs.artifacts.extend(&artifact.parents);
+    }
+    needs
+        .artifacts_locked
+        .extend(transitions.iter().map(|transition| transition.artifact_id));
+}
+
+/// Refuses what cannot be registered or changed, before anything is changed.
+pub(super) fn check(
+    working: &Working,
+    tenant: &TenantId,
+    artifacts: &[NewArtifact],
+    transitions: &[TransitionRequest],
+) -> Result<(), Error> {
+    let mut earlier: Vec<&NewArtifact> = Vec::new();
+    for new in artifacts {
+        check_new(working, tenant, new, &earlier)?;
+        earlier.push(new);
+    }
+    for transition in transitions {
+        if !earlier.iter().any(|new| new.id == transition.artifact_id) {
+            working.check_transition(transition.artifact_id, tenant, transition.to)?;
+        }
+    }
+    Ok(())
+}
+
+fn check_new(
+    working: &Working,
+    tenant: &TenantId,
+    new: &NewArtifact,
+    earlier: &[&NewArtifact],
+) -> Result<(), Error> {
+    if let Some(existing) = working.artifacts.get(&new.id) {
+        let artifact = &existing.row.artifact;
+        if artifact.tenant_id != *tenant || artifact.content_hash != content_hash(new) {
+            let message = "an artifact with this id and other content is registered already";
+            return Err(Refusal::invalid(["artifactId"], message).into());
+        }
+        if artifact.state == ArtifactState::Deleted {
+            return Err(Refusal::InvalidTransition {
+                from: artifact.state,
+                to: new.state,
+            }
+            .into());
+        }
+        return Ok(());
+    }
+    if !matches!(new.state, ArtifactState::Pending | ArtifactState::Ready) {
+        let message = "an artifact is registered as PENDING or READY";
+        return Err(Refusal::invalid(["lifecycleState"], message).into());
+    }
+    for parent in &new.parents {
+        let is_stored = working
+            .artifacts
+            .get(parent)
+            .is_some_and(|tracked| tracked.row.artifact.tenant_id == *tenant);
+        let is_older = earlier.iter().any(|other| other.id == *parent);
+        if !is_stored && !is_older {
+            return Err(Refusal::not_found("parent artifact", "parentArtifacts").into());
+        }
+    }
+    Ok(())
+}
+
+/// What was registered, to tell a repetition from another content.
+fn content_hash(new: &NewArtifact) -> String {
+    let framed = serde_json::to_vec(new).unwrap_or_default();
+    data_encoding::HEXLOWER.encode(&Sha256::digest(framed))
+}
+
+/// Registers what was checked; a repetition does nothing.
+pub(super) fn write(
+    working: &mut Working,
+    execution_id: ExecutionId,
+    artifacts: &[NewArtifact],
+    actor: &str,
+) {
+    for new in artifacts {
+        if !working.artifacts.contains_key(&new.id) {
+            register(working, execution_id, new, actor);
+        }
+    }
+}
+
+fn register(working: &mut Working, execution_id: ExecutionId, new: &NewArtifact, actor: &str) {
+    let Some(tracked) = working.executions.get(&execution_id) else {
+        return;
+    };
+    let intent = tracked.row.intent.clone();
+    let (generation, roots) = descent(working, new);
+    let artifact = Artifact {
+        id: new.id,
+        artifact_type: new.artifact_type.clone(),
+        tenant_id: intent.tenant_id,
+        session_id: intent.session_id,
+        execution_id,
+        intent_id: intent.id,
+        intent_type: intent.intent_type,
+        state: new.state,
+        semantic_descriptor: new.semantic_descriptor.clone(),
+        display_name: new.display_name.clone(),
+        owner: new.owner.clone(),
+        purpose: new.purpose.clone(),
+        generation,
+        roots,
+        content_hash: content_hash(new),
+        version: 1,
+        next_seq: 1,
+        created_at: working.now,
+        updated_at: working.now,
+    };
+    let materializations = materializations(working, new);
+    working
+        .changes
+        .materializations
+        .extend(materializations.iter().cloned());
+    record(working, &artifact, None, actor, None);
+    let row = ArtifactRow {
+        artifact: artifact.clone(),
+        key: None,
+        parents: new.parents.clone(),
+    };
+    working.artifacts.insert(new.id, Tracked::new(row));
+    let (parents, actor) = (new.parents.clone(), actor.to_owned());
+    let body = EventBody::ArtifactRegistered {
+        artifact,
+        parents,
+        materializations,
+        actor,
+    };
+    working.append(execution_id, body, None);
+}
+
+/// Generation and roots, from the parents'.
+fn descent(working: &Working, new: &NewArtifact) -> (i64, Vec<ArtifactId>) {
+    let mut roots = Vec::new();
+    let mut generation = 0;
+    for parent in &new.parents {
+        let Some(tracked) = working.artifacts.get(parent) else {
+            continue;
+        };
+        let parent = &tracked.row.artifact;
+        generation = generation.max(parent.generation + 1);
+        for root in &parent.roots {
+            if !roots.contains(root) && roots.len() < MAX_ROOTS {
+                roots.push(*root);
+            }
+        }
+    }
+    if new.parents.is_empty() {
+        roots.push(new.id);
+    }
+    (generation, roots)
+}
+
+fn materializations(working: &Working, new: &NewArtifact) -> Vec<Materialization> {
+    let stored = new.materializations.iter().enumerate();
+    stored
+        .map(|(position, form)| Materialization {
+            id: MaterializationId::derived(new.id, position),
+            artifact_id: new.id,
+            storage_type: form.storage_type.clone(),
+            uri: form.uri.clone(),
+            format: form.format.clone(),
+            compression: form.compression.clone(),
+            size_bytes: form.size_bytes,
+            digest: form.digest.clone(),
+            created_at: working.now,
+        })
+        .collect()
+}
+
+fn record(
+    working: &mut Working,
+    artifact: &Artifact,
+    from: Option<ArtifactState>,
+    actor: &str,
+    reason: Option<String>,
+) {
+    let transition = ArtifactTransition {
+        artifact_id: artifact.id,
+        from,
+        to: artifact.state,
+        at: working.now,
+        actor: actor.to_owned(),
+        reason,
+    };
+    working
+        .changes
+        .transitions
+        .push((artifact.version, transition));
+}
+
+/// Carries out transitions that were checked, as events of the execution.
+pub(super) fn transition_all(
+    working: &mut Working,
+    execution_id: ExecutionId,
+    transitions: &[TransitionRequest],
+) {
+    for request in transitions {
+        if let Some(body) = transition(working, request) {
+            working.append(execution_id, body, None);
+        }
+    }
+}
+
+/// Changes the state; the event that says so.
+fn transition(working: &mut Working, request: &TransitionRequest) -> Option<EventBody> {
+    let now = working.now;
+    let tracked = working.artifacts.get_mut(&request.artifact_id)?;
+    let artifact = &mut tracked.row.artifact;
+    let from = artifact.state;
+    if !from.can_become(request.to) {
+        return None;
+    }
+    artifact.state = request.to;
+    artifact.version += 1;
+    artifact.updated_at = now;
+    tracked.dirty = true;
+    let artifact = artifact.clone();
+    record(
+        working,
+        &artifact,
+        Some(from),
+        &request.actor,
+        request.reason.clone(),
+    );
+    Some(EventBody::ArtifactTransitioned {
+        artifact_id: request.artifact_id,
+        from,
+        to: request.to,
+        actor: request.actor.clone(),
+        reason: request.reason.clone(),
+    })
+}
+
+/// A change of state that a client asks for.
+#[derive(Debug, Clone)]
+pub(in crate::storage) struct TransitionArtifact {
+    pub(in crate::storage) scope: TenantScope,
+    pub(in crate::storage) request: TransitionRequest,
+}
+
+impl Operation for TransitionArtifact {
+    type Output = Artifact;
+
+    fn needs(&self, needs: &mut Needs) {
+        needs.artifacts_locked.push(self.request.artifact_id);
+    }
+
+    fn decide(&self, working: &mut Working) -> Result<Artifact, Error> {
+        let id = self.request.artifact_id;
+        working.check_transition(id, self.scope.tenant(), self.request.to)?;
+        if let Some(body) = transition(working, &self.request) {
+            working.append_to_artifact(id, body);
+        }
+        let found = working
+            .artifacts
+            .get(&id)
+            .map(|tracked| tracked.row.artifact.clone());
+        found.ok_or(Error::Corrupt {
+            what: "artifact",
+            source: None,
+        })
+    }
+}

@@ -1,0 +1,128 @@
+//! The end of an attempt: a result, an error, a retry, or the slot given back.
+
+use super::{
+    super::Error,
+    artifact,
+    operation::{Needs, Operation},
+    submit::Queue,
+    working::{Ending, Fence, TimerKind, Working},
+};
+use crate::model::{
+    EventBody, ExecutionError, ExecutionStatus, NewArtifact, Payload, TransitionRequest,
+};
+
+/// How an attempt ended.
+#[derive(Debug, Clone)]
+pub enum Outcome {
+    /// With a result.
+    Completed(Payload),
+    /// With an error that no further attempt will mend.
+    Failed(ExecutionError),
+    /// Stopped by a cancellation.
+    Cancelled,
+    /// With an error; another attempt follows after the delay.
+    Retry {
+        /// The error.
+        error: ExecutionError,
+        /// The back-off.
+        delay_micros: i64,
+    },
+    /// Not at all: the node shuts down and gives the execution back.
+    HandBack,
+}
+
+/// Ends an attempt. Artifacts and transitions become durable with a completed outcome only.
+#[derive(Debug, Clone)]
+pub struct Complete {
+    /// The attempt's right to write.
+    pub fence: Fence,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What it made.
+    pub artifacts: Vec<NewArtifact>,
+    /// What it changed.
+    pub transitions: Vec<TransitionRequest>,
+    /// Who the history names.
+    pub actor: String,
+}
+
+impl Complete {
+    fn end(&self, working: &mut Working, ending: Ending) -> ExecutionStatus {
+        let status = match ending {
+            Ending::Completed(_) => ExecutionStatus::Completed,
+            Ending::Failed(_) => ExecutionStatus::Failed,
+            Ending::Cancelled => ExecutionStatus::Cancelled,
+        };
+        working.finish(self.fence.execution_id, ending);
+        status
+    }
+
+    fn retry(&self, working: &mut Working, error: &ExecutionError, delay_micros: i64) {
+        let id = self.fence.execution_id;
+        let next_attempt_at = working.now + delay_micros;
+        let Some(execution) = working.execution_mut(id) else {
+            return;
+        };
+        execution.error = Some(error.clone());
+        let attempt = execution.attempt;
+        working.release(id);
+        working.set_timer(id, TimerKind::Retry, next_attempt_at, &Queue::Node);
+        let error = error.clone();
+        let body = EventBody::ExecutionRetrying {
+            attempt,
+            error,
+            next_attempt_at,
+            lost: false,
+        };
+        working.append(id, body, None);
+    }
+}
+
+impl Operation for Complete {
+    /// The status after; `Running` when another attempt follows.
+    type Output = ExecutionStatus;
+
+    fn needs(&self, needs: &mut Needs) {
+        needs.executions.push(self.fence.execution_id);
+        artifact::needs(&self.artifacts, &self.transitions, needs);
+    }
+
+    fn decide(&self, working: &mut Working) -> Result<ExecutionStatus, Error> {
+        let execution = working.fenced(self.fence)?;
+        // An accepted cancellation wins over whatever the handler did after it.
+        let cancelled = execution.cancel_requested_at.is_some();
+        let tenant = execution.intent.tenant_id.clone();
+        let deadline = execution.deadline_at;
+        match &self.outcome {
+            _ if cancelled => Ok(self.end(working, Ending::Cancelled)),
+            Outcome::Cancelled => Ok(self.end(working, Ending::Cancelled)),
+            Outcome::Failed(error) => Ok(self.end(working, Ending::Failed(error.clone()))),
+            Outcome::Completed(result) => {
+                artifact::check(working, &tenant, &self.artifacts, &self.transitions)?;
+                artifact::write(
+                    working,
+                    self.fence.execution_id,
+                    &self.artifacts,
+                    &self.actor,
+                );
+                artifact::transition_all(working, self.fence.execution_id, &self.transitions);
+                Ok(self.end(working, Ending::Completed(result.clone())))
+            }
+            Outcome::Retry {
+                error,
+                delay_micros,
+            } => {
+                if deadline.is_some_and(|at| at <= working.now + delay_micros) {
+                    return Ok(self.end(working, Ending::Failed(error.clone())));
+                }
+                self.retry(working, error, *delay_micros);
+                Ok(ExecutionStatus::Running)
+            }
+            Outcome::HandBack => {
+                working.release(self.fence.execution_id);
+                working.enqueue(self.fence.execution_id, &Queue::Node.name());
+                Ok(ExecutionStatus::Running)
+            }
+        }
+    }
+}

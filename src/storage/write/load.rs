@@ -1,0 +1,559 @@
+//! The first phase: rows are picked and locked in one fixed order, then loaded.
+
+use std::collections::BTreeSet;
+
+use entity::{artifact, execution, session};
+use sea_orm::{
+    ConnectionTrait, DatabaseTransaction, DbBackend, FromQueryResult, QueryResult, Value,
+};
+use uuid::Uuid;
+
+use super::{
+    super::{Error, sql},
+    operation::Needs,
+    submit::{KeyClaim, KeyScope},
+    working::{ArtifactRow, KeyHolder, SessionRow, StateRow, Tracked, Working},
+};
+use crate::model::{ArtifactId, Execution, ExecutionId, RawJson, Session, SessionId, TenantId};
+use sql::{Cell, Rows, get};
+
+/// Claims look at so many tenants at once; they take turns.
+const TENANTS_PER_CLAIM: usize = 64;
+
+/// Begins the working set of a transaction.
+pub(super) async fn load(db: &DatabaseTransaction, needs: Needs) -> Result<Working, Error> {
+    let mut working = clock(db).await?;
+    keys(db, &needs.keys, &mut working).await?;
+    let mut executions: BTreeSet<ExecutionId> = needs.executions.iter().copied().collect();
+    executions.extend(working.keys.iter().filter_map(|(claim, holder)| {
+        (claim.execution_id != holder.execution_id).then_some(holder.execution_id)
+    }));
+    pick(db, &needs, &mut working).await?;
+    executions.extend(&working.claimed);
+    executions.extend(working.fired.iter().map(|(id, _, _)| *id));
+    executions.extend(&working.lost);
+    executions.extend(&working.stranded);
+    let mut held = needs.leases.clone();
+    held.extend(working.fired.iter().map(|(id, _, _)| *id));
+    lock_executions(db, &executions, &mut working).await?;
+    cancel_targets(db, &needs, &mut working, &mut held).await?;
+    recheck(db, &mut working).await?;
+    leases(db, &held, &mut working).await?;
+    steps(db, &needs.steps, &mut working).await?;
+    sessions(db, &needs, &mut working).await?;
+    states(db, &needs.execution_states, &mut working).await?;
+    artifacts(db, &needs, &mut working).await?;
+    Ok(working)
+}
+
+/// The transaction's number in the log, and the time by the database's clock.
+async fn clock(db: &DatabaseTransaction) -> Result<Working, Error> {
+    let backend = db.get_database_backend();
+    // SQLite has one writer, so the next number is one more than that of the last row.
+    let tx = match backend {
+        DbBackend::Postgres => "pg_current_xact_id()::text::bigint",
+        _ => "COALESCE((SELECT tx FROM event ORDER BY rowid DESC LIMIT 1), 0) + 1",
+    };
+    let text = format!("SELECT {tx} AS tx, {} AS now", sql::now_expression(backend));
+    let rows = sql::query(db, &text, []).await?;
+    let row = rows.first().ok_or(Error::Corrupt {
+        what: "clock",
+        source: None,
+    })?;
+    Ok(Working {
+        tx: get(row, "tx")?,
+        now: get(row, "now")?,
+        ..Working::default()
+    })
+}
+
+fn lock_clause(db: &DatabaseTransaction, clause: &'static str) -> &'static str {
+    if db.get_database_backend() == DbBackend::Postgres {
+        clause
+    } else {
+        ""
+    }
+}
+
+const KEY_COLUMNS: &[&str] = &[
+    "tenant_id",
+    "scope",
+    "key",
+    "execution_id",
+    "request_hash",
+    "expires_at",
+];
+
+fn key_cells(claim: &KeyClaim, now: i64) -> Vec<Cell> {
+    let expires_at = claim
+        .ttl_micros
+        .map_or(i64::MAX, |ttl| now.saturating_add(ttl));
+    vec![
+        claim.tenant_id.as_str().into(),
+        (claim.scope as i64).into(),
+        claim.key.as_str().into(),
+        claim.execution_id.0.into(),
+        claim.request_hash.as_str().into(),
+        expires_at.into(),
+    ]
+}
+
+/// Takes the free keys and finds out who holds the others.
+async fn keys(
+    db: &DatabaseTransaction,
+    claims: &[KeyClaim],
+    working: &mut Working,
+) -> Result<(), Error> {
+    if claims.is_empty() {
+        return Ok(());
+    }
+    let mut claims: Vec<&KeyClaim> = claims.iter().collect();
+    claims.sort_by_key(|claim| claim.name());
+    let mut rows = Rows::of(KEY_COLUMNS);
+    for claim in &claims {
+        rows.push(key_cells(claim, working.now));
+    }
+    let names = KEY_COLUMNS.join(", ");
+    let insert = format!(
+        "INSERT INTO idempotency ({names}) SELECT {names} FROM x WHERE true \
+         ORDER BY tenant_id, scope, key ON CONFLICT (tenant_id, scope, key) DO UPDATE SET \
+         execution_id = excluded.execution_id, request_hash = excluded.request_hash, \
+         expires_at = excluded.expires_at WHERE idempotency.expires_at <= {} \
+         RETURNING execution_id",
+        working.now
+    );
+    let taken: BTreeSet<Uuid> = column(&rows.query(db, &insert).await?, "execution_id")?;
+    let mut others = Rows::of(&KEY_COLUMNS[..3]);
+    for claim in &claims {
+        if taken.contains(&claim.execution_id.0) {
+            let holder = KeyHolder {
+                execution_id: claim.execution_id,
+                request_hash: claim.request_hash.clone(),
+            };
+            working.keys.insert((*claim).clone(), holder);
+        } else {
+            others.push(key_cells(claim, 0)[..3].to_vec());
+        }
+    }
+    let select = "SELECT i.* FROM x JOIN idempotency i \
+                  ON i.tenant_id = x.tenant_id AND i.scope = x.scope AND i.key = x.key";
+    for row in others.query(db, select).await? {
+        remember_holder(&row, &claims, working)?;
+    }
+    Ok(())
+}
+
+fn remember_holder(
+    row: &QueryResult,
+    claims: &[&KeyClaim],
+    working: &mut Working,
+) -> Result<(), Error> {
+    let tenant: String = get(row, "tenant_id")?;
+    let (scope, key): (i64, String) = (get(row, "scope")?, get(row, "key")?);
+    let holder = KeyHolder {
+        execution_id: ExecutionId(get(row, "execution_id")?),
+        request_hash: get(row, "request_hash")?,
+    };
+    let name = (TenantId::stored(&tenant), scope_of(scope), key);
+    if let Some(claim) = claims.iter().find(|claim| claim.name() == name) {
+        working.keys.insert((*claim).clone(), holder);
+    }
+    Ok(())
+}
+
+fn scope_of(code: i64) -> KeyScope {
+    match code {
+        0 => KeyScope::Caller,
+        1 => KeyScope::Fingerprint,
+        _ => KeyScope::Child,
+    }
+}
+
+fn column<T: sea_orm::TryGetable + Ord>(
+    rows: &[QueryResult],
+    name: &str,
+) -> Result<BTreeSet<T>, Error> {
+    rows.iter().map(|row| get(row, name)).collect()
+}
+
+/// Takes rows of the queues.
+async fn pick(db: &DatabaseTransaction, needs: &Needs, working: &mut Working) -> Result<(), Error> {
+    if let Some((queue, slots)) = &needs.claim {
+        working.claimed = claim(db, queue, *slots, working.tx).await?;
+    }
+    if let Some(limit) = needs.timers {
+        working.fired = due_timers(db, limit, working.now).await?;
+    }
+    if let Some(limit) = needs.lost {
+        working.lost = lost(db, working.now, limit, None).await?;
+    }
+    if let Some(limit) = needs.stranded {
+        working.stranded = stranded(db, limit, None).await?;
+    }
+    if let Some(limit) = needs.overdue_sessions {
+        let text = "SELECT id FROM session WHERE status IN (0, 1) AND expires_at <= $1 LIMIT $2";
+        let rows = sql::query(db, text, [working.now.into(), limit_value(limit)]).await?;
+        let ids: BTreeSet<Uuid> = column(&rows, "id")?;
+        working.overdue_sessions = ids.into_iter().map(SessionId).collect();
+    }
+    Ok(())
+}
+
+fn limit_value(limit: usize) -> Value {
+    i64::try_from(limit).unwrap_or(i64::MAX).into()
+}
+
+/// Takes up to `slots` rows of `ready`, each tenant in turn.
+async fn claim(
+    db: &DatabaseTransaction,
+    queue: &str,
+    slots: usize,
+    turn: i64,
+) -> Result<Vec<ExecutionId>, Error> {
+    let mut tenants = waiting_tenants(db, queue).await?;
+    if tenants.is_empty() {
+        return Ok(Vec::new());
+    }
+    let first = usize::try_from(turn).unwrap_or(0) % tenants.len();
+    tenants.rotate_left(first);
+    let mut picked = Vec::new();
+    while picked.len() < slots && !tenants.is_empty() {
+        let share = (slots - picked.len()).div_ceil(tenants.len());
+        let mut more = Vec::new();
+        for tenant in tenants {
+            let wanted = share.min(slots - picked.len());
+            if wanted == 0 {
+                break;
+            }
+            let mut taken = claim_of(db, queue, &tenant, wanted).await?;
+            if taken.len() == wanted {
+                more.push(tenant);
+            }
+            picked.append(&mut taken);
+        }
+        tenants = more;
+    }
+    Ok(picked)
+}
+
+/// The tenants with something to run, by hops over the index.
+async fn waiting_tenants(db: &DatabaseTransaction, queue: &str) -> Result<Vec<String>, Error> {
+    let text = "WITH RECURSIVE t(tenant_id) AS ( \
+         SELECT * FROM (SELECT tenant_id FROM ready WHERE queue = $1 ORDER BY tenant_id LIMIT 1) f \
+         UNION ALL SELECT (SELECT r.tenant_id FROM ready r WHERE r.queue = $1 \
+         AND r.tenant_id > t.tenant_id ORDER BY r.tenant_id LIMIT 1) \
+         FROM t WHERE t.tenant_id IS NOT NULL) \
+         SELECT tenant_id FROM t WHERE tenant_id IS NOT NULL LIMIT $2";
+    let rows = sql::query(db, text, [queue.into(), limit_value(TENANTS_PER_CLAIM)]).await?;
+    rows.iter().map(|row| get(row, "tenant_id")).collect()
+}
+
+async fn claim_of(
+    db: &DatabaseTransaction,
+    queue: &str,
+    tenant: &str,
+    limit: usize,
+) -> Result<Vec<ExecutionId>, Error> {
+    let text = format!(
+        "WITH picked AS MATERIALIZED (SELECT execution_id FROM ready \
+         WHERE queue = $1 AND tenant_id = $2 ORDER BY priority, ready_at, execution_id \
+         LIMIT $3 {}) \
+         DELETE FROM ready WHERE execution_id IN (SELECT execution_id FROM picked) \
+         RETURNING execution_id",
+        lock_clause(db, "FOR UPDATE SKIP LOCKED")
+    );
+    let rows = sql::query(db, &text, [queue.into(), tenant.into(), limit_value(limit)]).await?;
+    rows.iter()
+        .map(|row| Ok(ExecutionId(get(row, "execution_id")?)))
+        .collect()
+}
+
+async fn due_timers(
+    db: &DatabaseTransaction,
+    limit: usize,
+    now: i64,
+) -> Result<Vec<(ExecutionId, i64, String)>, Error> {
+    let text = format!(
+        "WITH due AS MATERIALIZED (SELECT execution_id, kind FROM timer WHERE fire_at <= $1 \
+         ORDER BY fire_at LIMIT $2 {}) \
+         DELETE FROM timer WHERE (execution_id, kind) IN (SELECT execution_id, kind FROM due) \
+         RETURNING execution_id, kind, queue",
+        lock_clause(db, "FOR UPDATE SKIP LOCKED")
+    );
+    let rows = sql::query(db, &text, [now.into(), limit_value(limit)]).await?;
+    rows.iter()
+        .map(|row| {
+            Ok((
+                ExecutionId(get(row, "execution_id")?),
+                get(row, "kind")?,
+                get(row, "queue")?,
+            ))
+        })
+        .collect()
+}
+
+/// Executions that dead incarnations hold; only among `within` when given.
+async fn lost(
+    db: &DatabaseTransaction,
+    now: i64,
+    limit: usize,
+    within: Option<&[ExecutionId]>,
+) -> Result<Vec<ExecutionId>, Error> {
+    let from = "lease l LEFT JOIN node n ON n.id = l.node_id";
+    let dead = format!("(n.id IS NULL OR n.expires_at <= {now})");
+    let rows = match within {
+        None => {
+            let text = format!("SELECT l.execution_id FROM {from} WHERE {dead} LIMIT $1");
+            sql::query(db, &text, [limit_value(limit)]).await?
+        }
+        Some(ids) => {
+            let tail = format!(
+                "SELECT l.execution_id FROM x JOIN {} WHERE {dead}",
+                from.replacen("lease l", "lease l ON l.execution_id = x.id", 1)
+            );
+            id_rows(ids).query(db, &tail).await?
+        }
+    };
+    rows.iter()
+        .map(|row| Ok(ExecutionId(get(row, "execution_id")?)))
+        .collect()
+}
+
+/// Live executions without a place; only among `within` when given.
+async fn stranded(
+    db: &DatabaseTransaction,
+    limit: usize,
+    within: Option<&[ExecutionId]>,
+) -> Result<Vec<ExecutionId>, Error> {
+    let nowhere = "e.status IN (0, 1) \
+         AND NOT EXISTS (SELECT 1 FROM ready r WHERE r.execution_id = e.id) \
+         AND NOT EXISTS (SELECT 1 FROM lease l WHERE l.execution_id = e.id) \
+         AND NOT EXISTS (SELECT 1 FROM timer t WHERE t.execution_id = e.id AND t.kind IN (0, 1))";
+    let rows = match within {
+        None => {
+            let text = format!("SELECT e.id FROM execution e WHERE {nowhere} LIMIT $1");
+            sql::query(db, &text, [limit_value(limit)]).await?
+        }
+        Some(ids) => {
+            let tail =
+                format!("SELECT e.id FROM x JOIN execution e ON e.id = x.id WHERE {nowhere}");
+            id_rows(ids).query(db, &tail).await?
+        }
+    };
+    rows.iter()
+        .map(|row| Ok(ExecutionId(get(row, "id")?)))
+        .collect()
+}
+
+fn id_rows(ids: &[ExecutionId]) -> Rows {
+    Rows::column(&["id"], ids.iter().map(|id| id.0))
+}
+
+async fn lock_executions(
+    db: &DatabaseTransaction,
+    ids: &BTreeSet<ExecutionId>,
+    working: &mut Working,
+) -> Result<(), Error> {
+    let tail = format!(
+        "SELECT e.* FROM x JOIN execution e ON e.id = x.id ORDER BY e.id {}",
+        lock_clause(db, "FOR UPDATE OF e")
+    );
+    let rows = Rows::column(&["id"], ids.iter().map(|id| id.0))
+        .query(db, &tail)
+        .await?;
+    for row in rows {
+        let execution = Execution::try_from(execution::Model::from_query_result(&row, "")?)?;
+        working
+            .executions
+            .insert(execution.id, Tracked::loaded(execution));
+    }
+    Ok(())
+}
+
+/// Locks what a cancellation reaches: queue rows first, as a claim does, then executions. A child
+/// may be submitted until its parent is locked, so the walk is repeated until it finds no more.
+async fn cancel_targets(
+    db: &DatabaseTransaction,
+    needs: &Needs,
+    working: &mut Working,
+    held: &mut Vec<ExecutionId>,
+) -> Result<(), Error> {
+    for (root, scope) in &needs.cancel {
+        loop {
+            let family = live_family(db, *root, scope.tenant()).await?;
+            let missing: BTreeSet<ExecutionId> = family
+                .iter()
+                .filter(|id| !working.executions.contains_key(id))
+                .copied()
+                .collect();
+            if missing.is_empty() {
+                held.extend(&family);
+                let below = family.into_iter().filter(|id| id != root).collect();
+                working.descendants.insert(*root, below);
+                break;
+            }
+            if db.get_database_backend() == DbBackend::Postgres {
+                for table in ["ready", "timer"] {
+                    let tail = format!(
+                        "SELECT t.execution_id FROM x JOIN {table} t ON t.execution_id = x.id \
+                         ORDER BY t.execution_id FOR UPDATE OF t"
+                    );
+                    let ids: Vec<_> = missing.iter().copied().collect();
+                    id_rows(&ids).query(db, &tail).await?;
+                }
+            }
+            lock_executions(db, &missing, working).await?;
+        }
+    }
+    Ok(())
+}
+
+/// The execution itself, whatever its status, and its live descendants.
+async fn live_family(
+    db: &DatabaseTransaction,
+    root: ExecutionId,
+    tenant: &TenantId,
+) -> Result<Vec<ExecutionId>, Error> {
+    let text = "WITH RECURSIVE d(id) AS ( \
+         SELECT id FROM execution WHERE id = $1 AND tenant_id = $2 \
+         UNION SELECT e.id FROM execution e JOIN d ON e.parent_id = d.id) \
+         SELECT e.id FROM d JOIN execution e ON e.id = d.id \
+         WHERE e.status IN (0, 1) OR e.id = $1 ORDER BY e.id";
+    let rows = sql::query(db, text, [root.0.into(), tenant.as_str().into()]).await?;
+    rows.iter()
+        .map(|row| Ok(ExecutionId(get(row, "id")?)))
+        .collect()
+}
+
+/// What was picked without a lock may have moved before its row was locked.
+async fn recheck(db: &DatabaseTransaction, working: &mut Working) -> Result<(), Error> {
+    if !working.lost.is_empty() {
+        working.lost = lost(db, working.now, usize::MAX, Some(&working.lost)).await?;
+    }
+    if !working.stranded.is_empty() {
+        working.stranded = stranded(db, usize::MAX, Some(&working.stranded)).await?;
+    }
+    Ok(())
+}
+
+async fn leases(
+    db: &DatabaseTransaction,
+    ids: &[ExecutionId],
+    working: &mut Working,
+) -> Result<(), Error> {
+    let tail = "SELECT l.execution_id, l.node_id FROM x JOIN lease l ON l.execution_id = x.id";
+    for row in id_rows(ids).query(db, tail).await? {
+        working.held.insert(
+            ExecutionId(get(&row, "execution_id")?),
+            get(&row, "node_id")?,
+        );
+    }
+    Ok(())
+}
+
+async fn steps(
+    db: &DatabaseTransaction,
+    names: &[(ExecutionId, String)],
+    working: &mut Working,
+) -> Result<(), Error> {
+    let mut rows = Rows::of(&["id", "name"]);
+    for (id, name) in names {
+        rows.push(vec![id.0.into(), name.as_str().into()]);
+    }
+    let tail = "SELECT s.execution_id, s.name FROM x JOIN step s \
+                ON s.execution_id = x.id AND s.name = x.name";
+    for row in rows.query(db, tail).await? {
+        working
+            .steps
+            .insert((ExecutionId(get(&row, "execution_id")?), get(&row, "name")?));
+    }
+    Ok(())
+}
+
+async fn sessions(
+    db: &DatabaseTransaction,
+    needs: &Needs,
+    working: &mut Working,
+) -> Result<(), Error> {
+    let mut locked: BTreeSet<SessionId> = needs.sessions_locked.iter().copied().collect();
+    locked.extend(&working.overdue_sessions);
+    let read: BTreeSet<SessionId> = needs
+        .sessions
+        .iter()
+        .filter(|id| !locked.contains(id))
+        .copied()
+        .collect();
+    for (ids, clause) in [(locked, lock_clause(db, "FOR UPDATE OF s")), (read, "")] {
+        let tail =
+            format!("SELECT s.* FROM x JOIN session s ON s.id = x.id ORDER BY s.id {clause}");
+        for row in Rows::column(&["id"], ids.iter().map(|id| id.0))
+            .query(db, &tail)
+            .await?
+        {
+            let next_seq = get(&row, "next_seq")?;
+            let session = Session::try_from(session::Model::from_query_result(&row, "")?)?;
+            let row = SessionRow { session, next_seq };
+            working
+                .sessions
+                .insert(row.session.id, Tracked::loaded(row));
+        }
+    }
+    Ok(())
+}
+
+async fn states(
+    db: &DatabaseTransaction,
+    ids: &[ExecutionId],
+    working: &mut Working,
+) -> Result<(), Error> {
+    // The execution's own lock guards its state.
+    let tail = "SELECT s.* FROM x JOIN execution_state s ON s.execution_id = x.id";
+    for row in id_rows(ids).query(db, tail).await? {
+        let tenant: String = get(&row, "tenant_id")?;
+        let state = StateRow {
+            tenant_id: TenantId::stored(&tenant),
+            state: RawJson::trusted(get(&row, "state")?),
+            version: get(&row, "version")?,
+        };
+        working.states.insert(
+            ExecutionId(get(&row, "execution_id")?),
+            Tracked::loaded(state),
+        );
+    }
+    Ok(())
+}
+
+async fn artifacts(
+    db: &DatabaseTransaction,
+    needs: &Needs,
+    working: &mut Working,
+) -> Result<(), Error> {
+    let locked: BTreeSet<ArtifactId> = needs.artifacts_locked.iter().copied().collect();
+    let read: BTreeSet<ArtifactId> = needs
+        .artifacts
+        .iter()
+        .filter(|id| !locked.contains(id))
+        .copied()
+        .collect();
+    for (ids, clause) in [(locked, lock_clause(db, "FOR UPDATE OF a")), (read, "")] {
+        let tail =
+            format!("SELECT a.* FROM x JOIN artifact a ON a.id = x.id ORDER BY a.id {clause}");
+        for row in Rows::column(&["id"], ids.iter().map(|id| id.0))
+            .query(db, &tail)
+            .await?
+        {
+            let model = artifact::Model::from_query_result(&row, "")?;
+            let key = Some(model.key);
+            let artifact = crate::model::Artifact::try_from(model)?;
+            let row = ArtifactRow {
+                artifact,
+                key,
+                parents: Vec::new(),
+            };
+            working
+                .artifacts
+                .insert(row.artifact.id, Tracked::loaded(row));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,41 @@
+//! Writing: every change of durable state is an [`Operation`] that is gathered with others into
+//! one transaction (group commit), in four phases:
+//!
+//! 1. *pick and lock*, always in the same order (keys, queue rows, executions, sessions,
+//!    artifacts, each sorted), so that writers on other nodes cannot deadlock with this one;
+//! 2. *decide* in memory, one operation after the other; a refused one changes nothing;
+//! 3. *apply* what was decided by one statement a table;
+//! 4. *commit*, then answer every caller and tell who waits.
+//!
+//! An execution's status, its events, its artifacts and its place in the queues therefore change
+//! together or not at all.
+
+mod apply;
+mod artifact;
+mod cancel;
+mod claim;
+mod complete;
+mod handler;
+mod load;
+mod operation;
+mod recover;
+mod session;
+mod submit;
+mod timer;
+mod upload;
+mod working;
+mod writer;
+
+pub use claim::Claim;
+pub use complete::{Complete, Outcome};
+pub use handler::{Emit, RecordStep, StateTarget, WriteState, WrittenState};
+pub use session::{CloseSession, CreateSession, UpgradeSession};
+pub use submit::{Key, KeyScope, NewExecution, Queue, Submission, Submit};
+pub use working::{Fence, Notice};
+
+pub(super) use artifact::TransitionArtifact;
+pub(super) use cancel::Cancel;
+pub(super) use recover::{ExpireSessions, Recover, Sweep};
+pub(super) use timer::FireTimers;
+pub(super) use upload::{CreateUpload, FinishUpload};
+pub(super) use writer::{Settings, Writer};

@@ -1,0 +1,97 @@
+//! What the writers carry out.
+
+use tokio::sync::oneshot;
+
+use super::{super::Error, submit::KeyClaim, working::Working};
+use crate::model::{ArtifactId, ExecutionId, SessionId, TenantScope};
+
+/// Rows that an operation wants locked and loaded before it decides.
+#[derive(Debug, Default)]
+pub(in crate::storage) struct Needs {
+    /// Keys to take, unless another execution holds them.
+    pub(super) keys: Vec<KeyClaim>,
+    /// Rows of `ready` to take: the queue and how many.
+    pub(super) claim: Option<(String, usize)>,
+    /// How many due rows of `timer` to take.
+    pub(super) timers: Option<usize>,
+    /// How many executions of dead nodes to take.
+    pub(super) lost: Option<usize>,
+    /// How many live executions without a place to repair.
+    pub(super) stranded: Option<usize>,
+    /// How many overdue sessions to close.
+    pub(super) overdue_sessions: Option<usize>,
+    /// Executions whose cancellation begins here; their live descendants come with them.
+    pub(super) cancel: Vec<(ExecutionId, TenantScope)>,
+    /// Executions to lock.
+    pub(super) executions: Vec<ExecutionId>,
+    /// Executions of which it must be known whether a node holds them.
+    pub(super) leases: Vec<ExecutionId>,
+    /// Steps whose presence matters.
+    pub(super) steps: Vec<(ExecutionId, String)>,
+    /// Sessions to read.
+    pub(super) sessions: Vec<SessionId>,
+    /// Sessions to lock and change.
+    pub(super) sessions_locked: Vec<SessionId>,
+    /// States of executions to lock and change.
+    pub(super) execution_states: Vec<ExecutionId>,
+    /// Artifacts to read.
+    pub(super) artifacts: Vec<ArtifactId>,
+    /// Artifacts to lock and change.
+    pub(super) artifacts_locked: Vec<ArtifactId>,
+}
+
+/// One change of durable state.
+pub(in crate::storage) trait Operation: Send + 'static {
+    /// What the caller gets.
+    type Output: Send + 'static;
+
+    /// Names the rows it will look at or change.
+    fn needs(&self, needs: &mut Needs);
+
+    /// Checks, then changes the working set. It must not change anything and then refuse.
+    fn decide(&self, working: &mut Working) -> Result<Self::Output, Error>;
+}
+
+/// An operation on its way, with the caller that waits for it.
+pub(super) trait Pending: Send {
+    fn needs(&self, needs: &mut Needs);
+    /// Decides anew, forgetting an earlier decision.
+    fn decide(&mut self, working: &mut Working);
+    /// Whether the last decision was to refuse.
+    fn is_refused(&self) -> bool;
+    /// Tells the caller what was decided; the transaction is committed.
+    fn answer(self: Box<Self>);
+    /// Tells the caller that nothing was done.
+    fn fail(self: Box<Self>, error: Error);
+}
+
+pub(super) struct Request<O: Operation> {
+    pub(super) operation: O,
+    pub(super) decision: Option<Result<O::Output, Error>>,
+    pub(super) caller: oneshot::Sender<Result<O::Output, Error>>,
+}
+
+impl<O: Operation> Pending for Request<O> {
+    fn needs(&self, needs: &mut Needs) {
+        self.operation.needs(needs);
+    }
+
+    fn decide(&mut self, working: &mut Working) {
+        self.decision = Some(self.operation.decide(working));
+    }
+
+    fn is_refused(&self) -> bool {
+        matches!(self.decision, Some(Err(_)))
+    }
+
+    fn answer(self: Box<Self>) {
+        // A caller that has gone away does not undo what is durable.
+        let _ = self
+            .caller
+            .send(self.decision.unwrap_or(Err(Error::ShuttingDown)));
+    }
+
+    fn fail(self: Box<Self>, error: Error) {
+        let _ = self.caller.send(Err(error));
+    }
+}

@@ -1,0 +1,175 @@
+//! Sessions: created, upgraded once, closed.
+
+use super::{
+    super::Error,
+    operation::{Needs, Operation},
+    working::{SessionRow, Tracked, Working},
+};
+use crate::model::{
+    EventBody, Payload, RawJson, Refusal, Session, SessionId, SessionStatus, TenantScope,
+};
+
+/// Makes a session.
+#[derive(Debug, Clone)]
+pub struct CreateSession {
+    /// The tenant.
+    pub scope: TenantScope,
+    /// Its id.
+    pub id: SessionId,
+    /// The user; none for an anonymous session.
+    pub user_id: Option<String>,
+    /// The solution of its intents.
+    pub solution_id: Option<String>,
+    /// The client's notes.
+    pub metadata: RawJson,
+    /// Its first state.
+    pub state: RawJson,
+    /// The same for the log.
+    pub logged: Payload,
+    /// How long it lives.
+    pub ttl_micros: i64,
+}
+
+impl Operation for CreateSession {
+    type Output = Session;
+
+    fn needs(&self, needs: &mut Needs) {
+        needs.sessions_locked.push(self.id);
+    }
+
+    fn decide(&self, working: &mut Working) -> Result<Session, Error> {
+        if working.sessions.contains_key(&self.id) {
+            return Err(Refusal::invalid(["sessionId"], "a session with this id exists").into());
+        }
+        let now = working.now;
+        let session = Session {
+            id: self.id,
+            tenant_id: self.scope.tenant().clone(),
+            user_id: self.user_id.clone(),
+            solution_id: self.solution_id.clone(),
+            is_anonymous: self.user_id.is_none(),
+            status: SessionStatus::Active,
+            metadata: self.metadata.clone(),
+            state: self.state.clone(),
+            state_version: 1,
+            created_at: now,
+            updated_at: now,
+            expires_at: now.saturating_add(self.ttl_micros),
+        };
+        let row = SessionRow {
+            session: session.clone(),
+            next_seq: 1,
+        };
+        working.sessions.insert(self.id, Tracked::new(row));
+        let body = EventBody::SessionCreated {
+            user_id: self.user_id.clone(),
+            solution_id: self.solution_id.clone(),
+            metadata: self.metadata.clone(),
+            expires_at: session.expires_at,
+        };
+        working.append_to_session(self.id, body, Some(self.logged.clone()));
+        Ok(session)
+    }
+}
+
+/// Gives an anonymous session its user.
+#[derive(Debug, Clone)]
+pub struct UpgradeSession {
+    /// The tenant.
+    pub scope: TenantScope,
+    /// The session.
+    pub id: SessionId,
+    /// The user.
+    pub user_id: String,
+    /// New notes; none to keep the old ones.
+    pub metadata: Option<RawJson>,
+}
+
+impl Operation for UpgradeSession {
+    type Output = Session;
+
+    fn needs(&self, needs: &mut Needs) {
+        needs.sessions_locked.push(self.id);
+    }
+
+    fn decide(&self, working: &mut Working) -> Result<Session, Error> {
+        let session = live(working, &self.scope, self.id)?;
+        if !session.is_anonymous || !session.status.can_become(SessionStatus::Upgraded) {
+            let status = session.status;
+            return Err(Refusal::SessionTransition {
+                wanted: "upgraded",
+                status,
+            }
+            .into());
+        }
+        session.status = SessionStatus::Upgraded;
+        session.is_anonymous = false;
+        session.user_id = Some(self.user_id.clone());
+        if let Some(metadata) = &self.metadata {
+            session.metadata = metadata.clone();
+        }
+        let session = session.clone();
+        let body = EventBody::SessionUpgraded {
+            user_id: self.user_id.clone(),
+            metadata: session.metadata.clone(),
+        };
+        working.append_to_session(self.id, body, None);
+        Ok(session)
+    }
+}
+
+/// Closes a session.
+#[derive(Debug, Clone)]
+pub struct CloseSession {
+    /// The tenant.
+    pub scope: TenantScope,
+    /// The session.
+    pub id: SessionId,
+    /// Why.
+    pub reason: Option<String>,
+}
+
+impl Operation for CloseSession {
+    type Output = Session;
+
+    fn needs(&self, needs: &mut Needs) {
+        needs.sessions_locked.push(self.id);
+    }
+
+    fn decide(&self, working: &mut Working) -> Result<Session, Error> {
+        let session = live(working, &self.scope, self.id)?;
+        session.status = SessionStatus::Closed;
+        let session = session.clone();
+        let reason = self.reason.clone();
+        let body = EventBody::SessionClosed {
+            status: SessionStatus::Closed,
+            reason,
+        };
+        working.append_to_session(self.id, body, None);
+        Ok(session)
+    }
+}
+
+/// The session, if it is the tenant's and has not ended. The caller is about to change it.
+fn live<'a>(
+    working: &'a mut Working,
+    scope: &TenantScope,
+    id: SessionId,
+) -> Result<&'a mut Session, Error> {
+    let (now, found) = (working.now, working.sessions.get_mut(&id));
+    let tracked = found
+        .filter(|tracked| tracked.row.session.tenant_id == *scope.tenant())
+        .ok_or_else(|| Refusal::not_found("session", "sessionId"))?;
+    let session = &mut tracked.row.session;
+    let overdue = session.expires_at <= now && session.status.accepts_writes();
+    let status = if overdue {
+        SessionStatus::Expired
+    } else {
+        session.status
+    };
+    if !status.accepts_writes() {
+        return Err(Refusal::SessionNotActive { status }.into());
+    }
+    session.updated_at = now;
+    Ok(session)
+}

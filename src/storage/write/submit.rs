@@ -1,0 +1,328 @@
+//! Accepting an intent: the execution, its first event and its place in a queue, once a key.
+
+use super::{
+    super::Error,
+    operation::{Needs, Operation},
+    working::{Fence, KeyHolder, TimerKind, Tracked, Working},
+};
+use crate::model::{
+    EventBody, Execution, ExecutionId, ExecutionStatus, Intent, IntentId, Micros, NodeId, Payload,
+    RawJson, Refusal, SessionId, SessionStatus, TenantId, TenantScope,
+};
+
+/// Who chose a key; keys of different scopes never meet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum KeyScope {
+    /// The caller.
+    Caller = 0,
+    /// The handler, from the parameters.
+    Fingerprint = 1,
+    /// A parent naming its child.
+    Child = 2,
+}
+
+/// What makes two requests one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Key {
+    /// Who chose it.
+    pub scope: KeyScope,
+    /// The key.
+    pub key: String,
+    /// SHA-256 (hex) of the request.
+    pub request_hash: String,
+    /// For how long it is remembered; for ever if none.
+    pub ttl_micros: Option<i64>,
+}
+
+/// Where an execution waits to be run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Queue {
+    /// Any node runs it.
+    Node,
+    /// A remote worker that serves this handler runs it.
+    Worker {
+        /// `intent_type/handler_name`.
+        handler: String,
+    },
+}
+
+impl Queue {
+    /// The name of the queue in the database.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match self {
+            Self::Node => "node".to_owned(),
+            Self::Worker { handler } => format!("worker:{handler}"),
+        }
+    }
+}
+
+/// An execution to be made.
+#[derive(Debug, Clone)]
+pub struct NewExecution {
+    /// Its id.
+    pub id: ExecutionId,
+    /// The intent's id; that of the repeated execution for a re-run.
+    pub intent_id: IntentId,
+    /// The intent's type.
+    pub intent_type: String,
+    /// The chosen handler.
+    pub handler_name: String,
+    /// The session.
+    pub session_id: SessionId,
+    /// The solution.
+    pub solution_id: String,
+    /// The parameters.
+    pub parameters: Payload,
+    /// The client's notes.
+    pub metadata: RawJson,
+    /// The caller's key, to be shown again.
+    pub idempotency_key: Option<String>,
+    /// When the intent was accepted, if that was before now.
+    pub intent_created_at: Option<Micros>,
+    /// 0 to 9.
+    pub priority: i64,
+    /// Not before.
+    pub run_at: Option<Micros>,
+    /// Fails when it has not ended after so long.
+    pub timeout_micros: Option<i64>,
+    /// The parent's right to write, and the child's name.
+    pub parent: Option<(Fence, String)>,
+    /// The execution it repeats.
+    pub rerun_of: Option<ExecutionId>,
+    /// Where it waits.
+    pub queue: Queue,
+}
+
+/// Accepts one intent.
+#[derive(Debug, Clone)]
+pub struct Submit {
+    /// The tenant.
+    pub scope: TenantScope,
+    /// What to make.
+    pub execution: NewExecution,
+    /// What makes it one with an earlier request.
+    pub key: Option<Key>,
+    /// The node that has a free slot for it: it is then started at once, without a claim.
+    pub start_on: Option<NodeId>,
+}
+
+/// An accepted intent.
+#[derive(Debug, Clone)]
+pub struct Submission {
+    /// The execution, new or found by its key.
+    pub execution: Execution,
+    /// Whether it was found.
+    pub replayed: bool,
+    /// Whether it was started on the node that offered a slot.
+    pub started: bool,
+}
+
+/// A key that an execution wants to hold.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(super) struct KeyClaim {
+    pub(super) tenant_id: TenantId,
+    pub(super) scope: KeyScope,
+    pub(super) key: String,
+    pub(super) execution_id: ExecutionId,
+    pub(super) request_hash: String,
+    pub(super) ttl_micros: Option<i64>,
+}
+
+impl KeyClaim {
+    /// What is unique about it.
+    pub(super) fn name(&self) -> (TenantId, KeyScope, String) {
+        (self.tenant_id.clone(), self.scope, self.key.clone())
+    }
+}
+
+impl Submit {
+    fn key_claim(&self) -> Option<KeyClaim> {
+        self.key.as_ref().map(|key| KeyClaim {
+            tenant_id: self.scope.tenant().clone(),
+            scope: key.scope,
+            key: key.key.clone(),
+            execution_id: self.execution.id,
+            request_hash: key.request_hash.clone(),
+            ttl_micros: key.ttl_micros,
+        })
+    }
+
+    /// The execution that holds the key already.
+    fn replay(&self, working: &Working, holder: &KeyHolder) -> Result<Submission, Error> {
+        if Some(&holder.request_hash) != self.key.as_ref().map(|key| &key.request_hash) {
+            let execution_id = holder.execution_id;
+            return Err(Refusal::IdempotencyKeyConflict { execution_id }.into());
+        }
+        let found = working.executions.get(&holder.execution_id);
+        let execution = found.map(|tracked| tracked.row.clone());
+        let execution = execution.ok_or(Error::Corrupt {
+            what: "idempotency key",
+            source: None,
+        })?;
+        Ok(Submission {
+            execution,
+            replayed: true,
+            started: false,
+        })
+    }
+
+    fn check_session(&self, working: &Working) -> Result<(), Error> {
+        if self.execution.parent.is_some() {
+            // Work that was accepted goes on, whatever becomes of the session meanwhile.
+            return Ok(());
+        }
+        let found = working.sessions.get(&self.execution.session_id);
+        let session = found
+            .map(|tracked| &tracked.row.session)
+            .filter(|session| session.tenant_id == *self.scope.tenant())
+            .ok_or_else(|| Refusal::not_found("session", "sessionId"))?;
+        let status = if session.expires_at <= working.now && session.status.accepts_writes() {
+            SessionStatus::Expired
+        } else {
+            session.status
+        };
+        if status.accepts_writes() {
+            Ok(())
+        } else {
+            Err(Refusal::SessionNotActive { status }.into())
+        }
+    }
+
+    fn check_parent(&self, working: &mut Working) -> Result<(), Error> {
+        let Some((fence, _)) = &self.execution.parent else {
+            return Ok(());
+        };
+        if working.fenced(*fence)?.cancel_requested_at.is_some() {
+            return Err(Error::Fenced);
+        }
+        Ok(())
+    }
+
+    fn row(&self, now: Micros) -> Execution {
+        let new = &self.execution;
+        Execution {
+            id: new.id,
+            intent: Intent {
+                id: new.intent_id,
+                intent_type: new.intent_type.clone(),
+                tenant_id: self.scope.tenant().clone(),
+                session_id: new.session_id,
+                solution_id: new.solution_id.clone(),
+                parameters: new.parameters.clone(),
+                metadata: new.metadata.clone(),
+                idempotency_key: new.idempotency_key.clone(),
+                created_at: new.intent_created_at.unwrap_or(now),
+            },
+            handler_name: new.handler_name.clone(),
+            status: ExecutionStatus::Created,
+            epoch: 0,
+            attempt: 0,
+            lost_attempts: 0,
+            priority: new.priority,
+            next_seq: 1,
+            parent_id: new.parent.as_ref().map(|(fence, _)| fence.execution_id),
+            child_key: new.parent.as_ref().map(|(_, key)| key.clone()),
+            rerun_of: new.rerun_of,
+            run_at: new.run_at,
+            deadline_at: new
+                .timeout_micros
+                .map(|timeout| new.run_at.unwrap_or(now).max(now) + timeout),
+            cancel_requested_at: None,
+            cancel_reason: None,
+            result: None,
+            error: None,
+            created_at: now,
+            started_at: None,
+            finished_at: None,
+        }
+    }
+}
+
+/// The first event of a stream: all that is needed to make the row again.
+fn created(execution: &Execution) -> EventBody {
+    let intent = &execution.intent;
+    EventBody::ExecutionCreated {
+        intent_id: intent.id,
+        intent_type: intent.intent_type.clone(),
+        session_id: intent.session_id,
+        solution_id: intent.solution_id.clone(),
+        metadata: intent.metadata.clone(),
+        idempotency_key: intent.idempotency_key.clone(),
+        intent_created_at: intent.created_at,
+        handler_name: execution.handler_name.clone(),
+        priority: execution.priority,
+        run_at: execution.run_at,
+        deadline_at: execution.deadline_at,
+        parent_id: execution.parent_id,
+        child_key: execution.child_key.clone(),
+        rerun_of: execution.rerun_of,
+    }
+}
+
+impl Operation for Submit {
+    type Output = Submission;
+
+    fn needs(&self, needs: &mut Needs) {
+        needs.keys.extend(self.key_claim());
+        match &self.execution.parent {
+            Some((fence, _)) => needs.executions.push(fence.execution_id),
+            None => needs.sessions.push(self.execution.session_id),
+        }
+    }
+
+    fn decide(&self, working: &mut Working) -> Result<Submission, Error> {
+        let holder = self
+            .key_claim()
+            .and_then(|claim| working.keys.get(&claim).cloned());
+        if let Some(holder) = holder.filter(|holder| holder.execution_id != self.execution.id) {
+            return self.replay(working, &holder);
+        }
+        self.check_session(working)?;
+        self.check_parent(working)?;
+
+        let row = self.row(working.now);
+        let (id, body) = (row.id, created(&row));
+        let (deadline_at, run_at) = (row.deadline_at, row.run_at.filter(|at| *at > working.now));
+        let parameters = row.intent.parameters.clone();
+        working.executions.insert(id, Tracked::new(row));
+        working.append(id, body, Some(parameters));
+        if let Some((fence, child_key)) = &self.execution.parent {
+            let (child_id, child_key) = (id, child_key.clone());
+            let intent_type = self.execution.intent_type.clone();
+            let body = EventBody::ChildSubmitted {
+                child_id,
+                child_key,
+                intent_type,
+            };
+            working.append(fence.execution_id, body, None);
+        }
+        let queue = &self.execution.queue;
+        if let Some(at) = deadline_at {
+            working.set_timer(id, TimerKind::Deadline, at, queue);
+        }
+        let slot = self
+            .start_on
+            .filter(|_| run_at.is_none() && *queue == Queue::Node);
+        match (slot, run_at) {
+            (Some(node), _) => {
+                working.start(id, node);
+            }
+            (None, Some(at)) => working.set_timer(id, TimerKind::Start, at, queue),
+            (None, None) => working.enqueue(id, &queue.name()),
+        }
+        let execution = working
+            .executions
+            .get(&id)
+            .map(|tracked| tracked.row.clone());
+        let execution = execution.ok_or(Error::Corrupt {
+            what: "execution",
+            source: None,
+        })?;
+        Ok(Submission {
+            execution,
+            replayed: false,
+            started: slot.is_some(),
+        })
+    }
+}

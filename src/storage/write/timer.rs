@@ -1,0 +1,56 @@
+//! What has become due: delayed starts and retries go to `ready`, overdue executions fail.
+
+use super::{
+    super::Error,
+    claim::deadline_error,
+    operation::{Needs, Operation},
+    working::{Ending, TimerKind, Working},
+};
+use crate::model::ExecutionId;
+
+/// Fires up to `limit` due timers.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::storage) struct FireTimers {
+    pub(in crate::storage) limit: usize,
+}
+
+impl Operation for FireTimers {
+    /// How many fired.
+    type Output = usize;
+
+    fn needs(&self, needs: &mut Needs) {
+        needs.timers = Some(self.limit);
+    }
+
+    fn decide(&self, working: &mut Working) -> Result<usize, Error> {
+        let fired = std::mem::take(&mut working.fired);
+        let count = fired.len();
+        for (id, kind, queue) in fired {
+            let live = working
+                .executions
+                .get(&id)
+                .is_some_and(|tracked| !tracked.row.status.is_terminal());
+            if !live {
+                continue;
+            }
+            if kind == TimerKind::Deadline as i64 {
+                expire(working, id);
+            } else {
+                working.enqueue(id, &queue);
+            }
+        }
+        Ok(count)
+    }
+}
+
+/// Fails an overdue execution unless a node runs it: that node keeps the deadline itself.
+fn expire(working: &mut Working, id: ExecutionId) {
+    if working.is_held(id) {
+        return;
+    }
+    if let Some(tracked) = working.executions.get(&id) {
+        let error = deadline_error(&tracked.row);
+        working.changes.unqueue.insert(id);
+        working.finish(id, Ending::Failed(error));
+    }
+}

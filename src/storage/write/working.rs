@@ -1,0 +1,402 @@
+//! The working set of one transaction: what was loaded, as it will be, and the rows to write.
+
+use std::collections::{HashMap, HashSet};
+
+use uuid::Uuid;
+
+use super::{
+    super::{Error, sql::Cell},
+    submit::{KeyClaim, Queue},
+};
+use crate::model::{
+    Artifact, ArtifactId, ArtifactState, ArtifactTransition, Cursor, Event, EventBody, Execution,
+    ExecutionError, ExecutionId, ExecutionStatus, Materialization, Micros, NodeId, Payload,
+    RawJson, Refusal, Session, SessionId, StreamKind, TenantId,
+};
+
+/// The right of one attempt to write: it holds while the execution's epoch is this one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fence {
+    /// The execution.
+    pub execution_id: ExecutionId,
+    /// The epoch in which the attempt was started.
+    pub epoch: i64,
+}
+
+/// What a commit means to those who wait. Losing one costs latency, never data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Notice {
+    /// An execution's stream has grown.
+    Events {
+        /// The tenant.
+        tenant_id: TenantId,
+        /// The session.
+        session_id: SessionId,
+        /// The execution.
+        execution_id: ExecutionId,
+        /// Its last sequence.
+        seq: i64,
+        /// Whether the stream has ended.
+        terminal: bool,
+    },
+    /// Something can run.
+    Ready,
+    /// A timer was set for this time.
+    Timer(Micros),
+    /// A running execution should stop.
+    Cancel(ExecutionId),
+}
+
+/// A row that was loaded or made, and whether it must be written back.
+#[derive(Debug)]
+pub(super) struct Tracked<T> {
+    pub(super) row: T,
+    pub(super) is_new: bool,
+    pub(super) dirty: bool,
+}
+
+impl<T> Tracked<T> {
+    pub(super) fn loaded(row: T) -> Self {
+        Self {
+            row,
+            is_new: false,
+            dirty: false,
+        }
+    }
+    pub(super) fn new(row: T) -> Self {
+        Self {
+            row,
+            is_new: true,
+            dirty: false,
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct SessionRow {
+    pub(super) session: Session,
+    pub(super) next_seq: i64,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct StateRow {
+    pub(super) tenant_id: TenantId,
+    pub(super) state: RawJson,
+    pub(super) version: i64,
+}
+
+#[derive(Debug)]
+pub(super) struct ArtifactRow {
+    pub(super) artifact: Artifact,
+    /// None until the row is inserted.
+    pub(super) key: Option<i64>,
+    pub(super) parents: Vec<ArtifactId>,
+}
+
+/// Who holds a key.
+#[derive(Debug, Clone)]
+pub(super) struct KeyHolder {
+    pub(super) execution_id: ExecutionId,
+    pub(super) request_hash: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TimerKind {
+    Start = 0,
+    Retry = 1,
+    Deadline = 2,
+}
+
+/// The rows that will be inserted and deleted, by table.
+#[derive(Debug, Default)]
+pub(super) struct Changes {
+    pub(super) events: Vec<Event>,
+    pub(super) ready_in: Vec<Vec<Cell>>,
+    pub(super) timers_in: Vec<Vec<Cell>>,
+    pub(super) unqueue: HashSet<ExecutionId>,
+    pub(super) leases_in: Vec<Vec<Cell>>,
+    pub(super) leases_out: HashSet<ExecutionId>,
+    pub(super) steps: Vec<Vec<Cell>>,
+    pub(super) transitions: Vec<(i64, ArtifactTransition)>,
+    pub(super) materializations: Vec<Materialization>,
+    pub(super) uploads: Vec<Vec<Cell>>,
+    pub(super) uploads_done: Vec<Vec<Cell>>,
+    pub(super) notices: Vec<Notice>,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(in crate::storage) struct Working {
+    /// The database's clock when the transaction began.
+    pub(super) now: Micros,
+    pub(super) tx: i64,
+    pub(super) executions: HashMap<ExecutionId, Tracked<Execution>>,
+    pub(super) held: HashMap<ExecutionId, Uuid>,
+    pub(super) sessions: HashMap<SessionId, Tracked<SessionRow>>,
+    pub(super) states: HashMap<ExecutionId, Tracked<StateRow>>,
+    pub(super) artifacts: HashMap<ArtifactId, Tracked<ArtifactRow>>,
+    pub(super) steps: HashSet<(ExecutionId, String)>,
+    pub(super) keys: HashMap<KeyClaim, KeyHolder>,
+    pub(super) descendants: HashMap<ExecutionId, Vec<ExecutionId>>,
+    pub(super) claimed: Vec<ExecutionId>,
+    pub(super) fired: Vec<(ExecutionId, i64, String)>,
+    pub(super) lost: Vec<ExecutionId>,
+    pub(super) stranded: Vec<ExecutionId>,
+    pub(super) overdue_sessions: Vec<SessionId>,
+    pub(super) changes: Changes,
+}
+
+impl Working {
+    /// The execution, if the attempt still holds it.
+    pub(super) fn fenced(&mut self, fence: Fence) -> Result<&mut Execution, Error> {
+        let tracked = self
+            .executions
+            .get_mut(&fence.execution_id)
+            .ok_or(Error::Fenced)?;
+        let execution = &mut tracked.row;
+        if execution.epoch != fence.epoch || execution.status != ExecutionStatus::Running {
+            return Err(Error::Fenced);
+        }
+        tracked.dirty = true;
+        Ok(execution)
+    }
+
+    /// The execution, to be changed.
+    pub(super) fn execution_mut(&mut self, id: ExecutionId) -> Option<&mut Execution> {
+        let tracked = self.executions.get_mut(&id)?;
+        tracked.dirty = true;
+        Some(&mut tracked.row)
+    }
+
+    /// Appends to an execution's stream.
+    pub(super) fn append(&mut self, id: ExecutionId, body: EventBody, payload: Option<Payload>) {
+        let (tx, ord, now) = (self.tx, self.next_ord(), self.now);
+        let Some(execution) = self.execution_mut(id) else {
+            return;
+        };
+        let seq = execution.next_seq;
+        execution.next_seq += 1;
+        let intent = &execution.intent;
+        let (tenant_id, session_id) = (intent.tenant_id.clone(), intent.session_id);
+        let intent_type = Some(intent.intent_type.clone());
+        self.changes.notices.push(Notice::Events {
+            tenant_id: tenant_id.clone(),
+            session_id,
+            execution_id: id,
+            seq,
+            terminal: body.is_terminal(),
+        });
+        self.changes.events.push(Event {
+            stream_kind: StreamKind::Execution,
+            stream_id: id.0,
+            cursor: Cursor { tx, ord, seq },
+            tenant_id,
+            session_id,
+            intent_type,
+            body,
+            payload,
+            occurred_at: now,
+        });
+    }
+
+    /// Appends to a session's stream.
+    pub(super) fn append_to_session(
+        &mut self,
+        id: SessionId,
+        body: EventBody,
+        payload: Option<Payload>,
+    ) {
+        let (tx, ord, now) = (self.tx, self.next_ord(), self.now);
+        let Some(tracked) = self.sessions.get_mut(&id) else {
+            return;
+        };
+        tracked.dirty = true;
+        let seq = tracked.row.next_seq;
+        tracked.row.next_seq += 1;
+        self.changes.events.push(Event {
+            stream_kind: StreamKind::Session,
+            stream_id: id.0,
+            cursor: Cursor { tx, ord, seq },
+            tenant_id: tracked.row.session.tenant_id.clone(),
+            session_id: id,
+            intent_type: None,
+            body,
+            payload,
+            occurred_at: now,
+        });
+    }
+
+    /// Appends to an artifact's own stream.
+    pub(super) fn append_to_artifact(&mut self, id: ArtifactId, body: EventBody) {
+        let (tx, ord, now) = (self.tx, self.next_ord(), self.now);
+        let Some(tracked) = self.artifacts.get_mut(&id) else {
+            return;
+        };
+        tracked.dirty = true;
+        let artifact = &mut tracked.row.artifact;
+        let seq = artifact.next_seq;
+        artifact.next_seq += 1;
+        self.changes.events.push(Event {
+            stream_kind: StreamKind::Artifact,
+            stream_id: id.0,
+            cursor: Cursor { tx, ord, seq },
+            tenant_id: artifact.tenant_id.clone(),
+            session_id: artifact.session_id,
+            intent_type: None,
+            body,
+            payload: None,
+            occurred_at: now,
+        });
+    }
+
+    fn next_ord(&self) -> i64 {
+        i64::try_from(self.changes.events.len()).unwrap_or(i64::MAX)
+    }
+
+    /// Begins an attempt on `node`: a new epoch, a lease, a `started` event.
+    pub(super) fn start(&mut self, id: ExecutionId, node: NodeId) -> Option<Execution> {
+        let now = self.now;
+        let execution = self.execution_mut(id)?;
+        execution.status = ExecutionStatus::Running;
+        execution.epoch += 1;
+        execution.attempt += 1;
+        execution.started_at.get_or_insert(now);
+        let (attempt, epoch) = (execution.attempt, execution.epoch);
+        self.changes
+            .leases_in
+            .push(vec![id.0.into(), epoch.into(), node.0.into()]);
+        self.append(
+            id,
+            EventBody::ExecutionStarted {
+                attempt,
+                epoch,
+                node_id: node,
+            },
+            None,
+        );
+        self.executions.get(&id).map(|tracked| tracked.row.clone())
+    }
+
+    /// Puts an execution where a free slot will find it.
+    pub(super) fn enqueue(&mut self, id: ExecutionId, queue: &str) {
+        let now = self.now;
+        let Some(Tracked { row: execution, .. }) = self.executions.get(&id) else {
+            return;
+        };
+        self.changes.ready_in.push(vec![
+            id.0.into(),
+            execution.intent.tenant_id.as_str().into(),
+            queue.into(),
+            execution.priority.into(),
+            now.into(),
+        ]);
+        self.changes.notices.push(Notice::Ready);
+    }
+
+    /// Sets a timer.
+    pub(super) fn set_timer(
+        &mut self,
+        id: ExecutionId,
+        kind: TimerKind,
+        at: Micros,
+        queue: &Queue,
+    ) {
+        let Some(Tracked { row: execution, .. }) = self.executions.get(&id) else {
+            return;
+        };
+        self.changes.timers_in.push(vec![
+            id.0.into(),
+            (kind as i64).into(),
+            execution.intent.tenant_id.as_str().into(),
+            queue.name().into(),
+            at.into(),
+        ]);
+        self.changes.notices.push(Notice::Timer(at));
+    }
+
+    /// Ends the present attempt's right to write and drops its lease.
+    pub(super) fn release(&mut self, id: ExecutionId) {
+        if let Some(execution) = self.execution_mut(id) {
+            execution.epoch += 1;
+        }
+        self.changes.leases_out.insert(id);
+    }
+
+    /// Ends an execution for ever.
+    pub(super) fn finish(&mut self, id: ExecutionId, ending: Ending) {
+        let now = self.now;
+        let Some(execution) = self.execution_mut(id) else {
+            return;
+        };
+        execution.finished_at = Some(now);
+        let (status, body, payload) = match ending {
+            Ending::Completed(result) => {
+                execution.result = Some(result.clone());
+                execution.error = None;
+                (
+                    ExecutionStatus::Completed,
+                    EventBody::ExecutionCompleted {},
+                    Some(result),
+                )
+            }
+            Ending::Failed(error) => {
+                execution.error = Some(error.clone());
+                (
+                    ExecutionStatus::Failed,
+                    EventBody::ExecutionFailed { error },
+                    None,
+                )
+            }
+            Ending::Cancelled => {
+                let reason = execution.cancel_reason.clone();
+                (
+                    ExecutionStatus::Cancelled,
+                    EventBody::ExecutionCancelled { reason },
+                    None,
+                )
+            }
+        };
+        execution.status = status;
+        let has_deadline = execution.deadline_at.is_some();
+        self.release(id);
+        if has_deadline {
+            self.changes.unqueue.insert(id);
+        }
+        self.append(id, body, payload);
+    }
+
+    /// Changes an artifact's state, or refuses.
+    pub(super) fn check_transition(
+        &self,
+        id: ArtifactId,
+        tenant: &TenantId,
+        to: ArtifactState,
+    ) -> Result<ArtifactState, Error> {
+        let found = self.artifacts.get(&id).map(|tracked| &tracked.row.artifact);
+        let artifact = found
+            .filter(|artifact| artifact.tenant_id == *tenant)
+            .ok_or_else(|| Refusal::not_found("artifact", "artifactId"))?;
+        if artifact.state.can_become(to) {
+            Ok(artifact.state)
+        } else {
+            Err(Refusal::InvalidTransition {
+                from: artifact.state,
+                to,
+            }
+            .into())
+        }
+    }
+
+    /// Whether a node runs this execution now.
+    pub(super) fn is_held(&self, id: ExecutionId) -> bool {
+        self.held.contains_key(&id) && !self.changes.leases_out.contains(&id)
+    }
+}
+
+/// How an execution ends.
+#[derive(Debug, Clone)]
+pub(super) enum Ending {
+    Completed(Payload),
+    Failed(ExecutionError),
+    Cancelled,
+}

@@ -1,0 +1,242 @@
+//! Group commit: writers take what is waiting and carry it out in one transaction.
+//!
+//! Nothing waits for a batch to fill: while one transaction is on its way the next one gathers.
+//! With one caller there is no added delay, with many one commit serves hundreds.
+
+use std::{collections::HashSet, sync::Arc, time::Duration};
+
+use sea_orm::{
+    ConnectionTrait as _, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
+    SqliteTransactionMode, TransactionOptions, TransactionTrait,
+};
+use tokio::sync::{Mutex, broadcast, mpsc, oneshot};
+
+use super::{
+    super::{Error, error::is_contention},
+    apply::apply,
+    load::load,
+    operation::{Needs, Operation, Pending, Request},
+    submit::KeyClaim,
+    working::Notice,
+};
+use crate::model::Refusal;
+
+/// How often a transaction that lost against another one is run again.
+const CONTENTION_RETRIES: u32 = 8;
+/// What a caller is told to wait when the queue is full.
+const RETRY_AFTER_MS: u64 = 200;
+
+type Queued = Box<dyn Pending>;
+
+/// How the writers work.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::storage) struct Settings {
+    /// How many transactions may be on their way at once; one on SQLite.
+    pub(in crate::storage) writers: usize,
+    /// The most operations of one transaction.
+    pub(in crate::storage) batch_max_items: usize,
+    /// How many operations may wait.
+    pub(in crate::storage) queue_capacity: usize,
+}
+
+/// The way in for changes. Clones share the queue.
+#[derive(Debug, Clone)]
+pub(in crate::storage) struct Writer {
+    queue: mpsc::Sender<Queued>,
+    notices: broadcast::Sender<Arc<Vec<Notice>>>,
+}
+
+impl Writer {
+    /// Starts the writers; they end when the last handle is dropped.
+    pub(in crate::storage) fn start(db: &DatabaseConnection, settings: Settings) -> Self {
+        let (queue, waiting) = mpsc::channel(settings.queue_capacity);
+        let waiting = Arc::new(Mutex::new(waiting));
+        let (notices, _) = broadcast::channel(1024);
+        let is_sqlite = db.get_database_backend() != DbBackend::Postgres;
+        for _ in 0..if is_sqlite { 1 } else { settings.writers } {
+            let worker = Worker {
+                db: db.clone(),
+                waiting: Arc::clone(&waiting),
+                notices: notices.clone(),
+                batch_max_items: settings.batch_max_items,
+            };
+            tokio::spawn(worker.run());
+        }
+        Self { queue, notices }
+    }
+
+    /// What commits mean to those who wait.
+    pub(in crate::storage) fn notices(&self) -> broadcast::Receiver<Arc<Vec<Notice>>> {
+        self.notices.subscribe()
+    }
+
+    /// How many operations wait.
+    pub(in crate::storage) fn depth(&self) -> usize {
+        self.queue.max_capacity() - self.queue.capacity()
+    }
+
+    /// Carries out an operation for a client; refuses when too many wait.
+    pub(in crate::storage) async fn offer<O: Operation>(
+        &self,
+        operation: O,
+    ) -> Result<O::Output, Error> {
+        let (caller, answer) = oneshot::channel();
+        let request = Box::new(Request {
+            operation,
+            decision: None,
+            caller,
+        });
+        self.queue
+            .try_send(request)
+            .map_err(|refused| match refused {
+                mpsc::error::TrySendError::Full(_) => Error::from(Refusal::QuotaExceeded {
+                    retry_after_ms: RETRY_AFTER_MS,
+                }),
+                mpsc::error::TrySendError::Closed(_) => Error::ShuttingDown,
+            })?;
+        answer.await.unwrap_or(Err(Error::ShuttingDown))
+    }
+
+    /// Carries out an operation of the runtime's own, however long the queue is.
+    pub(in crate::storage) async fn run<O: Operation>(
+        &self,
+        operation: O,
+    ) -> Result<O::Output, Error> {
+        let (caller, answer) = oneshot::channel();
+        let request = Box::new(Request {
+            operation,
+            decision: None,
+            caller,
+        });
+        self.queue
+            .send(request)
+            .await
+            .map_err(|_| Error::ShuttingDown)?;
+        answer.await.unwrap_or(Err(Error::ShuttingDown))
+    }
+}
+
+struct Worker {
+    db: DatabaseConnection,
+    waiting: Arc<Mutex<mpsc::Receiver<Queued>>>,
+    notices: broadcast::Sender<Arc<Vec<Notice>>>,
+    batch_max_items: usize,
+}
+
+impl Worker {
+    async fn run(self) {
+        while let Some(batch) = self.gather().await {
+            let (now, later) = split_same_keys(batch);
+            self.carry_out(now).await;
+            for request in later {
+                self.carry_out(vec![request]).await;
+            }
+        }
+    }
+
+    async fn gather(&self) -> Option<Vec<Queued>> {
+        let mut waiting = self.waiting.lock().await;
+        let mut batch = Vec::new();
+        let count = waiting.recv_many(&mut batch, self.batch_max_items).await;
+        (count > 0).then_some(batch)
+    }
+
+    /// One transaction for all; should the database refuse it, one for each, so that a bad one
+    /// fails alone.
+    async fn carry_out(&self, mut batch: Vec<Queued>) {
+        let began = std::time::Instant::now();
+        let items = batch.len();
+        match self.transact(&mut batch).await {
+            Ok(()) => {
+                metrics::histogram!("takeoff_batch_items").record(count_of(items));
+                metrics::histogram!("takeoff_batch_commit_seconds").record(began.elapsed());
+                batch.into_iter().for_each(|request| request.answer());
+            }
+            Err(error) if items == 1 || matches!(error, Error::Unavailable(_)) => {
+                fail_all(batch, error);
+            }
+            Err(error) => {
+                tracing::warn!(%error, items, "a batch was refused; its operations run one by one");
+                for request in batch {
+                    let mut alone = vec![request];
+                    match self.transact(&mut alone).await {
+                        Ok(()) => alone.into_iter().for_each(|request| request.answer()),
+                        Err(error) => fail_all(alone, error),
+                    }
+                }
+            }
+        }
+    }
+
+    async fn transact(&self, batch: &mut [Queued]) -> Result<(), Error> {
+        let mut tries = 0;
+        loop {
+            let result = self.try_transact(batch).await;
+            match &result {
+                Err(Error::Unavailable(error)) if is_contention(error) => {}
+                _ => return result,
+            }
+            tries += 1;
+            if tries > CONTENTION_RETRIES {
+                return result;
+            }
+            tokio::time::sleep(Duration::from_millis(1 << tries)).await;
+        }
+    }
+
+    async fn try_transact(&self, batch: &mut [Queued]) -> Result<(), Error> {
+        let mut needs = Needs::default();
+        batch.iter().for_each(|request| request.needs(&mut needs));
+        let db = self.begin().await?;
+        let mut working = load(&db, needs).await?;
+        let mut given_up: Vec<KeyClaim> = Vec::new();
+        for request in batch.iter_mut() {
+            request.decide(&mut working);
+            if request.is_refused() {
+                let mut needs = Needs::default();
+                request.needs(&mut needs);
+                given_up.append(&mut needs.keys);
+            }
+        }
+        apply(&db, &mut working, &given_up).await?;
+        db.commit().await?;
+        if !working.changes.notices.is_empty() {
+            // Without a listener there is nobody to tell.
+            let _ = self.notices.send(Arc::new(working.changes.notices));
+        }
+        Ok(())
+    }
+
+    async fn begin(&self) -> Result<DatabaseTransaction, DbErr> {
+        let options = TransactionOptions {
+            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+            ..TransactionOptions::default()
+        };
+        self.db.begin_with_options(options).await
+    }
+}
+
+/// One transaction can take a key once: who names it again waits for the next one.
+fn split_same_keys(batch: Vec<Queued>) -> (Vec<Queued>, Vec<Queued>) {
+    let mut seen = HashSet::new();
+    batch.into_iter().partition(|request| {
+        let mut needs = Needs::default();
+        request.needs(&mut needs);
+        needs.keys.iter().all(|claim| seen.insert(claim.name()))
+    })
+}
+
+fn count_of(items: usize) -> f64 {
+    u32::try_from(items).map_or(f64::INFINITY, f64::from)
+}
+
+/// The first caller gets the cause, the others its kind.
+fn fail_all(batch: Vec<Queued>, error: Error) {
+    let mut error = Some(error);
+    for request in batch {
+        let cause = error.take().unwrap_or_else(|| {
+            Error::Unavailable(DbErr::Custom("the transaction of the batch failed".into()))
+        });
+        request.fail(cause);
+    }
+}
