@@ -28,6 +28,9 @@ pub enum Error {
         #[source]
         source: Option<Box<dyn std::error::Error + Send + Sync>>,
     },
+    /// The content store cannot be reached; the same call may succeed later.
+    #[error("the content store is not available")]
+    Content(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The runtime is shutting down.
     #[error("the runtime is shutting down")]
     ShuttingDown,
@@ -48,8 +51,10 @@ impl Error {
     /// Whether the same call may succeed when it is made again.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
-        matches!(self, Self::Unavailable(_) | Self::ShuttingDown)
-            || matches!(self, Self::Refused(Refusal::QuotaExceeded { .. }))
+        matches!(
+            self,
+            Self::Unavailable(_) | Self::Content(_) | Self::ShuttingDown
+        ) || matches!(self, Self::Refused(Refusal::QuotaExceeded { .. }))
     }
 }
 

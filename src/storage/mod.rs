@@ -7,6 +7,7 @@ mod database;
 mod error;
 mod migrate;
 mod node;
+mod read;
 mod sql;
 mod write;
 
@@ -18,6 +19,11 @@ pub use database::Options;
 pub use error::Error;
 pub use migrate::migrate;
 pub use node::{Backlog, NodeInfo};
+pub use read::{
+    ArtifactFilter, Direction, ExecutionFilter, Feed, FeedPage, Lineage, LineageEdge, LineageNode,
+    LineageRequest, Page, PageRequest, Relation, SessionFilter, SessionHead, StateStamp,
+    Truncation, WalFilter,
+};
 pub use write::{
     Claim, CloseSession, Complete, CreateSession, Emit, Fence, Key, KeyScope, NewExecution, Notice,
     Outcome, Queue, RecordStep, StateTarget, Submission, Submit, UpgradeSession, WriteState,
@@ -28,6 +34,7 @@ use crate::model::{
     Artifact, Execution, ExecutionId, ExecutionStatus, Session, TenantScope, TransitionRequest,
     Upload, UploadId,
 };
+use crate::telemetry::metrics::Metrics;
 use database::Database;
 use write::{Settings, Writer};
 
@@ -69,14 +76,18 @@ impl Storage {
     ///
     /// # Errors
     /// When the database cannot be reached.
-    pub async fn connect(options: &Options, write: WriteOptions) -> Result<Self, Error> {
+    pub async fn connect(
+        options: &Options,
+        write: WriteOptions,
+        metrics: &Metrics,
+    ) -> Result<Self, Error> {
         let db = Database::connect(options).await?;
         let settings = Settings {
             writers: write.writers,
             batch_max_items: write.batch_max_items,
             queue_capacity: write.queue_capacity,
         };
-        let writer = Writer::start(&db.writer, settings);
+        let writer = Writer::start(&db.writer, settings, metrics);
         Ok(Self { db, writer })
     }
 

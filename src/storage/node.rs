@@ -1,9 +1,8 @@
 //! Node incarnations. A node beats before its time runs out; whoever missed that is dead, and its
 //! executions are taken back. Both sides of the comparison are the database's clock.
 
-
 use super::{Error, Storage, sql};
-use crate::model::{Micros, NodeId};
+use crate::model::{ExecutionId, Micros, NodeId};
 
 /// A node that announced itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -170,5 +169,19 @@ impl Storage {
         let text = format!("SELECT MIN(fire_at) - {now} AS due_in FROM timer");
         let rows = sql::query(db, &text, []).await?;
         rows.first().map_or(Ok(None), |row| sql::get(row, "due_in"))
+    }
+
+    /// Those among `ids` that should stop.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn cancel_requested(&self, ids: &[ExecutionId]) -> Result<Vec<ExecutionId>, Error> {
+        let tail = "SELECT e.id FROM x JOIN execution e ON e.id = x.id \
+             WHERE e.cancel_requested_at IS NOT NULL AND e.status = 1";
+        let rows = sql::Rows::column(&["id"], ids.iter().map(|id| id.0));
+        let rows = rows.query(&self.db.reader, tail).await?;
+        rows.iter()
+            .map(|row| Ok(ExecutionId(sql::get(row, "id")?)))
+            .collect()
     }
 }

@@ -6,8 +6,8 @@
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use sea_orm::{
-    ConnectionTrait as _, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
-    SqliteTransactionMode, TransactionOptions, TransactionTrait,
+    DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, SqliteTransactionMode,
+    TransactionOptions, TransactionTrait,
 };
 use tokio::sync::{Mutex, broadcast, mpsc, oneshot};
 
@@ -19,7 +19,7 @@ use super::{
     submit::KeyClaim,
     working::Notice,
 };
-use crate::model::Refusal;
+use crate::{model::Refusal, telemetry::metrics::Metrics};
 
 /// How often a transaction that lost against another one is run again.
 const CONTENTION_RETRIES: u32 = 8;
@@ -48,7 +48,11 @@ pub(in crate::storage) struct Writer {
 
 impl Writer {
     /// Starts the writers; they end when the last handle is dropped.
-    pub(in crate::storage) fn start(db: &DatabaseConnection, settings: Settings) -> Self {
+    pub(in crate::storage) fn start(
+        db: &DatabaseConnection,
+        settings: Settings,
+        metrics: &Metrics,
+    ) -> Self {
         let (queue, waiting) = mpsc::channel(settings.queue_capacity);
         let waiting = Arc::new(Mutex::new(waiting));
         let (notices, _) = broadcast::channel(1024);
@@ -58,6 +62,7 @@ impl Writer {
                 db: db.clone(),
                 waiting: Arc::clone(&waiting),
                 notices: notices.clone(),
+                metrics: metrics.clone(),
                 batch_max_items: settings.batch_max_items,
             };
             tokio::spawn(worker.run());
@@ -120,6 +125,7 @@ struct Worker {
     db: DatabaseConnection,
     waiting: Arc<Mutex<mpsc::Receiver<Queued>>>,
     notices: broadcast::Sender<Arc<Vec<Notice>>>,
+    metrics: Metrics,
     batch_max_items: usize,
 }
 
@@ -148,8 +154,7 @@ impl Worker {
         let items = batch.len();
         match self.transact(&mut batch).await {
             Ok(()) => {
-                metrics::histogram!("takeoff_batch_items").record(count_of(items));
-                metrics::histogram!("takeoff_batch_commit_seconds").record(began.elapsed());
+                self.metrics.committed(items, began.elapsed());
                 batch.into_iter().for_each(|request| request.answer());
             }
             Err(error) if items == 1 || matches!(error, Error::Unavailable(_)) => {
@@ -224,10 +229,6 @@ fn split_same_keys(batch: Vec<Queued>) -> (Vec<Queued>, Vec<Queued>) {
         request.needs(&mut needs);
         needs.keys.iter().all(|claim| seen.insert(claim.name()))
     })
-}
-
-fn count_of(items: usize) -> f64 {
-    u32::try_from(items).map_or(f64::INFINITY, f64::from)
 }
 
 /// The first caller gets the cause, the others its kind.

@@ -1,0 +1,202 @@
+//! The one error of both APIs. It has no `Display` on purpose: neither library can turn it into
+//! text by itself, so only what is said here reaches a client, never a text of a lower layer.
+
+use std::borrow::Cow;
+
+use crate::{model::Refusal, storage};
+
+/// What kind of failure a request met, by a stable name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ErrorCode {
+    /// Nobody is known to ask.
+    Unauthenticated,
+    /// Whoever asks may not.
+    Forbidden,
+    /// Too many requests for now.
+    RateLimited,
+    /// The request itself is faulty.
+    BadUserInput,
+    /// The request is more expensive than any may be.
+    CostExceeded,
+    /// The request took too long.
+    Timeout,
+    /// A part that the request needs is away.
+    Unavailable,
+    /// The events after the cursor are no longer kept.
+    CursorExpired,
+    /// A fault of the server.
+    Internal,
+    /// REST only: what the URL names does not exist. GraphQL answers `null`.
+    NotFound,
+}
+
+impl ErrorCode {
+    /// The stable name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Unauthenticated => "UNAUTHENTICATED",
+            Self::Forbidden => "FORBIDDEN",
+            Self::RateLimited => "RATE_LIMITED",
+            Self::BadUserInput => "BAD_USER_INPUT",
+            Self::CostExceeded => "COST_EXCEEDED",
+            Self::Timeout => "TIMEOUT",
+            Self::Unavailable => "UNAVAILABLE",
+            Self::CursorExpired => "CURSOR_EXPIRED",
+            Self::Internal => "INTERNAL",
+            Self::NotFound => "NOT_FOUND",
+        }
+    }
+
+    /// Whether the same request may succeed later.
+    #[must_use]
+    pub fn is_retryable(self) -> bool {
+        matches!(self, Self::RateLimited | Self::Timeout | Self::Unavailable)
+    }
+
+    /// The status of an HTTP response that says nothing else.
+    #[must_use]
+    pub fn http_status(self) -> u16 {
+        match self {
+            Self::Unauthenticated => 401,
+            Self::Forbidden => 403,
+            Self::RateLimited => 429,
+            Self::BadUserInput | Self::CostExceeded => 400,
+            Self::Timeout => 504,
+            Self::Unavailable => 503,
+            Self::CursorExpired => 410,
+            Self::Internal => 500,
+            Self::NotFound => 404,
+        }
+    }
+}
+
+/// A request that failed as a whole, in words that are safe for whoever asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApiError {
+    code: ErrorCode,
+    message: Cow<'static, str>,
+}
+
+impl ApiError {
+    /// An error with a message for the client.
+    #[must_use]
+    pub fn new(code: ErrorCode, message: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+        }
+    }
+
+    /// The request itself is faulty.
+    #[must_use]
+    pub fn bad_input(message: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(ErrorCode::BadUserInput, message)
+    }
+
+    /// Nobody is known to ask.
+    #[must_use]
+    pub fn unauthenticated() -> Self {
+        Self::new(ErrorCode::Unauthenticated, "authentication is required")
+    }
+
+    /// A fault of the server. `cause` goes to the log, not to the client.
+    #[must_use]
+    pub fn internal(cause: &(dyn std::error::Error + 'static)) -> Self {
+        tracing::error!(error = %chain(cause), "a request failed");
+        Self::new(ErrorCode::Internal, "internal error")
+    }
+
+    /// A record that another one points at is not there, which the log names as `what`.
+    #[must_use]
+    pub fn dangling(what: &'static str) -> Self {
+        Self::internal(&storage::Error::Corrupt { what, source: None })
+    }
+
+    /// What kind of failure it is.
+    #[must_use]
+    pub fn code(&self) -> ErrorCode {
+        self.code
+    }
+
+    /// The words for the client.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+}
+
+impl From<storage::Error> for ApiError {
+    fn from(error: storage::Error) -> Self {
+        match error {
+            storage::Error::Refused(refusal) => refusal.into(),
+            storage::Error::Unavailable(_) => {
+                tracing::error!(error = %chain(&error), "the database is not available");
+                Self::new(
+                    ErrorCode::Unavailable,
+                    "the service is not available; try again",
+                )
+            }
+            storage::Error::ShuttingDown => Self::new(
+                ErrorCode::Unavailable,
+                "the service is shutting down; try again",
+            ),
+            storage::Error::Fenced
+            | storage::Error::Database(_)
+            | storage::Error::Corrupt { .. } => Self::internal(&error),
+        }
+    }
+}
+
+impl From<Refusal> for ApiError {
+    /// For requests whose answer has no place for user errors. A refusal's words are the caller's.
+    fn from(refusal: Refusal) -> Self {
+        let code = match refusal {
+            Refusal::QuotaExceeded { .. } => ErrorCode::RateLimited,
+            Refusal::PolicyDenied { .. } => ErrorCode::Forbidden,
+            _ => ErrorCode::BadUserInput,
+        };
+        Self::new(code, refusal.to_string())
+    }
+}
+
+/// An error and its causes in one line.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        next = cause.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_of_a_lower_layer_is_in_the_message() {
+        let secret = "password=hunter2";
+        let shown = ApiError::from(storage::Error::corrupt("execution", secret));
+        assert_eq!(shown.code(), ErrorCode::Internal);
+        assert_eq!(shown.message(), "internal error");
+    }
+
+    #[test]
+    fn a_shutdown_may_be_retried_and_a_fault_may_not() {
+        let shutdown = ApiError::from(storage::Error::ShuttingDown);
+        assert_eq!(shutdown.code(), ErrorCode::Unavailable);
+        assert!(shutdown.code().is_retryable());
+        let fault = ApiError::from(storage::Error::Fenced);
+        assert_eq!(fault.code(), ErrorCode::Internal);
+        assert!(!fault.code().is_retryable());
+    }
+
+    #[test]
+    fn saturation_outside_of_a_mutation_is_a_rate_limit() {
+        let refusal = Refusal::QuotaExceeded { retry_after_ms: 5 };
+        assert_eq!(ApiError::from(refusal).code(), ErrorCode::RateLimited);
+    }
+}

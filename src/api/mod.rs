@@ -1,0 +1,12 @@
+//! What GraphQL and REST share: one set of error codes, and one error that carries nothing of the
+//! layers below to a client.
+
+mod error;
+mod refusal;
+
+pub use error::{ApiError, ErrorCode};
+pub use refusal::RefusalCode;
+
+/// The id of one request, as the HTTP layer gave or received it; errors and logs repeat it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestId(pub String);

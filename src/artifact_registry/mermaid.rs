@@ -1,0 +1,66 @@
+//! A lineage as Mermaid text, to paste into a renderer.
+
+use std::{collections::HashMap, fmt::Write};
+
+use crate::{
+    model::{Artifact, ArtifactId},
+    storage::Lineage,
+};
+
+/// The graph, parents above their children. Artifacts that are not given appear by their id.
+#[must_use]
+pub fn mermaid(lineage: &Lineage, artifacts: &HashMap<ArtifactId, Artifact>) -> String {
+    let mut text = String::from("graph TD\n");
+    let mut names: HashMap<ArtifactId, usize> = HashMap::new();
+    for (place, node) in lineage.nodes.iter().enumerate() {
+        names.insert(node.artifact_id, place);
+        let label = artifacts
+            .get(&node.artifact_id)
+            .map_or_else(|| node.artifact_id.to_string(), label);
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "  n{place}[\"{label}\"]");
+    }
+    for edge in &lineage.edges {
+        if let (Some(parent), Some(child)) = (names.get(&edge.parent_id), names.get(&edge.child_id))
+        {
+            let _ = writeln!(
+                text,
+                "  n{parent} -->|{}| n{child}",
+                escaped(&edge.intent_type)
+            );
+        }
+    }
+    text
+}
+
+fn label(artifact: &Artifact) -> String {
+    let kind = escaped(&artifact.artifact_type);
+    let name = artifact.display_name.as_deref().map(escaped);
+    name.map_or_else(
+        || format!("{kind}<br/>{}", artifact.id),
+        |name| format!("{kind}<br/>{name}"),
+    )
+}
+
+/// Mermaid reads entity codes; what could end a label or begin a tag becomes one.
+fn escaped(text: &str) -> String {
+    text.chars()
+        .map(|c| match c {
+            '"' | '<' | '>' | '&' | '#' | ';' | '|' | '[' | ']' | '{' | '}' | '`' => {
+                format!("#{};", u32::from(c))
+            }
+            c if c.is_control() => " ".to_owned(),
+            c => c.to_string(),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::escaped;
+
+    #[test]
+    fn nothing_in_a_name_ends_the_label() {
+        assert_eq!(escaped("a\"]<b>\n"), "a#34;#93;#60;b#62; ");
+    }
+}

@@ -1,0 +1,99 @@
+//! What an operator can set, and where each value came from.
+//!
+//! Defaults, then a file, then the environment, then flags; the later layer wins. Each key, its
+//! type, default, range and meaning is written once, in `sections`; the names of the environment
+//! variables, the documented `takeoff.toml` and the redaction follow from it. Invariant: a key or
+//! variable that is not known, or a value that is not valid, is an error that names it and its
+//! origin; a secret is in no error, no `Debug` and no printed configuration.
+
+mod check;
+mod document;
+mod error;
+mod file;
+mod key;
+mod layers;
+mod overrides;
+mod sections;
+mod setting;
+#[cfg(test)]
+mod tests;
+
+pub use error::{Error, Origin};
+pub use overrides::Overrides;
+pub use sections::{Content, Database, Http, Limits, Redis, Runtime, S3, Sessions, Telemetry};
+pub use setting::{LogFormat, Secret, ServiceUrl};
+
+use std::path::PathBuf;
+
+use layers::Entry;
+
+/// The effective configuration of a process.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Folder of everything the process keeps on local disk.
+    pub data_dir: PathBuf,
+    /// The HTTP server.
+    pub http: Http,
+    /// The database.
+    pub database: Database,
+    /// Redis.
+    pub redis: Redis,
+    /// The content store.
+    pub content: Content,
+    /// The engine.
+    pub runtime: Runtime,
+    /// Sizes that are refused when they are exceeded.
+    pub limits: Limits,
+    /// Sessions.
+    pub sessions: Sessions,
+    /// Logs and traces.
+    pub telemetry: Telemetry,
+    entries: Vec<Entry>,
+}
+
+impl Config {
+    /// The configuration from defaults, file, `env` and flags.
+    ///
+    /// The file is the one `cli` names, else `takeoff.toml` in the working directory if there is
+    /// one. Of `env` only the names that begin with `TAKEOFF_` are looked at.
+    ///
+    /// # Errors
+    /// [`Error`], for the first thing that is wrong.
+    pub fn load(
+        cli: &Overrides,
+        env: impl Iterator<Item = (String, String)>,
+    ) -> Result<Self, Error> {
+        let file = file::find(cli.config.as_deref())?;
+        Self::assemble(file.as_ref(), env, cli)
+    }
+
+    /// [`Self::load`] with the environment of this process.
+    ///
+    /// # Errors
+    /// As [`Self::load`], and [`Error::NotUnicode`].
+    pub fn from_process(cli: &Overrides) -> Result<Self, Error> {
+        Self::load(cli, layers::process_environment()?.into_iter())
+    }
+
+    /// Where the value of `key` came from; none if there is no such key.
+    #[must_use]
+    pub fn origin(&self, key: &str) -> Option<&Origin> {
+        let entry = self.entries.iter().find(|entry| entry.key.path() == key)?;
+        Some(&entry.origin)
+    }
+
+    /// This configuration as TOML, with the origin of each value, without its secrets.
+    #[must_use]
+    pub fn to_toml_redacted(&self) -> String {
+        document::effective(&self.entries)
+    }
+
+    /// A configuration file that sets every key to its default and says what it means.
+    ///
+    /// # Errors
+    /// [`Error`], if the defaults contradict each other.
+    pub fn documented_toml() -> Result<String, Error> {
+        let defaults = Self::assemble(None, std::iter::empty(), &Overrides::default())?;
+        Ok(document::documented(&defaults.entries))
+    }
+}

@@ -1,0 +1,107 @@
+//! The flags that every command with a configuration takes.
+
+use std::{collections::BTreeMap, fmt, path::PathBuf};
+
+use super::{
+    Error, Origin,
+    layers::{Given, keys},
+};
+
+/// Flags over the environment and the file.
+#[derive(Clone, Default, clap::Args)]
+#[command(next_help_heading = "Configuration")]
+pub struct Overrides {
+    /// Configuration file [default: takeoff.toml, if there is one]
+    #[arg(long, value_name = "PATH")]
+    pub config: Option<PathBuf>,
+    /// IP address and port to listen on
+    #[arg(long, value_name = "ADDRESS")]
+    pub http_bind: Option<String>,
+    /// Folder of everything the process keeps on local disk
+    #[arg(long, value_name = "FOLDER")]
+    pub data_dir: Option<String>,
+    /// sqlite://… or postgres://…
+    #[arg(long, value_name = "URL")]
+    pub database_url: Option<String>,
+    /// redis://… or rediss://…
+    #[arg(long, value_name = "URL")]
+    pub redis_url: Option<String>,
+    /// file://… or s3://…
+    #[arg(long, value_name = "URL")]
+    pub content_url: Option<String>,
+    /// What is logged, by level and module
+    #[arg(long, value_name = "FILTER")]
+    pub log: Option<String>,
+    /// Any other key; may be repeated
+    #[arg(long = "set", value_name = "SECTION.KEY=VALUE")]
+    pub set: Vec<String>,
+}
+
+impl fmt::Debug for Overrides {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // URLs and values of `--set` may hold secrets.
+        f.debug_struct("Overrides")
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Overrides {
+    /// What the flags give, by the path of the key.
+    pub(super) fn given(&self) -> Result<BTreeMap<String, Given>, Error> {
+        let mut given = BTreeMap::new();
+        for (flag, key, value) in self.named() {
+            if let Some(value) = value {
+                insert(&mut given, flag, key, value)?;
+            }
+        }
+        for pair in &self.set {
+            let Some((key, value)) = pair.split_once('=') else {
+                return Err(Error::MalformedSet {
+                    found: pair.clone(),
+                });
+            };
+            insert(&mut given, "--set", key.trim(), value)?;
+        }
+        Ok(given)
+    }
+
+    fn named(&self) -> [(&'static str, &'static str, Option<&String>); 6] {
+        [
+            ("--http-bind", "http.bind", self.http_bind.as_ref()),
+            ("--data-dir", "data_dir", self.data_dir.as_ref()),
+            ("--database-url", "database.url", self.database_url.as_ref()),
+            ("--redis-url", "redis.url", self.redis_url.as_ref()),
+            ("--content-url", "content.url", self.content_url.as_ref()),
+            ("--log", "telemetry.log", self.log.as_ref()),
+        ]
+    }
+}
+
+fn insert(
+    given: &mut BTreeMap<String, Given>,
+    flag: &'static str,
+    key: &str,
+    value: &str,
+) -> Result<(), Error> {
+    let origin = Origin::Flag(flag);
+    let key = key.to_owned();
+    if !keys().any(|known| known.path() == key) {
+        return Err(Error::UnknownKey { key, origin });
+    }
+    if let Some(Given {
+        origin: Origin::Flag(first),
+        ..
+    }) = given.get(&key)
+    {
+        let (first, second) = (*first, flag);
+        return Err(Error::SetTwice { key, first, second });
+    }
+    let value = Given {
+        text: value.to_owned(),
+        kind: None,
+        origin,
+    };
+    given.insert(key, value);
+    Ok(())
+}

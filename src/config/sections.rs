@@ -1,0 +1,229 @@
+//! Every key: its type, default, range and meaning. The one place to add or change one.
+//!
+//! The doc comments are also the comments of `takeoff.toml`.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use super::{
+    Error,
+    key::{Key, Section},
+    layers::Layers,
+    setting::{LogFormat, Secret, ServiceUrl},
+};
+
+/// Defines a section as a struct, with the table of its keys and the way it is read.
+macro_rules! section {
+    (
+        $(#[doc = $about:literal])+
+        $vis:vis $section:ident $path:literal {
+            $(
+                $(#[doc = $doc:literal])+
+                $name:ident: $type:ty [$($rule:tt)*] = $default:expr,
+            )+
+        }
+        $(with { $(#[doc = $sub_doc:literal] $sub:ident: $sub_type:ident,)+ })?
+    ) => {
+        $(#[doc = $about])+
+        #[derive(Debug, Clone, PartialEq)]
+        $vis struct $section {
+            $($(#[doc = $doc])+ pub $name: $type,)+
+            $($(#[doc = $sub_doc] pub $sub: $sub_type,)+)?
+        }
+
+        impl $section {
+            pub(super) const SECTION: Section = Section {
+                path: $path,
+                docs: &[$($about),+],
+                keys: &[$(Key::new($path, stringify!($name), &[$($doc),+]) $($rule)*,)+],
+            };
+
+            pub(super) fn read(layers: &mut Layers) -> Result<Self, Error> {
+                let mut keys = Self::SECTION.keys.iter();
+                Ok(Self {
+                    $($name: layers.take(&mut keys, $default)?,)+
+                    $($($sub: $sub_type::read(layers)?,)+)?
+                })
+            }
+        }
+    };
+}
+
+/// Every section, in the order of the documented file.
+pub(super) const ALL: &[Section] = &[
+    Top::SECTION,
+    Http::SECTION,
+    Database::SECTION,
+    Redis::SECTION,
+    Content::SECTION,
+    S3::SECTION,
+    Runtime::SECTION,
+    Limits::SECTION,
+    Sessions::SECTION,
+    Telemetry::SECTION,
+];
+
+const KIB: usize = 1024;
+const MIB: usize = 1024 * KIB;
+const DAY_SECONDS: u64 = 24 * 60 * 60;
+const MOST_BYTES: u64 = 1 << 30;
+
+section! {
+    /// What belongs to no section.
+    pub(super) Top "" {
+        /// Folder of everything the process keeps on local disk.
+        data_dir: PathBuf [] = PathBuf::from("./data"),
+    }
+}
+
+section! {
+    /// The HTTP server.
+    pub Http "http" {
+        /// IP address and port to listen on; port 0 takes a free one.
+        bind: SocketAddr [] = SocketAddr::from(([127, 0, 0, 1], 8080)),
+        /// Address under which clients reach the server, for the links it hands out.
+        /// Unset: the address it listens on.
+        public_url: Option<ServiceUrl> [
+            .schemes(&["http", "https"]).example("https://takeoff.example.com")
+        ] = None,
+        /// Largest body of a request in bytes, uploads excepted.
+        max_body_bytes: usize [.within(1024, MOST_BYTES)] = MIB,
+    }
+}
+
+section! {
+    /// The database: the one durable truth.
+    pub Database "database" {
+        /// `sqlite://PATH` for one node, or `postgres://USER:PASSWORD@HOST/DATABASE`.
+        /// Unset: the file takeoff.db in `data_dir`.
+        url: ServiceUrl [
+            .schemes(&["sqlite", "postgres", "postgresql"])
+            .example("postgres://takeoff:password@localhost/takeoff")
+        ] = ServiceUrl::unset(),
+        /// Connections in the pool; on SQLite those that read, besides the one that writes.
+        max_connections: u32 [.within(1, 10_000)] = 16,
+        /// Group-commit writers, each with a connection of the pool. PostgreSQL only; SQLite has one.
+        writers: usize [.within(1, 64)] = 2,
+        /// How long PostgreSQL may work on one statement, in milliseconds.
+        statement_timeout_ms: u64 [.within(1, 600_000)] = 10_000,
+        /// How long to wait for a free connection, in milliseconds.
+        acquire_timeout_ms: u64 [.within(1, 600_000)] = 5_000,
+    }
+}
+
+section! {
+    /// Redis: hints between nodes, the hot copy of state, shared limits. Never the truth.
+    pub Redis "redis" {
+        /// `redis://HOST` or `rediss://HOST` (TLS). Unset: all of it stays in this process.
+        url: Option<ServiceUrl> [
+            .schemes(&["redis", "rediss"]).example("redis://localhost:6379")
+        ] = None,
+    }
+}
+
+section! {
+    /// The content store.
+    pub Content "content" {
+        /// `file:///ABSOLUTE/FOLDER`, or `s3://BUCKET/PREFIX`. Unset: the folder content in `data_dir`.
+        url: ServiceUrl [.schemes(&["file", "s3"]).example("s3://takeoff-content")]
+            = ServiceUrl::unset(),
+        /// Largest upload in bytes.
+        max_upload_bytes: u64 [.within(1, 1 << 40)] = 100 * 1024 * 1024,
+        /// Secret that signs the server's own upload and download URLs; nodes must share it.
+        /// Unset: one that is made at each start, so that URLs do not outlive the process.
+        signing_key: Option<Secret> [.example("replace this by 32 random characters")] = None,
+        /// How long such a URL is valid, in seconds.
+        url_ttl_seconds: u64 [.within(1, 7 * DAY_SECONDS)] = 900,
+    } with {
+        /// Access to an `s3://` store.
+        s3: S3,
+    }
+}
+
+section! {
+    /// Access to an `s3://` store. Ignored for `file://`.
+    pub S3 "content.s3" {
+        /// Address of an S3-compatible service. Unset: AWS.
+        endpoint: Option<ServiceUrl> [
+            .schemes(&["http", "https"]).example("http://localhost:9000")
+        ] = None,
+        /// Region of the bucket.
+        region: Option<String> [.example("eu-central-1")] = None,
+        /// Id of the access key.
+        access_key_id: Option<String> [.example("takeoff")] = None,
+        /// The access key itself.
+        secret_access_key: Option<Secret> [.example("secret")] = None,
+        /// Whether plain HTTP is allowed.
+        allow_http: bool [] = false,
+        /// Whether the bucket is part of the path rather than of the host name.
+        path_style: bool [] = false,
+    }
+}
+
+section! {
+    /// The engine.
+    pub Runtime "runtime" {
+        /// Handlers that run at the same time on this node.
+        max_concurrent_executions: usize [.within(1, 100_000)] = 256,
+        /// Writes that may wait for the group commit; beyond it callers are told to come back.
+        queue_capacity: usize [.within(1, 10_000_000)] = 10_000,
+        /// Largest number of writes in one commit.
+        batch_max_items: usize [.within(1, 5_000)] = 500,
+        /// How long a write may wait for others to share its commit, in milliseconds.
+        batch_max_wait_ms: u64 [.within(0, 1_000)] = 2,
+        /// How long a node holds its executions without renewing, in seconds.
+        lease_seconds: u64 [.within(1, 3_600)] = 10,
+        /// How often a node renews, in seconds; less than `lease_seconds`.
+        heartbeat_seconds: u64 [.within(1, 3_600)] = 3,
+        /// How often a quiet node looks for work and due timers, in milliseconds.
+        poll_ms: u64 [.within(10, 60_000)] = 1_000,
+        /// How often stranded executions are looked for, in seconds.
+        sweep_seconds: u64 [.within(1, 3_600)] = 15,
+        /// How long handlers may go on after a shutdown was asked for, in seconds.
+        shutdown_grace_seconds: u64 [.within(0, 3_600)] = 20,
+        /// How long an idempotency key is remembered, in hours.
+        idempotency_ttl_hours: u64 [.within(1, 24 * 3_650)] = 7 * 24,
+    }
+}
+
+section! {
+    /// Sizes that are refused when they are exceeded; nothing is stored then.
+    pub Limits "limits" {
+        /// Parameters of an intent, in bytes of JSON.
+        parameters_bytes: usize [.within(1, MOST_BYTES)] = MIB,
+        /// Result of an execution, in bytes of JSON.
+        result_bytes: usize [.within(1, MOST_BYTES)] = 4 * MIB,
+        /// State of a session or an execution, in bytes of JSON.
+        state_bytes: usize [.within(1, MOST_BYTES)] = 256 * KIB,
+        /// Metadata of an intent or a session, in bytes of JSON.
+        metadata_bytes: usize [.within(1, MOST_BYTES)] = 16 * KIB,
+        /// Payloads beyond it are kept in the content store instead of the database, in bytes.
+        inline_bytes: usize [.within(1, MOST_BYTES)] = 8 * KIB,
+        /// Semantic descriptor of an artifact, in bytes of JSON.
+        artifact_descriptor_bytes: usize [.within(1, MOST_BYTES)] = 64 * KIB,
+        /// Intents in one batch submit.
+        batch_submit: usize [.within(1, 10_000)] = 1_000,
+    }
+}
+
+section! {
+    /// Sessions.
+    pub Sessions "sessions" {
+        /// How long a session lives after its last use, in seconds.
+        ttl_seconds: u64 [.within(1, 3_650 * DAY_SECONDS)] = 30 * DAY_SECONDS,
+    }
+}
+
+section! {
+    /// Logs and traces.
+    pub Telemetry "telemetry" {
+        /// What is logged, by level and module: `info`, or `warn,takeoff::runtime=debug`.
+        log: String [.variable_is("TAKEOFF_LOG")] = "info".to_owned(),
+        /// `text` for people, `json` with one object a line, `auto` for text on a terminal only.
+        log_format: LogFormat [] = LogFormat::Auto,
+        /// Base address of an OpenTelemetry collector that takes traces by HTTP (OTLP, protobuf).
+        /// Unset: no traces.
+        otlp_endpoint: Option<ServiceUrl> [
+            .schemes(&["http", "https"]).example("http://localhost:4318")
+        ] = None,
+    }
+}

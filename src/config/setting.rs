@@ -1,0 +1,263 @@
+//! The types of values: how each is read, written and redacted.
+
+use std::{fmt, net::SocketAddr, path::PathBuf};
+
+/// A type that a key can have.
+pub(super) trait Setting: Sized {
+    /// The TOML type a file must use.
+    const TYPE: &'static str;
+
+    /// Reads the text of an environment variable, a flag, or a TOML value of the right type.
+    /// The error says what was expected, and what was found unless that may be secret.
+    fn parse(text: &str) -> Result<Self, String>;
+
+    /// As text that [`Self::parse`] reads; none if it is not set.
+    fn text(&self) -> Option<String>;
+
+    /// As text that may be shown.
+    fn redacted(&self) -> Option<String> {
+        self.text()
+    }
+}
+
+/// A value that is never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// The secret itself.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(REDACTED)
+    }
+}
+
+/// The URL of a service; a password in it is never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ServiceUrl(String);
+
+impl ServiceUrl {
+    /// The URL with its password.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// The part before the first colon.
+    #[must_use]
+    pub fn scheme(&self) -> &str {
+        self.0.split(':').next().unwrap_or_default()
+    }
+
+    pub(super) fn unset() -> Self {
+        Self(String::new())
+    }
+}
+
+impl fmt::Display for ServiceUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&redact_url(&self.0))
+    }
+}
+
+impl fmt::Debug for ServiceUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// The shape of log lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// Text on a terminal, JSON otherwise.
+    Auto,
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+const REDACTED: &str = "***";
+
+/// Leaves out all between the first colon after the scheme and the last `@`, also where a password
+/// holds characters that ought to have been encoded, and query values that are named like secrets.
+fn redact_url(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return url.to_owned();
+    };
+    let rest = match rest.rsplit_once('@') {
+        Some((login, place)) if login.contains(':') => {
+            let user = login.split(':').next().unwrap_or_default();
+            format!("{user}:{REDACTED}@{place}")
+        }
+        _ => rest.to_owned(),
+    };
+    let Some((place, query)) = rest.split_once('?') else {
+        return format!("{scheme}://{rest}");
+    };
+    let query: Vec<_> = query.split('&').map(redact_pair).collect();
+    format!("{scheme}://{place}?{}", query.join("&"))
+}
+
+fn redact_pair(pair: &str) -> String {
+    let name = pair.split('=').next().unwrap_or_default();
+    let lower = name.to_lowercase();
+    let secret = ["pass", "secret", "token", "key", "credential", "sig"];
+    if secret.iter().any(|word| lower.contains(word)) {
+        return format!("{name}={REDACTED}");
+    }
+    pair.to_owned()
+}
+
+macro_rules! numbers {
+    ($($number:ty),+) => {$(
+        impl Setting for $number {
+            const TYPE: &'static str = "integer";
+
+            fn parse(text: &str) -> Result<Self, String> {
+                text.parse().map_err(|_| {
+                    let most = <$number>::MAX;
+                    format!("expected a whole number from 0 to {most}, found `{text}`")
+                })
+            }
+
+            fn text(&self) -> Option<String> {
+                Some(self.to_string())
+            }
+        }
+    )+};
+}
+numbers!(u32, u64, usize);
+
+impl Setting for bool {
+    const TYPE: &'static str = "boolean";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        text.parse()
+            .map_err(|_| format!("expected true or false, found `{text}`"))
+    }
+
+    fn text(&self) -> Option<String> {
+        Some(self.to_string())
+    }
+}
+
+impl Setting for String {
+    const TYPE: &'static str = "string";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        not_empty(text)
+    }
+
+    fn text(&self) -> Option<String> {
+        Some(self.clone())
+    }
+}
+
+impl Setting for PathBuf {
+    const TYPE: &'static str = "string";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        not_empty(text).map(Self::from)
+    }
+
+    fn text(&self) -> Option<String> {
+        Some(self.display().to_string())
+    }
+}
+
+impl Setting for SocketAddr {
+    const TYPE: &'static str = "string";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        text.parse().map_err(|_| {
+            format!("expected an IP address and a port such as 127.0.0.1:8080, found `{text}`")
+        })
+    }
+
+    fn text(&self) -> Option<String> {
+        Some(self.to_string())
+    }
+}
+
+impl Setting for LogFormat {
+    const TYPE: &'static str = "string";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "text" => Ok(Self::Text),
+            "json" => Ok(Self::Json),
+            _ => Err(format!("expected auto, text or json, found `{text}`")),
+        }
+    }
+
+    fn text(&self) -> Option<String> {
+        Some(format!("{self:?}").to_lowercase())
+    }
+}
+
+impl Setting for Secret {
+    const TYPE: &'static str = "string";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        not_empty(text).map(Self)
+    }
+
+    fn text(&self) -> Option<String> {
+        Some(self.0.clone())
+    }
+
+    fn redacted(&self) -> Option<String> {
+        Some(REDACTED.to_owned())
+    }
+}
+
+impl Setting for ServiceUrl {
+    const TYPE: &'static str = "string";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        not_empty(text).map(Self)
+    }
+
+    fn text(&self) -> Option<String> {
+        Some(self.0.clone())
+    }
+
+    fn redacted(&self) -> Option<String> {
+        Some(self.to_string())
+    }
+}
+
+/// Empty means not set, so that a later layer can take away what an earlier one gave.
+impl<T: Setting> Setting for Option<T> {
+    const TYPE: &'static str = T::TYPE;
+
+    fn parse(text: &str) -> Result<Self, String> {
+        if text.is_empty() {
+            return Ok(None);
+        }
+        T::parse(text).map(Some)
+    }
+
+    fn text(&self) -> Option<String> {
+        self.as_ref().and_then(T::text)
+    }
+
+    fn redacted(&self) -> Option<String> {
+        self.as_ref().and_then(T::redacted)
+    }
+}
+
+fn not_empty(text: &str) -> Result<String, String> {
+    if text.is_empty() {
+        return Err("must not be empty".to_owned());
+    }
+    Ok(text.to_owned())
+}

@@ -1,0 +1,59 @@
+//! What can go wrong with content.
+
+/// Content that was not stored or cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// More bytes than allowed or declared.
+    #[error("the content has more than {limit_bytes} bytes")]
+    TooLarge {
+        /// The limit.
+        limit_bytes: u64,
+    },
+    /// Not as many bytes as declared.
+    #[error("{declared} bytes were declared and {actual} arrived")]
+    SizeMismatch {
+        /// What was declared.
+        declared: u64,
+        /// What arrived.
+        actual: u64,
+    },
+    /// Not the declared bytes.
+    #[error("the content's digest is not the declared one")]
+    DigestMismatch,
+    /// Nothing with that digest.
+    #[error("the content is not in the store")]
+    NotFound,
+    /// What is stored is not what was put there.
+    #[error("the stored content is damaged")]
+    Corrupt,
+    /// The incoming stream broke off.
+    #[error("the content did not arrive whole")]
+    Source(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The store cannot be reached, or refuses.
+    #[error("the content store is not available")]
+    Unavailable(#[source] object_store::Error),
+    /// The store's address or settings make no sense, or its folder cannot be used.
+    #[error("the content store cannot be opened: {reason}")]
+    Url {
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+impl From<object_store::Error> for Error {
+    fn from(error: object_store::Error) -> Self {
+        match error {
+            object_store::Error::NotFound { .. } => Self::NotFound,
+            other => Self::Unavailable(other),
+        }
+    }
+}
+
+impl From<Error> for crate::storage::Error {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Unavailable(_) | Error::Source(_) => Self::Content(Box::new(error)),
+            other => Self::corrupt("content", other),
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! JSON values of any permitted size: small ones stay in the row, large ones go to the store.
+
+use bytes::Bytes;
+
+use super::{ContentStore, Digest};
+use crate::{
+    model::{Payload, RawJson, TenantScope},
+    storage::Error,
+};
+
+/// Where large values go.
+#[derive(Clone, Debug)]
+pub struct Payloads {
+    content: ContentStore,
+    inline_bytes: usize,
+}
+
+impl Payloads {
+    /// Values of more than `inline_bytes` go to `content`.
+    #[must_use]
+    pub fn new(content: ContentStore, inline_bytes: usize) -> Self {
+        Self {
+            content,
+            inline_bytes,
+        }
+    }
+
+    /// What the database is to hold for `json`.
+    ///
+    /// # Errors
+    /// When the content store does not take it.
+    pub async fn store(&self, scope: &TenantScope, json: &RawJson) -> Result<Payload, Error> {
+        if json.as_str().len() <= self.inline_bytes {
+            return Ok(Payload::inline(json));
+        }
+        let bytes = Bytes::copy_from_slice(json.as_str().as_bytes());
+        let stored = self.content.put(scope.tenant().as_str(), bytes).await?;
+        Ok(Payload::reference(
+            &stored.digest.to_string(),
+            stored.size_bytes,
+        ))
+    }
+
+    /// The value that the database holds or refers to.
+    ///
+    /// # Errors
+    /// When the content store does not have it whole.
+    pub async fn load(&self, scope: &TenantScope, payload: &Payload) -> Result<RawJson, Error> {
+        if let Some(json) = payload.as_inline() {
+            return Ok(json);
+        }
+        let reference = payload
+            .as_reference()
+            .and_then(|(digest, _)| digest.parse::<Digest>().ok());
+        let digest = reference.ok_or(Error::Corrupt {
+            what: "payload",
+            source: None,
+        })?;
+        let bytes = self.content.get(scope.tenant().as_str(), &digest).await?;
+        let text = String::from_utf8(bytes.into()).map_err(|e| Error::corrupt("payload", e))?;
+        Ok(RawJson::trusted(text))
+    }
+}

@@ -1,0 +1,293 @@
+//! The tail of the log: past events after a cursor, then live ones, without gap or duplicate.
+//!
+//! Hints are not data. What a subscriber gets is always read from the log by ranges; a hint only
+//! says when to look. A lost hint costs latency: every watched stream is looked at once a second
+//! or so, one query for all.
+
+mod hub;
+
+use std::{sync::Arc, time::Duration};
+
+use futures::Stream;
+use tokio::sync::broadcast;
+
+use crate::{
+    model::{Cursor, Event, Execution, ExecutionId, Principal, Refusal, SessionId, TenantScope},
+    redis::HintBus,
+    storage::{Error, Feed, Notice, Storage},
+    telemetry::metrics::Metrics,
+};
+use hub::{Hub, Watch};
+
+/// The most events of one batch.
+pub const BATCH_EVENTS: u32 = 100;
+/// Rows of other nodes' transactions become visible in order, which may take a moment.
+const FEED_SETTLES: Duration = Duration::from_millis(25);
+
+/// Events that belong together: 1 to 100, in order.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EventBatch {
+    /// The events.
+    pub events: Arc<Vec<Event>>,
+    /// Where to go on from.
+    pub cursor: Cursor,
+    /// Whether more of the past follows at once.
+    pub has_more_past_events: bool,
+}
+
+/// The events of this node's subscribers. Clones are the same.
+#[derive(Clone)]
+pub struct Events {
+    storage: Storage,
+    hub: Arc<Hub>,
+    metrics: Metrics,
+    bus: Option<HintBus>,
+    remote: broadcast::Sender<Arc<Vec<Notice>>>,
+}
+
+impl Events {
+    /// Follows the commits of this node, and those of others by `bus`; looks for what was missed
+    /// every `probe`.
+    #[must_use]
+    pub fn start(
+        storage: Storage,
+        bus: Option<HintBus>,
+        probe: Duration,
+        metrics: Metrics,
+    ) -> Self {
+        let (remote, _) = broadcast::channel(1024);
+        let events = Self {
+            storage,
+            hub: Arc::default(),
+            metrics,
+            bus,
+            remote,
+        };
+        tokio::spawn(events.clone().follow_commits());
+        tokio::spawn(events.clone().probe(probe));
+        if let Some(bus) = events.bus.clone() {
+            tokio::spawn(events.clone().follow_others(bus));
+        }
+        events
+    }
+
+    /// What commits of other nodes mean.
+    #[must_use]
+    pub fn remote_notices(&self) -> broadcast::Receiver<Arc<Vec<Notice>>> {
+        self.remote.subscribe()
+    }
+
+    async fn follow_commits(self) {
+        let mut notices = self.storage.notices();
+        loop {
+            match notices.recv().await {
+                Ok(notices) => {
+                    self.hub.notice(&notices);
+                    if let Some(bus) = &self.bus {
+                        bus.publish(&notices);
+                    }
+                }
+                Err(broadcast::error::RecvError::Lagged(_)) => self.look_at_everything().await,
+                Err(broadcast::error::RecvError::Closed) => return,
+            }
+        }
+    }
+
+    async fn follow_others(self, bus: HintBus) {
+        let mut notices = bus.subscribe();
+        loop {
+            tokio::select! {
+                received = notices.recv() => match received {
+                    Ok(notices) => {
+                        self.hub.notice(&notices);
+                        let _ = self.remote.send(notices);
+                    }
+                    Err(broadcast::error::RecvError::Lagged(_)) => self.look_at_everything().await,
+                    Err(broadcast::error::RecvError::Closed) => return,
+                },
+                () = bus.missed() => self.look_at_everything().await,
+            }
+        }
+    }
+
+    async fn probe(self, pause: Duration) {
+        loop {
+            tokio::time::sleep(pause).await;
+            self.look_at_everything().await;
+        }
+    }
+
+    /// One query for all watched executions; every feed looks for itself.
+    async fn look_at_everything(&self) {
+        let watched = self.hub.watched_executions();
+        match self.storage.stream_heads(&watched).await {
+            Ok(heads) => heads
+                .into_iter()
+                .for_each(|(id, seq)| self.hub.grown(id, seq)),
+            Err(error) => tracing::warn!(%error, "the watched streams could not be looked at"),
+        }
+        self.hub.stir_feeds();
+    }
+
+    /// The events of one execution, from the start or after a cursor; ends after the terminal one.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] when the execution is absent.
+    pub async fn watch_execution(
+        &self,
+        principal: &Principal,
+        id: ExecutionId,
+        after: Option<Cursor>,
+    ) -> Result<impl Stream<Item = Result<EventBatch, Error>> + Send + use<>, Error> {
+        let scope = principal.scope();
+        // Interest is registered before the past is read, or what happens between would be lost.
+        let watch = self.hub.watch_execution(id);
+        self.get(&scope, id).await?;
+        Ok(self
+            .clone()
+            .stream_of(scope, id, watch, after.unwrap_or_default()))
+    }
+
+    fn stream_of(
+        self,
+        scope: TenantScope,
+        id: ExecutionId,
+        mut watch: Watch,
+        mut cursor: Cursor,
+    ) -> impl Stream<Item = Result<EventBatch, Error>> + Send {
+        async_stream::stream! {
+            let _subscriber = self.metrics.subscribed();
+            let mut looked_for_end = false;
+            loop {
+                watch.mark_seen();
+                let page = match self.storage.events_after(&scope, id, cursor.seq, BATCH_EVENTS).await {
+                    Ok(page) => page,
+                    Err(error) => { yield Err(error); return; }
+                };
+                let Some(last) = page.last() else {
+                    // A cursor at or past the end of a finished stream has nothing to wait for.
+                    if !looked_for_end {
+                        looked_for_end = true;
+                        match self.get(&scope, id).await {
+                            Ok(execution) if execution.status.is_terminal()
+                                && execution.next_seq <= cursor.seq + 1 => return,
+                            Ok(_) => {}
+                            Err(error) => { yield Err(error); return; }
+                        }
+                    }
+                    watch.changed().await;
+                    continue;
+                };
+                cursor = last.cursor;
+                let is_end = last.body.is_terminal();
+                let has_more_past_events = !is_end && page.len() == BATCH_EVENTS as usize;
+                yield Ok(EventBatch { events: Arc::new(page), cursor, has_more_past_events });
+                if is_end {
+                    return;
+                }
+            }
+        }
+    }
+
+    /// The events of every execution of a session, in one order.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] when the session is absent.
+    pub async fn watch_session(
+        &self,
+        principal: &Principal,
+        id: SessionId,
+        after: Option<Cursor>,
+    ) -> Result<impl Stream<Item = Result<EventBatch, Error>> + Send + use<>, Error> {
+        let scope = principal.scope();
+        let watch = self.hub.watch_session(id);
+        if self.storage.find_sessions(&scope, &[id]).await?.is_empty() {
+            return Err(Refusal::not_found("session", "sessionId").into());
+        }
+        Ok(self.clone().feed(scope, Feed::Session(id), watch, after))
+    }
+
+    /// The events of a tenant that fit a filter, in one order.
+    pub fn watch_tenant(
+        &self,
+        principal: &Principal,
+        feed: Feed,
+        after: Option<Cursor>,
+    ) -> impl Stream<Item = Result<EventBatch, Error>> + Send + use<> {
+        let watch = self.hub.watch_tenant(principal.tenant().clone());
+        self.clone().feed(principal.scope(), feed, watch, after)
+    }
+
+    fn feed(
+        self,
+        scope: TenantScope,
+        feed: Feed,
+        mut watch: Watch,
+        after: Option<Cursor>,
+    ) -> impl Stream<Item = Result<EventBatch, Error>> + Send {
+        async_stream::stream! {
+            let _subscriber = self.metrics.subscribed();
+            let mut cursor = after.unwrap_or_default();
+            let mut settled = false;
+            loop {
+                watch.mark_seen();
+                let page = match self.storage.feed_after(&scope, &feed, cursor, BATCH_EVENTS).await {
+                    Ok(page) => page,
+                    Err(error) => { yield Err(error); return; }
+                };
+                let moved = page.last > cursor;
+                cursor = page.last;
+                let has_more_past_events = page.events.len() == BATCH_EVENTS as usize;
+                if !page.events.is_empty() {
+                    let events = Arc::new(page.events);
+                    yield Ok(EventBatch { events, cursor, has_more_past_events });
+                }
+                if has_more_past_events || moved {
+                    settled = false;
+                    continue;
+                }
+                // What caused the last change may be hidden until an older transaction has ended:
+                // one more look a moment later, then the next change or probe.
+                if settled {
+                    watch.changed().await;
+                } else {
+                    let _ = tokio::time::timeout(FEED_SETTLES, watch.changed()).await;
+                }
+                settled = !settled;
+            }
+        }
+    }
+
+    /// Waits until an execution has ended.
+    ///
+    /// # Errors
+    /// When it is absent; when the database stays away.
+    pub async fn wait_until_terminal(
+        &self,
+        scope: &TenantScope,
+        id: ExecutionId,
+    ) -> Result<Execution, Error> {
+        let mut watch = self.hub.watch_execution(id);
+        loop {
+            watch.mark_seen();
+            match self.get(scope, id).await {
+                Ok(execution) if execution.status.is_terminal() => return Ok(execution),
+                Ok(_) => watch.changed().await,
+                Err(error) if error.is_retryable() => {
+                    tokio::time::sleep(Duration::from_secs(1)).await
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    async fn get(&self, scope: &TenantScope, id: ExecutionId) -> Result<Execution, Error> {
+        let found = self
+            .storage
+            .find_executions(scope, &[id])
+            .await?
+            .into_iter()
+            .next();
+        found.ok_or_else(|| Refusal::not_found("execution", "executionId").into())
+    }
+}

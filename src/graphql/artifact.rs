@@ -1,0 +1,296 @@
+//! Artifacts: identity, meaning and storage, three separate things.
+
+use std::sync::Arc;
+
+use async_graphql::{Context, Enum, ID, Object, SimpleObject};
+
+use super::{
+    caller::Caller,
+    connection::{ArtifactConnection, PageArgs},
+    execution::Execution,
+    lineage::{Lineage, LineageDirection, LineageQuestion},
+    scalars::{BigInt, DateTime, Json, int},
+};
+use crate::{api::ApiError, model, storage::Relation};
+
+/// Where an artifact is in its life. Ready and archived artifacts resolve.
+#[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
+#[graphql(remote = "model::ArtifactState")]
+pub(super) enum ArtifactLifecycleState {
+    /// Registered, not yet a record of fact.
+    Pending,
+    /// Usable.
+    Ready,
+    /// Could not be made.
+    Failed,
+    /// Put away; still resolves, and may be restored.
+    Archived,
+    /// A tombstone that keeps lineage whole.
+    Deleted,
+}
+
+/// An artifact as it stands.
+pub(super) struct Artifact(pub(super) Arc<model::Artifact>);
+
+/// A canonical output of an intent.
+#[Object]
+impl Artifact {
+    /// Opaque id of the form `art_…`.
+    pub(super) async fn id(&self) -> ID {
+        self.0.id.into()
+    }
+
+    /// What kind of thing it is, e.g. `parsed_content`.
+    async fn artifact_type(&self) -> &str {
+        &self.0.artifact_type
+    }
+
+    /// The tenant it belongs to.
+    async fn tenant_id(&self) -> &str {
+        self.0.tenant_id.as_str()
+    }
+
+    /// A name for people.
+    async fn display_name(&self) -> Option<&str> {
+        self.0.display_name.as_deref()
+    }
+
+    /// Who it belongs to, as its handler says.
+    async fn owner(&self) -> Option<&str> {
+        self.0.owner.as_deref()
+    }
+
+    /// What it is for, as its handler says.
+    async fn purpose(&self) -> Option<&str> {
+        self.0.purpose.as_deref()
+    }
+
+    /// Where it is in its life.
+    async fn lifecycle_state(&self) -> ArtifactLifecycleState {
+        self.0.state.into()
+    }
+
+    /// The steps of its life, oldest first.
+    async fn transitions(&self, ctx: &Context<'_>) -> Result<Vec<ArtifactTransition>, ApiError> {
+        let loaders = &Caller::of(ctx)?.loaders;
+        let steps = loaders
+            .transitions
+            .load(self.0.id)
+            .await?
+            .unwrap_or_default();
+        Ok(steps.iter().map(Into::into).collect())
+    }
+
+    /// Its meaning: schema, record count, parser and the like; never storage facts.
+    async fn semantic_descriptor(&self) -> Json {
+        Json(self.0.semantic_descriptor.clone())
+    }
+
+    /// Its stored forms.
+    async fn materializations(&self, ctx: &Context<'_>) -> Result<Vec<Materialization>, ApiError> {
+        let loaders = &Caller::of(ctx)?.loaders;
+        let forms = loaders
+            .materializations
+            .load(self.0.id)
+            .await?
+            .unwrap_or_default();
+        Ok(forms.iter().cloned().map(Materialization).collect())
+    }
+
+    /// The intent and the execution that it came from.
+    async fn produced_by(&self) -> ProducedBy {
+        ProducedBy(Arc::clone(&self.0))
+    }
+
+    /// 0 without parents, else one more than the highest of theirs.
+    async fn generation(&self) -> i32 {
+        int(self.0.generation)
+    }
+
+    /// What it was made from, in order of registration.
+    async fn parents(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Items of the page, 1 to 200; 50 when left out.")] first: Option<i32>,
+        #[graphql(desc = "Only items after this cursor.")] after: Option<String>,
+        #[graphql(desc = "Items of the page, counted from the end.")] last: Option<i32>,
+        #[graphql(desc = "Only items before this cursor.")] before: Option<String>,
+    ) -> Result<ArtifactConnection, ApiError> {
+        let args = PageArgs {
+            first,
+            after,
+            last,
+            before,
+        };
+        let caller = Caller::of(ctx)?;
+        if let Some(size) = args.first_page()? {
+            let page = caller.loaders.parents.load((self.0.id, size)).await?;
+            return Ok(ArtifactConnection::shared(page));
+        }
+        relatives(caller, self.0.id, Relation::Parents, &args).await
+    }
+
+    /// What was made from it, in order of registration.
+    async fn children(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Items of the page, 1 to 200; 50 when left out.")] first: Option<i32>,
+        #[graphql(desc = "Only items after this cursor.")] after: Option<String>,
+        #[graphql(desc = "Items of the page, counted from the end.")] last: Option<i32>,
+        #[graphql(desc = "Only items before this cursor.")] before: Option<String>,
+    ) -> Result<ArtifactConnection, ApiError> {
+        let args = PageArgs {
+            first,
+            after,
+            last,
+            before,
+        };
+        let caller = Caller::of(ctx)?;
+        if let Some(size) = args.first_page()? {
+            let page = caller.loaders.children.load((self.0.id, size)).await?;
+            return Ok(ArtifactConnection::shared(page));
+        }
+        relatives(caller, self.0.id, Relation::Children, &args).await
+    }
+
+    /// Everything it descends from or that descends from it, as a flat graph.
+    async fn lineage(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(
+            desc = "Which way to walk.",
+            default_with = "LineageDirection::Upstream"
+        )]
+        direction: LineageDirection,
+        #[graphql(desc = "How many edges away at most, 0 to 100.", default = 10)] max_depth: i32,
+        #[graphql(desc = "How many artifacts at most, 1 to 10,000.", default = 500)] max_nodes: i32,
+    ) -> Result<Lineage, ApiError> {
+        let question = LineageQuestion {
+            roots: vec![self.0.id],
+            direction,
+            max_depth,
+            max_nodes,
+            filter: None,
+        };
+        question.answer(Caller::of(ctx)?).await
+    }
+
+    /// When it was registered.
+    async fn created_at(&self) -> DateTime {
+        DateTime(self.0.created_at)
+    }
+
+    /// When it last changed its state.
+    async fn updated_at(&self) -> DateTime {
+        DateTime(self.0.updated_at)
+    }
+}
+
+async fn relatives(
+    caller: &Caller,
+    id: model::ArtifactId,
+    relation: Relation,
+    args: &PageArgs,
+) -> Result<ArtifactConnection, ApiError> {
+    let storage = &caller.services.storage;
+    let page = storage
+        .list_relatives(&caller.scope, id, relation, &args.request()?)
+        .await?;
+    Ok(page.into())
+}
+
+/// Where an artifact comes from.
+pub(super) struct ProducedBy(Arc<model::Artifact>);
+
+/// What an artifact comes from.
+#[Object]
+impl ProducedBy {
+    /// The type of the intent.
+    async fn intent_type(&self) -> &str {
+        &self.0.intent_type
+    }
+
+    /// The execution; null when it is no longer kept.
+    async fn execution(&self, ctx: &Context<'_>) -> Result<Option<Execution>, ApiError> {
+        let loaders = &Caller::of(ctx)?.loaders;
+        let execution = loaders.executions.load(self.0.execution_id).await?;
+        Ok(execution.map(Execution))
+    }
+}
+
+/// One step of an artifact's life.
+#[derive(SimpleObject)]
+pub(super) struct ArtifactTransition {
+    /// The state before; null at registration.
+    from: Option<ArtifactLifecycleState>,
+    /// The state after.
+    to: ArtifactLifecycleState,
+    /// When.
+    at: DateTime,
+    /// Who.
+    actor: String,
+    /// Why, if a reason was given.
+    reason: Option<String>,
+}
+
+impl From<&model::ArtifactTransition> for ArtifactTransition {
+    fn from(step: &model::ArtifactTransition) -> Self {
+        Self {
+            from: step.from.map(Into::into),
+            to: step.to.into(),
+            at: DateTime(step.at),
+            actor: step.actor.clone(),
+            reason: step.reason.clone(),
+        }
+    }
+}
+
+/// One stored form of an artifact.
+pub(super) struct Materialization(model::Materialization);
+
+/// One stored form of an artifact.
+#[Object]
+impl Materialization {
+    /// Opaque id of the form `mat_…`.
+    async fn id(&self) -> ID {
+        self.0.id.into()
+    }
+
+    /// What keeps the bytes; `content` for the content store.
+    async fn storage_type(&self) -> &str {
+        &self.0.storage_type
+    }
+
+    /// The form of the bytes, e.g. `csv`, `ndjson`.
+    async fn format(&self) -> &str {
+        &self.0.format
+    }
+
+    /// How they are compressed, if they are.
+    async fn compression(&self) -> Option<&str> {
+        self.0.compression.as_deref()
+    }
+
+    /// Their number.
+    async fn size_bytes(&self) -> BigInt {
+        BigInt(self.0.size_bytes)
+    }
+
+    /// Their SHA-256 in hex.
+    async fn digest(&self) -> &str {
+        &self.0.digest
+    }
+
+    /// A signed URL from which the bytes can be fetched until it expires; null where there are none
+    /// to fetch.
+    async fn download_url(&self, ctx: &Context<'_>) -> Result<Option<String>, ApiError> {
+        let caller = Caller::of(ctx)?;
+        let uploads = &caller.services.uploads;
+        Ok(uploads.download_url(&self.0, caller.scope.tenant()))
+    }
+
+    /// When it was recorded.
+    async fn created_at(&self) -> DateTime {
+        DateTime(self.0.created_at)
+    }
+}

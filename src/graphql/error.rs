@@ -1,0 +1,86 @@
+//! How an [`ApiError`] looks in a GraphQL response: `extensions {code, retryable}`; the executor
+//! adds `requestId`.
+
+use async_graphql::{Error, ErrorExtensionValues, ServerError};
+
+use crate::api::{ApiError, ErrorCode, RequestId};
+
+impl From<ApiError> for Error {
+    fn from(error: ApiError) -> Self {
+        let mut shown = Self::new(error.message());
+        shown.extensions = Some(extensions(error.code()));
+        shown
+    }
+}
+
+/// Gives errors that the library made (parsing, validation, coercion) their code, and every error
+/// the id of the request.
+pub(super) fn complete(errors: &mut [ServerError], request_id: Option<&RequestId>) {
+    for error in errors {
+        let extensions = error
+            .extensions
+            .get_or_insert_with(ErrorExtensionValues::default);
+        if extensions.get("code").is_none() {
+            *extensions = self::extensions(ErrorCode::BadUserInput);
+        }
+        if let Some(RequestId(id)) = request_id {
+            extensions.set("requestId", id.as_str());
+        }
+    }
+}
+
+fn extensions(code: ErrorCode) -> ErrorExtensionValues {
+    let mut extensions = ErrorExtensionValues::default();
+    extensions.set("code", code.name());
+    extensions.set("retryable", code.is_retryable());
+    extensions
+}
+
+#[cfg(test)]
+mod tests {
+    use async_graphql::{Object, Schema, value};
+
+    use super::*;
+    use crate::storage;
+
+    struct Query;
+
+    #[Object]
+    impl Query {
+        async fn broken(&self) -> Result<Option<i32>, ApiError> {
+            Err(storage::Error::corrupt("row", "SELECT secret FROM t").into())
+        }
+    }
+
+    #[tokio::test]
+    async fn an_error_is_masked_and_carries_code_and_request_id() {
+        let schema = Schema::new(
+            Query,
+            async_graphql::EmptyMutation,
+            async_graphql::EmptySubscription,
+        );
+        let mut response = schema.execute("{ broken }").await;
+        complete(&mut response.errors, Some(&RequestId("r-1".into())));
+        assert_eq!(response.data, value!({ "broken": null }));
+        let text = serde_json::to_string(&response.errors).unwrap();
+        assert!(!text.contains("SELECT"), "{text}");
+        let shown: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(
+            shown[0]["extensions"],
+            serde_json::json!({ "code": "INTERNAL", "retryable": false, "requestId": "r-1" })
+        );
+    }
+
+    #[tokio::test]
+    async fn a_faulty_document_is_bad_user_input() {
+        let schema = Schema::new(
+            Query,
+            async_graphql::EmptyMutation,
+            async_graphql::EmptySubscription,
+        );
+        let mut response = schema.execute("{ nothing }").await;
+        complete(&mut response.errors, None);
+        let code = response.errors[0].extensions.as_ref().unwrap().get("code");
+        assert_eq!(code, Some(&value!("BAD_USER_INPUT")));
+    }
+}

@@ -1,0 +1,396 @@
+//! Events of executions: an interface and one type for each kind, the same in queries and in
+//! subscriptions. Records that an event names are loaded as they stand now, so that replaying the
+//! past does not set a client's cache back.
+
+use async_graphql::{Context, ID, Interface, Object, SimpleObject};
+
+use super::{
+    artifact::{Artifact, ArtifactLifecycleState},
+    caller::Caller,
+    execution::{Execution, ExecutionError},
+    mutation::StateWriteMode,
+    scalars::{BigInt, DateTime, Json, int},
+};
+use crate::{
+    api::ApiError,
+    model::{self, ArtifactId, EventBody, ExecutionId, Payload},
+};
+
+/// What every event has.
+pub(super) struct Head {
+    id: ID,
+    execution_id: ID,
+    sequence: i64,
+    name: String,
+    occurred_at: i64,
+    cursor: String,
+}
+
+/// The types of events. Each gets the fields of the interface and its own.
+macro_rules! event_types {
+    ($(
+        $(#[$doc:meta])*
+        $name:ident { $($field:ident: $type:ty),* } { $($own:tt)* }
+    )*) => {$(
+        $(#[$doc])*
+        pub(super) struct $name { head: Head, $($field: $type),* }
+
+        $(#[$doc])*
+        #[Object]
+        impl $name {
+            /// Opaque id of the form `evt_…`; the same at every reading.
+            async fn id(&self) -> &ID {
+                &self.head.id
+            }
+
+            /// The execution it happened in.
+            async fn execution_id(&self) -> &ID {
+                &self.head.execution_id
+            }
+
+            /// Its place among the execution's events: 1, 2, 3, without gaps.
+            async fn sequence(&self) -> BigInt {
+                BigInt(self.head.sequence)
+            }
+
+            /// The stable machine name, e.g. `execution.completed`.
+            #[graphql(name = "type")]
+            async fn event_type(&self) -> &str {
+                &self.head.name
+            }
+
+            /// When it happened.
+            async fn occurred_at(&self) -> DateTime {
+                DateTime(self.head.occurred_at)
+            }
+
+            /// Pass it as `after` to go on behind this event.
+            async fn cursor(&self) -> &str {
+                &self.head.cursor
+            }
+
+            $($own)*
+        }
+    )*};
+}
+
+event_types! {
+    /// An intent was accepted: `execution.created`.
+    ExecutionCreated {} {}
+
+    /// An attempt began: `execution.started`.
+    ExecutionStarted { attempt: i64, node_id: model::NodeId } {
+        /// Which attempt, from 1.
+        async fn attempt(&self) -> i32 {
+            int(self.attempt)
+        }
+
+        /// The node that runs it.
+        async fn node_id(&self) -> ID {
+            self.node_id.into()
+        }
+    }
+
+    /// An attempt ended without success and another follows: `execution.retrying`.
+    ExecutionRetrying { attempt: i64, error: model::ExecutionError, next_attempt_at: i64 } {
+        /// The attempt that ended, from 1.
+        async fn attempt(&self) -> i32 {
+            int(self.attempt)
+        }
+
+        /// Why it ended.
+        async fn error(&self) -> ExecutionError {
+            (&self.error).into()
+        }
+
+        /// When the next one is due.
+        async fn next_attempt_at(&self) -> DateTime {
+            DateTime(self.next_attempt_at)
+        }
+    }
+
+    /// A step's result became durable: `step.completed`.
+    StepCompleted { name: String, attempt: i64 } {
+        /// The step.
+        async fn name(&self) -> &str {
+            &self.name
+        }
+
+        /// The attempt that ran it, from 1.
+        async fn attempt(&self) -> i32 {
+            int(self.attempt)
+        }
+    }
+
+    /// The handler says how far it is: `progress.reported`.
+    ProgressReported { fraction: f64, message: Option<String> } {
+        /// 0 to 1.
+        async fn fraction(&self) -> f64 {
+            self.fraction
+        }
+
+        /// The same in words.
+        async fn message(&self) -> Option<&str> {
+            self.message.as_deref()
+        }
+    }
+
+    /// An artifact was registered: `artifact.registered`.
+    ArtifactRegistered { artifact_id: ArtifactId } {
+        /// The artifact as it stands now.
+        async fn artifact(&self, ctx: &Context<'_>) -> Result<Option<Artifact>, ApiError> {
+            artifact(ctx, self.artifact_id).await
+        }
+    }
+
+    /// An artifact changed its state: `artifact.transitioned`.
+    ArtifactTransitioned {
+        artifact_id: ArtifactId, from: model::ArtifactState, to: model::ArtifactState
+    } {
+        /// The artifact as it stands now.
+        async fn artifact(&self, ctx: &Context<'_>) -> Result<Option<Artifact>, ApiError> {
+            artifact(ctx, self.artifact_id).await
+        }
+
+        /// The state before.
+        async fn from(&self) -> ArtifactLifecycleState {
+            self.from.into()
+        }
+
+        /// The state after.
+        async fn to(&self) -> ArtifactLifecycleState {
+            self.to.into()
+        }
+    }
+
+    /// The execution submitted a child: `child.submitted`.
+    ChildSubmitted { child_id: ExecutionId } {
+        /// The child as it stands now.
+        async fn child(&self, ctx: &Context<'_>) -> Result<Option<Execution>, ApiError> {
+            let child = Caller::of(ctx)?.loaders.executions.load(self.child_id).await?;
+            Ok(child.map(Execution))
+        }
+    }
+
+    /// An event of the handler's own: `domain.<name>`.
+    DomainEvent { name: String, payload: Option<Payload> } {
+        /// The name after `domain.`.
+        async fn name(&self) -> &str {
+            &self.name
+        }
+
+        /// Its body.
+        async fn payload(&self, ctx: &Context<'_>) -> Result<Option<Json>, ApiError> {
+            json(ctx, self.payload.as_ref()).await
+        }
+    }
+
+    /// The execution's own state was written: `execution.state_changed`.
+    ExecutionStateChanged { mode: model::StateWriteMode, version: i64 } {
+        /// How it was written.
+        async fn mode(&self) -> StateWriteMode {
+            self.mode.into()
+        }
+
+        /// The version after.
+        async fn version(&self) -> BigInt {
+            BigInt(self.version)
+        }
+    }
+
+    /// A cancellation was accepted and is on its way: `execution.cancel_requested`.
+    CancelRequested { reason: Option<String> } {
+        /// Why, if a reason was given.
+        async fn reason(&self) -> Option<&str> {
+            self.reason.as_deref()
+        }
+    }
+
+    /// The end, with a result: `execution.completed`.
+    ExecutionCompleted { result: Option<Payload> } {
+        /// What the handler returned.
+        async fn result(&self, ctx: &Context<'_>) -> Result<Option<Json>, ApiError> {
+            json(ctx, self.result.as_ref()).await
+        }
+    }
+
+    /// The end, with an error: `execution.failed`.
+    ExecutionFailed { error: model::ExecutionError } {
+        /// The error of the last attempt.
+        async fn error(&self) -> ExecutionError {
+            (&self.error).into()
+        }
+    }
+
+    /// The end, by a cancellation: `execution.cancelled`.
+    ExecutionCancelled { reason: Option<String> } {
+        /// Why, if a reason was given.
+        async fn reason(&self) -> Option<&str> {
+            self.reason.as_deref()
+        }
+    }
+}
+
+/// Something that happened in an execution.
+#[derive(Interface)]
+#[graphql(
+    field(
+        name = "id",
+        ty = "&ID",
+        desc = "Opaque id of the form `evt_…`; the same at every reading."
+    ),
+    field(
+        name = "execution_id",
+        ty = "&ID",
+        desc = "The execution it happened in."
+    ),
+    field(
+        name = "sequence",
+        ty = "BigInt",
+        desc = "Its place among the execution's events: 1, 2, 3, without gaps."
+    ),
+    field(
+        name = "type",
+        method = "event_type",
+        ty = "&str",
+        desc = "The stable machine name, e.g. `execution.completed`."
+    ),
+    field(name = "occurred_at", ty = "DateTime", desc = "When it happened."),
+    field(
+        name = "cursor",
+        ty = "&str",
+        desc = "Pass it as `after` to go on behind this event."
+    )
+)]
+pub(super) enum ExecutionEvent {
+    ExecutionCreated(ExecutionCreated),
+    ExecutionStarted(ExecutionStarted),
+    ExecutionRetrying(ExecutionRetrying),
+    StepCompleted(StepCompleted),
+    ProgressReported(ProgressReported),
+    ArtifactRegistered(ArtifactRegistered),
+    ArtifactTransitioned(ArtifactTransitioned),
+    ChildSubmitted(ChildSubmitted),
+    DomainEvent(DomainEvent),
+    ExecutionStateChanged(ExecutionStateChanged),
+    CancelRequested(CancelRequested),
+    ExecutionCompleted(ExecutionCompleted),
+    ExecutionFailed(ExecutionFailed),
+    ExecutionCancelled(ExecutionCancelled),
+}
+
+impl ExecutionEvent {
+    /// The event of an execution's stream; none for entries of sessions.
+    #[expect(clippy::too_many_lines, reason = "one arm for each kind of event")]
+    pub(super) fn of(event: model::Event) -> Option<Self> {
+        let head = Head {
+            id: event.id().into(),
+            execution_id: event.execution_id()?.into(),
+            sequence: event.cursor.seq,
+            name: event.body.type_name(),
+            occurred_at: event.occurred_at,
+            cursor: event.cursor.to_string(),
+        };
+        let payload = event.payload;
+        Some(match event.body {
+            EventBody::ExecutionCreated { .. } => ExecutionCreated { head }.into(),
+            EventBody::ExecutionStarted {
+                attempt, node_id, ..
+            } => ExecutionStarted {
+                head,
+                attempt,
+                node_id,
+            }
+            .into(),
+            EventBody::ExecutionRetrying {
+                attempt,
+                error,
+                next_attempt_at,
+                ..
+            } => ExecutionRetrying {
+                head,
+                attempt,
+                error,
+                next_attempt_at,
+            }
+            .into(),
+            EventBody::StepCompleted { name, attempt, .. } => StepCompleted {
+                head,
+                name,
+                attempt,
+            }
+            .into(),
+            EventBody::ProgressReported { fraction, message } => ProgressReported {
+                head,
+                fraction,
+                message,
+            }
+            .into(),
+            EventBody::ArtifactRegistered { artifact, .. } => ArtifactRegistered {
+                head,
+                artifact_id: artifact.id,
+            }
+            .into(),
+            EventBody::ArtifactTransitioned {
+                artifact_id,
+                from,
+                to,
+                ..
+            } => ArtifactTransitioned {
+                head,
+                artifact_id,
+                from,
+                to,
+            }
+            .into(),
+            EventBody::ChildSubmitted { child_id, .. } => ChildSubmitted { head, child_id }.into(),
+            EventBody::Domain { name } => DomainEvent {
+                head,
+                name,
+                payload,
+            }
+            .into(),
+            EventBody::ExecutionStateChanged { mode, version } => ExecutionStateChanged {
+                head,
+                mode,
+                version,
+            }
+            .into(),
+            EventBody::CancelRequested { reason, .. } => CancelRequested { head, reason }.into(),
+            EventBody::ExecutionCompleted {} => ExecutionCompleted {
+                head,
+                result: payload,
+            }
+            .into(),
+            EventBody::ExecutionFailed { error } => ExecutionFailed { head, error }.into(),
+            EventBody::ExecutionCancelled { reason } => ExecutionCancelled { head, reason }.into(),
+            EventBody::SessionCreated { .. }
+            | EventBody::SessionUpgraded { .. }
+            | EventBody::SessionClosed { .. }
+            | EventBody::SessionStateChanged { .. } => return None,
+        })
+    }
+}
+
+/// Events that arrive together.
+#[derive(SimpleObject)]
+pub(super) struct ExecutionEventBatch {
+    /// 1 to 100 events, in order.
+    pub(super) events: Vec<ExecutionEvent>,
+    /// Pass it as `after` to go on from here, on any node, after any time.
+    pub(super) cursor: String,
+    /// Whether more past events follow at once; false once the stream is live.
+    pub(super) has_more_past_events: bool,
+}
+
+async fn artifact(ctx: &Context<'_>, id: ArtifactId) -> Result<Option<Artifact>, ApiError> {
+    let artifact = Caller::of(ctx)?.loaders.artifacts.load(id).await?;
+    Ok(artifact.map(Artifact))
+}
+
+async fn json(ctx: &Context<'_>, payload: Option<&Payload>) -> Result<Option<Json>, ApiError> {
+    let Some(payload) = payload else {
+        return Ok(None);
+    };
+    Ok(Some(Json(Caller::of(ctx)?.payload(payload).await?)))
+}

@@ -1,0 +1,120 @@
+//! Filters and orders of lists, and how they become those of storage.
+
+use async_graphql::{Enum, ID, InputObject};
+
+use super::{
+    artifact::ArtifactLifecycleState, execution::ExecutionStatus, ids, scalars::DateTime,
+    session::SessionStatus,
+};
+use crate::{api::ApiError, storage};
+
+/// The order of a list of executions.
+#[derive(Enum, Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum ExecutionOrder {
+    /// The latest first.
+    #[default]
+    NewestFirst,
+    /// The earliest first.
+    OldestFirst,
+}
+
+/// The order of a list of artifacts.
+#[derive(Enum, Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum ArtifactOrder {
+    /// The latest registered first.
+    #[default]
+    NewestFirst,
+    /// The earliest registered first.
+    OldestFirst,
+}
+
+/// Which executions to list; all conditions hold together.
+#[derive(InputObject, Debug, Default)]
+pub(super) struct ExecutionFilter {
+    /// Only in one of these states.
+    status: Option<Vec<ExecutionStatus>>,
+    /// Only of intents of these types.
+    intent_type: Option<Vec<String>>,
+    /// Only of this session.
+    session_id: Option<ID>,
+    /// Only accepted at or after this time.
+    created_after: Option<DateTime>,
+    /// Only accepted before this time.
+    created_before: Option<DateTime>,
+}
+
+impl ExecutionFilter {
+    /// The filter of storage.
+    pub(super) fn read(self, order: ExecutionOrder) -> Result<storage::ExecutionFilter, ApiError> {
+        Ok(storage::ExecutionFilter {
+            statuses: all(self.status),
+            intent_types: self.intent_type.unwrap_or_default(),
+            session_id: ids::optional(self.session_id.as_ref(), "sessionId")?,
+            parent_id: None,
+            created_after: self.created_after.map(|time| time.0),
+            created_before: self.created_before.map(|time| time.0),
+            oldest_first: order == ExecutionOrder::OldestFirst,
+        })
+    }
+}
+
+/// Which artifacts to list; all conditions hold together.
+#[derive(InputObject, Debug, Default)]
+pub(super) struct ArtifactFilter {
+    /// Only of these types.
+    artifact_type: Option<Vec<String>>,
+    /// Only in one of these states.
+    lifecycle_state: Option<Vec<ArtifactLifecycleState>>,
+    /// Only those that intents of this type accept as input.
+    pub(super) eligible_for: Option<String>,
+    /// Only produced by this execution.
+    execution_id: Option<ID>,
+    /// Only produced in this session.
+    session_id: Option<ID>,
+    /// Only registered at or after this time.
+    created_after: Option<DateTime>,
+    /// Only registered before this time.
+    created_before: Option<DateTime>,
+    /// Only with this text in their display name.
+    name_contains: Option<String>,
+}
+
+impl ArtifactFilter {
+    /// The filter of storage; `eligibleFor` is the registry's to resolve.
+    pub(super) fn read(self, order: ArtifactOrder) -> Result<storage::ArtifactFilter, ApiError> {
+        Ok(storage::ArtifactFilter {
+            artifact_types: self.artifact_type.unwrap_or_default(),
+            states: all(self.lifecycle_state),
+            execution_id: ids::optional(self.execution_id.as_ref(), "executionId")?,
+            session_id: ids::optional(self.session_id.as_ref(), "sessionId")?,
+            created_after: self.created_after.map(|time| time.0),
+            created_before: self.created_before.map(|time| time.0),
+            name_contains: self.name_contains,
+            oldest_first: order == ArtifactOrder::OldestFirst,
+        })
+    }
+}
+
+/// Which sessions to list; all conditions hold together.
+#[derive(InputObject, Debug, Default)]
+pub(super) struct SessionFilter {
+    /// Only in one of these states.
+    status: Option<Vec<SessionStatus>>,
+    /// Only of this user.
+    user_id: Option<String>,
+}
+
+impl From<SessionFilter> for storage::SessionFilter {
+    fn from(filter: SessionFilter) -> Self {
+        Self {
+            statuses: all(filter.status),
+            user_id: filter.user_id,
+        }
+    }
+}
+
+/// The wanted values of an enum; empty for any.
+fn all<A, B: From<A>>(values: Option<Vec<A>>) -> Vec<B> {
+    let values = values.unwrap_or_default();
+    values.into_iter().map(B::from).collect()
+}

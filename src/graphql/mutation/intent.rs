@@ -1,0 +1,211 @@
+//! Submitting intents. The answer comes when they are durable, before they run.
+
+use std::sync::Arc;
+
+use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
+
+use super::outcome::{Failure, Outcome, payload};
+use crate::{
+    api::ApiError,
+    graphql::{
+        caller::Caller,
+        execution::Execution,
+        ids,
+        scalars::{DateTime, Json, json_or_empty},
+        user_error::UserError,
+    },
+    model::Refusal,
+    runtime::{SubmitIntent, Submitted},
+};
+
+/// How many intents one `submitIntents` takes.
+const MAX_INTENTS: usize = 1_000;
+
+/// An intent to submit.
+#[derive(InputObject)]
+pub(super) struct SubmitIntentInput {
+    /// What is to be done, e.g. `ingest_file`.
+    intent_type: String,
+    /// The session it belongs to; it must be active.
+    session_id: ID,
+    /// The solution it is meant for; the session's, or `default`, when left out.
+    solution_id: Option<String>,
+    /// The handler, where several serve the type.
+    handler_name: Option<String>,
+    /// The handler's parameters; `{}` when left out.
+    parameters: Option<Json>,
+    /// Notes of the client; the runtime does not read them.
+    metadata: Option<Json>,
+    /// At most 255 characters. A repetition with the same key and the same request answers with the
+    /// first one's execution.
+    idempotency_key: Option<String>,
+    /// It does not start before this time.
+    run_at: Option<DateTime>,
+    /// 0 (first) to 9; 5 when left out.
+    priority: Option<i32>,
+}
+
+impl SubmitIntentInput {
+    /// The intent; `at` is the way to this input.
+    fn read(self, at: &[&str]) -> Result<SubmitIntent, UserError> {
+        let path = [at, &["sessionId"]].concat();
+        Ok(SubmitIntent {
+            session_id: ids::input(&self.session_id, &path)?,
+            intent_type: self.intent_type,
+            solution_id: self.solution_id,
+            handler_name: self.handler_name,
+            parameters: json_or_empty(self.parameters),
+            metadata: json_or_empty(self.metadata),
+            idempotency_key: self.idempotency_key,
+            run_at: self.run_at.map(|time| time.0),
+            priority: self.priority.map(Into::into),
+        })
+    }
+}
+
+/// Intents to submit together.
+#[derive(InputObject)]
+struct SubmitIntentsInput {
+    /// At most 1,000. Each is accepted or refused by itself.
+    intents: Vec<SubmitIntentInput>,
+}
+
+/// What came of submitting an intent.
+#[derive(SimpleObject)]
+pub(super) struct SubmitIntentPayload {
+    /// The execution; null when there are errors.
+    execution: Option<Execution>,
+    /// Whether the same request was accepted before and this is its execution.
+    replayed: bool,
+    /// What the caller did wrong.
+    errors: Vec<UserError>,
+}
+
+impl From<Outcome<Submitted>> for SubmitIntentPayload {
+    fn from(outcome: Outcome<Submitted>) -> Self {
+        match outcome {
+            Ok(submitted) => Self {
+                execution: Some(Execution(Arc::new(submitted.execution))),
+                replayed: submitted.replayed,
+                errors: Vec::new(),
+            },
+            Err(errors) => Self {
+                execution: None,
+                replayed: false,
+                errors,
+            },
+        }
+    }
+}
+
+/// What came of `submitIntents`.
+#[derive(SimpleObject)]
+struct SubmitIntentsPayload {
+    /// One for each intent, in their order; empty when there are errors.
+    results: Vec<SubmitIntentPayload>,
+    /// What is wrong with the input as a whole; nothing was submitted then.
+    errors: Vec<UserError>,
+}
+
+impl From<Outcome<Vec<SubmitIntentPayload>>> for SubmitIntentsPayload {
+    fn from(outcome: Outcome<Vec<SubmitIntentPayload>>) -> Self {
+        match outcome {
+            Ok(results) => Self {
+                results,
+                errors: Vec::new(),
+            },
+            Err(errors) => Self {
+                results: Vec::new(),
+                errors,
+            },
+        }
+    }
+}
+
+#[derive(Default)]
+pub(super) struct IntentMutation;
+
+#[Object]
+impl IntentMutation {
+    /// Submits an intent. The answer comes when it is durable, before it runs.
+    async fn submit_intent(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The intent to submit.")] input: SubmitIntentInput,
+    ) -> Result<SubmitIntentPayload, ApiError> {
+        let caller = Caller::of(ctx)?;
+        let change = async {
+            let intent = input.read(&["input"])?;
+            Ok(caller
+                .services
+                .runtime
+                .submit(&caller.principal, intent)
+                .await?)
+        };
+        payload(caller, change.await)
+    }
+
+    /// Submits up to 1,000 intents; a result or an error for each, in order.
+    async fn submit_intents(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The intents to submit.")] input: SubmitIntentsInput,
+    ) -> Result<SubmitIntentsPayload, ApiError> {
+        let caller = Caller::of(ctx)?;
+        let change = submit_all(caller, input.intents);
+        payload(caller, change.await)
+    }
+}
+
+/// Submits those intents that can be read, and puts all answers back in order.
+async fn submit_all(
+    caller: &Caller,
+    inputs: Vec<SubmitIntentInput>,
+) -> Result<Vec<SubmitIntentPayload>, Failure> {
+    if inputs.len() > MAX_INTENTS {
+        let message = format!("at most {MAX_INTENTS} intents are allowed");
+        return Err(Refusal::invalid(["intents"], message).into());
+    }
+    let mut readable = Vec::with_capacity(inputs.len());
+    let mut refused = Vec::with_capacity(inputs.len());
+    for (index, input) in inputs.into_iter().enumerate() {
+        match input.read(&["input", "intents", &index.to_string()]) {
+            Ok(intent) => {
+                readable.push(intent);
+                refused.push(None);
+            }
+            Err(error) => refused.push(Some(error)),
+        }
+    }
+    let answers = caller
+        .services
+        .runtime
+        .submit_many(&caller.principal, readable)
+        .await;
+    let mut answers = answers.into_iter();
+    let mut results = Vec::with_capacity(refused.len());
+    for (index, refused) in refused.into_iter().enumerate() {
+        let outcome = match (refused, index) {
+            (Some(error), _) => Err(vec![error]),
+            (None, index) => one(answers.next(), index)?,
+        };
+        results.push(outcome.into());
+    }
+    Ok(results)
+}
+
+/// The answer for the intent at `index`. A failure that is nobody's mistake fails the whole field:
+/// what was accepted is found again by its idempotency key.
+fn one(
+    answer: Option<Result<Submitted, crate::storage::Error>>,
+    index: usize,
+) -> Result<Outcome<Submitted>, Failure> {
+    let answer =
+        answer.ok_or_else(|| Failure::Failed(ApiError::dangling("answer to an intent")))?;
+    let index = index.to_string();
+    match answer.map_err(|error| Failure::at(&["input", "intents", &index], error)) {
+        Ok(submitted) => Ok(Ok(submitted)),
+        Err(Failure::Refused(errors)) => Ok(Err(errors)),
+        Err(failed) => Err(failed),
+    }
+}

@@ -1,0 +1,23 @@
+//! The root of all changes, one file for each noun. What a caller did wrong is a user error in the
+//! payload; only what is nobody's mistake of input fails the field.
+
+mod artifact;
+mod execution;
+mod intent;
+mod outcome;
+mod session;
+mod upload;
+
+pub(super) use session::StateWriteMode;
+
+use async_graphql::MergedObject;
+
+/// Changes.
+#[derive(MergedObject, Default)]
+pub struct Mutation(
+    session::SessionMutation,
+    intent::IntentMutation,
+    execution::ExecutionMutation,
+    upload::UploadMutation,
+    artifact::ArtifactMutation,
+);

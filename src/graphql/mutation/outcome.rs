@@ -1,0 +1,71 @@
+//! What comes of a mutation: a value, user errors, or a failure of the field.
+
+use crate::{
+    api::ApiError,
+    graphql::{
+        caller::Caller,
+        user_error::{UserError, user_errors},
+    },
+    model::Refusal,
+    storage,
+};
+
+/// A value, or what the caller did wrong.
+pub(super) type Outcome<T> = Result<T, Vec<UserError>>;
+
+/// Why a mutation had no effect.
+pub(super) enum Failure {
+    /// The caller did something wrong.
+    Refused(Vec<UserError>),
+    /// The field fails.
+    Failed(ApiError),
+}
+
+impl Failure {
+    /// A failure of a service; `at` is the way to the input that it was given.
+    pub(super) fn at(at: &[&str], error: storage::Error) -> Self {
+        match error {
+            storage::Error::Refused(refusal) => Self::Refused(user_errors(refusal, at)),
+            other => Self::Failed(other.into()),
+        }
+    }
+}
+
+impl From<storage::Error> for Failure {
+    fn from(error: storage::Error) -> Self {
+        Self::at(&["input"], error)
+    }
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(user_errors(refusal, &["input"]))
+    }
+}
+
+impl From<UserError> for Failure {
+    fn from(error: UserError) -> Self {
+        Self::Refused(vec![error])
+    }
+}
+
+/// The payload of a mutation. What the request read before may have changed with it.
+pub(super) fn payload<T, P: From<Outcome<T>>>(
+    caller: &Caller,
+    change: Result<T, Failure>,
+) -> Result<P, ApiError> {
+    caller.loaders.reset();
+    match change {
+        Ok(value) => Ok(Outcome::Ok(value).into()),
+        Err(Failure::Refused(errors)) => Ok(Outcome::Err(errors).into()),
+        Err(Failure::Failed(error)) => Err(error),
+    }
+}
+
+/// The value and the errors of a payload; one of the two is empty.
+pub(super) fn parts<T>(outcome: Outcome<T>) -> (Option<T>, Vec<UserError>) {
+    match outcome {
+        Ok(value) => (Some(value), Vec::new()),
+        Err(errors) => (None, errors),
+    }
+}

@@ -1,0 +1,31 @@
+//! Which intents the runtime knows.
+
+use async_graphql::{Context, Object};
+
+use crate::{
+    api::ApiError,
+    graphql::{caller::Caller, intent_type::IntentType},
+};
+
+#[derive(Default)]
+pub(super) struct IntentQuery;
+
+#[Object]
+impl IntentQuery {
+    /// The registered intent types with their handlers, by name.
+    async fn intent_types(&self, ctx: &Context<'_>) -> Result<Vec<IntentType>, ApiError> {
+        let types = Caller::of(ctx)?.services.runtime.registry().intent_types();
+        Ok(types.into_iter().map(IntentType).collect())
+    }
+
+    /// One registered intent type; null when there is none of that name.
+    async fn intent_type(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The type's name, e.g. `ingest_file`.")] name: String,
+    ) -> Result<Option<IntentType>, ApiError> {
+        let types = Caller::of(ctx)?.services.runtime.registry().intent_types();
+        let found = types.into_iter().find(|known| known.name == name);
+        Ok(found.map(IntentType))
+    }
+}

@@ -1,0 +1,22 @@
+//! The root of all reads, one file for each noun. What is absent or another tenant's is `null`;
+//! only a faulty request is an error.
+
+mod artifact;
+mod execution;
+mod intent;
+mod node;
+mod session;
+mod system;
+
+use async_graphql::MergedObject;
+
+/// Reads.
+#[derive(MergedObject, Default)]
+pub struct Query(
+    node::NodeQuery,
+    intent::IntentQuery,
+    session::SessionQuery,
+    execution::ExecutionQuery,
+    artifact::ArtifactQuery,
+    system::SystemQuery,
+);

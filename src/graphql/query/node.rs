@@ -1,0 +1,52 @@
+//! Anything by its id, and who asks.
+
+use async_graphql::{Context, ID, Object};
+use futures::future::try_join_all;
+
+use crate::{
+    api::ApiError,
+    graphql::{
+        caller::Caller,
+        node::{Node, NodeId},
+        viewer::Viewer,
+    },
+};
+
+/// How many ids one `nodes` takes.
+const MAX_IDS: usize = 100;
+
+#[derive(Default)]
+pub(super) struct NodeQuery;
+
+#[Object]
+impl NodeQuery {
+    /// Anything by its id; null where it is absent or not the caller's.
+    async fn node(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "An id with its prefix.")] id: ID,
+    ) -> Result<Option<Node>, ApiError> {
+        NodeId::parse(&id, "id")?.load(Caller::of(ctx)?).await
+    }
+
+    /// Several at once, in the order of the ids; null where one is absent or not the caller's.
+    async fn nodes(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "At most 100 ids with their prefixes.")] ids: Vec<ID>,
+    ) -> Result<Vec<Option<Node>>, ApiError> {
+        if ids.len() > MAX_IDS {
+            return Err(ApiError::bad_input(format!(
+                "ids: at most {MAX_IDS} ids are allowed"
+            )));
+        }
+        let caller = Caller::of(ctx)?;
+        let ids: Result<Vec<_>, _> = ids.iter().map(|id| NodeId::parse(id, "ids")).collect();
+        try_join_all(ids?.into_iter().map(|id| id.load(caller))).await
+    }
+
+    /// Who the server takes the caller for.
+    async fn viewer(&self, ctx: &Context<'_>) -> Result<Viewer, ApiError> {
+        Ok((&Caller::of(ctx)?.principal).into())
+    }
+}

@@ -1,0 +1,59 @@
+//! Reads of sessions.
+
+use std::sync::Arc;
+
+use async_graphql::{Context, ID, Object};
+
+use crate::{
+    api::ApiError,
+    graphql::{
+        caller::Caller,
+        connection::{PageArgs, SessionConnection},
+        filter::SessionFilter,
+        ids,
+        session::Session,
+    },
+};
+
+#[derive(Default)]
+pub(super) struct SessionQuery;
+
+#[Object]
+impl SessionQuery {
+    /// A session with its state; null where it is absent or not the caller's.
+    async fn session(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The session.")] id: ID,
+    ) -> Result<Option<Session>, ApiError> {
+        let caller = Caller::of(ctx)?;
+        let id = ids::argument(&id, "id")?;
+        let session = caller.services.state.get_session(&caller.scope, id).await?;
+        Ok(session.map(|it| Session(Arc::new(it))))
+    }
+
+    /// The tenant's sessions, newest first.
+    #[expect(clippy::too_many_arguments, reason = "the arguments of a connection")]
+    async fn sessions(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which sessions; all when left out.")] filter: Option<SessionFilter>,
+        #[graphql(desc = "Items of the page, 1 to 200; 50 when left out.")] first: Option<i32>,
+        #[graphql(desc = "Only items after this cursor.")] after: Option<String>,
+        #[graphql(desc = "Items of the page, counted from the end.")] last: Option<i32>,
+        #[graphql(desc = "Only items before this cursor.")] before: Option<String>,
+    ) -> Result<SessionConnection, ApiError> {
+        let page = PageArgs {
+            first,
+            after,
+            last,
+            before,
+        }
+        .request()?;
+        let filter = filter.unwrap_or_default().into();
+        let caller = Caller::of(ctx)?;
+        let storage = &caller.services.storage;
+        let page = storage.list_sessions(&caller.scope, &filter, &page).await?;
+        Ok(page.into())
+    }
+}

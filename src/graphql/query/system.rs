@@ -1,0 +1,46 @@
+//! Reads for operators: the log, and the runtime itself.
+
+use async_graphql::{Context, Object};
+
+use crate::{
+    api::ApiError,
+    graphql::{
+        caller::Caller,
+        connection::{PageArgs, WalEntryConnection},
+        runtime_status::RuntimeStatus,
+        wal::{WalEntry, WalFilter},
+    },
+};
+
+#[derive(Default)]
+pub(super) struct SystemQuery;
+
+#[Object]
+impl SystemQuery {
+    /// The tenant's part of the log, oldest first.
+    async fn wal_entries(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which entries; all when left out.")] filter: Option<WalFilter>,
+        #[graphql(desc = "Items of the page, 1 to 200; 50 when left out.")] first: Option<i32>,
+        #[graphql(desc = "Only entries after this cursor.")] after: Option<String>,
+    ) -> Result<WalEntryConnection, ApiError> {
+        let (size, start) = PageArgs::forward(first, after).after_cursor()?;
+        let filter = filter.unwrap_or_default().read()?;
+        let caller = Caller::of(ctx)?;
+        let storage = &caller.services.storage;
+        let entries = storage
+            .wal_after(&caller.scope, &filter, start, size + 1)
+            .await?;
+        let has_next = entries.len() > size as usize;
+        let page = entries.into_iter().take(size as usize);
+        let nodes = page.map(|entry| (entry.cursor.to_string(), WalEntry(entry)));
+        Ok(WalEntryConnection::new(nodes, has_next, start.tx > 0))
+    }
+
+    /// Nodes, backlog and versions; for operators.
+    async fn runtime(&self, ctx: &Context<'_>) -> Result<RuntimeStatus, ApiError> {
+        Caller::of(ctx)?;
+        Ok(RuntimeStatus)
+    }
+}

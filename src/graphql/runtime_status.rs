@@ -1,0 +1,84 @@
+//! What operators see of the runtime itself.
+
+use async_graphql::{Context, ID, Object, SimpleObject};
+
+use super::{
+    caller::Caller,
+    scalars::{BigInt, DateTime, int},
+};
+use crate::{api::ApiError, runtime};
+
+/// The state of the runtime.
+pub(super) struct RuntimeStatus;
+
+/// Nodes, backlog and versions.
+#[Object]
+impl RuntimeStatus {
+    /// The version of the node that answers.
+    async fn version(&self) -> &'static str {
+        env!("CARGO_PKG_VERSION")
+    }
+
+    /// The nodes that hold a lease.
+    async fn nodes(&self, ctx: &Context<'_>) -> Result<Vec<RuntimeNode>, ApiError> {
+        let nodes = Caller::of(ctx)?.services.runtime.nodes().await?;
+        Ok(nodes.into_iter().map(RuntimeNode::from).collect())
+    }
+
+    /// How much waits and how much runs, over all tenants.
+    async fn backlog(&self, ctx: &Context<'_>) -> Result<RuntimeBacklog, ApiError> {
+        let backlog = Caller::of(ctx)?.services.runtime.backlog().await?;
+        Ok(RuntimeBacklog {
+            ready: BigInt(backlog.ready),
+            scheduled: BigInt(backlog.scheduled),
+            running: BigInt(backlog.running),
+        })
+    }
+}
+
+/// One start of one node.
+#[derive(SimpleObject)]
+pub(super) struct RuntimeNode {
+    /// Opaque id of the form `nod_…`, another one at each start.
+    id: ID,
+    /// What its operator calls it.
+    name: String,
+    /// The version it runs.
+    version: String,
+    /// How many executions it runs at most.
+    capacity: i32,
+    /// How many it runs now.
+    running: i32,
+    /// When it began to serve.
+    started_at: DateTime,
+    /// Until when its lease holds unless it is renewed.
+    expires_at: DateTime,
+    /// Whether it is the node that answers.
+    is_this: bool,
+}
+
+impl From<runtime::NodeInfo> for RuntimeNode {
+    fn from(node: runtime::NodeInfo) -> Self {
+        Self {
+            id: node.id.into(),
+            name: node.name,
+            version: node.version,
+            capacity: int(node.capacity),
+            running: int(node.running),
+            started_at: DateTime(node.started_at),
+            expires_at: DateTime(node.expires_at),
+            is_this: node.is_this,
+        }
+    }
+}
+
+/// Executions that wait and that run.
+#[derive(SimpleObject)]
+pub(super) struct RuntimeBacklog {
+    /// Could run now and wait for a slot.
+    ready: BigInt,
+    /// Wait for a time: retries, delays.
+    scheduled: BigInt,
+    /// Run now.
+    running: BigInt,
+}

@@ -1,0 +1,126 @@
+//! Live events: past ones after the cursor, then new ones, in order and without gaps. The events
+//! service does the following; this maps its batches.
+
+use async_graphql::{Context, ID, InputObject, Subscription as SubscriptionRoot};
+use futures::{Stream, StreamExt};
+
+use super::{
+    caller::Caller,
+    connection::cursor,
+    event::{ExecutionEvent, ExecutionEventBatch},
+    ids,
+};
+use crate::{
+    api::ApiError,
+    events::{EventBatch, TenantFilter},
+    storage,
+};
+
+/// Which of the tenant's events to watch; all conditions hold together.
+#[derive(InputObject, Debug, Default)]
+struct EventFilter {
+    /// Only events of these types, e.g. `execution.completed`.
+    types: Option<Vec<String>>,
+    /// Only of executions of intents of these types.
+    intent_type: Option<Vec<String>>,
+    /// Only of this session.
+    session_id: Option<ID>,
+}
+
+impl EventFilter {
+    fn read(self) -> Result<TenantFilter, ApiError> {
+        Ok(TenantFilter {
+            types: self.types.unwrap_or_default(),
+            intent_types: self.intent_type.unwrap_or_default(),
+            session_id: ids::optional(self.session_id.as_ref(), "sessionId")?,
+        })
+    }
+}
+
+/// Live events.
+#[derive(Default)]
+pub struct Subscription;
+
+/// Live events.
+#[SubscriptionRoot]
+impl Subscription {
+    /// Past events after the cursor, then live ones; completes after the terminal event.
+    async fn execution_events<'ctx>(
+        &self,
+        ctx: &Context<'ctx>,
+        #[graphql(desc = "The execution to watch.")] execution_id: ID,
+        #[graphql(desc = "Only events after this cursor; from the first one when left out.")]
+        after: Option<String>,
+    ) -> Result<impl Stream<Item = Result<ExecutionEventBatch, ApiError>> + use<'ctx>, ApiError>
+    {
+        let caller = Caller::of(ctx)?;
+        let (id, after) = (
+            ids::argument(&execution_id, "executionId")?,
+            cursor(after.as_deref())?,
+        );
+        let events = &caller.services.events;
+        let batches = events.watch_execution(&caller.principal, id, after).await?;
+        Ok(shown(caller, batches))
+    }
+
+    /// Events of every execution of one session, in one order.
+    async fn session_events<'ctx>(
+        &self,
+        ctx: &Context<'ctx>,
+        #[graphql(desc = "The session to watch.")] session_id: ID,
+        #[graphql(desc = "Only events after this cursor; from the first one when left out.")]
+        after: Option<String>,
+    ) -> Result<impl Stream<Item = Result<ExecutionEventBatch, ApiError>> + use<'ctx>, ApiError>
+    {
+        let caller = Caller::of(ctx)?;
+        let (id, after) = (
+            ids::argument(&session_id, "sessionId")?,
+            cursor(after.as_deref())?,
+        );
+        let events = &caller.services.events;
+        let batches = events.watch_session(&caller.principal, id, after).await?;
+        Ok(shown(caller, batches))
+    }
+
+    /// Events of the caller's tenant, filtered; what a dashboard watches.
+    async fn tenant_events<'ctx>(
+        &self,
+        ctx: &Context<'ctx>,
+        #[graphql(desc = "Which events; all when left out.")] filter: Option<EventFilter>,
+        #[graphql(desc = "Only events after this cursor; from the first one when left out.")]
+        after: Option<String>,
+    ) -> Result<impl Stream<Item = Result<ExecutionEventBatch, ApiError>> + use<'ctx>, ApiError>
+    {
+        let caller = Caller::of(ctx)?;
+        let (filter, after) = (
+            filter.unwrap_or_default().read()?,
+            cursor(after.as_deref())?,
+        );
+        let events = &caller.services.events;
+        let batches = events
+            .watch_tenant(&caller.principal, filter, after)
+            .await?;
+        Ok(shown(caller, batches))
+    }
+}
+
+/// Batches as clients see them. Each is resolved before the next one is asked for, so forgetting
+/// what was loaded for the last one shows every batch the records of its own time.
+fn shown<'a>(
+    caller: &'a Caller,
+    batches: impl Stream<Item = Result<EventBatch, storage::Error>> + 'a,
+) -> impl Stream<Item = Result<ExecutionEventBatch, ApiError>> + 'a {
+    batches.map(|batch| {
+        caller.loaders.reset();
+        let batch = batch?;
+        Ok(ExecutionEventBatch {
+            cursor: batch.cursor.to_string(),
+            has_more_past_events: batch.has_more_past_events,
+            events: batch
+                .events
+                .into_iter()
+                .filter_map(ExecutionEvent::of)
+                .collect(),
+        })
+    })
+}

@@ -1,0 +1,134 @@
+//! Entries of the log as an operator reads them: of executions, sessions and artifacts alike.
+
+use async_graphql::{Context, Enum, ID, InputObject, Object};
+
+use super::{
+    caller::Caller,
+    ids,
+    scalars::{BigInt, DateTime, Json},
+};
+use crate::{
+    api::ApiError,
+    model::{self, ArtifactId, ExecutionId, RawJson, SessionId},
+    storage,
+};
+
+/// What a stream of the log belongs to.
+#[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
+#[graphql(remote = "model::StreamKind")]
+pub(super) enum WalStreamKind {
+    /// One execution.
+    Execution,
+    /// One session.
+    Session,
+    /// One artifact, for changes that no running execution makes.
+    Artifact,
+}
+
+/// Which entries of the log to read.
+#[derive(InputObject, Debug, Default)]
+pub(super) struct WalFilter {
+    /// Only entries of these types, e.g. `session.created`.
+    types: Option<Vec<String>>,
+    /// Only entries of this execution, session or artifact.
+    stream_id: Option<ID>,
+    /// Only entries of this session, its executions and their artifacts.
+    session_id: Option<ID>,
+    /// Only entries at or after this time.
+    created_after: Option<DateTime>,
+    /// Only entries before this time.
+    created_before: Option<DateTime>,
+}
+
+impl WalFilter {
+    /// The filter of storage.
+    pub(super) fn read(self) -> Result<storage::WalFilter, ApiError> {
+        Ok(storage::WalFilter {
+            types: self.types.unwrap_or_default(),
+            stream_id: self.stream_id.as_ref().map(stream).transpose()?,
+            session_id: ids::optional(self.session_id.as_ref(), "sessionId")?,
+            created_after: self.created_after.map(|time| time.0),
+            created_before: self.created_before.map(|time| time.0),
+        })
+    }
+}
+
+/// The UUID of whatever kind of stream the id names.
+fn stream(id: &ID) -> Result<uuid::Uuid, ApiError> {
+    let execution = id.parse::<ExecutionId>().map(|id| id.0);
+    let session = || id.parse::<SessionId>().map(|id| id.0);
+    let artifact = || id.parse::<ArtifactId>().map(|id| id.0);
+    execution
+        .or_else(|_| session())
+        .or_else(|_| artifact())
+        .map_err(|_| {
+            ApiError::bad_input(
+                "streamId: expected the id of an execution, a session or an artifact",
+            )
+        })
+}
+
+/// An entry of the log.
+pub(super) struct WalEntry(pub(super) model::Event);
+
+/// One entry of the append-only log.
+#[Object]
+impl WalEntry {
+    /// Opaque id of the form `evt_…`; the same at every reading.
+    async fn id(&self) -> ID {
+        self.0.id().into()
+    }
+
+    /// What the entry's stream belongs to.
+    async fn stream_kind(&self) -> WalStreamKind {
+        self.0.stream_kind.into()
+    }
+
+    /// The execution, session or artifact.
+    async fn stream_id(&self) -> ID {
+        match self.0.stream_kind {
+            model::StreamKind::Execution => ExecutionId(self.0.stream_id).into(),
+            model::StreamKind::Session => SessionId(self.0.stream_id).into(),
+            model::StreamKind::Artifact => ArtifactId(self.0.stream_id).into(),
+        }
+    }
+
+    /// The entry's place in its stream: 1, 2, 3, without gaps.
+    async fn sequence(&self) -> BigInt {
+        BigInt(self.0.cursor.seq)
+    }
+
+    /// The stable machine name, e.g. `session.created`.
+    #[graphql(name = "type")]
+    async fn event_type(&self) -> String {
+        self.0.body.type_name()
+    }
+
+    /// What the entry says, as it is stored.
+    async fn data(&self) -> Result<Json, ApiError> {
+        let (_, data) = self
+            .0
+            .body
+            .encode()
+            .map_err(|fault| ApiError::internal(&fault))?;
+        Ok(Json(RawJson::trusted(data)))
+    }
+
+    /// The large value that goes with it: parameters, a result, a state.
+    async fn payload(&self, ctx: &Context<'_>) -> Result<Option<Json>, ApiError> {
+        let Some(payload) = &self.0.payload else {
+            return Ok(None);
+        };
+        Ok(Some(Json(Caller::of(ctx)?.payload(payload).await?)))
+    }
+
+    /// When it happened.
+    async fn occurred_at(&self) -> DateTime {
+        DateTime(self.0.occurred_at)
+    }
+
+    /// Pass it as `after` to go on behind this entry.
+    async fn cursor(&self) -> String {
+        self.0.cursor.to_string()
+    }
+}

@@ -1,0 +1,150 @@
+//! Hints that wait to be sent, merged: of an execution only the last sequence counts, of timers
+//! only the earliest. So their number is bounded by what is going on, not by how often it is said.
+
+use std::collections::{HashMap, HashSet};
+
+use crate::{
+    model::{ExecutionId, Micros, SessionId, TenantId},
+    storage::Notice,
+};
+
+/// Beyond this many executions the hint is only that something was left out.
+const MAX_EXECUTIONS: usize = 20_000;
+
+/// Where a stream stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Head {
+    tenant_id: TenantId,
+    session_id: SessionId,
+    seq: i64,
+    terminal: bool,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(super) struct Pending {
+    heads: HashMap<ExecutionId, Head>,
+    cancels: HashSet<ExecutionId>,
+    timer: Option<Micros>,
+    ready: bool,
+    dropped: bool,
+}
+
+impl Pending {
+    pub(super) fn add(&mut self, notices: &[Notice]) {
+        for notice in notices {
+            match notice {
+                Notice::Events { .. } => self.add_head(notice),
+                Notice::Ready => self.ready = true,
+                Notice::Timer(at) => {
+                    self.timer = Some(self.timer.map_or(*at, |known| known.min(*at)));
+                }
+                Notice::Cancel(id) if self.cancels.len() < MAX_EXECUTIONS => {
+                    self.cancels.insert(*id);
+                }
+                Notice::Cancel(_) => self.dropped = true,
+            }
+        }
+    }
+
+    fn add_head(&mut self, notice: &Notice) {
+        let Notice::Events {
+            tenant_id,
+            session_id,
+            execution_id,
+            seq,
+            terminal,
+        } = notice
+        else {
+            return;
+        };
+        if let Some(head) = self.heads.get_mut(execution_id) {
+            head.seq = head.seq.max(*seq);
+            head.terminal |= terminal;
+        } else if self.heads.len() < MAX_EXECUTIONS {
+            let head = Head {
+                tenant_id: tenant_id.clone(),
+                session_id: *session_id,
+                seq: *seq,
+                terminal: *terminal,
+            };
+            self.heads.insert(*execution_id, head);
+        } else {
+            self.dropped = true;
+        }
+    }
+
+    /// Something was meant to be said and was not.
+    pub(super) fn note_dropped(&mut self) {
+        self.dropped = true;
+    }
+
+    /// What waits, merged, and whether something was dropped; nothing waits afterwards.
+    pub(super) fn take(&mut self) -> (Vec<Notice>, bool) {
+        let Self {
+            heads,
+            cancels,
+            timer,
+            ready,
+            dropped,
+        } = std::mem::take(self);
+        // What can be acted on first goes first.
+        let mut notices: Vec<Notice> = cancels.into_iter().map(Notice::Cancel).collect();
+        notices.extend(ready.then_some(Notice::Ready));
+        notices.extend(timer.map(Notice::Timer));
+        notices.extend(
+            heads
+                .into_iter()
+                .map(|(execution_id, head)| Notice::Events {
+                    tenant_id: head.tenant_id,
+                    session_id: head.session_id,
+                    execution_id,
+                    seq: head.seq,
+                    terminal: head.terminal,
+                }),
+        );
+        (notices, dropped)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use uuid::Uuid;
+
+    fn events(execution: u128, seq: i64, terminal: bool) -> Notice {
+        Notice::Events {
+            tenant_id: TenantId::default_tenant(),
+            session_id: SessionId(Uuid::from_u128(1)),
+            execution_id: ExecutionId(Uuid::from_u128(execution)),
+            seq,
+            terminal,
+        }
+    }
+
+    #[test]
+    fn what_is_said_twice_is_sent_once_with_the_last_word() {
+        let mut pending = Pending::default();
+        pending.add(&[events(1, 1, false), Notice::Timer(9), Notice::Ready]);
+        pending.add(&[events(1, 3, true), Notice::Timer(5), Notice::Ready]);
+        pending.add(&[events(1, 2, false), Notice::Timer(7)]);
+        let (notices, dropped) = pending.take();
+        assert_eq!(
+            notices,
+            [Notice::Ready, Notice::Timer(5), events(1, 3, true)]
+        );
+        assert!(!dropped);
+        assert_eq!(pending.take(), (vec![], false));
+    }
+
+    #[test]
+    fn beyond_the_bound_it_is_said_that_something_was_left_out() {
+        let mut pending = Pending::default();
+        let many: Vec<_> = (0..=MAX_EXECUTIONS as u128)
+            .map(|n| events(n, 1, false))
+            .collect();
+        pending.add(&many);
+        let (notices, dropped) = pending.take();
+        assert_eq!((notices.len(), dropped), (MAX_EXECUTIONS, true));
+    }
+}

@@ -1,0 +1,208 @@
+//! Artifacts as a handler sees them. What it registers or changes becomes durable together with
+//! its completed execution, or not at all.
+
+use serde::Serialize;
+
+use super::{
+    context::{Attempt, lock},
+    error::HandlerError,
+};
+use crate::{
+    content::{Digest, Stored},
+    model::{
+        Artifact, ArtifactId, ArtifactState, Materialization, NewArtifact, NewMaterialization,
+        RawJson, TransitionRequest,
+    },
+};
+
+/// What a handler says of an artifact it made.
+#[derive(Debug, Clone)]
+pub struct ArtifactDraft {
+    name: String,
+    artifact_type: String,
+    state: ArtifactState,
+    semantic_descriptor: RawJson,
+    parents: Vec<ArtifactId>,
+    materializations: Vec<NewMaterialization>,
+    display_name: Option<String>,
+    owner: Option<String>,
+    purpose: Option<String>,
+}
+
+impl ArtifactDraft {
+    /// A READY artifact without parents or content. `name` tells it from the other artifacts of the
+    /// same execution; the id is derived from it, so that a repetition yields the same id.
+    #[must_use]
+    pub fn new(name: &str, artifact_type: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            artifact_type: artifact_type.to_owned(),
+            state: ArtifactState::Ready,
+            semantic_descriptor: RawJson::empty_object(),
+            parents: Vec::new(),
+            materializations: Vec::new(),
+            display_name: None,
+            owner: None,
+            purpose: None,
+        }
+    }
+
+    /// Registered as PENDING: something else makes it READY.
+    #[must_use]
+    pub fn pending(mut self) -> Self {
+        self.state = ArtifactState::Pending;
+        self
+    }
+
+    /// Its meaning, as a JSON object.
+    ///
+    /// # Errors
+    /// When the value cannot be written as JSON.
+    pub fn descriptor<T: Serialize + ?Sized>(mut self, value: &T) -> Result<Self, HandlerError> {
+        self.semantic_descriptor = RawJson::of(value)?;
+        Ok(self)
+    }
+
+    /// An artifact it was made from.
+    #[must_use]
+    pub fn parent(mut self, parent: ArtifactId) -> Self {
+        self.parents.push(parent);
+        self
+    }
+
+    /// A name for people.
+    #[must_use]
+    pub fn display_name(mut self, name: &str) -> Self {
+        self.display_name = Some(name.to_owned());
+        self
+    }
+
+    /// Who it belongs to.
+    #[must_use]
+    pub fn owner(mut self, owner: &str) -> Self {
+        self.owner = Some(owner.to_owned());
+        self
+    }
+
+    /// What it is for.
+    #[must_use]
+    pub fn purpose(mut self, purpose: &str) -> Self {
+        self.purpose = Some(purpose.to_owned());
+        self
+    }
+
+    /// Content that is in the content store.
+    #[must_use]
+    pub fn stored(mut self, content: &Stored, format: &str) -> Self {
+        self.materializations.push(NewMaterialization {
+            storage_type: "content".to_owned(),
+            uri: format!("content:{}", content.digest),
+            format: format.to_owned(),
+            compression: None,
+            size_bytes: i64::try_from(content.size_bytes).unwrap_or(i64::MAX),
+            digest: content.digest.to_string(),
+        });
+        self
+    }
+}
+
+/// The artifact registry, for one attempt.
+pub struct ArtifactHandle<'a>(pub(super) &'a Attempt);
+
+impl ArtifactHandle<'_> {
+    /// The id that an artifact of this name has, registered or not.
+    #[must_use]
+    pub fn id_of(&self, name: &str) -> ArtifactId {
+        let tenant = self.0.execution.intent.tenant_id.as_str();
+        ArtifactId::derived(tenant, &self.0.artifact_source, name)
+    }
+
+    /// Registers an artifact when the execution completes; its id. Faults of the draft are reported
+    /// when the execution completes: it then fails.
+    ///
+    /// # Errors
+    /// When the descriptor is too large or the name was used before.
+    pub fn register(&self, draft: ArtifactDraft) -> Result<ArtifactId, HandlerError> {
+        self.0.take_name("artifact", &draft.name)?;
+        self.0
+            .runtime
+            .limits
+            .check_descriptor(draft.semantic_descriptor.as_str().len())?;
+        let id = self.id_of(&draft.name);
+        lock(&self.0.artifacts).push(NewArtifact {
+            id,
+            artifact_type: draft.artifact_type,
+            state: draft.state,
+            semantic_descriptor: draft.semantic_descriptor,
+            parents: draft.parents,
+            materializations: draft.materializations,
+            display_name: draft.display_name,
+            owner: draft.owner,
+            purpose: draft.purpose,
+        });
+        Ok(id)
+    }
+
+    /// Changes an artifact's state when the execution completes.
+    pub fn transition(&self, artifact_id: ArtifactId, to: ArtifactState, reason: Option<String>) {
+        let actor = self.0.principal.actor().to_owned();
+        lock(&self.0.transitions).push(TransitionRequest {
+            artifact_id,
+            to,
+            actor,
+            reason,
+        });
+    }
+
+    /// An artifact in whatever state; none when it is absent or not the tenant's.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn find(&self, id: ArtifactId) -> Result<Option<Artifact>, HandlerError> {
+        let found = self
+            .0
+            .storage()
+            .find_artifacts(&self.0.principal.scope(), &[id])
+            .await?;
+        Ok(found.into_iter().next())
+    }
+
+    /// The stored forms of an artifact.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn materializations(
+        &self,
+        id: ArtifactId,
+    ) -> Result<Vec<Materialization>, HandlerError> {
+        let scope = self.0.principal.scope();
+        let mut found = self
+            .0
+            .storage()
+            .find_materializations(&scope, &[id])
+            .await?;
+        Ok(found.remove(&id).unwrap_or_default())
+    }
+
+    /// The bytes of a stored form.
+    ///
+    /// # Errors
+    /// When it is not in the content store, or damaged there.
+    pub async fn read(&self, form: &Materialization) -> Result<bytes::Bytes, HandlerError> {
+        let digest: Digest = form
+            .digest
+            .parse()
+            .map_err(|_| HandlerError::fatal("NOT_STORED", "the content has no digest"))?;
+        let tenant = self.0.execution.intent.tenant_id.as_str();
+        Ok(self.0.runtime.content.get(tenant, &digest).await?)
+    }
+
+    /// Puts bytes into the content store.
+    ///
+    /// # Errors
+    /// When the content store is away.
+    pub async fn store(&self, bytes: bytes::Bytes) -> Result<Stored, HandlerError> {
+        let tenant = self.0.execution.intent.tenant_id.as_str();
+        Ok(self.0.runtime.content.put(tenant, bytes).await?)
+    }
+}

@@ -1,0 +1,382 @@
+//! Running one attempt: the handler is watched over, and its outcome recorded exactly once.
+
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+
+use futures::FutureExt;
+use tokio::{sync::OwnedSemaphorePermit, time::Instant};
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
+
+use super::{
+    context::{Attempt, ExecutionContext, lock},
+    engine::Inner,
+    error::{HandlerError, Kind},
+    registry::Registration,
+    submit::fingerprint,
+};
+use crate::{
+    model::{ErrorLink, Execution, ExecutionError, ExecutionStatus, Principal, RawJson, Refusal},
+    storage::{Complete, Error, Fence, Outcome},
+};
+
+/// How long a cancelled handler may go on before it is dropped.
+const CANCEL_GRACE: Duration = Duration::from_secs(5);
+/// How long an execution waits for a node that has its handler.
+const NO_HANDLER_DELAY_MICROS: i64 = 5_000_000;
+/// The last errors that an execution remembers.
+const REMEMBERED_ERRORS: usize = 10;
+
+/// Why the attempt ended.
+enum Ended {
+    Returned(Result<RawJson, HandlerError>),
+    Cancelled,
+    TimedOut {
+        of_execution: bool,
+    },
+    /// The node lost its lease: whatever the handler did, this process must not write any more.
+    Lost,
+    /// The node shuts down.
+    HandedBack,
+}
+
+impl Inner {
+    /// Runs an execution that this node holds, in a task of its own.
+    pub(super) fn launch(self: &Arc<Self>, execution: Execution, permit: OwnedSemaphorePermit) {
+        let cancellation = CancellationToken::new();
+        let lost = self.register(&execution, cancellation.clone());
+        let intent = &execution.intent;
+        let span = tracing::info_span!(
+            "execution",
+            tenant_id = %intent.tenant_id,
+            execution_id = %execution.id,
+            intent_type = %intent.intent_type,
+            attempt = execution.attempt,
+        );
+        let runtime = Arc::clone(self);
+        let task = async move {
+            let fence = Fence {
+                execution_id: execution.id,
+                epoch: execution.epoch,
+            };
+            runtime.run(execution, permit, cancellation, lost).await;
+            runtime.unregister(fence);
+        };
+        self.tasks.spawn(task.instrument(span));
+    }
+
+    async fn run(
+        self: &Arc<Self>,
+        execution: Execution,
+        permit: OwnedSemaphorePermit,
+        cancellation: CancellationToken,
+        lost: CancellationToken,
+    ) {
+        let prepared = self.prepare(&execution, cancellation.clone(), permit).await;
+        let (handler, attempt) = match prepared {
+            Ok(prepared) => prepared,
+            Err(outcome) => return self.finish(&execution, outcome, None, &lost).await,
+        };
+        tracing::debug!("the attempt begins");
+        let ended = self.watch(&handler, &attempt, &lost).await;
+        let outcome = match ended {
+            Ended::Lost => return,
+            Ended::HandedBack => Outcome::HandBack,
+            Ended::Cancelled => Outcome::Cancelled,
+            Ended::TimedOut { of_execution: true } => {
+                let message = "the execution did not end in the time that its handler allows";
+                self.failed(
+                    &handler,
+                    &execution,
+                    &HandlerError::fatal("EXECUTION_TIMEOUT", message),
+                )
+            }
+            Ended::TimedOut {
+                of_execution: false,
+            } => {
+                let message = "the attempt did not end in the time that its handler allows";
+                self.failed(
+                    &handler,
+                    &execution,
+                    &HandlerError::retryable("ATTEMPT_TIMEOUT", message),
+                )
+            }
+            Ended::Returned(Err(error)) if error.kind == Kind::Abandoned => {
+                self.metrics.zombie_dropped(1);
+                return;
+            }
+            Ended::Returned(Err(error)) => self.failed(&handler, &execution, &error),
+            Ended::Returned(Ok(result)) => self.completed(&handler, &attempt, &result).await,
+        };
+        self.finish(&execution, outcome, Some(&attempt), &lost)
+            .await;
+    }
+
+    /// What the handler needs, checked; or the outcome of an attempt that cannot begin.
+    async fn prepare(
+        self: &Arc<Self>,
+        execution: &Execution,
+        cancellation: CancellationToken,
+        permit: OwnedSemaphorePermit,
+    ) -> Result<(Arc<Registration>, Arc<Attempt>), Outcome> {
+        let intent = &execution.intent;
+        let found = self
+            .registry
+            .find(&intent.intent_type, &execution.handler_name);
+        let Some(handler) = found.filter(|handler| handler.function.is_some()) else {
+            let message = "the node that took the execution does not have its handler";
+            let error = error_of(execution, &HandlerError::retryable("NO_HANDLER", message));
+            return Err(Outcome::Retry {
+                error,
+                delay_micros: NO_HANDLER_DELAY_MICROS,
+            });
+        };
+        let scope = Principal::runtime(intent.tenant_id.clone()).scope();
+        let prepared = async {
+            let parameters = self.payloads.load(&scope, &intent.parameters).await?;
+            let value = parameters.to_value();
+            let print = fingerprint(handler, &scope, intent.session_id, &value).await?;
+            Ok::<_, HandlerError>((parameters, print))
+        };
+        let (parameters, print) = prepared
+            .await
+            .map_err(|error| self.failed(handler, execution, &error))?;
+        // What a fingerprint makes the same work has the same artifacts.
+        let source = print.map_or_else(|| execution.id.0.as_bytes().to_vec(), String::into_bytes);
+        let runtime = Arc::clone(self);
+        let execution = execution.clone();
+        let attempt = Attempt::new(runtime, execution, parameters, cancellation, source, permit);
+        Ok((Arc::clone(handler), Arc::new(attempt)))
+    }
+
+    /// Runs the handler until it returns or something ends it.
+    async fn watch(
+        &self,
+        handler: &Registration,
+        attempt: &Arc<Attempt>,
+        lost: &CancellationToken,
+    ) -> Ended {
+        let Some(function) = &handler.function else {
+            return Ended::Lost;
+        };
+        let context = ExecutionContext(Arc::clone(attempt));
+        let work = AssertUnwindSafe(function(context)).catch_unwind();
+        let work = work.instrument(tracing::Span::current());
+        // Handlers have threads of their own: one that never yields cannot stop the engine.
+        let mut task = self.handlers.spawn(work);
+        let metadata = &handler.metadata;
+        let attempt_end = metadata.attempt_timeout.map(|limit| Instant::now() + limit);
+        let execution_end = self
+            .time_left(&attempt.execution)
+            .map(|left| Instant::now() + left);
+        let ended = tokio::select! {
+            biased;
+            returned = &mut task => return Ended::Returned(unwrapped(returned)),
+            () = lost.cancelled() => Ended::Lost,
+            () = attempt.cancellation.cancelled() => {
+                // The handler may tidy up; its result no longer counts.
+                let _ = tokio::time::timeout(CANCEL_GRACE, &mut task).await;
+                Ended::Cancelled
+            }
+            () = self.hand_back.cancelled() => Ended::HandedBack,
+            () = until(execution_end) => Ended::TimedOut { of_execution: true },
+            () = until(attempt_end) => Ended::TimedOut { of_execution: false },
+            () = silence(attempt, metadata.heartbeat_timeout) => {
+                Ended::TimedOut { of_execution: false }
+            }
+        };
+        task.abort();
+        ended
+    }
+
+    fn time_left(&self, execution: &Execution) -> Option<Duration> {
+        // The deadline was set by the database's clock; what counts here is the span.
+        let deadline = execution.deadline_at?;
+        let left = deadline.saturating_sub(self.clock.now()).max(0);
+        Some(Duration::from_micros(left.unsigned_abs()))
+    }
+
+    /// The outcome of an error: another attempt, or the end.
+    fn failed(
+        &self,
+        handler: &Registration,
+        execution: &Execution,
+        error: &HandlerError,
+    ) -> Outcome {
+        let policy = &handler.metadata.retry;
+        let used = (execution.attempt - execution.lost_attempts).max(1);
+        let used = u32::try_from(used).unwrap_or(u32::MAX);
+        let described = error_of(execution, error);
+        if error.is_retryable() && used < policy.max_attempts {
+            let delay = policy.delay(execution.id, used);
+            let delay_micros = i64::try_from(delay.as_micros()).unwrap_or(i64::MAX);
+            return Outcome::Retry {
+                error: described,
+                delay_micros,
+            };
+        }
+        Outcome::Failed(described)
+    }
+
+    async fn completed(
+        &self,
+        handler: &Registration,
+        attempt: &Attempt,
+        result: &RawJson,
+    ) -> Outcome {
+        let stored = async {
+            self.limits.check_result(result.as_str().len())?;
+            Ok::<_, HandlerError>(
+                self.payloads
+                    .store(&attempt.principal.scope(), result)
+                    .await?,
+            )
+        };
+        match stored.await {
+            Ok(result) => Outcome::Completed(result),
+            Err(error) => self.failed(handler, &attempt.execution, &error),
+        }
+    }
+
+    /// Records the outcome, however long the database is away, unless the execution is lost.
+    async fn finish(
+        &self,
+        execution: &Execution,
+        outcome: Outcome,
+        attempt: Option<&Attempt>,
+        lost: &CancellationToken,
+    ) {
+        let mut complete = Complete {
+            fence: Fence {
+                execution_id: execution.id,
+                epoch: execution.epoch,
+            },
+            outcome,
+            artifacts: attempt
+                .map(|a| std::mem::take(&mut *lock(&a.artifacts)))
+                .unwrap_or_default(),
+            transitions: attempt
+                .map(|a| std::mem::take(&mut *lock(&a.transitions)))
+                .unwrap_or_default(),
+            actor: "runtime".to_owned(),
+        };
+        let mut pause = Duration::from_millis(50);
+        loop {
+            match self.storage.complete(complete.clone()).await {
+                Ok(status) => return self.count(execution, status),
+                Err(Error::Fenced) => {
+                    self.metrics.zombie_dropped(1);
+                    tracing::warn!(
+                        "the attempt was no longer the execution's; its work is dropped"
+                    );
+                    return;
+                }
+                Err(Error::Refused(refusal)) => {
+                    tracing::info!(%refusal, "the execution's artifacts were refused");
+                    let error = refused(&refusal);
+                    complete.outcome = Outcome::Failed(error_of(execution, &error));
+                    complete.artifacts.clear();
+                    complete.transitions.clear();
+                    continue;
+                }
+                Err(error) => tracing::warn!(%error, "the outcome is not recorded yet"),
+            }
+            tokio::select! {
+                () = lost.cancelled() => return,
+                () = tokio::time::sleep(pause) => pause = (pause * 2).min(Duration::from_secs(2)),
+            }
+        }
+    }
+
+    fn count(&self, execution: &Execution, status: ExecutionStatus) {
+        if !status.is_terminal() {
+            tracing::info!("the attempt has ended; another one follows");
+            return;
+        }
+        let took = (self.clock.now() - execution.created_at)
+            .max(0)
+            .unsigned_abs();
+        let took = Duration::from_micros(took);
+        self.metrics
+            .executed(&execution.intent.intent_type, status, took);
+        tracing::info!(status = status.name(), "the execution has ended");
+    }
+}
+
+fn refused(refusal: &Refusal) -> HandlerError {
+    let code = match refusal {
+        Refusal::NotFound {
+            what: "parent artifact",
+            ..
+        } => "MISSING_PARENT",
+        Refusal::NotFound { .. } => "NOT_FOUND",
+        Refusal::InvalidTransition { .. } => "INVALID_TRANSITION",
+        _ => "ARTIFACT_REFUSED",
+    };
+    HandlerError::fatal(code, refusal.to_string())
+}
+
+fn unwrapped(
+    returned: Result<std::thread::Result<Result<RawJson, HandlerError>>, tokio::task::JoinError>,
+) -> Result<RawJson, HandlerError> {
+    let panic = match returned {
+        Ok(Ok(result)) => return result,
+        Ok(Err(panic)) => panic,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => panic,
+            Err(_) => return Err(HandlerError::abandoned()),
+        },
+    };
+    // The text of a panic may hold anything: it goes to the log, not to the tenant.
+    let text = panic.downcast_ref::<&str>().map(ToString::to_string);
+    let text = text
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_default();
+    tracing::error!(panic = text, "the handler panicked");
+    Err(HandlerError::retryable(
+        "HANDLER_PANICKED",
+        "the handler panicked",
+    ))
+}
+
+/// The error as it is recorded, with those of earlier attempts.
+fn error_of(execution: &Execution, error: &HandlerError) -> ExecutionError {
+    let mut earlier = Vec::new();
+    if let Some(last) = &execution.error {
+        earlier.clone_from(&last.earlier);
+        earlier.push(ErrorLink {
+            attempt: last.attempt,
+            code: last.code.clone(),
+            message: last.message.clone(),
+        });
+    }
+    let surplus = earlier.len().saturating_sub(REMEMBERED_ERRORS);
+    earlier.drain(..surplus);
+    ExecutionError {
+        code: error.code.chars().take(100).collect(),
+        message: error.message.chars().take(2000).collect(),
+        retryable: error.is_retryable(),
+        attempt: execution.attempt,
+        earlier,
+    }
+}
+
+async fn until(end: Option<Instant>) {
+    match end {
+        Some(end) => tokio::time::sleep_until(end).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Returns when the handler has been silent for too long.
+async fn silence(attempt: &Attempt, limit: Option<Duration>) {
+    let Some(limit) = limit else {
+        return std::future::pending().await;
+    };
+    loop {
+        let silent = Duration::from_millis(attempt.silent_ms());
+        match limit.checked_sub(silent) {
+            None | Some(Duration::ZERO) => return,
+            Some(left) => tokio::time::sleep(left).await,
+        }
+    }
+}

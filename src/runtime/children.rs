@@ -1,0 +1,95 @@
+//! Children of a running execution: waiting for them gives the parent's slot to others.
+
+use std::sync::Arc;
+
+use serde::de::DeserializeOwned;
+
+use super::{
+    context::{Attempt, lock},
+    error::HandlerError,
+};
+use crate::model::{Execution, ExecutionError, ExecutionId, ExecutionStatus, RawJson};
+
+/// A child that was submitted.
+pub struct Child {
+    pub(super) attempt: Arc<Attempt>,
+    pub(super) execution: Execution,
+}
+
+/// How a child ended.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ChildOutcome {
+    /// With a result.
+    Completed(RawJson),
+    /// With an error.
+    Failed(ExecutionError),
+    /// By a cancellation.
+    Cancelled,
+}
+
+impl Child {
+    /// Its id.
+    #[must_use]
+    pub fn execution_id(&self) -> ExecutionId {
+        self.execution.id
+    }
+
+    /// Waits until the child has ended.
+    ///
+    /// # Errors
+    /// When the parent's attempt is over, or the database is away.
+    pub async fn outcome(&self) -> Result<ChildOutcome, HandlerError> {
+        let attempt = &self.attempt;
+        let scope = attempt.principal.scope();
+        // A parent that kept its slot could wait for ever for a child that finds none.
+        let permit = lock(&attempt.slot.permit).take();
+        let had_slot = permit.is_some();
+        drop(permit);
+        let ended = attempt
+            .runtime
+            .events
+            .wait_until_terminal(&scope, self.execution.id)
+            .await;
+        if had_slot {
+            let slots = Arc::clone(&attempt.slot.slots);
+            let permit = slots
+                .acquire_owned()
+                .await
+                .map_err(|_| HandlerError::abandoned())?;
+            *lock(&attempt.slot.permit) = Some(permit);
+        }
+        let ended = ended?;
+        match (ended.status, &ended.result, ended.error) {
+            (ExecutionStatus::Completed, Some(result), _) => Ok(ChildOutcome::Completed(
+                attempt.payloads().load(&scope, result).await?,
+            )),
+            (ExecutionStatus::Completed, None, _) => Ok(ChildOutcome::Completed(RawJson::null())),
+            (ExecutionStatus::Failed, _, Some(error)) => Ok(ChildOutcome::Failed(error)),
+            _ => Ok(ChildOutcome::Cancelled),
+        }
+    }
+
+    /// Waits for the child's result.
+    ///
+    /// # Errors
+    /// `CHILD_FAILED` with the child's error, `CHILD_CANCELLED`, `INVALID_RESULT`: all final, for a
+    /// child has one outcome for ever.
+    pub async fn result<T: DeserializeOwned>(&self) -> Result<T, HandlerError> {
+        match self.outcome().await? {
+            ChildOutcome::Completed(result) => result.read().map_err(|_| {
+                HandlerError::fatal(
+                    "INVALID_RESULT",
+                    "the child's result is not what was expected",
+                )
+            }),
+            ChildOutcome::Failed(error) => {
+                let message = format!("{}: {}", error.code, error.message);
+                Err(HandlerError::fatal("CHILD_FAILED", message))
+            }
+            ChildOutcome::Cancelled => Err(HandlerError::fatal(
+                "CHILD_CANCELLED",
+                "the child was cancelled",
+            )),
+        }
+    }
+}

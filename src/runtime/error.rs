@@ -1,0 +1,143 @@
+//! How a handler says that it failed.
+
+use std::fmt;
+
+use crate::storage;
+
+/// A failed attempt. It is built from any error with `?`: then it is retryable, with the messages
+/// of the error and its causes. Messages are shown to the tenant.
+///
+/// It does not implement `std::error::Error`, so that `?` can convert every type that does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HandlerError {
+    pub(super) kind: Kind,
+    pub(super) code: String,
+    pub(super) message: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Another attempt may succeed.
+    Retryable,
+    /// No further attempt will help.
+    Fatal,
+    /// The attempt has lost the right to write: its outcome no longer matters.
+    Abandoned,
+}
+
+impl HandlerError {
+    /// A failure that another attempt may mend. `code` is SCREAMING_SNAKE.
+    pub fn retryable(code: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            kind: Kind::Retryable,
+            code: code.into(),
+            message: message.into(),
+        }
+    }
+
+    /// A failure that no further attempt will mend. `code` is SCREAMING_SNAKE.
+    pub fn fatal(code: impl Into<String>, message: impl Into<String>) -> Self {
+        Self {
+            kind: Kind::Fatal,
+            code: code.into(),
+            message: message.into(),
+        }
+    }
+
+    pub(super) fn abandoned() -> Self {
+        let message = "the attempt is no longer the execution's".to_owned();
+        Self {
+            kind: Kind::Abandoned,
+            code: "ABANDONED".to_owned(),
+            message,
+        }
+    }
+
+    /// Whether another attempt may help.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        self.kind == Kind::Retryable
+    }
+
+    /// The machine-readable code.
+    #[must_use]
+    pub fn code(&self) -> &str {
+        &self.code
+    }
+
+    /// The message for the tenant.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+}
+
+impl fmt::Display for HandlerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code, self.message)
+    }
+}
+
+impl<E: std::error::Error + Send + Sync + 'static> From<E> for HandlerError {
+    fn from(error: E) -> Self {
+        let any: &(dyn std::error::Error + 'static) = &error;
+        if let Some(error) = any.downcast_ref::<storage::Error>() {
+            return from_storage(error);
+        }
+        let mut message = error.to_string();
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            let text = error.to_string();
+            // Many errors repeat their cause in their own message.
+            if !message.ends_with(&text) {
+                message.push_str(": ");
+                message.push_str(&text);
+            }
+            cause = error.source();
+        }
+        Self::retryable("HANDLER_ERROR", message)
+    }
+}
+
+/// Errors of the runtime's own storage are told by kind; their causes are not the tenant's.
+fn from_storage(error: &storage::Error) -> HandlerError {
+    match error {
+        storage::Error::Fenced => HandlerError::abandoned(),
+        storage::Error::Refused(refusal) => HandlerError::fatal("REFUSED", refusal.to_string()),
+        other if other.is_retryable() => HandlerError::retryable("UNAVAILABLE", other.to_string()),
+        other => HandlerError::retryable("INTERNAL", other.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("outer")]
+    struct Outer(#[source] Inner);
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("inner")]
+    struct Inner;
+
+    #[test]
+    fn the_chain_of_causes_becomes_the_message() {
+        let error = HandlerError::from(Outer(Inner));
+        assert_eq!(
+            (error.message(), error.is_retryable()),
+            ("outer: inner", true)
+        );
+    }
+
+    #[test]
+    fn the_runtimes_own_errors_show_nothing_of_the_database() {
+        let cause = std::io::Error::other("SELECT secret FROM place");
+        let error = HandlerError::from(storage::Error::corrupt("event", cause));
+        assert_eq!(error.message(), "stored event cannot be read");
+        assert_eq!(
+            HandlerError::from(storage::Error::Fenced).kind,
+            Kind::Abandoned
+        );
+    }
+}

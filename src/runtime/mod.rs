@@ -1,0 +1,160 @@
+//! The runtime: it accepts intents, runs their handlers durably and records what became of them.
+//!
+//! [`IntentRegistry`], [`Solution`] and [`ExecutionContext`] are what handlers are written against;
+//! [`Runtime`] is what the API layers call.
+
+mod artifacts;
+mod attempt;
+mod children;
+mod context;
+mod engine;
+mod error;
+mod limits;
+mod metadata;
+mod registry;
+mod solution;
+mod state;
+mod submit;
+
+use std::sync::Arc;
+
+use futures::{StreamExt, stream};
+
+pub use artifacts::{ArtifactDraft, ArtifactHandle};
+pub use children::{Child, ChildOutcome};
+pub use context::ExecutionContext;
+pub use engine::Settings;
+pub use error::HandlerError;
+pub use limits::Limits;
+pub use metadata::{FingerprintFunction, FingerprintInput, HandlerMetadata, RetryPolicy};
+pub use registry::{
+    HandlerBuilder, HandlerFunction, HandlerInfo, IntentRegistry, IntentTypeInfo, RegistrationError,
+};
+pub use solution::{Solution, Works};
+pub use state::StateHandle;
+pub use submit::{ChildIntent, SubmitIntent, Submitted};
+
+use engine::Inner;
+pub(crate) use engine::Parts;
+
+use crate::{
+    model::{Execution, ExecutionId, NodeId, Payload, Principal, RawJson, TenantScope},
+    storage::{Backlog, Error, NodeInfo},
+};
+
+/// The runtime of this node. Clones are the same runtime.
+#[derive(Clone)]
+pub struct Runtime(Arc<Inner>);
+
+impl Runtime {
+    /// Announces the node and begins to run executions.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub(crate) async fn start(parts: Parts) -> Result<Self, Error> {
+        let inner = Arc::new(Inner::new(parts));
+        inner.start().await?;
+        Ok(Self(inner))
+    }
+
+    /// Accepts an intent: when this returns, it is durable.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] with what is wrong; nothing is stored then.
+    pub async fn submit(
+        &self,
+        principal: &Principal,
+        intent: SubmitIntent,
+    ) -> Result<Submitted, Error> {
+        self.0.submit(principal, intent).await
+    }
+
+    /// Accepts intents, each on its own; the answers are in their order.
+    pub async fn submit_many(
+        &self,
+        principal: &Principal,
+        intents: Vec<SubmitIntent>,
+    ) -> Vec<Result<Submitted, Error>> {
+        let submits = intents
+            .into_iter()
+            .map(|intent| self.0.submit(principal, intent));
+        let submits: Vec<_> = submits.collect();
+        stream::iter(submits).buffered(256).collect().await
+    }
+
+    /// Cancels an execution and everything below it.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] when it is absent or has ended.
+    pub async fn cancel(
+        &self,
+        principal: &Principal,
+        id: ExecutionId,
+        reason: Option<String>,
+    ) -> Result<Execution, Error> {
+        let actor = principal.actor().to_owned();
+        self.0
+            .storage
+            .cancel(principal.scope(), id, reason, actor)
+            .await
+    }
+
+    /// Runs a finished execution's intent again, as a new execution.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] when it is absent or has not ended.
+    pub async fn rerun(
+        &self,
+        principal: &Principal,
+        id: ExecutionId,
+        idempotency_key: Option<String>,
+    ) -> Result<Submitted, Error> {
+        self.0.rerun(principal, id, idempotency_key).await
+    }
+
+    /// The registered handlers.
+    #[must_use]
+    pub fn registry(&self) -> &IntentRegistry {
+        &self.0.registry
+    }
+
+    /// A value that may be in the content store.
+    ///
+    /// # Errors
+    /// When the content store is away or the content damaged.
+    pub async fn payload(&self, scope: &TenantScope, payload: &Payload) -> Result<RawJson, Error> {
+        self.0.payloads.load(scope, payload).await
+    }
+
+    /// The incarnation of this node.
+    #[must_use]
+    pub fn node_id(&self) -> NodeId {
+        self.0.node_id()
+    }
+
+    /// The nodes that are alive.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn nodes(&self) -> Result<Vec<NodeInfo>, Error> {
+        self.0.storage.list_nodes().await
+    }
+
+    /// How much work stands where.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn backlog(&self) -> Result<Backlog, Error> {
+        self.0.storage.backlog().await
+    }
+
+    /// Stops accepting, lets handlers finish for a while, gives the rest back.
+    pub async fn stop(&self) {
+        self.0.stop().await;
+    }
+
+    /// Stops at once and records nothing, as a killed process would.
+    pub fn crash(&self) {
+        self.0.crash();
+    }
+}

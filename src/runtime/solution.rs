@@ -1,0 +1,32 @@
+//! Solutions: the unit in which teams bring their intents to a server.
+
+use super::registry::{IntentRegistry, RegistrationError};
+use crate::{
+    artifact_registry::ArtifactRegistry, clock::Clock, content::ContentStore, storage::Storage,
+};
+
+/// The public works that a solution may build its handlers with.
+#[derive(Clone)]
+pub struct Works {
+    /// Content by digest.
+    pub content: ContentStore,
+    /// Time.
+    pub clock: Clock,
+    /// Artifacts, to be read.
+    pub artifacts: ArtifactRegistry,
+    /// Announced uploads, to be read.
+    pub(crate) storage: Storage,
+}
+
+/// A set of intents with their handlers.
+pub trait Solution: Send + Sync + 'static {
+    /// Registers the handlers, at boot.
+    ///
+    /// # Errors
+    /// When a pair of intent type and handler name is taken, or a schema is not one.
+    fn register(
+        &self,
+        registry: &mut IntentRegistry,
+        works: &Works,
+    ) -> Result<(), RegistrationError>;
+}

@@ -1,0 +1,257 @@
+//! Sessions: made, upgraded once, closed, and their state.
+
+use super::{StateSurface, check, copies};
+use crate::{
+    model::{Fault, Principal, RawJson, Refusal, Session, SessionId, StateWriteMode, TenantScope},
+    storage::{
+        CloseSession, CreateSession, Error, Fence, StateStamp, StateTarget, UpgradeSession,
+        WriteState,
+    },
+};
+
+/// A session to be made.
+#[derive(Debug, Clone)]
+pub struct NewSession {
+    /// Its id, if the client has one already.
+    pub session_id: Option<SessionId>,
+    /// The user; none for an anonymous session.
+    pub user_id: Option<String>,
+    /// The solution of its intents.
+    pub solution_id: Option<String>,
+    /// Notes of the client, an object.
+    pub metadata: RawJson,
+    /// Its first state, any JSON value.
+    pub state: RawJson,
+    /// How long it lives.
+    pub ttl_seconds: Option<i64>,
+}
+
+impl NewSession {
+    /// An anonymous session without anything.
+    #[must_use]
+    pub fn anonymous() -> Self {
+        Self {
+            session_id: None,
+            user_id: None,
+            solution_id: None,
+            metadata: RawJson::empty_object(),
+            state: RawJson::empty_object(),
+            ttl_seconds: None,
+        }
+    }
+}
+
+fn stamp(session: &Session) -> StateStamp {
+    StateStamp {
+        version: session.state_version,
+        updated_at: session.updated_at,
+    }
+}
+
+impl StateSurface {
+    /// Makes a session.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] for faulty input, a value too large, or an id that is taken.
+    pub async fn create_session(
+        &self,
+        principal: &Principal,
+        new: NewSession,
+    ) -> Result<Session, Error> {
+        let inner = &self.0;
+        let ttl_micros = self.check_new(&new)?;
+        let scope = principal.scope();
+        let create = CreateSession {
+            id: new.session_id.unwrap_or_else(|| inner.ids.session()),
+            user_id: new.user_id,
+            solution_id: new.solution_id,
+            metadata: new.metadata,
+            logged: inner.payloads.store(&scope, &new.state).await?,
+            state: new.state,
+            ttl_micros,
+            scope,
+        };
+        let session = inner.storage.create_session(create).await?;
+        self.keep(principal, &session).await;
+        Ok(session)
+    }
+
+    fn check_new(&self, new: &NewSession) -> Result<i64, Refusal> {
+        let limits = &self.0.limits;
+        check::state(limits, &new.state)?;
+        check::metadata(limits, &new.metadata)?;
+        let mut faults: Vec<Fault> = Vec::new();
+        let user = new.user_id.as_deref().map(check::user_id);
+        faults.extend(user.and_then(Result::err));
+        let solution = new.solution_id.as_deref().map(check::solution_id);
+        faults.extend(solution.and_then(Result::err));
+        match check::ttl_micros(limits, new.ttl_seconds) {
+            Ok(ttl_micros) if faults.is_empty() => Ok(ttl_micros),
+            Ok(_) => Err(Refusal::InvalidInput(faults)),
+            Err(fault) => {
+                faults.push(fault);
+                Err(Refusal::InvalidInput(faults))
+            }
+        }
+    }
+
+    /// Gives an anonymous session its user, once.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] for faulty input, or when it is absent, ended, or has a user.
+    pub async fn upgrade_session(
+        &self,
+        principal: &Principal,
+        id: SessionId,
+        user_id: String,
+        metadata: Option<RawJson>,
+    ) -> Result<Session, Error> {
+        check::user_id(&user_id).map_err(|fault| Refusal::InvalidInput(vec![fault]))?;
+        if let Some(metadata) = &metadata {
+            check::metadata(&self.0.limits, metadata)?;
+        }
+        let upgrade = UpgradeSession {
+            scope: principal.scope(),
+            id,
+            user_id,
+            metadata,
+        };
+        let session = self.0.storage.upgrade_session(upgrade).await?;
+        self.keep(principal, &session).await;
+        Ok(session)
+    }
+
+    /// Closes a session: it takes no more intents and writes.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] when it is absent or has ended.
+    pub async fn close_session(
+        &self,
+        principal: &Principal,
+        id: SessionId,
+        reason: Option<String>,
+    ) -> Result<Session, Error> {
+        check::reason(reason.as_deref())?;
+        let scope = principal.scope();
+        let key = copies::session_key(&scope, id);
+        let close = CloseSession { scope, id, reason };
+        let session = self.0.storage.close_session(close).await?;
+        self.0.copies.drop(&key).await;
+        Ok(session)
+    }
+
+    /// The session with its state; none when there is none in the tenant.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn get_session(
+        &self,
+        scope: &TenantScope,
+        id: SessionId,
+    ) -> Result<Option<Session>, Error> {
+        let inner = &self.0;
+        let Some(head) = inner.storage.session_head(scope, id).await? else {
+            return Ok(None);
+        };
+        let key = copies::session_key(scope, id);
+        if let Some(state) = inner.copies.find(&key, head.stamp()).await {
+            return Ok(Some(head.with_state(state)));
+        }
+        // The session may have moved on since: what is returned is one row, read at one time.
+        let found = inner.storage.find_sessions(scope, &[id]).await?;
+        let session = found.into_iter().next();
+        if let Some(session) = &session {
+            inner
+                .copies
+                .keep(&key, stamp(session), &session.state)
+                .await;
+        }
+        Ok(session)
+    }
+
+    /// Writes a session's state: replaces or merges (RFC 7396), at `if_version` if one is given.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] for a stale version, a state too large or a session that has ended.
+    pub async fn set_session_state(
+        &self,
+        principal: &Principal,
+        id: SessionId,
+        state: RawJson,
+        mode: StateWriteMode,
+        if_version: Option<i64>,
+    ) -> Result<Session, Error> {
+        self.write_session(principal, None, id, state, mode, if_version)
+            .await
+    }
+
+    /// The same for a running attempt, which loses the right to write when it is no longer the
+    /// execution's.
+    ///
+    /// # Errors
+    /// [`Error::Fenced`] then; else as [`Self::set_session_state`].
+    pub async fn set_session_state_fenced(
+        &self,
+        principal: &Principal,
+        fence: Fence,
+        id: SessionId,
+        state: RawJson,
+        mode: StateWriteMode,
+        if_version: Option<i64>,
+    ) -> Result<Session, Error> {
+        self.write_session(principal, Some(fence), id, state, mode, if_version)
+            .await
+    }
+
+    async fn write_session(
+        &self,
+        principal: &Principal,
+        fence: Option<Fence>,
+        id: SessionId,
+        value: RawJson,
+        mode: StateWriteMode,
+        if_version: Option<i64>,
+    ) -> Result<Session, Error> {
+        let target = StateTarget::Session(id);
+        let written = self
+            .write(principal, fence, target, value, mode, if_version)
+            .await?;
+        let session = written.session.ok_or(Error::Corrupt {
+            what: "session",
+            source: None,
+        })?;
+        self.keep(principal, &session).await;
+        Ok(session)
+    }
+
+    pub(super) async fn write(
+        &self,
+        principal: &Principal,
+        fence: Option<Fence>,
+        target: StateTarget,
+        value: RawJson,
+        mode: StateWriteMode,
+        if_version: Option<i64>,
+    ) -> Result<crate::storage::WrittenState, Error> {
+        let inner = &self.0;
+        check::state(&inner.limits, &value)?;
+        let scope = principal.scope();
+        let write = WriteState {
+            target,
+            fence,
+            mode,
+            if_version,
+            logged: inner.payloads.store(&scope, &value).await?,
+            value,
+            limit_bytes: inner.limits.state_bytes,
+            scope,
+        };
+        inner.storage.write_state(write).await
+    }
+
+    async fn keep(&self, principal: &Principal, session: &Session) {
+        let key = copies::session_key(&principal.scope(), session.id);
+        let copies = &self.0.copies;
+        copies.keep(&key, stamp(session), &session.state).await;
+    }
+}

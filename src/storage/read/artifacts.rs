@@ -1,0 +1,290 @@
+//! Artifacts, their relatives, stored forms and histories. Lists show metadata, never content.
+
+use std::collections::HashMap;
+
+use entity::{artifact, artifact_transition, materialization};
+use sea_orm::{FromQueryResult, QueryResult};
+
+use super::{
+    super::{Error, Storage, sql},
+    page::{Conditions, Page, PageRequest, contains_pattern, finish},
+};
+use crate::model::{
+    Artifact, ArtifactId, ArtifactState, ArtifactTransition, ExecutionId, Materialization, Micros,
+    SessionId, TenantScope,
+};
+use sql::{Rows, get};
+
+/// Which artifacts are wanted; an empty list of values means any.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ArtifactFilter {
+    /// One of these.
+    pub artifact_types: Vec<String>,
+    /// One of these.
+    pub states: Vec<ArtifactState>,
+    /// Made by this execution.
+    pub execution_id: Option<ExecutionId>,
+    /// Made in this session.
+    pub session_id: Option<SessionId>,
+    /// Registered after this time.
+    pub created_after: Option<Micros>,
+    /// Registered before this time.
+    pub created_before: Option<Micros>,
+    /// The display name has this in it, in whatever case.
+    pub name_contains: Option<String>,
+    /// Oldest first instead of newest first.
+    pub oldest_first: bool,
+}
+
+/// The near relatives of an artifact.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Relation {
+    /// What it was made from.
+    Parents,
+    /// What was made from it.
+    Children,
+}
+
+impl Relation {
+    /// The edge's columns: of the artifact itself, and of the relative.
+    fn columns(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Parents => ("child", "parent"),
+            Self::Children => ("parent", "child"),
+        }
+    }
+}
+
+type Keyed = (i64, Artifact);
+
+fn keyed(row: &QueryResult) -> Result<Keyed, Error> {
+    let model = artifact::Model::from_query_result(row, "")?;
+    Ok((model.key, Artifact::try_from(model)?))
+}
+
+fn with_tenant(scope: &TenantScope, ids: impl IntoIterator<Item = uuid::Uuid>) -> Rows {
+    let mut rows = Rows::of(&["id", "tenant_id"]);
+    for id in ids {
+        rows.push(vec![id.into(), scope.tenant().as_str().into()]);
+    }
+    rows
+}
+
+fn conditions_of(scope: &TenantScope, filter: &ArtifactFilter) -> Conditions {
+    let mut conditions = Conditions::default();
+    conditions.add("tenant_id = ?", [scope.tenant().as_str().into()]);
+    conditions.one_of("artifact_type", filter.artifact_types.iter().cloned());
+    conditions.one_of("state", filter.states.iter().map(|state| state.code()));
+    if let Some(id) = filter.execution_id {
+        conditions.add("execution_id = ?", [id.0.into()]);
+    }
+    if let Some(id) = filter.session_id {
+        conditions.add("session_id = ?", [id.0.into()]);
+    }
+    if let Some(after) = filter.created_after {
+        conditions.add("created_at > ?", [after.into()]);
+    }
+    if let Some(before) = filter.created_before {
+        conditions.add("created_at < ?", [before.into()]);
+    }
+    if let Some(text) = &filter.name_contains {
+        conditions.add(
+            "LOWER(display_name) LIKE ? ESCAPE '\\'",
+            [contains_pattern(text).into()],
+        );
+    }
+    conditions
+}
+
+impl Storage {
+    /// The artifacts with these ids that are the tenant's, in whatever state.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn find_artifacts(
+        &self,
+        scope: &TenantScope,
+        ids: &[ArtifactId],
+    ) -> Result<Vec<Artifact>, Error> {
+        let found = self.find_artifacts_keyed(scope, ids).await?;
+        Ok(found.into_iter().map(|(_, artifact)| artifact).collect())
+    }
+
+    pub(super) async fn find_artifacts_keyed(
+        &self,
+        scope: &TenantScope,
+        ids: &[ArtifactId],
+    ) -> Result<Vec<Keyed>, Error> {
+        let tail = "SELECT a.* FROM x JOIN artifact a ON a.id = x.id AND a.tenant_id = x.tenant_id";
+        let rows = with_tenant(scope, ids.iter().map(|id| id.0));
+        rows.query(&self.db.reader, tail)
+            .await?
+            .iter()
+            .map(keyed)
+            .collect()
+    }
+
+    /// A page of the tenant's artifacts, newest first unless the filter says otherwise.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn list_artifacts(
+        &self,
+        scope: &TenantScope,
+        filter: &ArtifactFilter,
+        page: &PageRequest<i64>,
+    ) -> Result<Page<i64, Artifact>, Error> {
+        let mut conditions = conditions_of(scope, filter);
+        let end = conditions.page("key", filter.oldest_first, page);
+        let text = format!("SELECT * FROM artifact {} {end}", conditions.clause());
+        let rows = sql::query(&self.db.reader, &text, conditions.values).await?;
+        let items: Result<Vec<Keyed>, Error> = rows.iter().map(keyed).collect();
+        Ok(finish(items?, page))
+    }
+
+    /// How many of the tenant's artifacts fit.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn count_artifacts(
+        &self,
+        scope: &TenantScope,
+        filter: &ArtifactFilter,
+    ) -> Result<u64, Error> {
+        let conditions = conditions_of(scope, filter);
+        let text = format!(
+            "SELECT COUNT(*) AS total FROM artifact {}",
+            conditions.clause()
+        );
+        let rows = sql::query(&self.db.reader, &text, conditions.values).await?;
+        let total: i64 = rows.first().map_or(Ok(0), |row| get(row, "total"))?;
+        Ok(total.unsigned_abs())
+    }
+
+    /// The first `limit` artifacts of each execution, in the order of registration.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn artifacts_of_executions(
+        &self,
+        scope: &TenantScope,
+        executions: &[ExecutionId],
+        limit: u32,
+    ) -> Result<HashMap<ExecutionId, Vec<Keyed>>, Error> {
+        let tail = format!(
+            "SELECT * FROM (SELECT a.*, row_number() OVER (PARTITION BY a.execution_id \
+             ORDER BY a.key) AS place FROM x JOIN artifact a ON a.execution_id = x.id \
+             AND a.tenant_id = x.tenant_id) ranked WHERE place <= {limit} ORDER BY key"
+        );
+        let rows = with_tenant(scope, executions.iter().map(|id| id.0));
+        let mut found: HashMap<ExecutionId, Vec<Keyed>> = HashMap::new();
+        for row in rows.query(&self.db.reader, &tail).await? {
+            let (key, artifact) = keyed(&row)?;
+            found
+                .entry(artifact.execution_id)
+                .or_default()
+                .push((key, artifact));
+        }
+        Ok(found)
+    }
+
+    /// The first `limit` relatives of each artifact, in the order of registration.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn relatives_of(
+        &self,
+        scope: &TenantScope,
+        ids: &[ArtifactId],
+        relation: Relation,
+        limit: u32,
+    ) -> Result<HashMap<ArtifactId, Vec<Keyed>>, Error> {
+        let (own, other) = relation.columns();
+        let tail = format!(
+            "SELECT r.*, ranked.own_id FROM (SELECT own.id AS own_id, e.{other} AS other_key, \
+             row_number() OVER (PARTITION BY own.key ORDER BY e.{other}) AS place FROM x \
+             JOIN artifact own ON own.id = x.id AND own.tenant_id = x.tenant_id \
+             JOIN artifact_edge e ON e.{own} = own.key) ranked \
+             JOIN artifact r ON r.key = ranked.other_key WHERE place <= {limit} ORDER BY r.key"
+        );
+        let rows = with_tenant(scope, ids.iter().map(|id| id.0));
+        let mut found: HashMap<ArtifactId, Vec<Keyed>> = HashMap::new();
+        for row in rows.query(&self.db.reader, &tail).await? {
+            found
+                .entry(ArtifactId(get(&row, "own_id")?))
+                .or_default()
+                .push(keyed(&row)?);
+        }
+        Ok(found)
+    }
+
+    /// A page of one artifact's relatives, in the order of registration.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn list_relatives(
+        &self,
+        scope: &TenantScope,
+        id: ArtifactId,
+        relation: Relation,
+        page: &PageRequest<i64>,
+    ) -> Result<Page<i64, Artifact>, Error> {
+        let (own, other) = relation.columns();
+        let mut conditions = Conditions::default();
+        let related = format!(
+            "key IN (SELECT e.{other} FROM artifact own JOIN artifact_edge e ON e.{own} = own.key \
+             WHERE own.id = ? AND own.tenant_id = ?)"
+        );
+        let tenant = scope.tenant().as_str();
+        conditions.add(&related, [id.0.into(), tenant.into()]);
+        let end = conditions.page("key", true, page);
+        let text = format!("SELECT * FROM artifact {} {end}", conditions.clause());
+        let rows = sql::query(&self.db.reader, &text, conditions.values).await?;
+        let items: Result<Vec<Keyed>, Error> = rows.iter().map(keyed).collect();
+        Ok(finish(items?, page))
+    }
+
+    /// The stored forms of each artifact.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn find_materializations(
+        &self,
+        scope: &TenantScope,
+        ids: &[ArtifactId],
+    ) -> Result<HashMap<ArtifactId, Vec<Materialization>>, Error> {
+        let tail = "SELECT m.* FROM x JOIN artifact a ON a.id = x.id AND a.tenant_id = x.tenant_id \
+                    JOIN materialization m ON m.artifact_id = a.id ORDER BY m.created_at, m.id";
+        let rows = with_tenant(scope, ids.iter().map(|id| id.0));
+        let mut found: HashMap<ArtifactId, Vec<Materialization>> = HashMap::new();
+        for row in rows.query(&self.db.reader, tail).await? {
+            let form = Materialization::from(materialization::Model::from_query_result(&row, "")?);
+            found.entry(form.artifact_id).or_default().push(form);
+        }
+        Ok(found)
+    }
+
+    /// The history of each artifact's state, oldest first.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn find_transitions(
+        &self,
+        scope: &TenantScope,
+        ids: &[ArtifactId],
+    ) -> Result<HashMap<ArtifactId, Vec<ArtifactTransition>>, Error> {
+        let tail = "SELECT t.* FROM x JOIN artifact a ON a.id = x.id AND a.tenant_id = x.tenant_id \
+                    JOIN artifact_transition t ON t.artifact_id = a.id ORDER BY t.version";
+        let rows = with_tenant(scope, ids.iter().map(|id| id.0));
+        let mut found: HashMap<ArtifactId, Vec<ArtifactTransition>> = HashMap::new();
+        for row in rows.query(&self.db.reader, tail).await? {
+            let model = artifact_transition::Model::from_query_result(&row, "")?;
+            let transition = ArtifactTransition::try_from(model)?;
+            found
+                .entry(transition.artifact_id)
+                .or_default()
+                .push(transition);
+        }
+        Ok(found)
+    }
+}

@@ -1,0 +1,225 @@
+//! The log, read by ranges: by an execution's sequence, or in the order of the whole log.
+//!
+//! On PostgreSQL transactions commit out of the order of their numbers. A feed therefore reads only
+//! what is below every transaction still running: what it has passed, nothing can appear behind.
+
+use std::collections::HashMap;
+
+use entity::event;
+use sea_orm::{DbBackend, FromQueryResult, QueryResult};
+
+use super::{
+    super::{Error, Storage, sql},
+    page::Conditions,
+};
+use crate::model::{Cursor, Event, ExecutionId, Micros, SessionId, StreamKind, TenantScope};
+use sql::{Rows, get};
+
+/// A feed looks at so many rows for each one that it may return, then comes back.
+const SCAN_FACTOR: u32 = 20;
+
+/// Which events of many executions are wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Feed {
+    /// Those of one session.
+    Session(SessionId),
+    /// Those of the tenant that fit; an empty list of values means any.
+    Tenant {
+        /// One of these types, e.g. `execution.completed`.
+        types: Vec<String>,
+        /// Of executions of one of these intent types.
+        intent_types: Vec<String>,
+        /// In this session.
+        session_id: Option<SessionId>,
+    },
+}
+
+/// Part of a feed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FeedPage {
+    /// The events that fit, in order.
+    pub events: Vec<Event>,
+    /// How far the log was looked at; the next page begins after it.
+    pub last: Cursor,
+}
+
+/// Which entries of the log are wanted; an empty list of values means any.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct WalFilter {
+    /// One of these types.
+    pub types: Vec<String>,
+    /// Of this execution, session or artifact.
+    pub stream_id: Option<uuid::Uuid>,
+    /// In this session.
+    pub session_id: Option<SessionId>,
+    /// After this time.
+    pub created_after: Option<Micros>,
+    /// Before this time.
+    pub created_before: Option<Micros>,
+}
+
+fn event_of(row: &QueryResult) -> Result<Event, Error> {
+    Event::try_from(event::Model::from_query_result(row, "")?)
+}
+
+impl Feed {
+    fn wants(&self, event: &Event) -> bool {
+        if event.stream_kind != StreamKind::Execution {
+            return false;
+        }
+        let Self::Tenant {
+            types,
+            intent_types,
+            session_id,
+        } = self
+        else {
+            return true;
+        };
+        let any_or = |wanted: &[String], value: &str| {
+            wanted.is_empty() || wanted.iter().any(|wanted| wanted == value)
+        };
+        any_or(types, &event.body.type_name())
+            && any_or(
+                intent_types,
+                event.intent_type.as_deref().unwrap_or_default(),
+            )
+            && session_id.is_none_or(|id| id == event.session_id)
+    }
+}
+
+impl Storage {
+    /// Up to `limit` events of an execution after a sequence: dense and ascending.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn events_after(
+        &self,
+        scope: &TenantScope,
+        id: ExecutionId,
+        after_seq: i64,
+        limit: u32,
+    ) -> Result<Vec<Event>, Error> {
+        let text = "SELECT * FROM event WHERE stream_id = $1 AND seq > $2 AND tenant_id = $3 \
+                    ORDER BY seq LIMIT $4";
+        let tenant = scope.tenant().as_str();
+        let values = [
+            id.0.into(),
+            after_seq.into(),
+            tenant.into(),
+            i64::from(limit).into(),
+        ];
+        sql::query(&self.db.reader, text, values)
+            .await?
+            .iter()
+            .map(event_of)
+            .collect()
+    }
+
+    /// The next part of a feed. It may be empty though more follows: then `last` has moved on.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn feed_after(
+        &self,
+        scope: &TenantScope,
+        feed: &Feed,
+        after: Cursor,
+        limit: u32,
+    ) -> Result<FeedPage, Error> {
+        let mut conditions = Conditions::default();
+        conditions.add("tenant_id = ?", [scope.tenant().as_str().into()]);
+        let session = match feed {
+            Feed::Session(id) => Some(*id),
+            Feed::Tenant { session_id, .. } => *session_id,
+        };
+        if let Some(id) = session {
+            conditions.add("session_id = ?", [id.0.into()]);
+        }
+        let is_filtered = matches!(feed, Feed::Tenant { types, intent_types, .. }
+            if !types.is_empty() || !intent_types.is_empty());
+        let scanned = if is_filtered {
+            limit * SCAN_FACTOR
+        } else {
+            limit
+        };
+        let rows = self.log_after(conditions, after, scanned).await?;
+        let mut page = FeedPage {
+            events: Vec::new(),
+            last: after,
+        };
+        for event in rows {
+            page.last = event.cursor;
+            if feed.wants(&event) {
+                page.events.push(event);
+            }
+            if page.events.len() == limit as usize {
+                break;
+            }
+        }
+        Ok(page)
+    }
+
+    /// Up to `limit` entries of the tenant's log after a position, of all streams.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn wal_after(
+        &self,
+        scope: &TenantScope,
+        filter: &WalFilter,
+        after: Cursor,
+        limit: u32,
+    ) -> Result<Vec<Event>, Error> {
+        let mut conditions = Conditions::default();
+        conditions.add("tenant_id = ?", [scope.tenant().as_str().into()]);
+        conditions.one_of("event_type", filter.types.iter().cloned());
+        if let Some(id) = filter.stream_id {
+            conditions.add("stream_id = ?", [id.into()]);
+        }
+        if let Some(id) = filter.session_id {
+            conditions.add("session_id = ?", [id.0.into()]);
+        }
+        if let Some(time) = filter.created_after {
+            conditions.add("occurred_at > ?", [time.into()]);
+        }
+        if let Some(time) = filter.created_before {
+            conditions.add("occurred_at < ?", [time.into()]);
+        }
+        self.log_after(conditions, after, limit).await
+    }
+
+    async fn log_after(
+        &self,
+        mut conditions: Conditions,
+        after: Cursor,
+        limit: u32,
+    ) -> Result<Vec<Event>, Error> {
+        conditions.add("(tx, ord) > (?, ?)", [after.tx.into(), after.ord.into()]);
+        if self.db.reader.get_database_backend() == DbBackend::Postgres {
+            let settled = "tx < pg_snapshot_xmin(pg_current_snapshot())::text::bigint";
+            conditions.add(settled, []);
+        }
+        let text = format!(
+            "SELECT * FROM event {} ORDER BY tx, ord LIMIT {limit}",
+            conditions.clause()
+        );
+        let rows = sql::query(&self.db.reader, &text, conditions.values).await?;
+        rows.iter().map(event_of).collect()
+    }
+
+    /// The last sequence of each execution's stream.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn stream_heads(
+        &self,
+        ids: &[ExecutionId],
+    ) -> Result<HashMap<ExecutionId, i64>, Error> {
+        let rows = Rows::column(&["id"], ids.iter().map(|id| id.0));
+        let tail = "SELECT e.id, e.next_seq - 1 AS head FROM x JOIN execution e ON e.id = x.id";
+        let rows = rows.query(&self.db.reader, tail).await?;
+        rows.iter()
+            .map(|row| Ok((ExecutionId(get(row, "id")?), get(row, "head")?)))
+            .collect()
+    }
+}

@@ -1,0 +1,200 @@
+//! Executions, their steps, and why live ones do not run.
+
+use std::collections::HashMap;
+
+use entity::{execution, step};
+use sea_orm::FromQueryResult;
+
+use super::{
+    super::{Error, Storage, sql},
+    page::{Conditions, Page, PageRequest, finish},
+};
+use crate::model::{
+    Execution, ExecutionId, ExecutionStatus, Micros, SessionId, Step, TenantScope, WaitReason,
+};
+use sql::{Rows, get};
+
+/// Which executions are wanted; an empty list of values means any.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ExecutionFilter {
+    /// One of these.
+    pub statuses: Vec<ExecutionStatus>,
+    /// One of these.
+    pub intent_types: Vec<String>,
+    /// In this session.
+    pub session_id: Option<SessionId>,
+    /// Children of this one.
+    pub parent_id: Option<ExecutionId>,
+    /// Accepted after this time.
+    pub created_after: Option<Micros>,
+    /// Accepted before this time.
+    pub created_before: Option<Micros>,
+    /// Oldest first instead of newest first.
+    pub oldest_first: bool,
+}
+
+fn execution_of(row: &sea_orm::QueryResult) -> Result<Execution, Error> {
+    Execution::try_from(execution::Model::from_query_result(row, "")?)
+}
+
+/// `WITH x(id)`, joined with the tenant's rows of `table` by `column`.
+fn ids(ids: &[ExecutionId]) -> Rows {
+    Rows::column(&["id"], ids.iter().map(|id| id.0))
+}
+
+impl Storage {
+    /// The executions with these ids that are the tenant's.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn find_executions(
+        &self,
+        scope: &TenantScope,
+        wanted: &[ExecutionId],
+    ) -> Result<Vec<Execution>, Error> {
+        let tail =
+            "SELECT e.* FROM x JOIN execution e ON e.id = x.id WHERE e.tenant_id = x.tenant_id";
+        let mut rows = Rows::of(&["id", "tenant_id"]);
+        for id in wanted {
+            rows.push(vec![id.0.into(), scope.tenant().as_str().into()]);
+        }
+        rows.query(&self.db.reader, tail)
+            .await?
+            .iter()
+            .map(execution_of)
+            .collect()
+    }
+
+    /// A page of the tenant's executions, in the order of their ids: the order in which they were
+    /// accepted, by the clocks of the nodes that did.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn list_executions(
+        &self,
+        scope: &TenantScope,
+        filter: &ExecutionFilter,
+        page: &PageRequest<ExecutionId>,
+    ) -> Result<Page<ExecutionId, Execution>, Error> {
+        let mut conditions = Conditions::default();
+        conditions.add("tenant_id = ?", [scope.tenant().as_str().into()]);
+        conditions.one_of("status", filter.statuses.iter().map(|status| status.code()));
+        conditions.one_of("intent_type", filter.intent_types.iter().cloned());
+        if let Some(session) = filter.session_id {
+            conditions.add("session_id = ?", [session.0.into()]);
+        }
+        if let Some(parent) = filter.parent_id {
+            conditions.add("parent_id = ?", [parent.0.into()]);
+        }
+        if let Some(after) = filter.created_after {
+            conditions.add("created_at > ?", [after.into()]);
+        }
+        if let Some(before) = filter.created_before {
+            conditions.add("created_at < ?", [before.into()]);
+        }
+        let range = PageRequest {
+            limit: page.limit,
+            after: page.after.map(|id| id.0),
+            before: page.before.map(|id| id.0),
+            backward: page.backward,
+        };
+        let end = conditions.page("id", filter.oldest_first, &range);
+        let text = format!("SELECT * FROM execution {} {end}", conditions.clause());
+        let rows = sql::query(&self.db.reader, &text, conditions.values).await?;
+        let items: Result<Vec<_>, Error> = rows
+            .iter()
+            .map(|row| execution_of(row).map(|found| (found.id, found)))
+            .collect();
+        Ok(finish(items?, page))
+    }
+
+    /// The first `limit` children of each execution, oldest first.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn first_children(
+        &self,
+        scope: &TenantScope,
+        parents: &[ExecutionId],
+        limit: u32,
+    ) -> Result<HashMap<ExecutionId, Vec<Execution>>, Error> {
+        let tail = format!(
+            "SELECT * FROM (SELECT e.*, row_number() OVER (PARTITION BY e.parent_id ORDER BY e.id) \
+             AS place FROM x JOIN execution e ON e.parent_id = x.id) ranked \
+             WHERE place <= {limit} ORDER BY id"
+        );
+        let mut children: HashMap<ExecutionId, Vec<Execution>> = HashMap::new();
+        for row in ids(parents).query(&self.db.reader, &tail).await? {
+            let child = execution_of(&row)?;
+            if let Some(parent) = child
+                .parent_id
+                .filter(|_| child.intent.tenant_id == *scope.tenant())
+            {
+                children.entry(parent).or_default().push(child);
+            }
+        }
+        Ok(children)
+    }
+
+    /// The recorded steps of each execution, in the order in which they finished.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn find_steps(
+        &self,
+        scope: &TenantScope,
+        wanted: &[ExecutionId],
+    ) -> Result<HashMap<ExecutionId, Vec<Step>>, Error> {
+        let mut rows = Rows::of(&["id", "tenant_id"]);
+        for id in wanted {
+            rows.push(vec![id.0.into(), scope.tenant().as_str().into()]);
+        }
+        let tail = "SELECT s.* FROM x JOIN execution e ON e.id = x.id AND e.tenant_id = x.tenant_id \
+             JOIN step s ON s.execution_id = e.id ORDER BY s.finished_at, s.started_at, s.name";
+        let mut steps: HashMap<ExecutionId, Vec<Step>> = HashMap::new();
+        for row in rows.query(&self.db.reader, tail).await? {
+            let step = Step::from(step::Model::from_query_result(&row, "")?);
+            steps.entry(step.execution_id).or_default().push(step);
+        }
+        Ok(steps)
+    }
+
+    /// Why live executions do not run now; those that run, or have ended, are absent.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn wait_reasons(
+        &self,
+        scope: &TenantScope,
+        wanted: &[ExecutionId],
+    ) -> Result<HashMap<ExecutionId, WaitReason>, Error> {
+        let mut rows = Rows::of(&["id", "tenant_id"]);
+        for id in wanted {
+            rows.push(vec![id.0.into(), scope.tenant().as_str().into()]);
+        }
+        let tail = "SELECT e.id, r.queue, t.kind, \
+             CASE WHEN l.execution_id IS NULL THEN 0 ELSE (SELECT COUNT(*) FROM execution c \
+             WHERE c.parent_id = e.id AND c.status IN (0, 1)) END AS live_children \
+             FROM x JOIN execution e ON e.id = x.id AND e.tenant_id = x.tenant_id \
+             LEFT JOIN ready r ON r.execution_id = e.id \
+             LEFT JOIN timer t ON t.execution_id = e.id AND t.kind IN (0, 1) \
+             LEFT JOIN lease l ON l.execution_id = e.id WHERE e.status IN (0, 1)";
+        let mut reasons = HashMap::new();
+        for row in rows.query(&self.db.reader, tail).await? {
+            let queue: Option<String> = get(&row, "queue")?;
+            let timer: Option<i64> = get(&row, "kind")?;
+            let live_children: i64 = get(&row, "live_children")?;
+            let reason = match (queue.as_deref(), timer) {
+                (Some("node"), _) => Some(WaitReason::Queue),
+                (Some(_), _) => Some(WaitReason::Worker),
+                (None, Some(0)) => Some(WaitReason::Schedule),
+                (None, Some(_)) => Some(WaitReason::Retry),
+                (None, None) => (live_children > 0).then_some(WaitReason::Children),
+            };
+            if let Some(reason) = reason {
+                reasons.insert(ExecutionId(get(&row, "id")?), reason);
+            }
+        }
+        Ok(reasons)
+    }
+}

@@ -1,0 +1,18 @@
+//! Reading. Every read of tenants' data takes a [`TenantScope`](crate::model::TenantScope); what is
+//! not the tenant's is simply absent.
+
+mod artifacts;
+mod events;
+mod executions;
+mod lineage;
+mod page;
+mod session_head;
+mod sessions;
+
+pub use artifacts::{ArtifactFilter, Relation};
+pub use events::{Feed, FeedPage, WalFilter};
+pub use executions::ExecutionFilter;
+pub use lineage::{Direction, Lineage, LineageEdge, LineageNode, LineageRequest, Truncation};
+pub use page::{Page, PageRequest};
+pub use session_head::{SessionHead, StateStamp};
+pub use sessions::SessionFilter;

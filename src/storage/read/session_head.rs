@@ -1,0 +1,137 @@
+//! What is read of a session and of an execution's state before deciding whether a copy of the
+//! state will do.
+
+use super::super::{Error, Storage, sql};
+use crate::model::{
+    ExecutionId, Micros, RawJson, Session, SessionId, SessionStatus, TenantId, TenantScope,
+};
+
+/// A version of a state. A state never changes without one of the two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StateStamp {
+    /// Grows by one with every write.
+    pub version: i64,
+    /// When it was written last; tells apart two histories of a database that was copied.
+    pub updated_at: Micros,
+}
+
+/// A session without its state.
+#[derive(Debug, Clone)]
+pub struct SessionHead {
+    session: Session,
+}
+
+impl SessionHead {
+    /// The version of the state that belongs to it.
+    #[must_use]
+    pub fn stamp(&self) -> StateStamp {
+        StateStamp {
+            version: self.session.state_version,
+            updated_at: self.session.updated_at,
+        }
+    }
+
+    /// The session, with a state that has [`Self::stamp`].
+    #[must_use]
+    pub fn with_state(self, state: RawJson) -> Session {
+        Session {
+            state,
+            ..self.session
+        }
+    }
+}
+
+impl Storage {
+    /// The session without its state; an overdue one is EXPIRED.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn session_head(
+        &self,
+        scope: &TenantScope,
+        id: SessionId,
+    ) -> Result<Option<SessionHead>, Error> {
+        let db = &self.db.reader;
+        let now = sql::now_expression(self.db.backend());
+        let text = format!(
+            "SELECT tenant_id, user_id, solution_id, is_anonymous, status, metadata, \
+             state_version, created_at, updated_at, expires_at, expires_at <= {now} AS overdue \
+             FROM session WHERE id = $1 AND tenant_id = $2"
+        );
+        let values = [id.0.into(), scope.tenant().as_str().into()];
+        let rows = sql::query(db, &text, values).await?;
+        rows.first().map(|row| head(id, row)).transpose()
+    }
+
+    /// The version of an execution's state; none before the first write.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn execution_state_stamp(
+        &self,
+        scope: &TenantScope,
+        id: ExecutionId,
+    ) -> Result<Option<StateStamp>, Error> {
+        let text = "SELECT version, updated_at FROM execution_state \
+             WHERE execution_id = $1 AND tenant_id = $2";
+        let values = [id.0.into(), scope.tenant().as_str().into()];
+        let rows = sql::query(&self.db.reader, text, values).await?;
+        rows.first().map(stamp).transpose()
+    }
+
+    /// An execution's state and its version; none before the first write.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn execution_state(
+        &self,
+        scope: &TenantScope,
+        id: ExecutionId,
+    ) -> Result<Option<(RawJson, StateStamp)>, Error> {
+        let text = "SELECT state, version, updated_at FROM execution_state \
+             WHERE execution_id = $1 AND tenant_id = $2";
+        let values = [id.0.into(), scope.tenant().as_str().into()];
+        let rows = sql::query(&self.db.reader, text, values).await?;
+        rows.first()
+            .map(|row| {
+                let state = RawJson::trusted(sql::get(row, "state")?);
+                Ok((state, stamp(row)?))
+            })
+            .transpose()
+    }
+}
+
+fn stamp(row: &sea_orm::QueryResult) -> Result<StateStamp, Error> {
+    Ok(StateStamp {
+        version: sql::get(row, "version")?,
+        updated_at: sql::get(row, "updated_at")?,
+    })
+}
+
+fn head(id: SessionId, row: &sea_orm::QueryResult) -> Result<SessionHead, Error> {
+    let stored = SessionStatus::from_code(sql::get(row, "status")?).ok_or(Error::Corrupt {
+        what: "session status",
+        source: None,
+    })?;
+    let overdue: bool = sql::get(row, "overdue")?;
+    let status = if overdue && stored.accepts_writes() {
+        SessionStatus::Expired
+    } else {
+        stored
+    };
+    let session = Session {
+        id,
+        tenant_id: TenantId::stored(&sql::get::<String>(row, "tenant_id")?),
+        user_id: sql::get(row, "user_id")?,
+        solution_id: sql::get(row, "solution_id")?,
+        is_anonymous: sql::get(row, "is_anonymous")?,
+        status,
+        metadata: RawJson::trusted(sql::get(row, "metadata")?),
+        state: RawJson::null(),
+        state_version: sql::get(row, "state_version")?,
+        created_at: sql::get(row, "created_at")?,
+        updated_at: sql::get(row, "updated_at")?,
+        expires_at: sql::get(row, "expires_at")?,
+    };
+    Ok(SessionHead { session })
+}

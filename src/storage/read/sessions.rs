@@ -1,0 +1,118 @@
+//! Sessions and uploads.
+
+use entity::{session, upload};
+use sea_orm::{FromQueryResult, QueryResult};
+
+use super::{
+    super::{Error, Storage, sql},
+    page::{Conditions, Page, PageRequest, finish},
+};
+use crate::model::{Session, SessionId, SessionStatus, TenantScope, Upload, UploadId};
+use sql::{Rows, get, now_expression};
+
+/// Which sessions are wanted; an empty list of values means any.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SessionFilter {
+    /// One of these.
+    pub statuses: Vec<SessionStatus>,
+    /// Of this user.
+    pub user_id: Option<String>,
+}
+
+/// A session whose time has passed is expired, whether or not that was written down yet.
+fn session_of(row: &QueryResult) -> Result<Session, Error> {
+    let now: i64 = get(row, "now")?;
+    let mut session = Session::try_from(session::Model::from_query_result(row, "")?)?;
+    if session.status.accepts_writes() && session.expires_at <= now {
+        session.status = SessionStatus::Expired;
+    }
+    Ok(session)
+}
+
+impl Storage {
+    /// The sessions with these ids that are the tenant's.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn find_sessions(
+        &self,
+        scope: &TenantScope,
+        wanted: &[SessionId],
+    ) -> Result<Vec<Session>, Error> {
+        let db = &self.db.reader;
+        let mut rows = Rows::of(&["id", "tenant_id"]);
+        for id in wanted {
+            rows.push(vec![id.0.into(), scope.tenant().as_str().into()]);
+        }
+        let tail = format!(
+            "SELECT s.*, {} AS now FROM x JOIN session s ON s.id = x.id AND s.tenant_id = x.tenant_id",
+            now_expression(db.get_database_backend())
+        );
+        rows.query(db, &tail)
+            .await?
+            .iter()
+            .map(session_of)
+            .collect()
+    }
+
+    /// A page of the tenant's sessions, newest first.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn list_sessions(
+        &self,
+        scope: &TenantScope,
+        filter: &SessionFilter,
+        page: &PageRequest<SessionId>,
+    ) -> Result<Page<SessionId, Session>, Error> {
+        let db = &self.db.reader;
+        let now = now_expression(db.get_database_backend());
+        let mut conditions = Conditions::default();
+        conditions.add("tenant_id = ?", [scope.tenant().as_str().into()]);
+        if !filter.statuses.is_empty() {
+            let shown = format!(
+                "CASE WHEN status IN (0, 1) AND expires_at <= {now} THEN {} ELSE status END",
+                SessionStatus::Expired.code()
+            );
+            conditions.one_of(&shown, filter.statuses.iter().map(|status| status.code()));
+        }
+        if let Some(user) = &filter.user_id {
+            conditions.add("user_id = ?", [user.as_str().into()]);
+        }
+        let range = PageRequest {
+            limit: page.limit,
+            after: page.after.map(|id| id.0),
+            before: page.before.map(|id| id.0),
+            backward: page.backward,
+        };
+        let end = conditions.page("id", false, &range);
+        let text = format!(
+            "SELECT *, {now} AS now FROM session {} {end}",
+            conditions.clause()
+        );
+        let rows = sql::query(db, &text, conditions.values).await?;
+        let items: Result<Vec<_>, Error> = rows
+            .iter()
+            .map(|row| session_of(row).map(|found| (found.id, found)))
+            .collect();
+        Ok(finish(items?, page))
+    }
+
+    /// An announced upload of the tenant.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn find_upload(
+        &self,
+        scope: &TenantScope,
+        id: UploadId,
+    ) -> Result<Option<Upload>, Error> {
+        let text = "SELECT * FROM upload WHERE id = $1 AND tenant_id = $2";
+        let values = [id.0.into(), scope.tenant().as_str().into()];
+        let rows = sql::query(&self.db.reader, text, values).await?;
+        let Some(row) = rows.first() else {
+            return Ok(None);
+        };
+        Ok(Some(upload::Model::from_query_result(row, "")?.into()))
+    }
+}

@@ -1,0 +1,274 @@
+//! Metrics in the text format of Prometheus.
+//!
+//! One [`Metrics`] belongs to one server, not to the process: servers side by side in a test do not
+//! count into each other. Clones share. Labels have few values: an intent type that is not
+//! registered must not become one, since clients choose it ([`UNKNOWN_TYPE`] is for those).
+
+mod names;
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use ::metrics::{Gauge, Histogram, Key, Label, Level, Metadata, Recorder as _};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
+use tokio_util::sync::CancellationToken;
+
+use crate::model::ExecutionStatus;
+
+/// Label for intents whose type is not registered.
+pub const UNKNOWN_TYPE: &str = "unknown";
+
+/// How often [`Metrics::maintain`] works.
+const UPKEEP_EVERY: Duration = Duration::from_secs(5);
+
+const METADATA: Metadata<'static> = Metadata::new(module_path!(), Level::INFO, None);
+
+/// What became of a submit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Submit {
+    /// A new execution.
+    Accepted,
+    /// The execution of an earlier submit with the same key.
+    Replayed,
+    /// The caller asked for what is not allowed.
+    Refused,
+    /// It could not be stored.
+    Failed,
+}
+
+/// The metrics of one server.
+#[derive(Clone)]
+pub struct Metrics {
+    recorder: Arc<PrometheusRecorder>,
+    handle: PrometheusHandle,
+    running: Gauge,
+    subscribers: Gauge,
+    batch_items: Histogram,
+    batch_commit: Histogram,
+}
+
+/// Counts one thing in a gauge until it is dropped.
+#[must_use = "it counts until it is dropped"]
+pub struct Tracked(Gauge);
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Metrics").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Tracked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tracked").finish_non_exhaustive()
+    }
+}
+
+impl Metrics {
+    /// All metrics at zero.
+    #[must_use]
+    pub fn new() -> Self {
+        let recorder = Arc::new(names::with_buckets(PrometheusBuilder::new()).build_recorder());
+        names::describe(&recorder);
+        let metrics = Self {
+            handle: recorder.handle(),
+            running: gauge(&recorder, names::RUNNING),
+            subscribers: gauge(&recorder, names::SUBSCRIBERS),
+            batch_items: histogram(&recorder, names::BATCH_ITEMS),
+            batch_commit: histogram(&recorder, names::BATCH_COMMIT),
+            recorder,
+        };
+        // Shown from the start: an alert on a counter that is not there would never fire.
+        metrics.zombie_dropped(0);
+        metrics.swept(0);
+        metrics.set_queue_depth(0);
+        metrics
+    }
+
+    /// The text that `/metrics` answers.
+    #[must_use]
+    pub fn render(&self) -> String {
+        self.handle.render()
+    }
+
+    /// Keeps the memory of histograms flat while nobody reads them, until `stop`.
+    pub async fn maintain(&self, stop: CancellationToken) {
+        while stop
+            .run_until_cancelled(tokio::time::sleep(UPKEEP_EVERY))
+            .await
+            .is_some()
+        {
+            self.handle.run_upkeep();
+        }
+    }
+
+    /// A submit was answered after `took`.
+    pub fn submitted(&self, intent_type: &str, outcome: Submit, took: Duration) {
+        let outcome = match outcome {
+            Submit::Accepted => "accepted",
+            Submit::Replayed => "replayed",
+            Submit::Refused => "refused",
+            Submit::Failed => "failed",
+        };
+        let labels = vec![
+            Label::new("intent_type", intent_type.to_owned()),
+            Label::from_static_parts("outcome", outcome),
+        ];
+        self.count(names::SUBMITS, labels, 1);
+        self.measure(names::SUBMIT_DURATION, Vec::new(), took);
+    }
+
+    /// An execution ended, `took` after it was accepted.
+    pub fn executed(&self, intent_type: &str, status: ExecutionStatus, took: Duration) {
+        let intent_type = Label::new("intent_type", intent_type.to_owned());
+        let outcome = Label::from_static_parts("outcome", status.name());
+        self.measure(names::EXECUTION_DURATION, vec![intent_type.clone()], took);
+        self.count(names::EXECUTIONS, vec![intent_type, outcome], 1);
+    }
+
+    /// Executions of this node that are ready and wait for a slot.
+    pub fn set_queue_depth(&self, executions: usize) {
+        gauge(&self.recorder, names::QUEUE_DEPTH).set(as_number(executions));
+    }
+
+    /// A handler runs, until the answer is dropped.
+    pub fn running(&self) -> Tracked {
+        Tracked::begin(&self.running)
+    }
+
+    /// A client is subscribed, until the answer is dropped.
+    pub fn subscribed(&self) -> Tracked {
+        Tracked::begin(&self.subscribers)
+    }
+
+    /// A group of `items` writes was committed in `took`.
+    pub fn committed(&self, items: usize, took: Duration) {
+        self.batch_items.record(as_number(items));
+        self.batch_commit.record(took);
+    }
+
+    /// That many writes of handlers that had lost their execution were dropped.
+    pub fn zombie_dropped(&self, writes: u64) {
+        self.count(names::ZOMBIES_DROPPED, Vec::new(), writes);
+    }
+
+    /// The sweep found and repaired that many stranded executions.
+    pub fn swept(&self, repaired: u64) {
+        self.count(names::SWEEP_REPAIRS, Vec::new(), repaired);
+    }
+
+    /// A request was answered. `route` is the route's pattern, not the path that was asked for.
+    pub fn answered(&self, method: &'static str, route: &str, status: u16, took: Duration) {
+        let method = Label::from_static_parts("method", method);
+        let route = Label::new("route", route.to_owned());
+        let labels = vec![method.clone(), route.clone()];
+        self.measure(names::HTTP_DURATION, labels, took);
+        let status = Label::new("status", status.to_string());
+        self.count(names::HTTP_REQUESTS, vec![method, route, status], 1);
+    }
+
+    fn count(&self, name: &'static str, labels: Vec<Label>, by: u64) {
+        let key = Key::from_parts(name, labels);
+        self.recorder
+            .register_counter(&key, &METADATA)
+            .increment(by);
+    }
+
+    fn measure(&self, name: &'static str, labels: Vec<Label>, took: Duration) {
+        let key = Key::from_parts(name, labels);
+        self.recorder
+            .register_histogram(&key, &METADATA)
+            .record(took);
+    }
+}
+
+impl Tracked {
+    fn begin(gauge: &Gauge) -> Self {
+        gauge.increment(1.0);
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for Tracked {
+    fn drop(&mut self) {
+        self.0.decrement(1.0);
+    }
+}
+
+fn gauge(recorder: &PrometheusRecorder, name: &'static str) -> Gauge {
+    recorder.register_gauge(&Key::from_static_name(name), &METADATA)
+}
+
+fn histogram(recorder: &PrometheusRecorder, name: &'static str) -> Histogram {
+    recorder.register_histogram(&Key::from_static_name(name), &METADATA)
+}
+
+/// Exact up to 2^32, which no count of ours reaches.
+fn as_number(count: usize) -> f64 {
+    f64::from(u32::try_from(count).unwrap_or(u32::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn every_metric_is_rendered_under_its_name() {
+        let metrics = Metrics::new();
+        metrics.submitted("echo", Submit::Accepted, MS);
+        metrics.executed("echo", ExecutionStatus::Failed, MS);
+        metrics.set_queue_depth(7);
+        metrics.committed(3, MS);
+        metrics.zombie_dropped(2);
+        metrics.swept(1);
+        metrics.answered("GET", "/api/session/{session_id}", 404, MS);
+        let running = metrics.running();
+        let gone = metrics.subscribed();
+        drop(gone);
+        let text = metrics.render();
+        for line in [
+            "takeoff_submits_total{intent_type=\"echo\",outcome=\"accepted\"} 1",
+            "takeoff_submit_duration_seconds_bucket{le=\"0.001\"} 1",
+            "takeoff_executions_total{intent_type=\"echo\",outcome=\"failed\"} 1",
+            "takeoff_execution_duration_seconds_count{intent_type=\"echo\"} 1",
+            "takeoff_queue_depth 7",
+            "takeoff_running 1",
+            "takeoff_subscribers 0",
+            "takeoff_batch_items_bucket{le=\"5\"} 1",
+            "takeoff_batch_commit_seconds_count 1",
+            "takeoff_zombies_dropped_total 2",
+            "takeoff_sweep_repairs_total 1",
+            "takeoff_http_requests_total{method=\"GET\",route=\"/api/session/{session_id}\",status=\"404\"} 1",
+            "takeoff_http_request_duration_seconds_count{method=\"GET\",route=\"/api/session/{session_id}\"} 1",
+            "# TYPE takeoff_batch_items histogram",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line}\n{text}");
+        }
+        for name in names::ALL {
+            assert!(text.contains(&format!("# HELP {name} ")), "{name}\n{text}");
+        }
+        drop(running);
+        assert!(metrics.render().contains("takeoff_running 0"));
+    }
+
+    #[test]
+    fn two_servers_count_apart() {
+        let (one, other) = (Metrics::new(), Metrics::new());
+        one.clone().zombie_dropped(1);
+        assert!(one.render().contains("takeoff_zombies_dropped_total 1"));
+        assert!(other.render().contains("takeoff_zombies_dropped_total 0"));
+    }
+
+    #[tokio::test]
+    async fn maintenance_ends_when_told() {
+        let stop = CancellationToken::new();
+        stop.cancel();
+        Metrics::new().maintain(stop).await;
+    }
+}

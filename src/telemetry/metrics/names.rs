@@ -1,0 +1,104 @@
+//! Names, meanings and buckets of the metrics.
+
+use metrics::{Recorder as _, SharedString};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusRecorder};
+
+pub(super) const SUBMITS: &str = "takeoff_submits_total";
+pub(super) const SUBMIT_DURATION: &str = "takeoff_submit_duration_seconds";
+pub(super) const EXECUTIONS: &str = "takeoff_executions_total";
+pub(super) const EXECUTION_DURATION: &str = "takeoff_execution_duration_seconds";
+pub(super) const QUEUE_DEPTH: &str = "takeoff_queue_depth";
+pub(super) const RUNNING: &str = "takeoff_running";
+pub(super) const BATCH_ITEMS: &str = "takeoff_batch_items";
+pub(super) const BATCH_COMMIT: &str = "takeoff_batch_commit_seconds";
+pub(super) const ZOMBIES_DROPPED: &str = "takeoff_zombies_dropped_total";
+pub(super) const SWEEP_REPAIRS: &str = "takeoff_sweep_repairs_total";
+pub(super) const SUBSCRIBERS: &str = "takeoff_subscribers";
+pub(super) const HTTP_REQUESTS: &str = "takeoff_http_requests_total";
+pub(super) const HTTP_DURATION: &str = "takeoff_http_request_duration_seconds";
+
+/// Half a millisecond is a batched commit, ten minutes a slow handler.
+const SECONDS: &[f64] = &[
+    0.000_5, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0,
+    600.0,
+];
+const ITEMS: &[f64] = &[
+    1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1_000.0, 2_000.0, 5_000.0,
+];
+
+/// What each counts.
+const COUNTERS: &[(&str, &str)] = &[
+    (SUBMITS, "Submits by intent type and outcome"),
+    (
+        EXECUTIONS,
+        "Executions that ended, by intent type and outcome",
+    ),
+    (
+        ZOMBIES_DROPPED,
+        "Writes of handlers that had lost their execution",
+    ),
+    (
+        SWEEP_REPAIRS,
+        "Stranded executions that the sweep repaired; should be 0",
+    ),
+    (HTTP_REQUESTS, "HTTP requests by method, route and status"),
+];
+const GAUGES: &[(&str, &str)] = &[
+    (QUEUE_DEPTH, "Executions that are ready and wait for a slot"),
+    (RUNNING, "Handlers that run on this node"),
+    (
+        SUBSCRIBERS,
+        "Clients that are subscribed to events on this node",
+    ),
+];
+const HISTOGRAMS: &[(&str, &str)] = &[
+    (SUBMIT_DURATION, "Seconds from a submit to its answer"),
+    (
+        EXECUTION_DURATION,
+        "Seconds from acceptance to the end of an execution",
+    ),
+    (BATCH_ITEMS, "Writes in one group commit"),
+    (BATCH_COMMIT, "Seconds that one group commit took"),
+    (HTTP_DURATION, "Seconds from an HTTP request to its answer"),
+];
+
+#[cfg(test)]
+pub(super) const ALL: [&str; 13] = [
+    SUBMITS,
+    SUBMIT_DURATION,
+    EXECUTIONS,
+    EXECUTION_DURATION,
+    QUEUE_DEPTH,
+    RUNNING,
+    BATCH_ITEMS,
+    BATCH_COMMIT,
+    ZOMBIES_DROPPED,
+    SWEEP_REPAIRS,
+    SUBSCRIBERS,
+    HTTP_REQUESTS,
+    HTTP_DURATION,
+];
+
+/// Histograms with buckets, rather than summaries, which cannot be added up over nodes.
+pub(super) fn with_buckets(builder: PrometheusBuilder) -> PrometheusBuilder {
+    let seconds = Matcher::Suffix("_seconds".to_owned());
+    let items = Matcher::Suffix("_items".to_owned());
+    // The only error is an empty list of buckets.
+    builder
+        .set_buckets_for_metric(seconds, SECONDS)
+        .and_then(|builder| builder.set_buckets_for_metric(items, ITEMS))
+        .unwrap_or_default()
+}
+
+pub(super) fn describe(recorder: &PrometheusRecorder) {
+    let text = SharedString::const_str;
+    for (name, help) in COUNTERS {
+        recorder.describe_counter((*name).into(), None, text(help));
+    }
+    for (name, help) in GAUGES {
+        recorder.describe_gauge((*name).into(), None, text(help));
+    }
+    for (name, help) in HISTOGRAMS {
+        recorder.describe_histogram((*name).into(), None, text(help));
+    }
+}
