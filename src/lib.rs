@@ -1,15 +1,21 @@
 //! Takeoff: an intent runtime behind a GraphQL API.
 
+pub mod api;
+pub mod app;
 pub mod artifact_registry;
 pub mod clock;
 pub mod config;
 pub mod content;
 pub mod events;
+pub mod graphql;
 pub mod hot;
 pub mod ids;
 pub mod model;
 pub mod redis;
 pub mod runtime;
+pub mod services;
+pub mod solutions;
 pub mod state_surface;
 pub mod storage;
 pub mod telemetry;
+pub mod uploads;

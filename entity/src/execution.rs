@@ -35,6 +35,7 @@ pub struct Model {
     pub lost_attempts: i64,
     pub priority: i64,
     pub next_seq: i64,
+    pub last_tx: i64,
     pub run_at: Option<i64>,
     pub deadline_at: Option<i64>,
     pub cancel_requested_at: Option<i64>,

@@ -9,7 +9,7 @@ use sea_orm_migration::sea_orm::DbBackend;
 
 /// The first migration.
 #[derive(DeriveMigrationName)]
-pub struct Migration;
+pub(crate) struct Migration;
 
 enum Kind {
     Uuid,
@@ -53,6 +53,7 @@ const TABLES: &[Table] = &[
             ("lost_attempts", Integer),
             ("priority", Integer),
             ("next_seq", Integer),
+            ("last_tx", Integer),
             ("run_at", NullInteger),
             ("deadline_at", NullInteger),
             ("cancel_requested_at", NullInteger),

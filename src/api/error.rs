@@ -130,8 +130,8 @@ impl From<storage::Error> for ApiError {
     fn from(error: storage::Error) -> Self {
         match error {
             storage::Error::Refused(refusal) => refusal.into(),
-            storage::Error::Unavailable(_) => {
-                tracing::error!(error = %chain(&error), "the database is not available");
+            storage::Error::Unavailable(_) | storage::Error::Content(_) => {
+                tracing::error!(error = %chain(&error), "a request met an outage");
                 Self::new(
                     ErrorCode::Unavailable,
                     "the service is not available; try again",

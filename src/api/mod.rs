@@ -2,9 +2,11 @@
 //! layers below to a client.
 
 mod error;
+mod identity;
 mod refusal;
 
 pub use error::{ApiError, ErrorCode};
+pub use identity::{Asker, TENANT_HEADER, principal_named, principal_of};
 pub use refusal::RefusalCode;
 
 /// The id of one request, as the HTTP layer gave or received it; errors and logs repeat it.

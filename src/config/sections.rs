@@ -129,7 +129,7 @@ section! {
         /// Largest upload in bytes.
         max_upload_bytes: u64 [.within(1, 1 << 40)] = 100 * 1024 * 1024,
         /// Secret that signs the server's own upload and download URLs; nodes must share it.
-        /// Unset: one that is made at each start, so that URLs do not outlive the process.
+        /// Unset: one that is made once and kept in the file signing.key in `data_dir`.
         signing_key: Option<Secret> [.example("replace this by 32 random characters")] = None,
         /// How long such a URL is valid, in seconds.
         url_ttl_seconds: u64 [.within(1, 7 * DAY_SECONDS)] = 900,
@@ -168,8 +168,6 @@ section! {
         queue_capacity: usize [.within(1, 10_000_000)] = 10_000,
         /// Largest number of writes in one commit.
         batch_max_items: usize [.within(1, 5_000)] = 500,
-        /// How long a write may wait for others to share its commit, in milliseconds.
-        batch_max_wait_ms: u64 [.within(0, 1_000)] = 2,
         /// How long a node holds its executions without renewing, in seconds.
         lease_seconds: u64 [.within(1, 3_600)] = 10,
         /// How often a node renews, in seconds; less than `lease_seconds`.
@@ -189,7 +187,7 @@ section! {
     /// Sizes that are refused when they are exceeded; nothing is stored then.
     pub Limits "limits" {
         /// Parameters of an intent, in bytes of JSON.
-        parameters_bytes: usize [.within(1, MOST_BYTES)] = MIB,
+        parameters_bytes: usize [.within(1, MOST_BYTES)] = 512 * KIB,
         /// Result of an execution, in bytes of JSON.
         result_bytes: usize [.within(1, MOST_BYTES)] = 4 * MIB,
         /// State of a session or an execution, in bytes of JSON.
@@ -208,7 +206,7 @@ section! {
 section! {
     /// Sessions.
     pub Sessions "sessions" {
-        /// How long a session lives after its last use, in seconds.
+        /// How long a session lives unless its creator says otherwise, in seconds.
         ttl_seconds: u64 [.within(1, 3_650 * DAY_SECONDS)] = 30 * DAY_SECONDS,
     }
 }

@@ -7,6 +7,7 @@ use async_graphql::{Context, Enum, ID, Object, SimpleObject};
 use super::{
     caller::Caller,
     connection::{ArtifactConnection, PageArgs},
+    error::Nullable,
     execution::Execution,
     lineage::{Lineage, LineageDirection, LineageQuestion},
     scalars::{BigInt, DateTime, Json, int},
@@ -31,6 +32,18 @@ pub(super) enum ArtifactLifecycleState {
 
 /// An artifact as it stands.
 pub(super) struct Artifact(pub(super) Arc<model::Artifact>);
+
+impl Artifact {
+    /// The artifact with that id, as it stands; none where it is absent or not the caller's.
+    pub(super) async fn find(ctx: &Context<'_>, id: model::ArtifactId) -> Nullable<Self> {
+        let loaders = match Caller::of(ctx) {
+            Ok(caller) => &caller.loaders,
+            Err(error) => return Some(Err(error)),
+        };
+        let found = loaders.artifacts.load(id).await;
+        found.map(|found| found.map(Self)).transpose()
+    }
+}
 
 /// A canonical output of an intent.
 #[Object]
@@ -125,7 +138,7 @@ impl Artifact {
         let caller = Caller::of(ctx)?;
         if let Some(size) = args.first_page()? {
             let page = caller.loaders.parents.load((self.0.id, size)).await?;
-            return Ok(ArtifactConnection::shared(page));
+            return Ok(page.into());
         }
         relatives(caller, self.0.id, Relation::Parents, &args).await
     }
@@ -148,7 +161,7 @@ impl Artifact {
         let caller = Caller::of(ctx)?;
         if let Some(size) = args.first_page()? {
             let page = caller.loaders.children.load((self.0.id, size)).await?;
-            return Ok(ArtifactConnection::shared(page));
+            return Ok(page.into());
         }
         relatives(caller, self.0.id, Relation::Children, &args).await
     }
@@ -211,10 +224,8 @@ impl ProducedBy {
     }
 
     /// The execution; null when it is no longer kept.
-    async fn execution(&self, ctx: &Context<'_>) -> Result<Option<Execution>, ApiError> {
-        let loaders = &Caller::of(ctx)?.loaders;
-        let execution = loaders.executions.load(self.0.execution_id).await?;
-        Ok(execution.map(Execution))
+    async fn execution(&self, ctx: &Context<'_>) -> Nullable<Execution> {
+        Execution::find(ctx, self.0.execution_id).await
     }
 }
 
@@ -283,10 +294,12 @@ impl Materialization {
 
     /// A signed URL from which the bytes can be fetched until it expires; null where there are none
     /// to fetch.
-    async fn download_url(&self, ctx: &Context<'_>) -> Result<Option<String>, ApiError> {
-        let caller = Caller::of(ctx)?;
-        let uploads = &caller.services.uploads;
-        Ok(uploads.download_url(&self.0, caller.scope.tenant()))
+    async fn download_url(&self, ctx: &Context<'_>) -> Nullable<String> {
+        let url = |caller: &Caller| {
+            let uploads = &caller.services.uploads;
+            uploads.download_url(&self.0, caller.scope.tenant())
+        };
+        Caller::of(ctx).map(url).transpose()
     }
 
     /// When it was recorded.

@@ -3,11 +3,11 @@
 
 use async_graphql::Context;
 
-use super::loaders::Loaders;
+use super::{loaders::Loaders, scalars::Json};
 use crate::{
     api::ApiError,
-    app::Services,
-    model::{Payload, Principal, RawJson, TenantScope},
+    model::{Payload, Principal, TenantScope},
+    services::Services,
 };
 
 /// The caller of one request.
@@ -36,10 +36,12 @@ impl Caller {
     }
 
     /// The JSON of a payload, wherever it is kept.
-    pub(super) async fn payload(&self, payload: &Payload) -> Result<RawJson, ApiError> {
+    pub(super) async fn json(ctx: &Context<'_>, payload: &Payload) -> Result<Json, ApiError> {
         if let Some(inline) = payload.as_inline() {
-            return Ok(inline);
+            return Ok(Json(inline));
         }
-        Ok(self.services.runtime.payload(&self.scope, payload).await?)
+        let caller = Self::of(ctx)?;
+        let runtime = &caller.services.runtime;
+        Ok(Json(runtime.payload(&caller.scope, payload).await?))
     }
 }

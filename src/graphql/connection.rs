@@ -220,7 +220,7 @@ connections! {
     WalEntryEdge of WalEntry;
 }
 
-/// How pages of records become connections: those read by themselves, and shared ones of a loader.
+/// How pages of records become connections.
 macro_rules! pages {
     ($($connection:ident of $node:ident;)*) => {$(
         impl<K: PageKey> From<Page<K, model::$node>> for $connection {
@@ -230,10 +230,14 @@ macro_rules! pages {
                 Self::new(nodes, page.has_next, page.has_previous)
             }
         }
+    )*};
+}
 
-        impl $connection {
-            /// The page that a loader found; an empty one when it found none.
-            pub(super) fn shared<K: PageKey>(page: Option<Arc<SharedPage<K, model::$node>>>) -> Self {
+/// How pages that a loader found become connections; an empty one when it found none.
+macro_rules! shared_pages {
+    ($($connection:ident of $node:ident;)*) => {$(
+        impl<K: PageKey> From<Option<Arc<SharedPage<K, model::$node>>>> for $connection {
+            fn from(page: Option<Arc<SharedPage<K, model::$node>>>) -> Self {
                 let Some(page) = page else {
                     return Self::new([], false, false);
                 };
@@ -248,6 +252,11 @@ macro_rules! pages {
 pages! {
     ExecutionConnection of Execution;
     SessionConnection of Session;
+    ArtifactConnection of Artifact;
+}
+
+shared_pages! {
+    ExecutionConnection of Execution;
     ArtifactConnection of Artifact;
 }
 

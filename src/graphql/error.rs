@@ -5,6 +5,10 @@ use async_graphql::{Error, ErrorExtensionValues, ServerError};
 
 use crate::api::{ApiError, ErrorCode, RequestId};
 
+/// A nullable field that may fail: a failure makes this field `null` and leaves its siblings alone.
+/// The library lets a failed `Result` of an option take the parent object down with it.
+pub(super) type Nullable<T> = Option<Result<T, ApiError>>;
+
 impl From<ApiError> for Error {
     fn from(error: ApiError) -> Self {
         let mut shown = Self::new(error.message());
@@ -47,8 +51,14 @@ mod tests {
 
     #[Object]
     impl Query {
-        async fn broken(&self) -> Result<Option<i32>, ApiError> {
-            Err(storage::Error::corrupt("row", "SELECT secret FROM t").into())
+        async fn broken(&self) -> Nullable<i32> {
+            Some(Err(
+                storage::Error::corrupt("row", "SELECT secret FROM t").into()
+            ))
+        }
+
+        async fn whole(&self) -> i32 {
+            1
         }
     }
 
@@ -59,9 +69,9 @@ mod tests {
             async_graphql::EmptyMutation,
             async_graphql::EmptySubscription,
         );
-        let mut response = schema.execute("{ broken }").await;
+        let mut response = schema.execute("{ broken whole }").await;
         complete(&mut response.errors, Some(&RequestId("r-1".into())));
-        assert_eq!(response.data, value!({ "broken": null }));
+        assert_eq!(response.data, value!({ "broken": null, "whole": 1 }));
         let text = serde_json::to_string(&response.errors).unwrap();
         assert!(!text.contains("SELECT"), "{text}");
         let shown: serde_json::Value = serde_json::from_str(&text).unwrap();

@@ -7,14 +7,12 @@ use async_graphql::{Context, ID, Interface, Object, SimpleObject};
 use super::{
     artifact::{Artifact, ArtifactLifecycleState},
     caller::Caller,
+    error::Nullable,
     execution::{Execution, ExecutionError},
     mutation::StateWriteMode,
     scalars::{BigInt, DateTime, Json, int},
 };
-use crate::{
-    api::ApiError,
-    model::{self, ArtifactId, EventBody, ExecutionId, Payload},
-};
+use crate::model::{self, ArtifactId, EventBody, ExecutionId, Payload};
 
 /// What every event has.
 pub(super) struct Head {
@@ -138,8 +136,8 @@ event_types! {
     /// An artifact was registered: `artifact.registered`.
     ArtifactRegistered { artifact_id: ArtifactId } {
         /// The artifact as it stands now.
-        async fn artifact(&self, ctx: &Context<'_>) -> Result<Option<Artifact>, ApiError> {
-            artifact(ctx, self.artifact_id).await
+        async fn artifact(&self, ctx: &Context<'_>) -> Nullable<Artifact> {
+            Artifact::find(ctx, self.artifact_id).await
         }
     }
 
@@ -148,8 +146,8 @@ event_types! {
         artifact_id: ArtifactId, from: model::ArtifactState, to: model::ArtifactState
     } {
         /// The artifact as it stands now.
-        async fn artifact(&self, ctx: &Context<'_>) -> Result<Option<Artifact>, ApiError> {
-            artifact(ctx, self.artifact_id).await
+        async fn artifact(&self, ctx: &Context<'_>) -> Nullable<Artifact> {
+            Artifact::find(ctx, self.artifact_id).await
         }
 
         /// The state before.
@@ -166,9 +164,8 @@ event_types! {
     /// The execution submitted a child: `child.submitted`.
     ChildSubmitted { child_id: ExecutionId } {
         /// The child as it stands now.
-        async fn child(&self, ctx: &Context<'_>) -> Result<Option<Execution>, ApiError> {
-            let child = Caller::of(ctx)?.loaders.executions.load(self.child_id).await?;
-            Ok(child.map(Execution))
+        async fn child(&self, ctx: &Context<'_>) -> Nullable<Execution> {
+            Execution::find(ctx, self.child_id).await
         }
     }
 
@@ -180,8 +177,8 @@ event_types! {
         }
 
         /// Its body.
-        async fn payload(&self, ctx: &Context<'_>) -> Result<Option<Json>, ApiError> {
-            json(ctx, self.payload.as_ref()).await
+        async fn payload(&self, ctx: &Context<'_>) -> Nullable<Json> {
+            Some(Caller::json(ctx, self.payload.as_ref()?).await)
         }
     }
 
@@ -209,8 +206,8 @@ event_types! {
     /// The end, with a result: `execution.completed`.
     ExecutionCompleted { result: Option<Payload> } {
         /// What the handler returned.
-        async fn result(&self, ctx: &Context<'_>) -> Result<Option<Json>, ApiError> {
-            json(ctx, self.result.as_ref()).await
+        async fn result(&self, ctx: &Context<'_>) -> Nullable<Json> {
+            Some(Caller::json(ctx, self.result.as_ref()?).await)
         }
     }
 
@@ -232,6 +229,10 @@ event_types! {
 }
 
 /// Something that happened in an execution.
+#[expect(
+    clippy::duplicated_attributes,
+    reason = "fields may have the same type"
+)]
 #[derive(Interface)]
 #[graphql(
     field(
@@ -281,8 +282,7 @@ pub(super) enum ExecutionEvent {
 
 impl ExecutionEvent {
     /// The event of an execution's stream; none for entries of sessions.
-    #[expect(clippy::too_many_lines, reason = "one arm for each kind of event")]
-    pub(super) fn of(event: model::Event) -> Option<Self> {
+    pub(super) fn of(event: &model::Event) -> Option<Self> {
         let head = Head {
             id: event.id().into(),
             execution_id: event.execution_id()?.into(),
@@ -291,8 +291,8 @@ impl ExecutionEvent {
             occurred_at: event.occurred_at,
             cursor: event.cursor.to_string(),
         };
-        let payload = event.payload;
-        Some(match event.body {
+        let payload = event.payload.clone();
+        Some(match event.body.clone() {
             EventBody::ExecutionCreated { .. } => ExecutionCreated { head }.into(),
             EventBody::ExecutionStarted {
                 attempt, node_id, ..
@@ -381,16 +381,4 @@ pub(super) struct ExecutionEventBatch {
     pub(super) cursor: String,
     /// Whether more past events follow at once; false once the stream is live.
     pub(super) has_more_past_events: bool,
-}
-
-async fn artifact(ctx: &Context<'_>, id: ArtifactId) -> Result<Option<Artifact>, ApiError> {
-    let artifact = Caller::of(ctx)?.loaders.artifacts.load(id).await?;
-    Ok(artifact.map(Artifact))
-}
-
-async fn json(ctx: &Context<'_>, payload: Option<&Payload>) -> Result<Option<Json>, ApiError> {
-    let Some(payload) = payload else {
-        return Ok(None);
-    };
-    Ok(Some(Json(Caller::of(ctx)?.payload(payload).await?)))
 }

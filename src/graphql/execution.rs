@@ -7,6 +7,7 @@ use async_graphql::{Context, Enum, ID, Object, SimpleObject};
 use super::{
     caller::Caller,
     connection::{ArtifactConnection, ExecutionConnection, ExecutionEventConnection, PageArgs},
+    error::Nullable,
     event::ExecutionEvent,
     intent::Intent,
     scalars::{DateTime, Json, int},
@@ -67,7 +68,7 @@ impl From<model::WaitReason> for WaitReason {
 /// Why an attempt failed, in words that are safe for the tenant.
 #[derive(SimpleObject, Debug)]
 pub(super) struct ExecutionError {
-    /// A machine-readable code, SCREAMING_SNAKE.
+    /// A machine-readable code, `SCREAMING_SNAKE`.
     code: String,
     /// The outermost message, then its causes.
     message: String,
@@ -124,9 +125,8 @@ impl ExecutionStep {
     }
 
     /// What it returned.
-    async fn result(&self, ctx: &Context<'_>) -> Result<Option<Json>, ApiError> {
-        let result = Caller::of(ctx)?.payload(&self.0.result).await?;
-        Ok(Some(Json(result)))
+    async fn result(&self, ctx: &Context<'_>) -> Nullable<Json> {
+        Some(Caller::json(ctx, &self.0.result).await)
     }
 
     /// When it began.
@@ -142,6 +142,18 @@ impl ExecutionStep {
 
 /// An execution with its intent.
 pub(super) struct Execution(pub(super) Arc<model::Execution>);
+
+impl Execution {
+    /// The execution with that id, as it stands; none where it is absent or not the caller's.
+    pub(super) async fn find(ctx: &Context<'_>, id: model::ExecutionId) -> Nullable<Self> {
+        let loaders = match Caller::of(ctx) {
+            Ok(caller) => &caller.loaders,
+            Err(error) => return Some(Err(error)),
+        };
+        let found = loaders.executions.load(id).await;
+        found.map(|found| found.map(Self)).transpose()
+    }
+}
 
 /// What became of an intent.
 #[Object]
@@ -177,21 +189,21 @@ impl Execution {
     }
 
     /// Why it is not running now; null while it runs and after its end.
-    async fn waiting_for(&self, ctx: &Context<'_>) -> Result<Option<WaitReason>, ApiError> {
+    async fn waiting_for(&self, ctx: &Context<'_>) -> Nullable<WaitReason> {
         if self.0.status.is_terminal() {
-            return Ok(None);
+            return None;
         }
-        let loaders = &Caller::of(ctx)?.loaders;
-        let reason = loaders.wait_reasons.load(self.0.id).await?;
-        Ok(reason.map(Into::into))
+        let reason = async {
+            let loaders = &Caller::of(ctx)?.loaders;
+            let reason = loaders.wait_reasons.load(self.0.id).await?;
+            Ok(reason.map(Into::into))
+        };
+        reason.await.transpose()
     }
 
     /// What the handler returned, once it is completed.
-    async fn result(&self, ctx: &Context<'_>) -> Result<Option<Json>, ApiError> {
-        let Some(result) = &self.0.result else {
-            return Ok(None);
-        };
-        Ok(Some(Json(Caller::of(ctx)?.payload(result).await?)))
+    async fn result(&self, ctx: &Context<'_>) -> Nullable<Json> {
+        Some(Caller::json(ctx, self.0.result.as_ref()?).await)
     }
 
     /// Why it failed, or why its last attempt did.
@@ -207,8 +219,8 @@ impl Execution {
     }
 
     /// The execution that submitted it, if one did.
-    async fn parent(&self, ctx: &Context<'_>) -> Result<Option<Execution>, ApiError> {
-        related(ctx, self.0.parent_id).await
+    async fn parent(&self, ctx: &Context<'_>) -> Nullable<Execution> {
+        Execution::find(ctx, self.0.parent_id?).await
     }
 
     /// The executions it submitted, oldest first.
@@ -233,7 +245,7 @@ impl Execution {
                 .child_executions
                 .load((self.0.id, size))
                 .await?;
-            return Ok(ExecutionConnection::shared(page));
+            return Ok(page.into());
         }
         let filter = ExecutionFilter {
             parent_id: Some(self.0.id),
@@ -248,8 +260,8 @@ impl Execution {
     }
 
     /// The finished execution that it repeats, if it does.
-    async fn rerun_of(&self, ctx: &Context<'_>) -> Result<Option<Execution>, ApiError> {
-        related(ctx, self.0.rerun_of).await
+    async fn rerun_of(&self, ctx: &Context<'_>) -> Nullable<Execution> {
+        Execution::find(ctx, self.0.rerun_of?).await
     }
 
     /// The artifacts it registered, in order of registration.
@@ -274,7 +286,7 @@ impl Execution {
                 .execution_artifacts
                 .load((self.0.id, size))
                 .await?;
-            return Ok(ArtifactConnection::shared(page));
+            return Ok(page.into());
         }
         let filter = ArtifactFilter {
             execution_id: Some(self.0.id),
@@ -303,10 +315,8 @@ impl Execution {
             .await?;
         let has_next = events.len() > size as usize;
         let page = events.into_iter().take(size as usize);
-        let nodes = page.filter_map(|event| {
-            let cursor = event.cursor.to_string();
-            Some((cursor, ExecutionEvent::of(event)?))
-        });
+        let nodes =
+            page.filter_map(|event| Some((event.cursor.to_string(), ExecutionEvent::of(&event)?)));
         Ok(ExecutionEventConnection::new(
             nodes,
             has_next,
@@ -343,13 +353,4 @@ impl Execution {
     async fn finished_at(&self) -> Option<DateTime> {
         self.0.finished_at.map(DateTime)
     }
-}
-
-async fn related(
-    ctx: &Context<'_>,
-    id: Option<model::ExecutionId>,
-) -> Result<Option<Execution>, ApiError> {
-    let Some(id) = id else { return Ok(None) };
-    let execution = Caller::of(ctx)?.loaders.executions.load(id).await?;
-    Ok(execution.map(Execution))
 }

@@ -10,7 +10,7 @@ use super::{
     error::complete,
     schema::{Schema, schema},
 };
-use crate::{api::RequestId, app::Services, model::Principal};
+use crate::{api::RequestId, model::Principal, services::Services};
 
 /// The API over a set of services. A request must carry a [`Principal`] in its data, or in its
 /// connection's; without one every field answers `UNAUTHENTICATED`. It may carry a [`RequestId`].

@@ -37,7 +37,7 @@ pub(super) struct ExecutionFilter {
     intent_type: Option<Vec<String>>,
     /// Only of this session.
     session_id: Option<ID>,
-    /// Only accepted at or after this time.
+    /// Only accepted after this time.
     created_after: Option<DateTime>,
     /// Only accepted before this time.
     created_before: Option<DateTime>,
@@ -71,7 +71,7 @@ pub(super) struct ArtifactFilter {
     execution_id: Option<ID>,
     /// Only produced in this session.
     session_id: Option<ID>,
-    /// Only registered at or after this time.
+    /// Only registered after this time.
     created_after: Option<DateTime>,
     /// Only registered before this time.
     created_before: Option<DateTime>,

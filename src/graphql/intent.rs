@@ -48,8 +48,7 @@ impl Intent {
 
     /// The handler's parameters.
     async fn parameters(&self, ctx: &Context<'_>) -> Result<Json, ApiError> {
-        let caller = Caller::of(ctx)?;
-        caller.payload(&self.0.intent.parameters).await.map(Json)
+        Caller::json(ctx, &self.0.intent.parameters).await
     }
 
     /// What the client noted; the runtime does not read it.

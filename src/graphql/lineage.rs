@@ -7,8 +7,9 @@ use async_graphql::{Context, Enum, ID, InputObject, Object, SimpleObject};
 use super::{artifact::Artifact, caller::Caller, scalars::int};
 use crate::{
     api::ApiError,
-    artifact_registry::{self as registry, Direction, LineageRequest, Truncation},
+    artifact_registry,
     model::ArtifactId,
+    storage::{self, Direction, LineageRequest, Truncation},
 };
 
 const MAX_DEPTH: i32 = 100;
@@ -105,7 +106,7 @@ fn bounded(number: i32, name: &str, least: i32, most: i32) -> Result<u32, ApiErr
 }
 
 /// A lineage that was walked.
-pub(super) struct Lineage(registry::Lineage);
+pub(super) struct Lineage(storage::Lineage);
 
 /// Artifacts and how they descend from each other.
 #[Object]
@@ -135,8 +136,12 @@ impl Lineage {
     async fn mermaid(&self, ctx: &Context<'_>) -> Result<String, ApiError> {
         let caller = Caller::of(ctx)?;
         let ids = self.0.nodes.iter().map(|node| node.artifact_id);
-        let artifacts = caller.loaders.artifacts.load_many(ids).await?;
-        Ok(caller.services.artifacts.mermaid(&self.0, &artifacts))
+        let found = caller.loaders.artifacts.load_many(ids).await?;
+        let artifacts = found
+            .iter()
+            .map(|it| (it.id, it.as_ref().clone()))
+            .collect();
+        Ok(artifact_registry::mermaid(&self.0, &artifacts))
     }
 }
 
@@ -147,8 +152,8 @@ pub(super) struct LineageNode {
     is_root: bool,
 }
 
-impl From<&registry::LineageNode> for LineageNode {
-    fn from(node: &registry::LineageNode) -> Self {
+impl From<&storage::LineageNode> for LineageNode {
+    fn from(node: &storage::LineageNode) -> Self {
         Self {
             artifact_id: node.artifact_id,
             depth: node.depth,
@@ -191,8 +196,8 @@ pub(super) struct LineageEdge {
     intent_type: String,
 }
 
-impl From<&registry::LineageEdge> for LineageEdge {
-    fn from(edge: &registry::LineageEdge) -> Self {
+impl From<&storage::LineageEdge> for LineageEdge {
+    fn from(edge: &storage::LineageEdge) -> Self {
         Self {
             parent_id: edge.parent_id.into(),
             child_id: edge.child_id.into(),

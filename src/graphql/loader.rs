@@ -220,7 +220,7 @@ mod tests {
     async fn loads_of_one_level_share_a_read_and_so_do_those_of_the_next() {
         let (first, second) = (Arc::default(), Arc::default());
         let (outer, inner) = (doubling(&first), doubling(&second));
-        let nested = |key: u32| async {
+        let nested = async |key: u32| {
             let value = outer.load(key).await?.unwrap_or_default();
             inner.load(value).await
         };
@@ -258,12 +258,12 @@ mod tests {
     async fn when_the_leader_is_dropped_another_reads() {
         let reads = Arc::default();
         let loader = doubling(&reads);
-        let mut leader = Box::pin(loader.load(2));
-        assert!(leader.as_mut().now_or_never().is_none());
-        let mut follower = Box::pin(loader.load(4));
-        assert!(follower.as_mut().now_or_never().is_none());
-        drop(leader);
-        assert_eq!(follower.await, Ok(Some(8)));
+        let mut first = Box::pin(loader.load(2));
+        assert!(first.as_mut().now_or_never().is_none());
+        let mut second = Box::pin(loader.load(4));
+        assert!(second.as_mut().now_or_never().is_none());
+        drop(first);
+        assert_eq!(second.await, Ok(Some(8)));
         assert_eq!(reads.load(Ordering::Relaxed), 1);
     }
 

@@ -14,7 +14,7 @@ use crate::{
         Artifact, ArtifactId, ArtifactTransition, Execution, ExecutionId, Materialization, Session,
         SessionId, Step, TenantScope, WaitReason,
     },
-    storage::{self, Page, Storage},
+    storage::{self, Page, Relation, Storage},
 };
 
 /// One page of shared records.
@@ -88,12 +88,19 @@ impl Loaders {
                 first_pages(keys, read).await
             }),
             parents: loader!(at, |storage, scope, keys| {
-                let read = async |ids: Vec<_>, limit| storage.parents_of(&scope, &ids, limit).await;
+                let read = async |ids: Vec<_>, limit| {
+                    storage
+                        .relatives_of(&scope, &ids, Relation::Parents, limit)
+                        .await
+                };
                 first_pages(keys, read).await
             }),
             children: loader!(at, |storage, scope, keys| {
-                let read =
-                    async |ids: Vec<_>, limit| storage.children_of(&scope, &ids, limit).await;
+                let read = async |ids: Vec<_>, limit| {
+                    storage
+                        .relatives_of(&scope, &ids, Relation::Children, limit)
+                        .await
+                };
                 first_pages(keys, read).await
             }),
             materializations: loader!(at, |storage, scope, ids| {

@@ -30,7 +30,8 @@ mod subscription;
 mod user_error;
 mod viewer;
 mod wal;
+mod websocket;
 
 pub use executor::Api;
-pub use http::routes;
+pub use http::{HttpOptions, routes};
 pub use schema::{Schema, export_schema};

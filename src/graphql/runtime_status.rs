@@ -6,7 +6,7 @@ use super::{
     caller::Caller,
     scalars::{BigInt, DateTime, int},
 };
-use crate::{api::ApiError, runtime};
+use crate::{api::ApiError, model, storage};
 
 /// The state of the runtime.
 pub(super) struct RuntimeStatus;
@@ -21,8 +21,10 @@ impl RuntimeStatus {
 
     /// The nodes that hold a lease.
     async fn nodes(&self, ctx: &Context<'_>) -> Result<Vec<RuntimeNode>, ApiError> {
-        let nodes = Caller::of(ctx)?.services.runtime.nodes().await?;
-        Ok(nodes.into_iter().map(RuntimeNode::from).collect())
+        let runtime = &Caller::of(ctx)?.services.runtime;
+        let this = runtime.node_id();
+        let nodes = runtime.nodes().await?.into_iter();
+        Ok(nodes.map(|node| RuntimeNode::of(node, this)).collect())
     }
 
     /// How much waits and how much runs, over all tenants.
@@ -57,8 +59,9 @@ pub(super) struct RuntimeNode {
     is_this: bool,
 }
 
-impl From<runtime::NodeInfo> for RuntimeNode {
-    fn from(node: runtime::NodeInfo) -> Self {
+impl RuntimeNode {
+    /// A node as `this` one sees it.
+    fn of(node: storage::NodeInfo, this: model::NodeId) -> Self {
         Self {
             id: node.id.into(),
             name: node.name,
@@ -67,7 +70,7 @@ impl From<runtime::NodeInfo> for RuntimeNode {
             running: int(node.running),
             started_at: DateTime(node.started_at),
             expires_at: DateTime(node.expires_at),
-            is_this: node.is_this,
+            is_this: node.id == this,
         }
     }
 }

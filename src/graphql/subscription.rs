@@ -12,8 +12,8 @@ use super::{
 };
 use crate::{
     api::ApiError,
-    events::{EventBatch, TenantFilter},
-    storage,
+    events::EventBatch,
+    storage::{self, Feed},
 };
 
 /// Which of the tenant's events to watch; all conditions hold together.
@@ -28,8 +28,8 @@ struct EventFilter {
 }
 
 impl EventFilter {
-    fn read(self) -> Result<TenantFilter, ApiError> {
-        Ok(TenantFilter {
+    fn read(self) -> Result<Feed, ApiError> {
+        Ok(Feed::Tenant {
             types: self.types.unwrap_or_default(),
             intent_types: self.intent_type.unwrap_or_default(),
             session_id: ids::optional(self.session_id.as_ref(), "sessionId")?,
@@ -83,6 +83,7 @@ impl Subscription {
     }
 
     /// Events of the caller's tenant, filtered; what a dashboard watches.
+    #[expect(clippy::unused_async, reason = "the library asks for it")]
     async fn tenant_events<'ctx>(
         &self,
         ctx: &Context<'ctx>,
@@ -92,14 +93,12 @@ impl Subscription {
     ) -> Result<impl Stream<Item = Result<ExecutionEventBatch, ApiError>> + use<'ctx>, ApiError>
     {
         let caller = Caller::of(ctx)?;
-        let (filter, after) = (
+        let (feed, after) = (
             filter.unwrap_or_default().read()?,
             cursor(after.as_deref())?,
         );
         let events = &caller.services.events;
-        let batches = events
-            .watch_tenant(&caller.principal, filter, after)
-            .await?;
+        let batches = events.watch_tenant(&caller.principal, feed, after);
         Ok(shown(caller, batches))
     }
 }
@@ -116,11 +115,7 @@ fn shown<'a>(
         Ok(ExecutionEventBatch {
             cursor: batch.cursor.to_string(),
             has_more_past_events: batch.has_more_past_events,
-            events: batch
-                .events
-                .into_iter()
-                .filter_map(ExecutionEvent::of)
-                .collect(),
+            events: batch.events.iter().filter_map(ExecutionEvent::of).collect(),
         })
     })
 }

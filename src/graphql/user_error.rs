@@ -4,10 +4,10 @@
 use async_graphql::{Context, Enum, Interface, Object};
 
 use super::{
-    artifact::ArtifactLifecycleState, caller::Caller, execution::Execution, scalars::BigInt,
+    artifact::ArtifactLifecycleState, error::Nullable, execution::Execution, scalars::BigInt,
 };
 use crate::{
-    api::{ApiError, RefusalCode},
+    api::RefusalCode,
     model::{ArtifactState, ExecutionId, Refusal},
 };
 
@@ -89,9 +89,8 @@ user_errors! {
     /// The idempotency key was used for another request.
     IdempotencyKeyConflict { execution_id: ExecutionId } {
         /// The execution of that request.
-        async fn execution(&self, ctx: &Context<'_>) -> Result<Option<Execution>, ApiError> {
-            let loaders = &Caller::of(ctx)?.loaders;
-            Ok(loaders.executions.load(self.execution_id).await?.map(Execution))
+        async fn execution(&self, ctx: &Context<'_>) -> Nullable<Execution> {
+            Execution::find(ctx, self.execution_id).await
         }
     }
 
@@ -175,7 +174,8 @@ pub(super) fn plain(
 pub(super) fn user_errors(refusal: Refusal, at: &[&str]) -> Vec<UserError> {
     let code = RefusalCode::from(&refusal);
     if let Refusal::InvalidInput(faults) = refusal {
-        let fault = |fault: crate::model::Fault| plain(code, fault.message, path(at, fault.path));
+        let fault =
+            |fault: crate::model::Fault| plain(code, fault.message, Some(path(at, fault.path)));
         return faults.into_iter().map(fault).collect();
     }
     let head = Head {
@@ -206,7 +206,7 @@ pub(super) fn user_errors(refusal: Refusal, at: &[&str]) -> Vec<UserError> {
 /// The input that a refusal is about, when one is to blame.
 fn place(refusal: &Refusal, at: &[&str]) -> Option<Vec<String>> {
     let argument = match refusal {
-        Refusal::NotFound { path: way, .. } => return path(at, way.clone()),
+        Refusal::NotFound { path: way, .. } => return Some(path(at, way.clone())),
         Refusal::UnknownIntentType { .. } => "intentType",
         Refusal::AmbiguousHandler { .. } => "handlerName",
         Refusal::SessionNotActive { .. } | Refusal::SessionTransition { .. } => "sessionId",
@@ -214,32 +214,17 @@ fn place(refusal: &Refusal, at: &[&str]) -> Option<Vec<String>> {
         Refusal::StaleVersion { .. } => "ifVersion",
         Refusal::InvalidTransition { .. } => "to",
         Refusal::AlreadyTerminal { .. } => "executionId",
-        Refusal::TooLarge { .. } | Refusal::InvalidInput(_) => return path(at, Vec::new()),
+        Refusal::TooLarge { .. } | Refusal::InvalidInput(_) => return Some(path(at, Vec::new())),
         Refusal::QuotaExceeded { .. } | Refusal::PolicyDenied { .. } => return None,
     };
-    path(at, vec![argument.to_owned()])
+    Some(path(at, vec![argument.to_owned()]))
 }
 
-/// `at`, then the way within it. The first step within is an argument, which services call by its
-/// name in Rust.
-fn path(at: &[&str], mut within: Vec<String>) -> Option<Vec<String>> {
-    if let Some(argument) = within.first_mut() {
-        *argument = camel_case(argument);
-    }
+/// `at`, then the way within it.
+fn path(at: &[&str], mut within: Vec<String>) -> Vec<String> {
     let mut path: Vec<String> = at.iter().map(|&step| step.to_owned()).collect();
     path.append(&mut within);
-    Some(path)
-}
-
-fn camel_case(name: &str) -> String {
-    let mut words = name.split('_');
-    let mut camel = words.next().unwrap_or_default().to_owned();
-    for word in words {
-        let mut letters = word.chars();
-        camel.extend(letters.next().map(|letter| letter.to_ascii_uppercase()));
-        camel.push_str(letters.as_str());
-    }
-    camel
+    path
 }
 
 #[cfg(test)]
@@ -255,30 +240,30 @@ mod tests {
         errors.iter().map(path).collect()
     }
 
-    fn steps(steps: &[&str]) -> Option<Vec<String>> {
-        Some(steps.iter().map(|&step| step.to_owned()).collect())
+    fn steps(steps: &[&str]) -> Vec<String> {
+        steps.iter().map(|&step| step.to_owned()).collect()
     }
 
     #[test]
     fn each_fault_is_an_error_with_its_path_in_the_input() {
         let refusal = Refusal::InvalidInput(vec![
             Fault::at(["parameters", "row_count"], "must be a number"),
-            Fault::at(["idempotency_key"], "is too long"),
+            Fault::at(["idempotencyKey"], "is too long"),
         ]);
         let errors = user_errors(refusal, &["input", "intents", "3"]);
         assert_eq!(
             paths(&errors),
             [
-                steps(&["input", "intents", "3", "parameters", "row_count"]),
-                steps(&["input", "intents", "3", "idempotencyKey"]),
+                Some(steps(&["input", "intents", "3", "parameters", "row_count"])),
+                Some(steps(&["input", "intents", "3", "idempotencyKey"])),
             ]
         );
     }
 
     #[test]
     fn what_was_not_found_is_named_by_its_argument() {
-        let errors = user_errors(Refusal::not_found("session", "session_id"), &["input"]);
-        assert_eq!(paths(&errors), [steps(&["input", "sessionId"])]);
+        let errors = user_errors(Refusal::not_found("session", "sessionId"), &["input"]);
+        assert_eq!(paths(&errors), [Some(steps(&["input", "sessionId"]))]);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use async_graphql::{Context, Enum, ID, InputObject, Object};
 
 use super::{
     caller::Caller,
+    error::Nullable,
     ids,
     scalars::{BigInt, DateTime, Json},
 };
@@ -34,7 +35,7 @@ pub(super) struct WalFilter {
     stream_id: Option<ID>,
     /// Only entries of this session, its executions and their artifacts.
     session_id: Option<ID>,
-    /// Only entries at or after this time.
+    /// Only entries after this time.
     created_after: Option<DateTime>,
     /// Only entries before this time.
     created_before: Option<DateTime>,
@@ -105,6 +106,7 @@ impl WalEntry {
     }
 
     /// What the entry says, as it is stored.
+    #[expect(clippy::unused_async, reason = "resolvers are asynchronous")]
     async fn data(&self) -> Result<Json, ApiError> {
         let (_, data) = self
             .0
@@ -115,11 +117,8 @@ impl WalEntry {
     }
 
     /// The large value that goes with it: parameters, a result, a state.
-    async fn payload(&self, ctx: &Context<'_>) -> Result<Option<Json>, ApiError> {
-        let Some(payload) = &self.0.payload else {
-            return Ok(None);
-        };
-        Ok(Some(Json(Caller::of(ctx)?.payload(payload).await?)))
+    async fn payload(&self, ctx: &Context<'_>) -> Nullable<Json> {
+        Some(Caller::json(ctx, self.0.payload.as_ref()?).await)
     }
 
     /// When it happened.

@@ -211,6 +211,8 @@ bodies! {
         from: ArtifactState,
         /// After.
         to: ArtifactState,
+        /// The artifact's version after.
+        version: i64,
         /// Who.
         actor: String,
         /// Why.

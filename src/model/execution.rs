@@ -131,6 +131,8 @@ pub struct Execution {
     pub priority: i64,
     /// Sequence of the next event.
     pub next_seq: i64,
+    /// The transaction of the last event; the next one has a higher number.
+    pub last_tx: i64,
     /// The execution that submitted it.
     pub parent_id: Option<ExecutionId>,
     /// Its name among its parent's children.

@@ -3,10 +3,8 @@
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
+    time::{Duration, Instant},
 };
-
-use tokio::time::Instant;
 
 /// How long Redis is left alone after a failure.
 const REST: Duration = Duration::from_secs(1);
@@ -18,27 +16,26 @@ pub(super) struct Breaker {
 }
 
 impl Breaker {
-    /// Whether a call may be tried. While Redis is away, the one that may keeps the others off.
-    pub(super) fn lets_through(&self) -> bool {
+    /// Whether a call may be tried now. While Redis is away, the one that may keeps the others off.
+    pub(super) fn lets_through(&self, now: Instant) -> bool {
         self.with(|resting_until| match resting_until {
-            Some(until) if Instant::now() < *until => false,
+            Some(until) if now < *until => false,
             Some(until) => {
-                *until = Instant::now() + REST;
+                *until = now + REST;
                 true
             }
             None => true,
         })
     }
 
-    /// Redis answered.
-    pub(super) fn succeeded(&self) {
-        self.with(|resting_until| *resting_until = None);
+    /// Redis answered. True for the first answer after an outage.
+    pub(super) fn succeeded(&self) -> bool {
+        self.with(|resting_until| resting_until.take().is_some())
     }
 
     /// Redis did not answer. True for the first failure of an outage.
-    pub(super) fn failed(&self) -> bool {
-        let until = Instant::now() + REST;
-        self.with(|resting_until| resting_until.replace(until).is_none())
+    pub(super) fn failed(&self, now: Instant) -> bool {
+        self.with(|resting_until| resting_until.replace(now + REST).is_none())
     }
 
     fn with<T>(&self, act: impl FnOnce(&mut Option<Instant>) -> T) -> T {
@@ -55,17 +52,18 @@ impl Breaker {
 mod tests {
     use super::*;
 
-    #[tokio::test(start_paused = true)]
-    async fn after_a_failure_one_call_a_second_tries_until_one_succeeds() {
-        let breaker = Breaker::default();
-        assert!(breaker.lets_through() && breaker.lets_through());
-        assert!(breaker.failed(), "the first failure begins the outage");
-        assert!(!breaker.failed());
-        assert!(!breaker.lets_through());
-        tokio::time::advance(REST).await;
-        assert!(breaker.lets_through(), "one may try");
-        assert!(!breaker.lets_through(), "the others wait for it");
-        breaker.succeeded();
-        assert!(breaker.lets_through() && breaker.lets_through());
+    #[test]
+    fn after_a_failure_one_call_a_second_tries_until_one_succeeds() {
+        let (breaker, now) = (Breaker::default(), Instant::now());
+        assert!(breaker.lets_through(now) && breaker.lets_through(now));
+        assert!(breaker.failed(now), "the first failure begins the outage");
+        assert!(!breaker.failed(now));
+        assert!(!breaker.lets_through(now));
+        let later = now + REST;
+        assert!(breaker.lets_through(later), "one may try");
+        assert!(!breaker.lets_through(later), "the others wait for it");
+        assert!(breaker.succeeded(), "the outage is over");
+        assert!(!breaker.succeeded());
+        assert!(breaker.lets_through(later) && breaker.lets_through(later));
     }
 }

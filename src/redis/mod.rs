@@ -8,11 +8,14 @@ mod breaker;
 mod hints;
 mod hot;
 
-use std::{future::Future, time::Duration};
+use std::{
+    future::Future,
+    time::{Duration, Instant},
+};
 
 use ::redis::{
-    AsyncConnectionConfig, Client, Cmd, ConnectionInfo, ErrorKind, FromRedisValue,
-    IntoConnectionInfo, RedisError,
+    AsyncConnectionConfig, Client, Cmd, ConnectionInfo, FromRedisValue, IntoConnectionInfo,
+    RedisError,
     aio::{ConnectionManager, ConnectionManagerConfig},
     io::tcp::TcpSettings,
 };
@@ -95,23 +98,26 @@ impl Redis {
     /// Carries out a command that may be carried out twice. Fails at once while Redis is known to
     /// be away.
     async fn run<T: FromRedisValue>(&self, command: &Cmd, limit: Duration) -> Result<T, Error> {
-        if !self.breaker.lets_through() {
+        if !self.breaker.lets_through(Instant::now()) {
             return Err(Error::Resting);
         }
         let result = within(limit, self.attempt(command)).await;
-        match &result {
-            Ok(_) => self.breaker.succeeded(),
+        let answered = match &result {
+            Ok(_) => true,
             // An answer that says no: Redis is there.
-            Err(Error::Unavailable(error)) if matches!(error.kind(), ErrorKind::Server(_)) => {
-                metrics::counter!("takeoff_redis_errors_total").increment(1);
-                self.breaker.succeeded();
+            Err(Error::Unavailable(error)) => error.code().is_some(),
+            Err(_) => false,
+        };
+        if answered {
+            if self.breaker.succeeded() {
+                tracing::info!("redis is back");
             }
-            Err(error) => {
-                metrics::counter!("takeoff_redis_errors_total").increment(1);
-                if self.breaker.failed() {
-                    tracing::warn!(error = error as &dyn std::error::Error, "redis is away");
-                }
-            }
+        } else if self.breaker.failed(Instant::now()) {
+            let error = result
+                .as_ref()
+                .err()
+                .map(|error| error as &dyn std::error::Error);
+            tracing::warn!(error, "redis is away");
         }
         result
     }

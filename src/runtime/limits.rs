@@ -16,6 +16,8 @@ pub struct Limits {
     pub state_bytes: u64,
     /// An artifact's semantic descriptor.
     pub descriptor_bytes: u64,
+    /// Not bytes: intents in one batch.
+    pub batch_submit: usize,
 }
 
 impl Default for Limits {
@@ -26,6 +28,7 @@ impl Default for Limits {
             result_bytes: 4 << 20,
             state_bytes: 256 << 10,
             descriptor_bytes: 64 << 10,
+            batch_submit: 1000,
         }
     }
 }

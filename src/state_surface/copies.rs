@@ -43,7 +43,7 @@ impl std::fmt::Debug for CopyKey {
     }
 }
 
-/// The copies of states. Failures are counted and otherwise taken for absence.
+/// The copies of states. A failure is taken for absence.
 pub(super) struct Copies {
     hot: Arc<dyn HotCopies>,
     marker: Marker,
@@ -76,21 +76,13 @@ impl Copies {
 
     /// The state under `key` if it is that of `stamp`.
     pub(super) async fn find(&self, key: &str, stamp: StateStamp) -> Option<RawJson> {
-        let found = match self.hot.get(key).await {
-            Ok(found) => found,
+        match self.hot.get(key).await {
+            Ok(copy) => self.open(key, stamp, &copy?),
             Err(error) => {
                 tracing::debug!(error = &error as &dyn std::error::Error, key, "no hot copy");
                 None
             }
-        };
-        let outcome = |outcome| metrics::counter!("takeoff_hot_reads_total", "outcome" => outcome);
-        let Some(copy) = found else {
-            outcome("absent").increment(1);
-            return None;
-        };
-        let state = self.open(key, stamp, &copy);
-        outcome(if state.is_some() { "used" } else { "stale" }).increment(1);
-        state
+        }
     }
 
     /// Keeps `state`, which is that of `stamp`.

@@ -51,6 +51,7 @@ impl TryFrom<execution::Model> for Execution {
             lost_attempts: row.lost_attempts,
             priority: row.priority,
             next_seq: row.next_seq,
+            last_tx: row.last_tx,
             parent_id: row.parent_id.map(ExecutionId),
             child_key: row.child_key,
             rerun_of: row.rerun_of.map(ExecutionId),

@@ -9,6 +9,7 @@ mod migrate;
 mod node;
 mod read;
 mod sql;
+mod verify;
 mod write;
 
 use std::{sync::Arc, time::Duration};
@@ -24,6 +25,7 @@ pub use read::{
     LineageRequest, Page, PageRequest, Relation, SessionFilter, SessionHead, StateStamp,
     Truncation, WalFilter,
 };
+pub use verify::{Difference, Report};
 pub use write::{
     Claim, CloseSession, Complete, CreateSession, Emit, Fence, Key, KeyScope, NewExecution, Notice,
     Outcome, Queue, RecordStep, StateTarget, Submission, Submit, UpgradeSession, WriteState,
@@ -69,6 +71,12 @@ pub struct NewUpload {
     pub declared_size_bytes: i64,
     /// How long the bytes are accepted.
     pub ttl_micros: i64,
+}
+
+/// The file of a `sqlite:` URL; none for another database.
+#[must_use]
+pub fn sqlite_file(url: &str) -> Option<std::path::PathBuf> {
+    database::sqlite_path(url)
 }
 
 impl Storage {

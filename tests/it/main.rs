@@ -1,1 +1,9 @@
-//! t
+//! The integration tests: the whole server, on every backend there is.
+//!
+//! SQLite is always there. PostgreSQL and Redis are used when `TAKEOFF_TEST_DATABASE_URL` and
+//! `TAKEOFF_TEST_REDIS_URL` name them, as `scripts/test` does; what is left out is said once.
+#![cfg(test)]
+
+mod support;
+
+mod engine;

@@ -8,6 +8,7 @@ use crate::{
         artifact::Artifact,
         caller::Caller,
         connection::{ArtifactConnection, PageArgs},
+        error::Nullable,
         filter::{ArtifactFilter, ArtifactOrder},
         ids,
         lineage::{Lineage, LineageDirection, LineageFilter, LineageQuestion},
@@ -27,10 +28,11 @@ impl ArtifactQuery {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The artifact.")] id: ID,
-    ) -> Result<Option<Artifact>, ApiError> {
-        let loaders = &Caller::of(ctx)?.loaders;
-        let artifact = loaders.artifacts.load(ids::argument(&id, "id")?).await?;
-        Ok(artifact.map(Artifact))
+    ) -> Nullable<Artifact> {
+        match ids::argument(&id, "id") {
+            Ok(id) => Artifact::find(ctx, id).await,
+            Err(error) => Some(Err(error)),
+        }
     }
 
     /// The tenant's artifacts.
@@ -58,7 +60,7 @@ impl ArtifactQuery {
         let caller = Caller::of(ctx)?;
         let artifacts = &caller.services.artifacts;
         let page = artifacts
-            .list(&caller.scope, filter, eligible_for.as_deref(), &page)
+            .list(&caller.scope, &filter, eligible_for.as_deref(), &page)
             .await?;
         Ok(page.into())
     }
@@ -94,14 +96,17 @@ impl ArtifactQuery {
         ctx: &Context<'_>,
         #[graphql(desc = "Where the way begins.")] from: ID,
         #[graphql(desc = "Where it ends.")] to: ID,
-    ) -> Result<Option<Vec<Artifact>>, ApiError> {
-        let (from, to) = (ids::argument(&from, "from")?, ids::argument(&to, "to")?);
-        let caller = Caller::of(ctx)?;
-        let artifacts = &caller.services.artifacts;
-        let Some(way) = artifacts.path(&caller.scope, from, to).await? else {
-            return Ok(None);
+    ) -> Nullable<Vec<Artifact>> {
+        let way = async {
+            let (from, to) = (ids::argument(&from, "from")?, ids::argument(&to, "to")?);
+            let caller = Caller::of(ctx)?;
+            let artifacts = &caller.services.artifacts;
+            let Some(way) = artifacts.path(&caller.scope, from, to).await? else {
+                return Ok(None);
+            };
+            let artifacts = caller.loaders.artifacts.load_many(way).await?;
+            Ok(Some(artifacts.into_iter().map(Artifact).collect()))
         };
-        let artifacts = caller.loaders.artifacts.load_many(way).await?;
-        Ok(Some(artifacts.into_iter().map(Artifact).collect()))
+        way.await.transpose()
     }
 }

@@ -7,6 +7,7 @@ use crate::{
     graphql::{
         caller::Caller,
         connection::{ExecutionConnection, PageArgs},
+        error::Nullable,
         execution::Execution,
         filter::{ExecutionFilter, ExecutionOrder},
         ids,
@@ -23,10 +24,11 @@ impl ExecutionQuery {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The execution.")] id: ID,
-    ) -> Result<Option<Execution>, ApiError> {
-        let loaders = &Caller::of(ctx)?.loaders;
-        let execution = loaders.executions.load(ids::argument(&id, "id")?).await?;
-        Ok(execution.map(Execution))
+    ) -> Nullable<Execution> {
+        match ids::argument(&id, "id") {
+            Ok(id) => Execution::find(ctx, id).await,
+            Err(error) => Some(Err(error)),
+        }
     }
 
     /// The tenant's executions.

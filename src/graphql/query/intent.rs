@@ -4,7 +4,7 @@ use async_graphql::{Context, Object};
 
 use crate::{
     api::ApiError,
-    graphql::{caller::Caller, intent_type::IntentType},
+    graphql::{caller::Caller, error::Nullable, intent_type::IntentType},
 };
 
 #[derive(Default)]
@@ -13,6 +13,7 @@ pub(super) struct IntentQuery;
 #[Object]
 impl IntentQuery {
     /// The registered intent types with their handlers, by name.
+    #[expect(clippy::unused_async, reason = "resolvers are asynchronous")]
     async fn intent_types(&self, ctx: &Context<'_>) -> Result<Vec<IntentType>, ApiError> {
         let types = Caller::of(ctx)?.services.runtime.registry().intent_types();
         Ok(types.into_iter().map(IntentType).collect())
@@ -23,9 +24,14 @@ impl IntentQuery {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The type's name, e.g. `ingest_file`.")] name: String,
-    ) -> Result<Option<IntentType>, ApiError> {
-        let types = Caller::of(ctx)?.services.runtime.registry().intent_types();
-        let found = types.into_iter().find(|known| known.name == name);
-        Ok(found.map(IntentType))
+    ) -> Nullable<IntentType> {
+        let find = |caller: &Caller| {
+            let types = caller.services.runtime.registry().intent_types();
+            types
+                .into_iter()
+                .find(|known| known.name == name)
+                .map(IntentType)
+        };
+        Caller::of(ctx).map(find).transpose()
     }
 }

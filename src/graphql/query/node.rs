@@ -1,12 +1,13 @@
 //! Anything by its id, and who asks.
 
 use async_graphql::{Context, ID, Object};
-use futures::future::try_join_all;
+use futures::future::join_all;
 
 use crate::{
     api::ApiError,
     graphql::{
         caller::Caller,
+        error::Nullable,
         node::{Node, NodeId},
         viewer::Viewer,
     },
@@ -25,8 +26,9 @@ impl NodeQuery {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "An id with its prefix.")] id: ID,
-    ) -> Result<Option<Node>, ApiError> {
-        NodeId::parse(&id, "id")?.load(Caller::of(ctx)?).await
+    ) -> Nullable<Node> {
+        let node = async { NodeId::parse(&id, "id")?.load(Caller::of(ctx)?).await };
+        node.await.transpose()
     }
 
     /// Several at once, in the order of the ids; null where one is absent or not the caller's.
@@ -34,7 +36,7 @@ impl NodeQuery {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "At most 100 ids with their prefixes.")] ids: Vec<ID>,
-    ) -> Result<Vec<Option<Node>>, ApiError> {
+    ) -> Result<Vec<Nullable<Node>>, ApiError> {
         if ids.len() > MAX_IDS {
             return Err(ApiError::bad_input(format!(
                 "ids: at most {MAX_IDS} ids are allowed"
@@ -42,10 +44,13 @@ impl NodeQuery {
         }
         let caller = Caller::of(ctx)?;
         let ids: Result<Vec<_>, _> = ids.iter().map(|id| NodeId::parse(id, "ids")).collect();
-        try_join_all(ids?.into_iter().map(|id| id.load(caller))).await
+        let loads = ids?.into_iter().map(|id| id.load(caller));
+        let nodes = join_all(loads).await;
+        Ok(nodes.into_iter().map(Result::transpose).collect())
     }
 
     /// Who the server takes the caller for.
+    #[expect(clippy::unused_async, reason = "resolvers are asynchronous")]
     async fn viewer(&self, ctx: &Context<'_>) -> Result<Viewer, ApiError> {
         Ok((&Caller::of(ctx)?.principal).into())
     }

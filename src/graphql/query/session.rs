@@ -9,6 +9,7 @@ use crate::{
     graphql::{
         caller::Caller,
         connection::{PageArgs, SessionConnection},
+        error::Nullable,
         filter::SessionFilter,
         ids,
         session::Session,
@@ -25,15 +26,17 @@ impl SessionQuery {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "The session.")] id: ID,
-    ) -> Result<Option<Session>, ApiError> {
-        let caller = Caller::of(ctx)?;
-        let id = ids::argument(&id, "id")?;
-        let session = caller.services.state.get_session(&caller.scope, id).await?;
-        Ok(session.map(|it| Session(Arc::new(it))))
+    ) -> Nullable<Session> {
+        let session = async {
+            let caller = Caller::of(ctx)?;
+            let id = ids::argument(&id, "id")?;
+            let session = caller.services.state.get_session(&caller.scope, id).await?;
+            Ok(session.map(|it| Session(Arc::new(it))))
+        };
+        session.await.transpose()
     }
 
     /// The tenant's sessions, newest first.
-    #[expect(clippy::too_many_arguments, reason = "the arguments of a connection")]
     async fn sessions(
         &self,
         ctx: &Context<'_>,

@@ -39,6 +39,7 @@ impl SystemQuery {
     }
 
     /// Nodes, backlog and versions; for operators.
+    #[expect(clippy::unused_async, reason = "resolvers are asynchronous")]
     async fn runtime(&self, ctx: &Context<'_>) -> Result<RuntimeStatus, ApiError> {
         Caller::of(ctx)?;
         Ok(RuntimeStatus)

@@ -103,7 +103,6 @@ impl Listener {
         if message.node == self.node {
             return;
         }
-        metrics::counter!("takeoff_hint_messages_total", "outcome" => "heard").increment(1);
         if message.dropped {
             self.tell_gap();
         }

@@ -108,15 +108,21 @@ impl HintBus {
     pub async fn missed(&self) {
         let mut gaps = self.inner.gaps.clone();
         let told = self.told.load(Ordering::Relaxed);
-        let count = gaps
-            .wait_for(|count| *count != told)
-            .await
-            .map(|count| *count);
+        let count = gaps.wait_for(|count| *count != told).await;
+        let count = count.map(|count| *count);
         match count {
             Ok(count) => self.told.store(count, Ordering::Relaxed),
             // The listener ends with the bus only, and this handle keeps the bus.
             Err(_) => std::future::pending().await,
         }
+    }
+}
+
+#[cfg(test)]
+impl HintBus {
+    /// Whether nothing was left unsaid since it was last said.
+    pub(in crate::redis) fn inner_dropped_nothing(&self) -> bool {
+        self.inner.outbox.with(|pending| !pending.has_dropped())
     }
 }
 

@@ -79,6 +79,11 @@ impl Pending {
         self.dropped = true;
     }
 
+    #[cfg(test)]
+    pub(super) fn has_dropped(&self) -> bool {
+        self.dropped
+    }
+
     /// What waits, merged, and whether something was dropped; nothing waits afterwards.
     pub(super) fn take(&mut self) -> (Vec<Notice>, bool) {
         let Self {

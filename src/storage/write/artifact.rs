@@ -256,6 +256,7 @@ fn transition(working: &mut Working, request: &TransitionRequest) -> Option<Even
         artifact_id: request.artifact_id,
         from,
         to: request.to,
+        version: artifact.version,
         actor: request.actor.clone(),
         reason: request.reason.clone(),
     })

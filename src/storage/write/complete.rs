@@ -119,6 +119,7 @@ impl Operation for Complete {
                 Ok(ExecutionStatus::Running)
             }
             Outcome::HandBack => {
+                execution.lost_attempts += 1;
                 working.release(self.fence.execution_id);
                 working.enqueue(self.fence.execution_id, &Queue::Node.name());
                 Ok(ExecutionStatus::Running)

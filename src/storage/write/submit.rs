@@ -221,6 +221,7 @@ impl Submit {
             lost_attempts: 0,
             priority: new.priority,
             next_seq: 1,
+            last_tx: 0,
             parent_id: new.parent.as_ref().map(|(fence, _)| fence.execution_id),
             child_key: new.parent.as_ref().map(|(_, key)| key.clone()),
             rerun_of: new.rerun_of,

@@ -176,6 +176,7 @@ impl Working {
         };
         let seq = execution.next_seq;
         execution.next_seq += 1;
+        execution.last_tx = tx;
         let intent = &execution.intent;
         let (tenant_id, session_id) = (intent.tenant_id.clone(), intent.session_id);
         let intent_type = Some(intent.intent_type.clone());
@@ -247,6 +248,13 @@ impl Working {
             payload: None,
             occurred_at: now,
         });
+    }
+
+    /// Whether an execution that was loaded has an event with a higher number than this transaction.
+    pub(super) fn is_overtaken(&self) -> bool {
+        self.executions
+            .values()
+            .any(|tracked| tracked.row.last_tx > self.tx)
     }
 
     fn next_ord(&self) -> i64 {

@@ -178,22 +178,31 @@ impl Worker {
         loop {
             let result = self.try_transact(batch).await;
             match &result {
+                Ok(false) => {}
+                Ok(true) => return Ok(()),
                 Err(Error::Unavailable(error)) if is_contention(error) => {}
-                _ => return result,
+                Err(_) => return result.map(|_| ()),
             }
             tries += 1;
             if tries > CONTENTION_RETRIES {
-                return result;
+                let overtaken =
+                    DbErr::Custom("overtaken by other transactions again and again".into());
+                return result.and(Err(Error::Unavailable(overtaken)));
             }
             tokio::time::sleep(Duration::from_millis(1 << tries)).await;
         }
     }
 
-    async fn try_transact(&self, batch: &mut [Queued]) -> Result<(), Error> {
+    /// False when another transaction that began later came first: this one then needs a higher
+    /// number, for in the feeds the events of an execution are in the order of the numbers.
+    async fn try_transact(&self, batch: &mut [Queued]) -> Result<bool, Error> {
         let mut needs = Needs::default();
         batch.iter().for_each(|request| request.needs(&mut needs));
         let db = self.begin().await?;
         let mut working = load(&db, needs).await?;
+        if working.is_overtaken() {
+            return Ok(false);
+        }
         let mut given_up: Vec<KeyClaim> = Vec::new();
         for request in batch.iter_mut() {
             request.decide(&mut working);
@@ -209,7 +218,7 @@ impl Worker {
             // Without a listener there is nobody to tell.
             let _ = self.notices.send(Arc::new(working.changes.notices));
         }
-        Ok(())
+        Ok(true)
     }
 
     async fn begin(&self) -> Result<DatabaseTransaction, DbErr> {

@@ -1,0 +1,255 @@
+//! A node from its parts: database, Redis, content store, registry, engine.
+
+use std::{fs::File, path::PathBuf, sync::Arc, time::Duration};
+
+use anyhow::Context;
+use tokio_util::sync::CancellationToken;
+
+use super::{App, lock};
+use crate::{
+    artifact_registry::ArtifactRegistry,
+    config::Config,
+    content::{ContentStore, Payloads, S3Options, Signer, load_or_create_key},
+    events::Events,
+    hot::{HotCopies, InProcess},
+    redis::{HintBus, Redis, RedisCopies},
+    runtime::{Limits, Parts, Runtime, Settings, Works},
+    services::Services,
+    state_surface::{self, CopyKey, StateSurface},
+    storage::{self, Storage, WriteOptions},
+    uploads::{self, Uploads},
+};
+
+/// A running node. It has to be stopped: dropping it leaves its lease to run out.
+pub struct Node {
+    /// What the API layers call.
+    pub services: Services,
+    pub(super) content: ContentStore,
+    pub(super) redis: Option<Redis>,
+    stop: CancellationToken,
+    handlers: Option<tokio::runtime::Runtime>,
+    _lock: Option<File>,
+}
+
+impl Node {
+    pub(super) async fn assemble(app: App) -> anyhow::Result<Self> {
+        let config = &app.config;
+        let database = database_options(config);
+        let file = sqlite_file(config);
+        let lock = file.as_deref().map(lock::take).transpose()?;
+        let applied = storage::migrate(&database).await.with_context(|| unreachable_database(config))?;
+        if !applied.is_empty() {
+            tracing::info!(?applied, "the schema was brought up to date");
+        }
+        let storage = Storage::connect(&database, write_options(config), &app.metrics)
+            .await
+            .with_context(|| unreachable_database(config))?;
+        let redis = connect_redis(config).await?;
+        let content = open_content(config).await?;
+        let key = signing_key(config)?;
+        let payloads = Payloads::new(content.clone(), config.limits.inline_bytes);
+
+        let artifacts = ArtifactRegistry::new(storage.clone(), std::collections::HashMap::new());
+        let works = Works {
+            content: content.clone(),
+            clock: app.clock.clone(),
+            artifacts,
+            storage: storage.clone(),
+        };
+        let registry = app.register(&works)?;
+        let artifacts = ArtifactRegistry::new(storage.clone(), registry.eligible_types());
+
+        let bus = redis
+            .as_ref()
+            .map(|redis| HintBus::join(redis, &namespace(config), app.ids.node()));
+        let poll = Duration::from_millis(config.runtime.poll_ms);
+        let events = Events::start(storage.clone(), bus, poll, app.metrics.clone());
+        let hot: Arc<dyn HotCopies> = match &redis {
+            Some(redis) => Arc::new(RedisCopies::new(redis)),
+            None => Arc::new(InProcess::new()),
+        };
+        let state = StateSurface::new(
+            storage.clone(),
+            payloads.clone(),
+            hot,
+            &CopyKey::derived(&key),
+            app.ids.clone(),
+            state_limits(config),
+        );
+        let uploads = Uploads::new(
+            storage.clone(),
+            content.clone(),
+            Signer::new(key),
+            app.clock.clone(),
+            app.ids.clone(),
+            upload_settings(config),
+        );
+        let handlers = handler_threads()?;
+        let parts = Parts {
+            storage: storage.clone(),
+            content: content.clone(),
+            payloads,
+            registry,
+            events: events.clone(),
+            state: state.clone(),
+            limits: limits(config),
+            settings: settings(config, file.is_some()),
+            ids: app.ids.clone(),
+            clock: app.clock.clone(),
+            handlers: handlers.handle().clone(),
+            metrics: app.metrics.clone(),
+        };
+        let runtime = Runtime::start(parts).await.context("the engine cannot start")?;
+        let stop = CancellationToken::new();
+        let (metrics, stopped) = (app.metrics.clone(), stop.clone());
+        tokio::spawn(async move { metrics.maintain(stopped).await });
+        let services = Services { runtime, storage, state, artifacts, events, uploads };
+        Ok(Self { services, content, redis, stop, handlers: Some(handlers), _lock: lock })
+    }
+
+    /// Lets executions finish for a while, gives the rest back, and ends the node's lease.
+    pub async fn stop(mut self) {
+        self.services.runtime.stop().await;
+        self.end();
+    }
+
+    /// Ends at once without recording anything, as if the process had been killed.
+    pub fn crash(mut self) {
+        self.services.runtime.crash();
+        self.end();
+    }
+
+    fn end(&mut self) {
+        self.stop.cancel();
+        if let Some(handlers) = self.handlers.take() {
+            handlers.shutdown_background();
+        }
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// Threads for handlers alone: one that never yields stops neither the API nor the engine.
+fn handler_threads() -> anyhow::Result<tokio::runtime::Runtime> {
+    let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(cores.max(4))
+        .thread_name("takeoff-handler")
+        .enable_all()
+        .build()
+        .context("the threads for handlers cannot be started")
+}
+
+pub(crate) fn database_options(config: &Config) -> storage::Options {
+    storage::Options {
+        url: config.database.url.expose().to_owned(),
+        max_connections: config.database.max_connections,
+        acquire_timeout: Duration::from_millis(config.database.acquire_timeout_ms),
+        statement_timeout: Duration::from_millis(config.database.statement_timeout_ms),
+    }
+}
+
+pub(crate) fn write_options(config: &Config) -> WriteOptions {
+    WriteOptions {
+        writers: config.database.writers,
+        batch_max_items: config.runtime.batch_max_items,
+        queue_capacity: config.runtime.queue_capacity,
+    }
+}
+
+fn sqlite_file(config: &Config) -> Option<PathBuf> {
+    storage::sqlite_file(config.database.url.expose())
+}
+
+fn unreachable_database(config: &Config) -> String {
+    format!("the database {} cannot be used", config.database.url)
+}
+
+async fn connect_redis(config: &Config) -> anyhow::Result<Option<Redis>> {
+    let Some(url) = &config.redis.url else { return Ok(None) };
+    let redis = Redis::connect(url.expose()).await;
+    Ok(Some(redis.with_context(|| format!("Redis at {url} cannot be used"))?))
+}
+
+pub(crate) async fn open_content(config: &Config) -> anyhow::Result<ContentStore> {
+    let s3 = &config.content.s3;
+    let options = S3Options {
+        endpoint: s3.endpoint.as_ref().map(|url| url.expose().to_owned()),
+        region: s3.region.clone(),
+        access_key_id: s3.access_key_id.clone(),
+        secret_access_key: s3.secret_access_key.as_ref().map(|key| key.expose().to_owned()),
+        allow_http: s3.allow_http,
+        path_style: s3.path_style,
+    };
+    let url = &config.content.url;
+    let opened = ContentStore::open(url.expose(), &options).await;
+    opened.with_context(|| format!("the content store {url} cannot be used"))
+}
+
+fn signing_key(config: &Config) -> anyhow::Result<[u8; 32]> {
+    use sha2::Digest;
+    match &config.content.signing_key {
+        Some(secret) => Ok(sha2::Sha256::digest(secret.expose().as_bytes()).into()),
+        None => load_or_create_key(&config.data_dir).with_context(|| {
+            format!("the signing key in {} cannot be used", config.data_dir.display())
+        }),
+    }
+}
+
+/// Nodes that share a database share this; a collision would cost a useless look, never an answer.
+fn namespace(config: &Config) -> String {
+    let url = config.database.url.expose();
+    let name = url.rsplit('/').next().unwrap_or(url).split('?').next().unwrap_or_default();
+    name.chars().filter(char::is_ascii_alphanumeric).collect()
+}
+
+fn limits(config: &Config) -> Limits {
+    let limits = &config.limits;
+    Limits {
+        parameters_bytes: limits.parameters_bytes as u64,
+        metadata_bytes: limits.metadata_bytes as u64,
+        result_bytes: limits.result_bytes as u64,
+        state_bytes: limits.state_bytes as u64,
+        descriptor_bytes: limits.artifact_descriptor_bytes as u64,
+        batch_submit: limits.batch_submit,
+    }
+}
+
+fn state_limits(config: &Config) -> state_surface::Limits {
+    let ttl = i64::try_from(config.sessions.ttl_seconds).unwrap_or(i64::MAX);
+    let defaults = state_surface::Limits::default();
+    state_surface::Limits {
+        state_bytes: config.limits.state_bytes as u64,
+        metadata_bytes: config.limits.metadata_bytes as u64,
+        session_ttl_seconds: ttl,
+        session_ttl_max_seconds: defaults.session_ttl_max_seconds.max(ttl),
+    }
+}
+
+fn upload_settings(config: &Config) -> uploads::Settings {
+    uploads::Settings {
+        max_upload_bytes: config.content.max_upload_bytes,
+        url_ttl_seconds: i64::try_from(config.content.url_ttl_seconds).unwrap_or(i64::MAX),
+        public_url: config.http.public_url.as_ref().map(|url| url.expose().to_owned()),
+    }
+}
+
+fn settings(config: &Config, is_alone: bool) -> Settings {
+    let runtime = &config.runtime;
+    let hours = i64::try_from(runtime.idempotency_ttl_hours).unwrap_or(i64::MAX);
+    Settings {
+        node_name: config.http.bind.to_string(),
+        max_concurrent_executions: runtime.max_concurrent_executions,
+        lease: Duration::from_secs(runtime.lease_seconds),
+        heartbeat: Duration::from_secs(runtime.heartbeat_seconds),
+        poll: Duration::from_millis(runtime.poll_ms),
+        sweep: Duration::from_secs(runtime.sweep_seconds),
+        shutdown_grace: Duration::from_secs(runtime.shutdown_grace_seconds),
+        idempotency_ttl_micros: hours.saturating_mul(3_600_000_000),
+        is_alone,
+    }
+}

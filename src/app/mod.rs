@@ -1,0 +1,102 @@
+//! A server put together: configuration in, a running node out.
+//!
+//! A team builds its own server with [`App`]: its solutions, then `serve`.
+
+mod assemble;
+mod lock;
+mod probes;
+mod serve;
+mod trace;
+
+use std::sync::Arc;
+
+pub use assemble::Node;
+pub use serve::Server;
+
+use crate::{
+    clock::Clock,
+    config::Config,
+    ids::IdSource,
+    runtime::{IntentRegistry, RegistrationError, Solution, Works},
+    solutions::content::ContentSolution,
+    telemetry::metrics::Metrics,
+};
+
+/// A server to be: configuration and solutions.
+pub struct App {
+    config: Config,
+    solutions: Vec<Arc<dyn Solution>>,
+    ids: IdSource,
+    clock: Clock,
+    metrics: Metrics,
+}
+
+impl App {
+    /// A server with the content solution that ships with Takeoff.
+    #[must_use]
+    pub fn new(config: Config) -> Self {
+        Self {
+            config,
+            solutions: vec![Arc::new(ContentSolution)],
+            ids: IdSource::system(),
+            clock: Clock::System,
+            metrics: Metrics::new(),
+        }
+    }
+
+    /// Adds a solution.
+    #[must_use]
+    pub fn solution(mut self, solution: impl Solution) -> Self {
+        self.solutions.push(Arc::new(solution));
+        self
+    }
+
+    /// Takes time from `clock`.
+    #[must_use]
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Connects, brings the schema up to date and begins to run executions, without an API.
+    ///
+    /// # Errors
+    /// When a dependency is not there, or a solution's registration is refused.
+    pub async fn start(self) -> anyhow::Result<Node> {
+        Node::assemble(self).await
+    }
+
+    /// Starts and serves the API in the background.
+    ///
+    /// # Errors
+    /// As [`Self::start`]; when the address is not a loopback address or is in use.
+    pub async fn listen(self) -> anyhow::Result<Server> {
+        serve::check_address(&self.config)?;
+        let (http, metrics) = (self.config.http.clone(), self.metrics.clone());
+        // The address is taken before anything is written: a second server stops here.
+        let listener = serve::bind(&http).await?;
+        let node = self.start().await?;
+        Ok(Server::run(node, listener, &http, metrics))
+    }
+
+    /// Serves until the process is told to stop, then shuts down in order.
+    ///
+    /// # Errors
+    /// As [`Self::listen`].
+    pub async fn serve(self) -> anyhow::Result<()> {
+        let server = self.listen().await?;
+        tracing::info!(address = %server.address(), "serving");
+        serve::told_to_stop().await;
+        tracing::info!("shutting down");
+        server.stop().await;
+        Ok(())
+    }
+
+    fn register(&self, works: &Works) -> Result<IntentRegistry, RegistrationError> {
+        let mut registry = IntentRegistry::default();
+        for solution in &self.solutions {
+            solution.register(&mut registry, works)?;
+        }
+        Ok(registry)
+    }
+}

@@ -1,0 +1,116 @@
+//! The HTTP server of a node.
+
+use std::net::SocketAddr;
+
+use anyhow::Context;
+use axum::{Router, middleware};
+use tokio::{net::TcpListener, task::JoinHandle};
+use tokio_util::sync::CancellationToken;
+
+use super::{Node, probes, trace};
+use crate::{
+    config::{Config, Http},
+    graphql,
+    telemetry::metrics::Metrics,
+    uploads,
+};
+
+/// Every caller is trusted while there is only the development identity, so nobody else may reach
+/// the server.
+pub(super) fn check_address(config: &Config) -> anyhow::Result<()> {
+    let bind = config.http.bind;
+    anyhow::ensure!(
+        bind.ip().is_loopback(),
+        "http.bind is {bind}: without authentication the server listens on loopback addresses only"
+    );
+    Ok(())
+}
+
+pub(super) async fn bind(http: &Http) -> anyhow::Result<TcpListener> {
+    let bound = TcpListener::bind(http.bind).await;
+    bound.with_context(|| format!("cannot listen on http.bind {}", http.bind))
+}
+
+/// A node with its API.
+pub struct Server {
+    node: Node,
+    address: SocketAddr,
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl Server {
+    pub(super) fn run(node: Node, listener: TcpListener, http: &Http, metrics: Metrics) -> Self {
+        let address = listener.local_addr().unwrap_or(http.bind);
+        let stop = CancellationToken::new();
+        let routes = router(&node, http, metrics, &stop);
+        let until = stop.clone();
+        let task = tokio::spawn(async move {
+            let served = axum::serve(listener, routes)
+                .with_graceful_shutdown(async move { until.cancelled().await });
+            if let Err(error) = served.await {
+                tracing::error!(%error, "the HTTP server has ended");
+            }
+        });
+        Self { node, address, stop, task }
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The node behind it.
+    #[must_use]
+    pub fn node(&self) -> &Node {
+        &self.node
+    }
+
+    /// Stops accepting, ends subscriptions, lets executions finish for a while.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        self.node.stop().await;
+        // What is still open after the executions' grace is not waited for.
+        let limit = std::time::Duration::from_secs(2);
+        if tokio::time::timeout(limit, self.task).await.is_err() {
+            tracing::warn!("some connections were still open at the end");
+        }
+    }
+
+    /// Ends at once, as if the process had been killed.
+    pub fn crash(self) {
+        self.task.abort();
+        self.node.crash();
+    }
+}
+
+fn router(node: &Node, http: &Http, metrics: Metrics, stop: &CancellationToken) -> Router {
+    let api = graphql::Api::new(node.services.clone());
+    let options = graphql::HttpOptions {
+        max_body_bytes: http.max_body_bytes,
+        stop: stop.clone(),
+    };
+    Router::new()
+        .merge(graphql::routes(api, &options))
+        .merge(uploads::routes(node.services.uploads.clone()))
+        .merge(probes::routes(node, metrics.clone()))
+        .layer(middleware::from_fn_with_state(metrics, trace::request))
+}
+
+/// Returns when the process is asked to end.
+pub(super) async fn told_to_stop() {
+    let interrupted = tokio::signal::ctrl_c();
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminated) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = interrupted => {}
+                _ = terminated.recv() => {}
+            }
+            return;
+        }
+    }
+    let _ = interrupted.await;
+}

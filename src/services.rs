@@ -1,0 +1,23 @@
+//! The services that the API layers call.
+
+use crate::{
+    artifact_registry::ArtifactRegistry, events::Events, runtime::Runtime,
+    state_surface::StateSurface, storage::Storage, uploads::Uploads,
+};
+
+/// Everything that an API needs. Clones share it.
+#[derive(Clone)]
+pub struct Services {
+    /// Accepts, runs, cancels.
+    pub runtime: Runtime,
+    /// Reads.
+    pub storage: Storage,
+    /// Sessions and state.
+    pub state: StateSurface,
+    /// Artifacts and lineage.
+    pub artifacts: ArtifactRegistry,
+    /// The tail of the log.
+    pub events: Events,
+    /// Large content in and out.
+    pub uploads: Uploads,
+}

@@ -1,0 +1,3 @@
+//! Solutions that ship with the server.
+
+pub mod content;

@@ -1,0 +1,145 @@
+//! Content that is too large to travel inside an intent: announced, sent by PUT to a signed URL,
+//! then named by its id. What was announced is what is taken: so many bytes and, once they have
+//! arrived, these bytes and no others.
+
+mod check;
+mod download;
+mod error;
+mod http;
+mod receive;
+
+use std::sync::Arc;
+
+use crate::{
+    clock::Clock,
+    content::{ContentStore, Digest, Signer},
+    ids::IdSource,
+    model::{Materialization, Micros, Principal, TenantId, Upload},
+    storage::{self, NewUpload, Storage},
+};
+
+pub use download::Download;
+pub use error::Error;
+pub use http::routes;
+pub use receive::{Announced, Link, Received};
+
+/// `storage_type` of what lies in the content store.
+const CONTENT: &str = "content";
+
+/// What may be uploaded, and how links are made.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The largest upload.
+    pub max_upload_bytes: u64,
+    /// How long links are good for.
+    pub url_ttl_seconds: i64,
+    /// Where the server is seen by clients, e.g. `https://takeoff.example`; links are paths without.
+    pub public_url: Option<String>,
+}
+
+/// Uploads and downloads. Clones are the same.
+#[derive(Debug, Clone)]
+pub struct Uploads(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    storage: Storage,
+    content: ContentStore,
+    signer: Signer,
+    clock: Clock,
+    ids: IdSource,
+    settings: Settings,
+}
+
+/// An announced upload.
+#[derive(Debug, Clone)]
+pub struct CreatedUpload {
+    /// The upload.
+    pub upload: Upload,
+    /// Takes its bytes by PUT until it expires. Absolute if the server knows its own address.
+    pub url: String,
+}
+
+impl Uploads {
+    /// Uploads that are announced in `storage` and go to `content`. Links are signed by `signer` and
+    /// expire by `clock`.
+    #[must_use]
+    pub fn new(
+        storage: Storage,
+        content: ContentStore,
+        signer: Signer,
+        clock: Clock,
+        ids: IdSource,
+        settings: Settings,
+    ) -> Self {
+        Self(Arc::new(Inner {
+            storage,
+            content,
+            signer,
+            clock,
+            ids,
+            settings,
+        }))
+    }
+
+    /// Announces an upload of exactly `size_bytes` bytes.
+    ///
+    /// # Errors
+    /// [`storage::Error::Refused`] for a faulty name, media type or size.
+    pub async fn create(
+        &self,
+        principal: &Principal,
+        filename: String,
+        mime_type: Option<String>,
+        size_bytes: i64,
+    ) -> Result<CreatedUpload, storage::Error> {
+        let inner = &self.0;
+        check::size(size_bytes, inner.settings.max_upload_bytes)?;
+        check::names(&filename, mime_type.as_deref())?;
+        let new = NewUpload {
+            id: inner.ids.upload(),
+            filename,
+            mime_type,
+            declared_size_bytes: size_bytes,
+            ttl_micros: inner.settings.url_ttl_seconds.saturating_mul(1_000_000),
+        };
+        let upload = inner.storage.create_upload(principal.scope(), new).await?;
+        let (tenant, id) = (upload.tenant_id.as_str(), upload.id.to_string());
+        let expires_at_s = seconds(upload.expires_at);
+        let url = self.absolute(&inner.signer.sign_upload(tenant, &id, expires_at_s));
+        Ok(CreatedUpload { upload, url })
+    }
+
+    /// A link that gives the bytes of `form` until it expires; none where they are elsewhere than in
+    /// the content store. Whoever asks has been shown the form, so it is his to read.
+    #[must_use]
+    pub fn download_url(&self, form: &Materialization, tenant: &TenantId) -> Option<String> {
+        if form.storage_type != CONTENT {
+            return None;
+        }
+        let inner = &self.0;
+        let digest: Digest = form.digest.parse().ok()?;
+        let expires_at_s =
+            seconds(inner.clock.now()).saturating_add(inner.settings.url_ttl_seconds);
+        let name = check::download_name(form);
+        let signer = &inner.signer;
+        let path = signer.sign_download(tenant.as_str(), &digest, Some(&name), expires_at_s);
+        Some(self.absolute(&path))
+    }
+
+    fn absolute(&self, path: &str) -> String {
+        let base = self.0.settings.public_url.as_deref().unwrap_or_default();
+        format!("{}{path}", base.trim_end_matches('/'))
+    }
+
+    fn now_s(&self) -> i64 {
+        seconds(self.0.clock.now())
+    }
+}
+
+fn seconds(micros: Micros) -> i64 {
+    micros.div_euclid(1_000_000)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,187 @@
+//! Taking the bytes of an upload: as many as were announced, once.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::{Stream, StreamExt, stream::unfold};
+use sha2::{Digest as _, Sha256};
+
+use super::{Error, Uploads};
+use crate::{
+    content::{Digest, Expected, SignatureError},
+    model::{Principal, TenantId, TenantScope, Upload, UploadId},
+};
+
+/// How long a sender may say nothing.
+const SILENCE: Duration = Duration::from_secs(60);
+
+type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+/// What a link says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    /// Whose it is.
+    pub tenant: String,
+    /// Until when, in seconds since 1970-01-01 UTC.
+    pub expires_at_s: i64,
+    /// What proves that this server made it.
+    pub signature: String,
+}
+
+/// What the sender says of the bytes beforehand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Announced {
+    /// Their number.
+    pub size_bytes: Option<u64>,
+    /// Their digest.
+    pub digest: Option<Digest>,
+}
+
+/// Bytes that have arrived whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Received {
+    /// Their digest.
+    pub digest: Digest,
+    /// Their number.
+    pub size_bytes: u64,
+    /// Whether they had arrived before.
+    pub repeated: bool,
+}
+
+/// The sender fell silent.
+#[derive(Debug, thiserror::Error)]
+#[error("no bytes came for {} s", SILENCE.as_secs())]
+struct Silent;
+
+impl Uploads {
+    /// Takes the bytes of upload `id`. The same bytes may be sent again, others may not.
+    ///
+    /// # Errors
+    /// [`Error`] in each of its variants; nothing is visible of bytes that did not arrive whole.
+    pub async fn receive<S, E>(
+        &self,
+        id: UploadId,
+        link: &Link,
+        announced: Announced,
+        body: S,
+    ) -> Result<Received, Error>
+    where
+        S: Stream<Item = Result<Bytes, E>> + Send,
+        E: Into<Cause>,
+    {
+        let scope = self.scope_of(id, link)?;
+        let upload = self.find(&scope, id).await?;
+        let declared_bytes = u64::try_from(upload.declared_size_bytes).unwrap_or_default();
+        check_size(declared_bytes, announced.size_bytes)?;
+        let body = patient(body);
+        let (digest, repeated) = if let Some(present) = &upload.digest {
+            let digest = digest_of(body, declared_bytes).await?;
+            if announced.digest.is_some_and(|expected| expected != digest) {
+                return Err(Error::DigestMismatch);
+            }
+            settled(digest, present)?;
+            (digest, true)
+        } else {
+            let expected = Expected {
+                max_bytes: declared_bytes,
+                declared_size: Some(declared_bytes),
+                declared_digest: announced.digest,
+            };
+            (self.keep(&scope, id, body, expected).await?, false)
+        };
+        Ok(Received {
+            digest,
+            size_bytes: declared_bytes,
+            repeated,
+        })
+    }
+
+    /// A good link speaks for its tenant.
+    fn scope_of(&self, id: UploadId, link: &Link) -> Result<TenantScope, Error> {
+        let signer = &self.0.signer;
+        let (id, now_s) = (id.to_string(), self.now_s());
+        signer.verify_upload(&link.tenant, &id, link.expires_at_s, &link.signature, now_s)?;
+        let tenant: TenantId = link.tenant.parse().map_err(|_| SignatureError::Invalid)?;
+        Ok(Principal::runtime(tenant).scope())
+    }
+
+    async fn find(&self, scope: &TenantScope, id: UploadId) -> Result<Upload, Error> {
+        let found = self.0.storage.find_upload(scope, id).await?;
+        found.ok_or(Error::NotFound("upload"))
+    }
+
+    async fn keep(
+        &self,
+        scope: &TenantScope,
+        id: UploadId,
+        body: impl Stream<Item = Result<Bytes, Cause>> + Send,
+        expected: Expected,
+    ) -> Result<Digest, Error> {
+        let inner = &self.0;
+        let tenant = scope.tenant().as_str();
+        let stored = inner.content.put_stream(tenant, body, expected).await?;
+        let digest = stored.digest.to_string();
+        inner
+            .storage
+            .finish_upload(scope.clone(), id, digest)
+            .await?;
+        // Of two that arrive at once the first one stays: which one it was, the database knows.
+        let present = self.find(scope, id).await?.digest.unwrap_or_default();
+        settled(stored.digest, &present)?;
+        Ok(stored.digest)
+    }
+}
+
+fn settled(digest: Digest, present: &str) -> Result<(), Error> {
+    if digest.to_string() == present {
+        Ok(())
+    } else {
+        Err(Error::Conflict)
+    }
+}
+
+fn check_size(declared_bytes: u64, announced: Option<u64>) -> Result<(), Error> {
+    match announced {
+        Some(actual) if actual > declared_bytes => Err(Error::TooLarge { declared_bytes }),
+        Some(actual_bytes) if actual_bytes < declared_bytes => Err(Error::SizeMismatch {
+            declared_bytes,
+            actual_bytes,
+        }),
+        _ => Ok(()),
+    }
+}
+
+async fn digest_of(
+    body: impl Stream<Item = Result<Bytes, Cause>>,
+    declared_bytes: u64,
+) -> Result<Digest, Error> {
+    let mut body = std::pin::pin!(body);
+    let (mut hasher, mut actual_bytes) = (Sha256::new(), 0_u64);
+    while let Some(part) = body.next().await {
+        let part = part.map_err(Error::Broken)?;
+        actual_bytes += part.len() as u64;
+        if actual_bytes > declared_bytes {
+            return Err(Error::TooLarge { declared_bytes });
+        }
+        hasher.update(&part);
+    }
+    check_size(declared_bytes, Some(actual_bytes))?;
+    Ok(Digest(hasher.finalize().into()))
+}
+
+/// The same bytes; a sender that falls silent is given up.
+fn patient<S, E>(body: S) -> impl Stream<Item = Result<Bytes, Cause>> + Send
+where
+    S: Stream<Item = Result<Bytes, E>> + Send,
+    E: Into<Cause>,
+{
+    unfold(Some(Box::pin(body)), |body| async {
+        let mut body = body?;
+        match tokio::time::timeout(SILENCE, body.next()).await {
+            Ok(Some(Ok(part))) => Some((Ok(part), Some(body))),
+            Ok(Some(Err(error))) => Some((Err(error.into()), None)),
+            Ok(None) => None,
+            Err(_) => Some((Err(Silent.into()), None)),
+        }
+    })
+}

@@ -1,0 +1,158 @@
+//! A whole server in this process.
+
+use std::time::Duration;
+
+use futures::StreamExt;
+use serde_json::{Value, json};
+use takeoff::{
+    app::{App, Server},
+    config::{Config, Overrides},
+    model::{Event, Execution, ExecutionId, ExecutionStatus, Principal, RawJson, SessionId, TenantId},
+    runtime::{SubmitIntent, Submitted},
+    services::Services,
+    state_surface::NewSession,
+    storage::{Error, Report},
+};
+
+use super::{Backend, TrySolution};
+
+/// A server with the handlers for tests, and a client for it.
+pub struct TestApp {
+    pub server: Server,
+    pub solution: TrySolution,
+    pub http: reqwest::Client,
+}
+
+/// So long a test waits for what must happen.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+pub fn config(backend: &Backend, settings: &[&str]) -> Config {
+    let mut set = vec![
+        format!("data_dir=\"{}\"", backend.folder.path().display()),
+        "http.bind=\"127.0.0.1:0\"".to_owned(),
+        format!("database.url=\"{}\"", backend.url()),
+        "runtime.lease_seconds=2".to_owned(),
+        "runtime.heartbeat_seconds=1".to_owned(),
+        "runtime.shutdown_grace_seconds=2".to_owned(),
+    ];
+    if let Some(url) = &backend.redis_url {
+        set.push(format!("redis.url=\"{url}\""));
+    }
+    set.extend(settings.iter().map(|&setting| setting.to_owned()));
+    let overrides = Overrides { set, ..Overrides::default() };
+    Config::load(&overrides, std::iter::empty()).unwrap()
+}
+
+impl TestApp {
+    pub async fn start(backend: &Backend) -> Self {
+        Self::start_with(backend, &[]).await
+    }
+
+    pub async fn start_with(backend: &Backend, settings: &[&str]) -> Self {
+        let solution = TrySolution::default();
+        let app = App::new(config(backend, settings)).solution(solution.clone());
+        let server = app.listen().await.unwrap();
+        Self { server, solution, http: reqwest::Client::new() }
+    }
+
+    pub fn services(&self) -> &Services {
+        &self.server.node().services
+    }
+
+    pub fn principal() -> Principal {
+        Principal::development(TenantId::default_tenant())
+    }
+
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.server.address())
+    }
+
+    /// Runs a GraphQL operation; the whole answer.
+    pub async fn graphql(&self, query: &str, variables: Value) -> Value {
+        let body = json!({"query": query, "variables": variables});
+        let answer = self.http.post(self.url("/graphql")).json(&body).send().await.unwrap();
+        answer.json().await.unwrap()
+    }
+
+    /// Runs a GraphQL operation that must not have errors; its data.
+    pub async fn data(&self, query: &str, variables: Value) -> Value {
+        let mut answer = self.graphql(query, variables).await;
+        assert!(answer.get("errors").is_none(), "{answer}");
+        answer["data"].take()
+    }
+
+    pub async fn session(&self) -> SessionId {
+        let new = NewSession::anonymous();
+        self.services().state.create_session(&Self::principal(), new).await.unwrap().id
+    }
+
+    pub async fn submit(&self, session: SessionId, intent_type: &str, parameters: Value) -> Execution {
+        let intent = SubmitIntent::new(intent_type, session, RawJson::from(&parameters));
+        self.try_submit(intent).await.unwrap().execution
+    }
+
+    pub async fn try_submit(&self, intent: SubmitIntent) -> Result<Submitted, Error> {
+        self.services().runtime.submit(&Self::principal(), intent).await
+    }
+
+    /// Waits for the end of an execution.
+    pub async fn ended(&self, id: ExecutionId) -> Execution {
+        let scope = Self::principal().scope();
+        let waiting = self.services().events.wait_until_terminal(&scope, id);
+        tokio::time::timeout(PATIENCE, waiting).await.expect("the execution did not end").unwrap()
+    }
+
+    pub async fn run(&self, intent_type: &str, parameters: Value) -> Execution {
+        let session = self.session().await;
+        let execution = self.submit(session, intent_type, parameters).await;
+        self.ended(execution.id).await
+    }
+
+    pub async fn execution(&self, id: ExecutionId) -> Execution {
+        let scope = Self::principal().scope();
+        self.services().storage.find_executions(&scope, &[id]).await.unwrap().remove(0)
+    }
+
+    /// Waits until an execution is in this status.
+    pub async fn reaches(&self, id: ExecutionId, status: ExecutionStatus) -> Execution {
+        self.until(|| async {
+            let execution = self.execution(id).await;
+            (execution.status == status).then_some(execution)
+        })
+        .await
+    }
+
+    /// Asks again and again until there is an answer.
+    pub async fn until<T, F: Future<Output = Option<T>>>(&self, ask: impl Fn() -> F) -> T {
+        let asking = async {
+            loop {
+                if let Some(answer) = ask().await {
+                    return answer;
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, asking).await.expect("it never came to be")
+    }
+
+    /// All events of an execution that ends, as a subscriber gets them.
+    pub async fn events(&self, id: ExecutionId) -> Vec<Event> {
+        let watched = self.services().events.watch_execution(&Self::principal(), id, None);
+        let batches = watched.await.unwrap();
+        let all = batches.map(|batch| batch.unwrap().events.to_vec()).concat();
+        tokio::time::timeout(PATIENCE, all).await.expect("the stream did not end")
+    }
+
+    pub async fn event_types(&self, id: ExecutionId) -> Vec<String> {
+        self.events(id).await.iter().map(|event| event.body.type_name()).collect()
+    }
+
+    pub async fn verify(&self) -> Report {
+        self.services().storage.verify().await.unwrap()
+    }
+
+    /// Log and state agree.
+    pub async fn assert_verified(&self) {
+        assert_eq!(self.verify().await.differences, []);
+    }
+}

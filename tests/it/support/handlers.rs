@@ -1,0 +1,208 @@
+//! Handlers that do what a test asks for.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use takeoff::{
+    model::{ArtifactId, RawJson},
+    runtime::{
+        ArtifactDraft, ChildIntent, ExecutionContext, HandlerError, HandlerMetadata, IntentRegistry,
+        RegistrationError, RetryPolicy, Solution, Works,
+    },
+};
+use tokio::sync::Semaphore;
+
+/// Intents for tests. What the handlers did is counted; some wait for a permit of `gate`.
+#[derive(Clone)]
+pub struct TrySolution {
+    pub runs: Arc<AtomicU64>,
+    pub step_runs: Arc<AtomicU64>,
+    pub gate: Arc<Semaphore>,
+}
+
+impl Default for TrySolution {
+    fn default() -> Self {
+        Self { runs: Arc::default(), step_runs: Arc::default(), gate: Arc::new(Semaphore::new(0)) }
+    }
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Add {
+    a: i64,
+    b: i64,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct Flaky {
+    /// Attempts that fail before one succeeds.
+    failures: i64,
+    #[serde(default)]
+    fatal: bool,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct Family {
+    children: u32,
+    #[serde(default)]
+    gated: bool,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct Make {
+    name: String,
+    #[serde(default)]
+    parents: Vec<String>,
+    #[serde(default)]
+    note: Option<String>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct Big {
+    bytes: usize,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct Nothing {}
+
+#[derive(Debug, Serialize)]
+pub struct Sum {
+    sum: i64,
+}
+
+fn quick(attempts: u32) -> RetryPolicy {
+    RetryPolicy {
+        initial_delay: Duration::from_millis(20),
+        max_delay: Duration::from_millis(50),
+        ..RetryPolicy::attempts(attempts)
+    }
+}
+
+impl Solution for TrySolution {
+    fn register(&self, registry: &mut IntentRegistry, _: &Works) -> Result<(), RegistrationError> {
+        let this = self.clone();
+        registry
+            .handler("add", "try", move |_, p: Add| {
+                let runs = Arc::clone(&this.runs);
+                async move {
+                    runs.fetch_add(1, Ordering::SeqCst);
+                    Ok(Sum { sum: p.a + p.b })
+                }
+            })
+            .register()?;
+        registry.handler("flaky", "try", flaky).retry(quick(4)).register()?;
+        registry.handler("panic", "try", panics).retry(quick(2)).register()?;
+        registry
+            .handler("hang", "try", hangs)
+            .retry(RetryPolicy::never())
+            .attempt_timeout(Duration::from_millis(150))
+            .register()?;
+        registry
+            .handler("overdue", "try", hangs)
+            .execution_timeout(Duration::from_millis(150))
+            .register()?;
+        registry
+            .handler("silent", "try", hangs)
+            .retry(RetryPolicy::never())
+            .heartbeat_timeout(Duration::from_millis(100))
+            .register()?;
+        registry.handler("big", "try", big).retry(quick(3)).register()?;
+        let this = self.clone();
+        registry.handler("gated", "try", move |ctx, _: Nothing| gated(ctx, this.clone())).register()?;
+        let this = self.clone();
+        registry.handler("steps", "try", move |ctx, _: Nothing| steps(ctx, this.clone())).retry(quick(5)).register()?;
+        registry.handler("family", "try", family).retry(quick(3)).register()?;
+        registry.handler("make", "try", make).eligible_for("thing").retry(quick(2)).register()?;
+        registry.handler("talk", "try", talk).register()?;
+        registry.handler("twice", "one", hangs).solution("first").register()?;
+        registry.handler("twice", "two", hangs).solution("second").register()?;
+        registry.register_intent("remote", "worker", None, HandlerMetadata::default())
+    }
+}
+
+async fn flaky(ctx: ExecutionContext, p: Flaky) -> Result<i64, HandlerError> {
+    if ctx.attempt() > p.failures {
+        return Ok(ctx.attempt());
+    }
+    if p.fatal {
+        return Err(HandlerError::fatal("NOT_TODAY", "it will never work"));
+    }
+    Err(HandlerError::retryable("NOT_YET", format!("attempt {} failed", ctx.attempt())))
+}
+
+#[expect(clippy::panic, reason = "it is what is tried")]
+async fn panics(_: ExecutionContext, _: Nothing) -> Result<(), HandlerError> {
+    panic!("the secret of the handler")
+}
+
+async fn hangs(_: ExecutionContext, _: Nothing) -> Result<(), HandlerError> {
+    std::future::pending().await
+}
+
+async fn big(_: ExecutionContext, p: Big) -> Result<String, HandlerError> {
+    Ok("x".repeat(p.bytes))
+}
+
+async fn gated(ctx: ExecutionContext, this: TrySolution) -> Result<i64, HandlerError> {
+    this.runs.fetch_add(1, Ordering::SeqCst);
+    tokio::select! {
+        permit = this.gate.acquire() => permit.map(|permit| permit.forget())?,
+        () = ctx.cancellation().cancelled() => return Err(HandlerError::fatal("STOPPED", "stopped")),
+    }
+    Ok(ctx.attempt())
+}
+
+async fn steps(ctx: ExecutionContext, this: TrySolution) -> Result<Vec<u64>, HandlerError> {
+    let count = || async { Ok(this.step_runs.fetch_add(1, Ordering::SeqCst)) };
+    let one = ctx.step("one", count).await?;
+    let two = ctx.step("two", count).await?;
+    if ctx.attempt() < 3 {
+        return Err(HandlerError::retryable("AGAIN", "once more"));
+    }
+    Ok(vec![one, two])
+}
+
+async fn family(ctx: ExecutionContext, p: Family) -> Result<Vec<i64>, HandlerError> {
+    let mut children = Vec::new();
+    for n in 0..p.children {
+        let intent = if p.gated {
+            ChildIntent::new("gated", &serde_json::json!({}))
+        } else {
+            ChildIntent::new("add", &serde_json::json!({"a": n, "b": 1}))
+        };
+        children.push(ctx.child(&format!("child-{n}"), intent).await?);
+    }
+    let mut sums = Vec::new();
+    for child in children {
+        let result: serde_json::Value = child.result().await?;
+        sums.push(result["sum"].as_i64().unwrap_or_default());
+    }
+    Ok(sums)
+}
+
+async fn make(ctx: ExecutionContext, p: Make) -> Result<ArtifactId, HandlerError> {
+    let mut draft = ArtifactDraft::new(&p.name, "thing").display_name(&p.name);
+    for parent in &p.parents {
+        draft = draft.parent(parent.parse()?);
+    }
+    let draft = draft.descriptor(&serde_json::json!({"note": p.note}))?;
+    ctx.artifacts().register(draft)
+}
+
+async fn talk(ctx: ExecutionContext, _: Nothing) -> Result<(), HandlerError> {
+    ctx.progress(0.5, "half way").await?;
+    ctx.emit("order.paid", &serde_json::json!({"amount": 12.5})).await?;
+    let state = serde_json::json!({"seen": true});
+    let (_, version) = ctx.state_surface().session().await?;
+    let merge = takeoff::model::StateWriteMode::Merge;
+    ctx.state_surface().write_session(&state, merge, Some(version)).await?;
+    ctx.state_surface().write_execution(&RawJson::of(&state)?, merge, None).await?;
+    Ok(())
+}

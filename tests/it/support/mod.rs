@@ -1,0 +1,36 @@
+//! What the tests share: backends, a server in this process, and handlers to try it with.
+
+mod app;
+mod backend;
+mod handlers;
+
+pub use app::TestApp;
+pub use backend::Backend;
+pub use handlers::TrySolution;
+
+/// Runs a test on every backend: `backends! { async fn name(backend: Backend) { … } }`.
+macro_rules! backends {
+    ($($(#[$meta:meta])* async fn $name:ident($backend:ident: Backend) $body:block)*) => {$(
+        mod $name {
+            #[allow(unused_imports, reason = "what a test needs differs")]
+            use super::*;
+            use crate::support::Backend;
+
+            $(#[$meta])*
+            async fn on($backend: Backend) $body
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn sqlite() {
+                on(Backend::sqlite()).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn postgres() {
+                if let Some(backend) = Backend::postgres().await {
+                    on(backend).await;
+                }
+            }
+        }
+    )*};
+}
+pub(crate) use backends;
