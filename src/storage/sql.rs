@@ -129,10 +129,6 @@ impl Rows {
         self.rows.push(row);
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.rows.is_empty()
-    }
-
     /// `WITH x(…) AS (…)` and its values.
     fn expression(
         rows: Vec<Vec<Cell>>,

@@ -28,18 +28,21 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 
 pub fn config(backend: &Backend, settings: &[&str]) -> Config {
     let mut set = vec![
-        format!("data_dir=\"{}\"", backend.folder.path().display()),
-        "http.bind=\"127.0.0.1:0\"".to_owned(),
-        format!("database.url=\"{}\"", backend.url()),
+        format!("data_dir={}", backend.folder.path().display()),
+        "http.bind=127.0.0.1:0".to_owned(),
+        format!("database.url={}", backend.url()),
         "runtime.lease_seconds=2".to_owned(),
         "runtime.heartbeat_seconds=1".to_owned(),
         "runtime.shutdown_grace_seconds=2".to_owned(),
     ];
     if let Some(url) = &backend.redis_url {
-        set.push(format!("redis.url=\"{url}\""));
+        set.push(format!("redis.url={url}"));
     }
     set.extend(settings.iter().map(|&setting| setting.to_owned()));
-    let overrides = Overrides { set, ..Overrides::default() };
+    // The configuration of whoever runs the tests is none of theirs.
+    let file = backend.folder.path().join("takeoff.toml");
+    std::fs::write(&file, "").unwrap();
+    let overrides = Overrides { set, config: Some(file), ..Overrides::default() };
     Config::load(&overrides, std::iter::empty()).unwrap()
 }
 
@@ -137,8 +140,9 @@ impl TestApp {
 
     /// All events of an execution that ends, as a subscriber gets them.
     pub async fn events(&self, id: ExecutionId) -> Vec<Event> {
-        let watched = self.services().events.watch_execution(&Self::principal(), id, None);
-        let batches = watched.await.unwrap();
+        let principal = Self::principal();
+        let events = &self.services().events;
+        let batches = events.watch_execution(&principal, id, None).await.unwrap();
         let all = batches.map(|batch| batch.unwrap().events.to_vec()).concat();
         tokio::time::timeout(PATIENCE, all).await.expect("the stream did not end")
     }
