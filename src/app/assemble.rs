@@ -37,7 +37,9 @@ impl Node {
         let database = database_options(config);
         let file = sqlite_file(config);
         let lock = file.as_deref().map(lock::take).transpose()?;
-        let applied = storage::migrate(&database).await.with_context(|| unreachable_database(config))?;
+        let applied = storage::migrate(&database)
+            .await
+            .with_context(|| unreachable_database(config))?;
         if !applied.is_empty() {
             tracing::info!(?applied, "the schema was brought up to date");
         }
@@ -99,12 +101,28 @@ impl Node {
             handlers: handlers.handle().clone(),
             metrics: app.metrics.clone(),
         };
-        let runtime = Runtime::start(parts).await.context("the engine cannot start")?;
+        let runtime = Runtime::start(parts)
+            .await
+            .context("the engine cannot start")?;
         let stop = CancellationToken::new();
         let (metrics, stopped) = (app.metrics.clone(), stop.clone());
         tokio::spawn(async move { metrics.maintain(stopped).await });
-        let services = Services { runtime, storage, state, artifacts, events, uploads };
-        Ok(Self { services, content, redis, stop, handlers: Some(handlers), _lock: lock })
+        let services = Services {
+            runtime,
+            storage,
+            state,
+            artifacts,
+            events,
+            uploads,
+        };
+        Ok(Self {
+            services,
+            content,
+            redis,
+            stop,
+            handlers: Some(handlers),
+            _lock: lock,
+        })
     }
 
     /// Lets executions finish for a while, gives the rest back, and ends the node's lease.
@@ -170,9 +188,13 @@ fn unreachable_database(config: &Config) -> String {
 }
 
 async fn connect_redis(config: &Config) -> anyhow::Result<Option<Redis>> {
-    let Some(url) = &config.redis.url else { return Ok(None) };
+    let Some(url) = &config.redis.url else {
+        return Ok(None);
+    };
     let redis = Redis::connect(url.expose()).await;
-    Ok(Some(redis.with_context(|| format!("Redis at {url} cannot be used"))?))
+    Ok(Some(redis.with_context(|| {
+        format!("Redis at {url} cannot be used")
+    })?))
 }
 
 pub(crate) async fn open_content(config: &Config) -> anyhow::Result<ContentStore> {
@@ -181,7 +203,10 @@ pub(crate) async fn open_content(config: &Config) -> anyhow::Result<ContentStore
         endpoint: s3.endpoint.as_ref().map(|url| url.expose().to_owned()),
         region: s3.region.clone(),
         access_key_id: s3.access_key_id.clone(),
-        secret_access_key: s3.secret_access_key.as_ref().map(|key| key.expose().to_owned()),
+        secret_access_key: s3
+            .secret_access_key
+            .as_ref()
+            .map(|key| key.expose().to_owned()),
         allow_http: s3.allow_http,
         path_style: s3.path_style,
     };
@@ -195,7 +220,10 @@ fn signing_key(config: &Config) -> anyhow::Result<[u8; 32]> {
     match &config.content.signing_key {
         Some(secret) => Ok(sha2::Sha256::digest(secret.expose().as_bytes()).into()),
         None => load_or_create_key(&config.data_dir).with_context(|| {
-            format!("the signing key in {} cannot be used", config.data_dir.display())
+            format!(
+                "the signing key in {} cannot be used",
+                config.data_dir.display()
+            )
         }),
     }
 }
@@ -203,7 +231,13 @@ fn signing_key(config: &Config) -> anyhow::Result<[u8; 32]> {
 /// Nodes that share a database share this; a collision would cost a useless look, never an answer.
 fn namespace(config: &Config) -> String {
     let url = config.database.url.expose();
-    let name = url.rsplit('/').next().unwrap_or(url).split('?').next().unwrap_or_default();
+    let name = url
+        .rsplit('/')
+        .next()
+        .unwrap_or(url)
+        .split('?')
+        .next()
+        .unwrap_or_default();
     name.chars().filter(char::is_ascii_alphanumeric).collect()
 }
 
@@ -234,7 +268,11 @@ fn upload_settings(config: &Config) -> uploads::Settings {
     uploads::Settings {
         max_upload_bytes: config.content.max_upload_bytes,
         url_ttl_seconds: i64::try_from(config.content.url_ttl_seconds).unwrap_or(i64::MAX),
-        public_url: config.http.public_url.as_ref().map(|url| url.expose().to_owned()),
+        public_url: config
+            .http
+            .public_url
+            .as_ref()
+            .map(|url| url.expose().to_owned()),
     }
 }
 

@@ -2,7 +2,13 @@
 
 use std::time::Duration;
 
-use axum::{Json, Router, extract::State, http::{StatusCode, header}, response::IntoResponse, routing::get};
+use axum::{
+    Json, Router,
+    extract::State,
+    http::{StatusCode, header},
+    response::IntoResponse,
+    routing::get,
+};
 use serde_json::{Value, json};
 
 use super::Node;
@@ -39,7 +45,12 @@ async fn health() -> Json<Value> {
 
 /// Each dependency by name; 503 when one that answers depend on is away.
 async fn ready(State(dependencies): State<Dependencies>) -> impl IntoResponse {
-    let Dependencies { storage, content, redis, .. } = dependencies;
+    let Dependencies {
+        storage,
+        content,
+        redis,
+        ..
+    } = dependencies;
     let content = tokio::time::timeout(LIMIT, content.check());
     let redis_state = async {
         match &redis {
@@ -52,7 +63,11 @@ async fn ready(State(dependencies): State<Dependencies>) -> impl IntoResponse {
     let word = |up: bool| if up { "up" } else { "down" };
     // Without Redis answers are slower and the same, so it does not make the node unready.
     let is_ready = database && content;
-    let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let status = if is_ready {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
     let body = json!({
         "status": if is_ready { "ready" } else { "not ready" },
         "dependencies": {
@@ -65,5 +80,8 @@ async fn ready(State(dependencies): State<Dependencies>) -> impl IntoResponse {
 }
 
 async fn metrics_text(State(dependencies): State<Dependencies>) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], dependencies.metrics.render())
+    (
+        [(header::CONTENT_TYPE, "text/plain; version=0.0.4")],
+        dependencies.metrics.render(),
+    )
 }

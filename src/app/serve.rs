@@ -52,7 +52,12 @@ impl Server {
                 tracing::error!(%error, "the HTTP server has ended");
             }
         });
-        Self { node, address, stop, task }
+        Self {
+            node,
+            address,
+            stop,
+            task,
+        }
     }
 
     /// Where it listens.

@@ -10,19 +10,32 @@ use axum::{
 };
 use tracing::Instrument;
 
-use crate::{api::RequestId, telemetry::{self, metrics::Metrics}};
+use crate::{
+    api::RequestId,
+    telemetry::{self, metrics::Metrics},
+};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Names the request, traces it and counts it.
-pub(super) async fn request(State(metrics): State<Metrics>, mut request: Request, next: Next) -> Response {
+pub(super) async fn request(
+    State(metrics): State<Metrics>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let began = Instant::now();
     let id = request_id(&request);
-    let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
+    let route = request
+        .extensions()
+        .get::<MatchedPath>()
+        .map(|path| path.as_str().to_owned());
     let route = route.unwrap_or_else(|| "unmatched".to_owned());
     let method = method_name(request.method());
     let span = tracing::info_span!("request", method, route, request_id = %id.0);
-    let parent = request.headers().get("traceparent").and_then(|value| value.to_str().ok());
+    let parent = request
+        .headers()
+        .get("traceparent")
+        .and_then(|value| value.to_str().ok());
     telemetry::adopt(&span, parent);
     request.extensions_mut().insert(id.clone());
     let mut response = next.run(request).instrument(span).await;
@@ -34,9 +47,15 @@ pub(super) async fn request(State(metrics): State<Metrics>, mut request: Request
 }
 
 /// The caller's id when it is fit to be repeated, else one of our own.
-#[expect(clippy::disallowed_methods, reason = "it tells requests apart in logs and is never stored")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "it tells requests apart in logs and is never stored"
+)]
 fn request_id(request: &Request) -> RequestId {
-    let given = request.headers().get(REQUEST_ID).and_then(|value| value.to_str().ok());
+    let given = request
+        .headers()
+        .get(REQUEST_ID)
+        .and_then(|value| value.to_str().ok());
     let fit = given.filter(|id| {
         let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
         !id.is_empty() && id.len() <= 64 && id.bytes().all(allowed)

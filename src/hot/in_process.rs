@@ -94,7 +94,7 @@ impl HotCopies for InProcess {
 mod tests {
     use super::*;
 
-    const LONG: Duration = Duration::from_secs(600);
+    const LONG: Duration = Duration::from_mins(10);
 
     #[tokio::test]
     async fn a_copy_is_kept_replaced_and_removed() {

@@ -45,6 +45,18 @@ impl ArtifactState {
         )
     }
 
+    /// The name that clients know.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pending => "PENDING",
+            Self::Ready => "READY",
+            Self::Failed => "FAILED",
+            Self::Archived => "ARCHIVED",
+            Self::Deleted => "DELETED",
+        }
+    }
+
     /// Whether an artifact in this state resolves.
     #[must_use]
     pub fn resolves(self) -> bool {

@@ -72,7 +72,7 @@ pub enum Refusal {
         current_version: i64,
     },
     /// The lifecycle has no such step.
-    #[error("an artifact cannot go from {from:?} to {to:?}")]
+    #[error("an artifact cannot go from {} to {}", from.name(), to.name())]
     InvalidTransition {
         /// The state it is in.
         from: ArtifactState,

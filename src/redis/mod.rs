@@ -76,8 +76,8 @@ impl Redis {
             .set_connection_timeout(Some(CONNECT_TIMEOUT))
             .set_response_timeout(Some(RESPONSE_TIMEOUT))
             .set_pipeline_buffer_size(PIPELINE_BUFFER);
-        let managed = ConnectionManager::new_with_config(client.clone(), config);
-        let manager = within(CONNECT_TIMEOUT, managed).await?;
+        let connecting = ConnectionManager::new_with_config(client.clone(), config);
+        let manager = within(CONNECT_TIMEOUT, connecting).await?;
         Ok(Self {
             client,
             manager,
@@ -90,18 +90,21 @@ impl Redis {
     /// # Errors
     /// When it does not.
     pub async fn ping(&self, limit: Duration) -> Result<(), Error> {
-        let command = ::redis::cmd("PING");
-        let ping = self.attempt::<String>(&command);
-        within(limit, ping).await.map(|_| ())
+        let answer = self.ask::<String>(&::redis::cmd("PING"), limit).await;
+        answer.map(|_| ())
     }
 
-    /// Carries out a command that may be carried out twice. Fails at once while Redis is known to
-    /// be away.
+    /// Carries out a command that may be carried out twice.
+    async fn ask<T: FromRedisValue>(&self, command: &Cmd, limit: Duration) -> Result<T, Error> {
+        within(limit, self.attempt(command)).await
+    }
+
+    /// The same for callers who can do without: fails at once while Redis is known to be away.
     async fn run<T: FromRedisValue>(&self, command: &Cmd, limit: Duration) -> Result<T, Error> {
         if !self.breaker.lets_through(Instant::now()) {
             return Err(Error::Resting);
         }
-        let result = within(limit, self.attempt(command)).await;
+        let result = self.ask(command, limit).await;
         let answered = match &result {
             Ok(_) => true,
             // An answer that says no: Redis is there.

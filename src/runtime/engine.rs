@@ -8,7 +8,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex, RwLock,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -85,6 +85,7 @@ pub(super) struct Inner {
     running: Mutex<HashMap<ExecutionId, Running>>,
     /// True while nothing is known to wait: only then may a submit start at once.
     nothing_waits: AtomicBool,
+    claims: AtomicUsize,
     claim_wanted: Notify,
     timer_set: Notify,
     next_timer: Mutex<Option<i64>>,
@@ -131,6 +132,7 @@ impl Inner {
             stopped: CancellationToken::new(),
             running: Mutex::default(),
             nothing_waits: AtomicBool::new(false),
+            claims: AtomicUsize::new(0),
             claim_wanted: Notify::new(),
             timer_set: Notify::new(),
             next_timer: Mutex::new(None),
@@ -278,9 +280,11 @@ impl Inner {
         if wanted == 0 {
             return Ok(false);
         }
+        let turn = self.claims.fetch_add(1, Ordering::Relaxed);
         let claim = Claim {
             node_id: self.node_id(),
             slots: free,
+            turn,
         };
         let claimed = self.storage.claim(claim).await?;
         let more = claimed.len() == free;

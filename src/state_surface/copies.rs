@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// How long a copy is kept after it was last written.
-const TTL: Duration = Duration::from_secs(15 * 60);
+const TTL: Duration = Duration::from_mins(15);
 const MARK_BYTES: usize = 32;
 /// Mark, version, time.
 const HEAD_BYTES: usize = MARK_BYTES + 16;

@@ -13,6 +13,9 @@ use super::Error;
 /// SQLite takes at most this many rows a statement; larger sets are cut.
 const SQLITE_MAX_ROWS: usize = 64;
 
+/// A `SELECT` takes at most this many rows a statement, on either database.
+const MAX_SELECTED: usize = 4096;
+
 /// Stands for NULL inside an array, which the driver cannot express; no stored text begins with it.
 const NULL_TEXT: &str = "\u{1}";
 const NULL_INTEGER: i64 = i64::MIN;
@@ -35,6 +38,8 @@ pub(super) enum Cell {
     Integer(i64),
     NullableInteger(Option<i64>),
     Boolean(bool),
+    /// Fills a place in a list of values that is longer than the rows.
+    Padding,
 }
 
 macro_rules! cells {
@@ -66,7 +71,7 @@ impl Cell {
                 "bigint",
                 Some("(-9223372036854775808)::bigint"),
             ),
-            Self::Boolean(_) => (ArrayType::Bool, "boolean", None),
+            Self::Boolean(_) | Self::Padding => (ArrayType::Bool, "boolean", None),
         }
     }
 
@@ -80,6 +85,7 @@ impl Cell {
             Self::Integer(value) => value.into(),
             Self::NullableInteger(value) => value.unwrap_or(NULL_INTEGER).into(),
             Self::Boolean(value) => value.into(),
+            Self::Padding => Value::Bool(None),
         }
     }
 
@@ -92,6 +98,7 @@ impl Cell {
             Self::Integer(value) => value.into(),
             Self::NullableInteger(value) => value.into(),
             Self::Boolean(value) => value.into(),
+            Self::Padding => Value::Bool(None),
         }
     }
 }
@@ -204,6 +211,34 @@ impl Rows {
             chunks.push(std::mem::replace(&mut rows, rest));
         }
         chunks
+    }
+
+    /// Runs `tail`, a `SELECT` that joins `x` by equality, in one statement. On SQLite the list is
+    /// filled with rows of NULL, which join nothing.
+    pub(super) async fn select(
+        mut self,
+        db: &impl ConnectionTrait,
+        tail: &str,
+    ) -> Result<Vec<QueryResult>, Error> {
+        if self.rows.is_empty() {
+            return Ok(Vec::new());
+        }
+        let backend = db.get_database_backend();
+        if backend != DbBackend::Postgres {
+            let width = self.columns.len();
+            let padded = self.rows.len().next_power_of_two();
+            self.rows.resize_with(padded, || vec![Cell::Padding; width]);
+        }
+        let mut results = Vec::new();
+        while !self.rows.is_empty() {
+            let rest = self.rows.split_off(self.rows.len().min(MAX_SELECTED));
+            let chunk = std::mem::replace(&mut self.rows, rest);
+            let (head, values) = Self::expression(chunk, self.columns, backend);
+            let statement =
+                Statement::from_sql_and_values(backend, format!("{head} {tail}"), values);
+            results.append(&mut db.query_all_raw(statement).await?);
+        }
+        Ok(results)
     }
 
     /// Runs `tail`, which reads from `x`, and returns what it returns. No rows: nothing is run.

@@ -41,6 +41,10 @@ impl Uploads {
             now_s,
         )?;
         let (size_bytes, body) = inner.content.get_stream(tenant, digest).await?;
+        if size_bytes == 0 && *digest != Digest::of(&[]) {
+            // There is no part to hold back.
+            return Err(content::Error::Corrupt.into());
+        }
         let body = verified(body, *digest, size_bytes);
         Ok(Download { size_bytes, body })
     }

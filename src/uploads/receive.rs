@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// How long a sender may say nothing.
-const SILENCE: Duration = Duration::from_secs(60);
+const SILENCE: Duration = Duration::from_mins(1);
 
 type Cause = Box<dyn std::error::Error + Send + Sync>;
 

@@ -6,4 +6,10 @@
 
 mod support;
 
+mod artifacts;
+mod cancel;
 mod engine;
+mod events;
+mod idempotency;
+mod recovery;
+mod verify;

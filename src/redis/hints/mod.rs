@@ -121,7 +121,7 @@ impl HintBus {
 #[cfg(test)]
 impl HintBus {
     /// Whether nothing was left unsaid since it was last said.
-    pub(in crate::redis) fn inner_dropped_nothing(&self) -> bool {
+    pub(in crate::redis) fn has_said_all(&self) -> bool {
         self.inner.outbox.with(|pending| !pending.has_dropped())
     }
 }

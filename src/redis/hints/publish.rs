@@ -40,5 +40,5 @@ async fn send(redis: &Redis, channel: &str, message: &Message) -> bool {
     };
     let mut command = ::redis::cmd("PUBLISH");
     command.arg(channel).arg(payload);
-    redis.run::<i64>(&command, LIMIT).await.is_ok()
+    redis.ask::<i64>(&command, LIMIT).await.is_ok()
 }

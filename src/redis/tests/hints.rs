@@ -117,7 +117,7 @@ async fn who_could_not_speak_says_so_later() {
     a.publish(&[events(1)]);
     // The sender knows that it failed when it tried; then the way is free again.
     within(async {
-        while a.inner_dropped_nothing() {
+        while a.has_said_all() {
             tokio::task::yield_now().await;
         }
     })

@@ -9,7 +9,7 @@ use crate::{hot::HotCopies, ids::IdSource};
 use bytes::Bytes;
 use proxy::Proxy;
 
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_mins(1);
 
 /// The URL of a Redis for tests, if there is one.
 pub(crate) fn url() -> Option<String> {

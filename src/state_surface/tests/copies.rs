@@ -15,7 +15,7 @@ use crate::{
     storage::StateStamp,
 };
 
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_mins(1);
 
 /// Copies that can be reached never.
 #[derive(Debug)]

@@ -73,8 +73,8 @@ async fn every_fault_of_a_new_session_is_named() {
     );
     for (ttl_seconds, user_id) in [(Some(601), None), (Some(1), Some("x".repeat(256)))] {
         let faulty = NewSession {
-            ttl_seconds,
             user_id,
+            ttl_seconds,
             ..NewSession::anonymous()
         };
         let refused = surface.create_session(&anyone(), faulty).await;

@@ -217,7 +217,7 @@ impl Storage {
     ) -> Result<HashMap<ExecutionId, i64>, Error> {
         let rows = Rows::column(&["id"], ids.iter().map(|id| id.0));
         let tail = "SELECT e.id, e.next_seq - 1 AS head FROM x JOIN execution e ON e.id = x.id";
-        let rows = rows.query(&self.db.reader, tail).await?;
+        let rows = rows.select(&self.db.reader, tail).await?;
         rows.iter()
             .map(|row| Ok((ExecutionId(get(row, "id")?), get(row, "head")?)))
             .collect()

@@ -172,7 +172,7 @@ impl Storage {
              JOIN artifact a ON a.key = e.{far} ORDER BY e.{near}, e.{far}"
         );
         let rows = Rows::column(&["key"], keys.iter().copied());
-        let rows = rows.query(&self.db.reader, &tail).await?;
+        let rows = rows.select(&self.db.reader, &tail).await?;
         rows.iter()
             .map(|row| {
                 let seen = Seen {

@@ -48,7 +48,7 @@ impl Storage {
             "SELECT s.*, {} AS now FROM x JOIN session s ON s.id = x.id AND s.tenant_id = x.tenant_id",
             now_expression(db.get_database_backend())
         );
-        rows.query(db, &tail)
+        rows.select(db, &tail)
             .await?
             .iter()
             .map(session_of)

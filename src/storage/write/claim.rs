@@ -15,13 +15,15 @@ pub struct Claim {
     pub node_id: NodeId,
     /// How many it can run.
     pub slots: usize,
+    /// Which of the waiting tenants comes first: one more at each claim of the node.
+    pub turn: usize,
 }
 
 impl Operation for Claim {
     type Output = Vec<Execution>;
 
     fn needs(&self, needs: &mut Needs) {
-        needs.claim = Some((Queue::Node.name(), self.slots));
+        needs.claim = Some((Queue::Node.name(), self.slots, self.turn));
     }
 
     fn decide(&self, working: &mut Working) -> Result<Vec<Execution>, Error> {

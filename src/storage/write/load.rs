@@ -178,8 +178,8 @@ fn column<T: sea_orm::TryGetable + Ord>(
 
 /// Takes rows of the queues.
 async fn pick(db: &DatabaseTransaction, needs: &Needs, working: &mut Working) -> Result<(), Error> {
-    if let Some((queue, slots)) = &needs.claim {
-        working.claimed = claim(db, queue, *slots, working.tx).await?;
+    if let Some((queue, slots, turn)) = &needs.claim {
+        working.claimed = claim(db, queue, *slots, *turn).await?;
     }
     if let Some(limit) = needs.timers {
         working.fired = due_timers(db, limit, working.now).await?;
@@ -208,13 +208,13 @@ async fn claim(
     db: &DatabaseTransaction,
     queue: &str,
     slots: usize,
-    turn: i64,
+    turn: usize,
 ) -> Result<Vec<ExecutionId>, Error> {
     let mut tenants = waiting_tenants(db, queue).await?;
     if tenants.is_empty() {
         return Ok(Vec::new());
     }
-    let first = usize::try_from(turn).unwrap_or(0) % tenants.len();
+    let first = turn % tenants.len();
     tenants.rotate_left(first);
     let mut picked = Vec::new();
     while picked.len() < slots && !tenants.is_empty() {

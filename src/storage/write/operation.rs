@@ -10,8 +10,8 @@ use crate::model::{ArtifactId, ExecutionId, SessionId, TenantScope};
 pub(in crate::storage) struct Needs {
     /// Keys to take, unless another execution holds them.
     pub(super) keys: Vec<KeyClaim>,
-    /// Rows of `ready` to take: the queue and how many.
-    pub(super) claim: Option<(String, usize)>,
+    /// Rows of `ready` to take: the queue, how many, and whose turn it is.
+    pub(super) claim: Option<(String, usize, usize)>,
     /// How many due rows of `timer` to take.
     pub(super) timers: Option<usize>,
     /// How many executions of dead nodes to take.

@@ -7,6 +7,7 @@ use super::{
 };
 use crate::model::{
     EventBody, Payload, RawJson, Refusal, Session, SessionId, SessionStatus, TenantScope,
+    merge_patch,
 };
 
 /// Makes a session.
@@ -81,7 +82,7 @@ pub struct UpgradeSession {
     pub id: SessionId,
     /// The user.
     pub user_id: String,
-    /// New notes; none to keep the old ones.
+    /// Merged into the notes (RFC 7396).
     pub metadata: Option<RawJson>,
 }
 
@@ -106,7 +107,8 @@ impl Operation for UpgradeSession {
         session.is_anonymous = false;
         session.user_id = Some(self.user_id.clone());
         if let Some(metadata) = &self.metadata {
-            session.metadata = metadata.clone();
+            let merged = merge_patch(session.metadata.to_value(), &metadata.to_value());
+            session.metadata = RawJson::from(&merged);
         }
         let session = session.clone();
         let body = EventBody::SessionUpgraded {

@@ -7,7 +7,9 @@ use serde_json::{Value, json};
 use takeoff::{
     app::{App, Server},
     config::{Config, Overrides},
-    model::{Event, Execution, ExecutionId, ExecutionStatus, Principal, RawJson, SessionId, TenantId},
+    model::{
+        Event, Execution, ExecutionId, ExecutionStatus, Principal, RawJson, SessionId, TenantId,
+    },
     runtime::{SubmitIntent, Submitted},
     services::Services,
     state_surface::NewSession,
@@ -38,11 +40,19 @@ pub fn config(backend: &Backend, settings: &[&str]) -> Config {
     if let Some(url) = &backend.redis_url {
         set.push(format!("redis.url={url}"));
     }
-    set.extend(settings.iter().map(|&setting| setting.to_owned()));
+    for &setting in settings {
+        let key = setting.split('=').next().unwrap();
+        set.retain(|other| other.split('=').next() != Some(key));
+        set.push(setting.to_owned());
+    }
     // The configuration of whoever runs the tests is none of theirs.
     let file = backend.folder.path().join("takeoff.toml");
     std::fs::write(&file, "").unwrap();
-    let overrides = Overrides { set, config: Some(file), ..Overrides::default() };
+    let overrides = Overrides {
+        set,
+        config: Some(file),
+        ..Overrides::default()
+    };
     Config::load(&overrides, std::iter::empty()).unwrap()
 }
 
@@ -55,7 +65,11 @@ impl TestApp {
         let solution = TrySolution::default();
         let app = App::new(config(backend, settings)).solution(solution.clone());
         let server = app.listen().await.unwrap();
-        Self { server, solution, http: reqwest::Client::new() }
+        Self {
+            server,
+            solution,
+            http: reqwest::Client::new(),
+        }
     }
 
     pub fn services(&self) -> &Services {
@@ -73,7 +87,13 @@ impl TestApp {
     /// Runs a GraphQL operation; the whole answer.
     pub async fn graphql(&self, query: &str, variables: Value) -> Value {
         let body = json!({"query": query, "variables": variables});
-        let answer = self.http.post(self.url("/graphql")).json(&body).send().await.unwrap();
+        let answer = self
+            .http
+            .post(self.url("/graphql"))
+            .json(&body)
+            .send()
+            .await
+            .unwrap();
         answer.json().await.unwrap()
     }
 
@@ -86,23 +106,39 @@ impl TestApp {
 
     pub async fn session(&self) -> SessionId {
         let new = NewSession::anonymous();
-        self.services().state.create_session(&Self::principal(), new).await.unwrap().id
+        self.services()
+            .state
+            .create_session(&Self::principal(), new)
+            .await
+            .unwrap()
+            .id
     }
 
-    pub async fn submit(&self, session: SessionId, intent_type: &str, parameters: Value) -> Execution {
+    pub async fn submit(
+        &self,
+        session: SessionId,
+        intent_type: &str,
+        parameters: Value,
+    ) -> Execution {
         let intent = SubmitIntent::new(intent_type, session, RawJson::from(&parameters));
         self.try_submit(intent).await.unwrap().execution
     }
 
     pub async fn try_submit(&self, intent: SubmitIntent) -> Result<Submitted, Error> {
-        self.services().runtime.submit(&Self::principal(), intent).await
+        self.services()
+            .runtime
+            .submit(&Self::principal(), intent)
+            .await
     }
 
     /// Waits for the end of an execution.
     pub async fn ended(&self, id: ExecutionId) -> Execution {
         let scope = Self::principal().scope();
         let waiting = self.services().events.wait_until_terminal(&scope, id);
-        tokio::time::timeout(PATIENCE, waiting).await.expect("the execution did not end").unwrap()
+        tokio::time::timeout(PATIENCE, waiting)
+            .await
+            .expect("the execution did not end")
+            .unwrap()
     }
 
     pub async fn run(&self, intent_type: &str, parameters: Value) -> Execution {
@@ -113,7 +149,12 @@ impl TestApp {
 
     pub async fn execution(&self, id: ExecutionId) -> Execution {
         let scope = Self::principal().scope();
-        self.services().storage.find_executions(&scope, &[id]).await.unwrap().remove(0)
+        self.services()
+            .storage
+            .find_executions(&scope, &[id])
+            .await
+            .unwrap()
+            .remove(0)
     }
 
     /// Waits until an execution is in this status.
@@ -135,7 +176,9 @@ impl TestApp {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
-        tokio::time::timeout(PATIENCE, asking).await.expect("it never came to be")
+        tokio::time::timeout(PATIENCE, asking)
+            .await
+            .expect("it never came to be")
     }
 
     /// All events of an execution that ends, as a subscriber gets them.
@@ -144,11 +187,17 @@ impl TestApp {
         let events = &self.services().events;
         let batches = events.watch_execution(&principal, id, None).await.unwrap();
         let all = batches.map(|batch| batch.unwrap().events.to_vec()).concat();
-        tokio::time::timeout(PATIENCE, all).await.expect("the stream did not end")
+        tokio::time::timeout(PATIENCE, all)
+            .await
+            .expect("the stream did not end")
     }
 
     pub async fn event_types(&self, id: ExecutionId) -> Vec<String> {
-        self.events(id).await.iter().map(|event| event.body.type_name()).collect()
+        self.events(id)
+            .await
+            .iter()
+            .map(|event| event.body.type_name())
+            .collect()
     }
 
     pub async fn verify(&self) -> Report {

@@ -32,20 +32,28 @@ fn say_what_is_left_out() {
 
 impl Backend {
     pub fn sqlite() -> Self {
-        Self { folder: TempDir::new().unwrap(), database_url: None, redis_url: None }
+        Self {
+            folder: TempDir::new().unwrap(),
+            database_url: None,
+            redis_url: None,
+        }
     }
 
     /// A new database on the PostgreSQL that the environment names.
     pub async fn postgres() -> Option<Self> {
-        let (Some(server), Some(redis)) =
-            (variable("TAKEOFF_TEST_DATABASE_URL"), variable("TAKEOFF_TEST_REDIS_URL"))
-        else {
+        let (Some(server), Some(redis)) = (
+            variable("TAKEOFF_TEST_DATABASE_URL"),
+            variable("TAKEOFF_TEST_REDIS_URL"),
+        ) else {
             say_what_is_left_out();
             return None;
         };
         let name = format!("test_{}", uuid::Uuid::from_u128(rand_bits()).simple());
         let mut connection = PgConnection::connect(&server).await.unwrap();
-        connection.execute(sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"))).await.unwrap();
+        connection
+            .execute(sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}")))
+            .await
+            .unwrap();
         let (base, _) = server.rsplit_once('/').unwrap();
         Some(Self {
             folder: TempDir::new().unwrap(),
@@ -61,7 +69,10 @@ impl Backend {
     /// The address that a server is configured with.
     pub fn url(&self) -> String {
         self.database_url.clone().unwrap_or_else(|| {
-            format!("sqlite://{}", self.folder.path().join("takeoff.db").display())
+            format!(
+                "sqlite://{}",
+                self.folder.path().join("takeoff.db").display()
+            )
         })
     }
 

@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 use takeoff::{
     model::{ArtifactId, RawJson},
     runtime::{
-        ArtifactDraft, ChildIntent, ExecutionContext, HandlerError, HandlerMetadata, IntentRegistry,
-        RegistrationError, RetryPolicy, Solution, Works,
+        ArtifactDraft, ChildIntent, ExecutionContext, HandlerError, HandlerMetadata,
+        IntentRegistry, RegistrationError, RetryPolicy, Solution, Works,
     },
 };
 use tokio::sync::Semaphore;
@@ -29,7 +29,11 @@ pub struct TrySolution {
 
 impl Default for TrySolution {
     fn default() -> Self {
-        Self { runs: Arc::default(), step_runs: Arc::default(), gate: Arc::new(Semaphore::new(0)) }
+        Self {
+            runs: Arc::default(),
+            step_runs: Arc::default(),
+            gate: Arc::new(Semaphore::new(0)),
+        }
     }
 }
 
@@ -97,8 +101,14 @@ impl Solution for TrySolution {
                 }
             })
             .register()?;
-        registry.handler("flaky", "try", flaky).retry(quick(4)).register()?;
-        registry.handler("panic", "try", panics).retry(quick(2)).register()?;
+        registry
+            .handler("flaky", "try", flaky)
+            .retry(quick(4))
+            .register()?;
+        registry
+            .handler("panic", "try", panics)
+            .retry(quick(2))
+            .register()?;
         registry
             .handler("hang", "try", hangs)
             .retry(RetryPolicy::never())
@@ -113,16 +123,41 @@ impl Solution for TrySolution {
             .retry(RetryPolicy::never())
             .heartbeat_timeout(Duration::from_millis(100))
             .register()?;
-        registry.handler("big", "try", big).retry(quick(3)).register()?;
+        registry
+            .handler("big", "try", big)
+            .retry(quick(3))
+            .register()?;
         let this = self.clone();
-        registry.handler("gated", "try", move |ctx, _: Nothing| gated(ctx, this.clone())).register()?;
+        registry
+            .handler("gated", "try", move |ctx, _: Nothing| {
+                gated(ctx, this.clone())
+            })
+            .register()?;
         let this = self.clone();
-        registry.handler("steps", "try", move |ctx, _: Nothing| steps(ctx, this.clone())).retry(quick(5)).register()?;
-        registry.handler("family", "try", family).retry(quick(3)).register()?;
-        registry.handler("make", "try", make).eligible_for("thing").retry(quick(2)).register()?;
+        registry
+            .handler("steps", "try", move |ctx, _: Nothing| {
+                steps(ctx, this.clone())
+            })
+            .retry(quick(5))
+            .register()?;
+        registry
+            .handler("family", "try", family)
+            .retry(quick(3))
+            .register()?;
+        registry
+            .handler("make", "try", make)
+            .eligible_for("thing")
+            .retry(quick(2))
+            .register()?;
         registry.handler("talk", "try", talk).register()?;
-        registry.handler("twice", "one", hangs).solution("first").register()?;
-        registry.handler("twice", "two", hangs).solution("second").register()?;
+        registry
+            .handler("twice", "one", hangs)
+            .solution("first")
+            .register()?;
+        registry
+            .handler("twice", "two", hangs)
+            .solution("second")
+            .register()?;
         registry.register_intent("remote", "worker", None, HandlerMetadata::default())
     }
 }
@@ -134,7 +169,10 @@ async fn flaky(ctx: ExecutionContext, p: Flaky) -> Result<i64, HandlerError> {
     if p.fatal {
         return Err(HandlerError::fatal("NOT_TODAY", "it will never work"));
     }
-    Err(HandlerError::retryable("NOT_YET", format!("attempt {} failed", ctx.attempt())))
+    Err(HandlerError::retryable(
+        "NOT_YET",
+        format!("attempt {} failed", ctx.attempt()),
+    ))
 }
 
 #[expect(clippy::panic, reason = "it is what is tried")]
@@ -198,11 +236,16 @@ async fn make(ctx: ExecutionContext, p: Make) -> Result<ArtifactId, HandlerError
 
 async fn talk(ctx: ExecutionContext, _: Nothing) -> Result<(), HandlerError> {
     ctx.progress(0.5, "half way").await?;
-    ctx.emit("order.paid", &serde_json::json!({"amount": 12.5})).await?;
+    ctx.emit("order.paid", &serde_json::json!({"amount": 12.5}))
+        .await?;
     let state = serde_json::json!({"seen": true});
     let (_, version) = ctx.state_surface().session().await?;
     let merge = takeoff::model::StateWriteMode::Merge;
-    ctx.state_surface().write_session(&state, merge, Some(version)).await?;
-    ctx.state_surface().write_execution(&RawJson::of(&state)?, merge, None).await?;
+    ctx.state_surface()
+        .write_session(&state, merge, Some(version))
+        .await?;
+    ctx.state_surface()
+        .write_execution(&RawJson::of(&state)?, merge, None)
+        .await?;
     Ok(())
 }

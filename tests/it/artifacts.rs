@@ -1,0 +1,113 @@
+//! Artifacts and lineage through running executions.
+
+use serde_json::json;
+use takeoff::{
+    model::{ArtifactId, ArtifactState, ExecutionStatus, Refusal, TransitionRequest},
+    storage::{ArtifactFilter, Error, PageRequest},
+};
+
+use crate::support::{TestApp, backends};
+
+async fn make(app: &TestApp, name: &str, parents: &[ArtifactId]) -> ArtifactId {
+    let done = app
+        .run("make", json!({"name": name, "parents": parents}))
+        .await;
+    assert_eq!(done.status, ExecutionStatus::Completed, "{:?}", done.error);
+    done.result.unwrap().as_inline().unwrap().read().unwrap()
+}
+
+fn to(id: ArtifactId, state: ArtifactState) -> TransitionRequest {
+    TransitionRequest {
+        artifact_id: id,
+        to: state,
+        actor: "ann".into(),
+        reason: Some("why".into()),
+    }
+}
+
+backends! {
+    async fn generation_and_roots_come_from_the_parents(backend: Backend) {
+        let app = TestApp::start(&backend).await;
+        let a = make(&app, "a", &[]).await;
+        let b = make(&app, "b", &[]).await;
+        let c = make(&app, "c", &[a]).await;
+        let d = make(&app, "d", &[b, c]).await;
+        let scope = TestApp::principal().scope();
+        let found = app.services().artifacts.find(&scope, d).await.unwrap().unwrap();
+        assert_eq!(found.generation, 2);
+        let mut roots = found.roots.clone();
+        roots.sort_unstable();
+        let mut expected = vec![a, b];
+        expected.sort_unstable();
+        assert_eq!(roots, expected);
+        let path = app.services().artifacts.path(&scope, d, a).await.unwrap();
+        assert_eq!(path, Some(vec![d, c, a]));
+        assert_eq!(app.services().artifacts.path(&scope, a, b).await.unwrap(), None);
+        app.assert_verified().await;
+    }
+
+    async fn a_missing_parent_fails_the_execution_and_leaves_nothing(backend: Backend) {
+        let app = TestApp::start(&backend).await;
+        let nobody = ArtifactId::derived("default", b"x", "nobody");
+        let failed = app.run("make", json!({"name": "orphan", "parents": [nobody]})).await;
+        assert_eq!(failed.status, ExecutionStatus::Failed);
+        assert_eq!(failed.error.unwrap().code, "MISSING_PARENT");
+        let scope = TestApp::principal().scope();
+        let count = app.services().storage.count_artifacts(&scope, &ArtifactFilter::default()).await;
+        assert_eq!(count.unwrap(), 0);
+        app.assert_verified().await;
+    }
+
+    async fn only_what_is_ready_or_archived_resolves(backend: Backend) {
+        let app = TestApp::start(&backend).await;
+        let (scope, principal) = (TestApp::principal().scope(), TestApp::principal());
+        let registry = &app.services().artifacts;
+        let id = make(&app, "a", &[]).await;
+        assert!(registry.resolve(&scope, id, "thing").await.is_ok());
+        let other = takeoff::model::Principal::development("other".parse().unwrap()).scope();
+        for (scope, kind) in [(&scope, "other thing"), (&other, "thing")] {
+            let refused = registry.resolve(scope, id, kind).await;
+            assert!(matches!(refused, Err(Error::Refused(Refusal::NotFound { .. }))));
+        }
+        let straight = registry.transition(&principal, to(id, ArtifactState::Deleted)).await;
+        assert!(matches!(straight, Err(Error::Refused(Refusal::InvalidTransition { .. }))));
+        registry.transition(&principal, to(id, ArtifactState::Archived)).await.unwrap();
+        assert!(registry.resolve(&scope, id, "thing").await.is_ok());
+        registry.transition(&principal, to(id, ArtifactState::Ready)).await.unwrap();
+        registry.transition(&principal, to(id, ArtifactState::Archived)).await.unwrap();
+        registry.transition(&principal, to(id, ArtifactState::Deleted)).await.unwrap();
+        assert!(registry.resolve(&scope, id, "thing").await.is_err());
+        assert!(registry.find(&scope, id).await.unwrap().is_some(), "the tombstone stays");
+        let histories = app.services().storage.find_transitions(&scope, &[id]).await.unwrap();
+        let states: Vec<ArtifactState> = histories[&id].iter().map(|change| change.to).collect();
+        use ArtifactState::{Archived, Deleted, Ready};
+        assert_eq!(states, [Ready, Archived, Ready, Archived, Deleted]);
+        app.assert_verified().await;
+    }
+
+    async fn a_list_agrees_with_what_is_there(backend: Backend) {
+        let app = TestApp::start(&backend).await;
+        let scope = TestApp::principal().scope();
+        let mut ids = Vec::new();
+        for n in 0..5 {
+            ids.push(make(&app, &format!("Thing_{n}"), &[]).await);
+        }
+        let registry = &app.services().artifacts;
+        let all = ArtifactFilter::default();
+        let page = registry.list(&scope, &all, None, &PageRequest::first(3)).await.unwrap();
+        assert!(page.has_next && !page.has_previous);
+        let next = PageRequest { after: Some(page.items[2].0), ..PageRequest::first(3) };
+        let rest = registry.list(&scope, &all, None, &next).await.unwrap();
+        let listed: Vec<ArtifactId> =
+            page.items.iter().chain(&rest.items).map(|(_, artifact)| artifact.id).collect();
+        ids.reverse();
+        assert_eq!(listed, ids);
+        let named = ArtifactFilter { name_contains: Some("thing_3".into()), ..all.clone() };
+        assert_eq!(registry.count(&scope, &named, None).await.unwrap(), 1);
+        let any = ArtifactFilter { name_contains: Some("%".into()), ..all.clone() };
+        assert_eq!(registry.count(&scope, &any, None).await.unwrap(), 0);
+        assert_eq!(registry.count(&scope, &all, Some("make")).await.unwrap(), 5);
+        assert_eq!(registry.count(&scope, &all, Some("add")).await.unwrap(), 0);
+        assert!(registry.count(&scope, &all, Some("fly")).await.is_err());
+    }
+}
