@@ -95,9 +95,8 @@ macro_rules! bodies {
                     $(EventType::$variant => {
                         #[derive(Deserialize)]
                         struct Data { $($field: $type,)* }
-                        #[allow(unused_variables, reason = "an entry without fields reads none")]
-                        let data: Data = serde_json::from_str(data)?;
-                        Ok(Self::$variant { $($field: data.$field),* })
+                        let Data { $($field),* } = serde_json::from_str(data)?;
+                        Ok(Self::$variant { $($field),* })
                     })*
                 }
             }
