@@ -3,6 +3,7 @@
 pub mod api;
 pub mod app;
 pub mod artifact_registry;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod content;
@@ -11,6 +12,7 @@ pub mod graphql;
 pub mod hot;
 pub mod ids;
 pub mod model;
+pub mod prelude;
 pub mod redis;
 pub mod runtime;
 pub mod services;

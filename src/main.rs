@@ -1,2 +1,7 @@
-//! t
-fn main() {}
+//! The `takeoff` command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    takeoff::cli::run(|app| app)
+}

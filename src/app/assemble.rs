@@ -17,6 +17,7 @@ use crate::{
     services::Services,
     state_surface::{self, CopyKey, StateSurface},
     storage::{self, Storage, WriteOptions},
+    telemetry::metrics::Metrics,
     uploads::{self, Uploads},
 };
 
@@ -162,6 +163,14 @@ fn handler_threads() -> anyhow::Result<tokio::runtime::Runtime> {
         .context("the threads for handlers cannot be started")
 }
 
+/// Compares log and state of a configured database, beside whatever else uses it.
+pub(crate) async fn verify(config: &Config) -> Result<storage::Report, storage::Error> {
+    let metrics = Metrics::new();
+    let storage =
+        Storage::connect(&database_options(config), write_options(config), &metrics).await?;
+    storage.verify().await
+}
+
 pub(crate) fn database_options(config: &Config) -> storage::Options {
     storage::Options {
         url: config.database.url.expose().to_owned(),
@@ -171,7 +180,7 @@ pub(crate) fn database_options(config: &Config) -> storage::Options {
     }
 }
 
-pub(crate) fn write_options(config: &Config) -> WriteOptions {
+fn write_options(config: &Config) -> WriteOptions {
     WriteOptions {
         writers: config.database.writers,
         batch_max_items: config.runtime.batch_max_items,
@@ -197,7 +206,7 @@ async fn connect_redis(config: &Config) -> anyhow::Result<Option<Redis>> {
     })?))
 }
 
-pub(crate) async fn open_content(config: &Config) -> anyhow::Result<ContentStore> {
+async fn open_content(config: &Config) -> anyhow::Result<ContentStore> {
     let s3 = &config.content.s3;
     let options = S3Options {
         endpoint: s3.endpoint.as_ref().map(|url| url.expose().to_owned()),

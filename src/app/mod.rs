@@ -11,6 +11,7 @@ mod trace;
 use std::sync::Arc;
 
 pub use assemble::Node;
+pub(crate) use assemble::{database_options, verify};
 pub use serve::Server;
 
 use crate::{

@@ -9,6 +9,7 @@ use crate::{
 
 /// The graph, parents above their children. Artifacts that are not given appear by their id.
 #[must_use]
+#[expect(clippy::implicit_hasher, reason = "nobody brings another hasher")]
 pub fn mermaid(lineage: &Lineage, artifacts: &HashMap<ArtifactId, Artifact>) -> String {
     let mut text = String::from("graph TD\n");
     let mut names: HashMap<ArtifactId, usize> = HashMap::new();

@@ -186,6 +186,10 @@ fn environment(
 }
 
 /// The variables of this process that begin with `TAKEOFF_`; the only place that asks for them.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that reads the environment"
+)]
 pub(super) fn process_environment() -> Result<Vec<(String, String)>, Error> {
     std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))

@@ -415,6 +415,10 @@ fn the_printed_configuration_is_one() {
 }
 
 #[test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a switch of the tests themselves"
+)]
 fn the_documented_file_is_the_defaults() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("takeoff.toml");
     let documented = Config::documented_toml().unwrap();

@@ -274,7 +274,7 @@ impl Events {
                 Ok(execution) if execution.status.is_terminal() => return Ok(execution),
                 Ok(_) => watch.changed().await,
                 Err(error) if error.is_retryable() => {
-                    tokio::time::sleep(Duration::from_secs(1)).await
+                    tokio::time::sleep(Duration::from_secs(1)).await;
                 }
                 Err(error) => return Err(error),
             }

@@ -162,7 +162,7 @@ pub struct Execution {
 /// Why an attempt failed, in words that are safe for the tenant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExecutionError {
-    /// A machine-readable code, SCREAMING_SNAKE.
+    /// A machine-readable code, `SCREAMING_SNAKE`.
     pub code: String,
     /// The outermost message, then its causes, joined by `: `.
     pub message: String,

@@ -1,4 +1,4 @@
-//! Ids as newtypes over UUIDs. Clients see the TypeID form, `exe_01jd…` (type prefix and the UUID
+//! Ids as newtypes over UUIDs. Clients see the `TypeID` form, `exe_01jd…` (type prefix and the UUID
 //! in Crockford base32); a bare UUID is accepted on input.
 
 use std::{fmt, str::FromStr};

@@ -84,7 +84,7 @@ impl Inner {
             Ended::Cancelled => Outcome::Cancelled,
             Ended::TimedOut { of_execution: true } => {
                 let message = "the execution did not end in the time that its handler allows";
-                self.failed(
+                Self::failed(
                     &handler,
                     &execution,
                     &HandlerError::fatal("EXECUTION_TIMEOUT", message),
@@ -94,7 +94,7 @@ impl Inner {
                 of_execution: false,
             } => {
                 let message = "the attempt did not end in the time that its handler allows";
-                self.failed(
+                Self::failed(
                     &handler,
                     &execution,
                     &HandlerError::retryable("ATTEMPT_TIMEOUT", message),
@@ -104,7 +104,7 @@ impl Inner {
                 self.metrics.zombie_dropped(1);
                 return;
             }
-            Ended::Returned(Err(error)) => self.failed(&handler, &execution, &error),
+            Ended::Returned(Err(error)) => Self::failed(&handler, &execution, &error),
             Ended::Returned(Ok(result)) => self.completed(&handler, &attempt, &result).await,
         };
         self.finish(&execution, outcome, Some(&attempt), &lost)
@@ -139,7 +139,7 @@ impl Inner {
         };
         let (parameters, print) = prepared
             .await
-            .map_err(|error| self.failed(handler, execution, &error))?;
+            .map_err(|error| Self::failed(handler, execution, &error))?;
         // What a fingerprint makes the same work has the same artifacts.
         let source = print.map_or_else(|| execution.id.0.as_bytes().to_vec(), String::into_bytes);
         let runtime = Arc::clone(self);
@@ -196,12 +196,7 @@ impl Inner {
     }
 
     /// The outcome of an error: another attempt, or the end.
-    fn failed(
-        &self,
-        handler: &Registration,
-        execution: &Execution,
-        error: &HandlerError,
-    ) -> Outcome {
+    fn failed(handler: &Registration, execution: &Execution, error: &HandlerError) -> Outcome {
         let policy = &handler.metadata.retry;
         let used = (execution.attempt - execution.lost_attempts).max(1);
         let used = u32::try_from(used).unwrap_or(u32::MAX);
@@ -233,7 +228,7 @@ impl Inner {
         };
         match stored.await {
             Ok(result) => Outcome::Completed(result),
-            Err(error) => self.failed(handler, &attempt.execution, &error),
+            Err(error) => Self::failed(handler, &attempt.execution, &error),
         }
     }
 

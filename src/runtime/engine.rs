@@ -335,7 +335,8 @@ impl Inner {
     async fn heartbeat_loop(self: Arc<Self>) {
         // Others may take over when the lease is out; this process stops its handlers before.
         let margin = self.settings.lease / 5;
-        let mut valid_until = Instant::now() + self.settings.lease - margin;
+        let held = self.settings.lease.saturating_sub(margin);
+        let mut valid_until = Instant::now() + held;
         loop {
             tokio::select! {
                 () = tokio::time::sleep(self.settings.heartbeat) => {}
@@ -344,8 +345,10 @@ impl Inner {
             let asked = Instant::now();
             let left = valid_until.saturating_duration_since(asked);
             match tokio::time::timeout(left, self.beat(false)).await {
-                Ok(Ok(true)) => valid_until = asked + self.settings.lease - margin,
-                Ok(Ok(false)) => valid_until = self.reincarnate(valid_until, margin).await,
+                Ok(Ok(true)) => {
+                    valid_until = asked + held;
+                }
+                Ok(Ok(false)) => valid_until = self.reincarnate(valid_until, held).await,
                 Ok(Err(error)) => {
                     tracing::warn!(%error, "the lease was not prolonged");
                     if Instant::now() + self.settings.heartbeat >= valid_until {
@@ -361,7 +364,7 @@ impl Inner {
         }
     }
 
-    async fn reincarnate(&self, valid_until: Instant, margin: Duration) -> Instant {
+    async fn reincarnate(&self, valid_until: Instant, held: Duration) -> Instant {
         tracing::warn!("this node was declared dead; it goes on under a new incarnation");
         self.lose_everything();
         if let Ok(mut node) = self.node.write() {
@@ -369,7 +372,7 @@ impl Inner {
         }
         let asked = Instant::now();
         match self.beat(true).await {
-            Ok(_) => asked + self.settings.lease - margin,
+            Ok(_) => asked + held,
             Err(error) => {
                 tracing::warn!(%error, "the new incarnation was not announced");
                 valid_until

@@ -26,7 +26,7 @@ pub(super) enum Kind {
 }
 
 impl HandlerError {
-    /// A failure that another attempt may mend. `code` is SCREAMING_SNAKE.
+    /// A failure that another attempt may mend. `code` is `SCREAMING_SNAKE`.
     pub fn retryable(code: impl Into<String>, message: impl Into<String>) -> Self {
         Self {
             kind: Kind::Retryable,
@@ -35,7 +35,7 @@ impl HandlerError {
         }
     }
 
-    /// A failure that no further attempt will mend. `code` is SCREAMING_SNAKE.
+    /// A failure that no further attempt will mend. `code` is `SCREAMING_SNAKE`.
     pub fn fatal(code: impl Into<String>, message: impl Into<String>) -> Self {
         Self {
             kind: Kind::Fatal,

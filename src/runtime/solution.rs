@@ -2,7 +2,11 @@
 
 use super::registry::{IntentRegistry, RegistrationError};
 use crate::{
-    artifact_registry::ArtifactRegistry, clock::Clock, content::ContentStore, storage::Storage,
+    artifact_registry::ArtifactRegistry,
+    clock::Clock,
+    content::ContentStore,
+    model::{TenantScope, Upload, UploadId},
+    storage::{Error, Storage},
 };
 
 /// The public works that a solution may build its handlers with.
@@ -14,8 +18,21 @@ pub struct Works {
     pub clock: Clock,
     /// Artifacts, to be read.
     pub artifacts: ArtifactRegistry,
-    /// Announced uploads, to be read.
     pub(crate) storage: Storage,
+}
+
+impl Works {
+    /// An announced upload of the tenant.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn find_upload(
+        &self,
+        scope: &TenantScope,
+        id: UploadId,
+    ) -> Result<Option<Upload>, Error> {
+        self.storage.find_upload(scope, id).await
+    }
 }
 
 /// A set of intents with their handlers.

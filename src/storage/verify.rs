@@ -282,10 +282,9 @@ impl Storage {
                     }) => {
                         changes.push((artifact_id, (version, from, to)));
                     }
-                    Ok(_) => {}
                     // An unreadable entry of an execution's stream was reported with the execution.
                     Err(error) if is_own => report.differ(ArtifactId(after.0), error.to_string()),
-                    Err(_) => {}
+                    Ok(_) | Err(_) => {}
                 }
             }
         }

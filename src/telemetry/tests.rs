@@ -232,7 +232,7 @@ async fn the_last_batch_leaves_from_a_runtime_of_one_thread_too() {
     let endpoint = endpoint.recv().unwrap();
     let config = telemetry(&[&format!("telemetry.otlp_endpoint={endpoint}")]);
     let (subscriber, guard) = subscriber(&config, "node-1", false, io::sink).unwrap();
-    let scope = tracing::subscriber::set_default(subscriber);
+    let scope = subscriber::set_default(subscriber);
     async { tracing::info!("done") }
         .instrument(info_span!("work"))
         .await;

@@ -6,6 +6,8 @@ use takeoff::{
     storage::{ArtifactFilter, Error, PageRequest},
 };
 
+use ArtifactState::{Archived, Deleted, Ready};
+
 use crate::support::{TestApp, backends};
 
 async fn make(app: &TestApp, name: &str, parents: &[ArtifactId]) -> ArtifactId {
@@ -69,18 +71,17 @@ backends! {
             let refused = registry.resolve(scope, id, kind).await;
             assert!(matches!(refused, Err(Error::Refused(Refusal::NotFound { .. }))));
         }
-        let straight = registry.transition(&principal, to(id, ArtifactState::Deleted)).await;
+        let straight = registry.transition(&principal, to(id, Deleted)).await;
         assert!(matches!(straight, Err(Error::Refused(Refusal::InvalidTransition { .. }))));
-        registry.transition(&principal, to(id, ArtifactState::Archived)).await.unwrap();
+        registry.transition(&principal, to(id, Archived)).await.unwrap();
         assert!(registry.resolve(&scope, id, "thing").await.is_ok());
-        registry.transition(&principal, to(id, ArtifactState::Ready)).await.unwrap();
-        registry.transition(&principal, to(id, ArtifactState::Archived)).await.unwrap();
-        registry.transition(&principal, to(id, ArtifactState::Deleted)).await.unwrap();
+        registry.transition(&principal, to(id, Ready)).await.unwrap();
+        registry.transition(&principal, to(id, Archived)).await.unwrap();
+        registry.transition(&principal, to(id, Deleted)).await.unwrap();
         assert!(registry.resolve(&scope, id, "thing").await.is_err());
         assert!(registry.find(&scope, id).await.unwrap().is_some(), "the tombstone stays");
         let histories = app.services().storage.find_transitions(&scope, &[id]).await.unwrap();
         let states: Vec<ArtifactState> = histories[&id].iter().map(|change| change.to).collect();
-        use ArtifactState::{Archived, Deleted, Ready};
         assert_eq!(states, [Ready, Archived, Ready, Archived, Deleted]);
         app.assert_verified().await;
     }

@@ -66,7 +66,7 @@ async fn read_feed(app: &TestApp, feed: Feed, expected: usize) -> Vec<Event> {
         let events = &app.services().events;
         let stream = events.watch_tenant(&principal, feed.clone(), cursor);
         futures::pin_mut!(stream);
-        for _ in 0..1 + read.len() % 3 {
+        for _ in 0..=(read.len() % 3) {
             let next =
                 tokio::time::timeout(std::time::Duration::from_secs(20), stream.next()).await;
             let batch = next.expect("the feed stopped").unwrap().unwrap();

@@ -3,7 +3,6 @@
 use std::{collections::HashSet, sync::atomic::Ordering};
 
 use futures::future::join_all;
-use serde_json::json;
 use takeoff::{
     model::{RawJson, Refusal, SessionId},
     runtime::SubmitIntent,

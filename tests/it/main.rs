@@ -10,6 +10,7 @@ mod artifacts;
 mod cancel;
 mod engine;
 mod events;
+mod example;
 mod idempotency;
 mod recovery;
 mod verify;

@@ -1,6 +1,8 @@
 //! Keyset pages: a page begins after or before a key, so that what is inserted meanwhile neither
 //! repeats nor skips an item.
 
+use std::fmt::Write;
+
 use sea_orm::Value;
 
 /// Which part of a list is wanted.
@@ -57,7 +59,7 @@ impl Conditions {
                 (Some(before), Some(value)) => {
                     self.values.push(value);
                     text.push_str(before);
-                    text.push_str(&format!("${}", self.values.len()));
+                    let _ = write!(text, "${}", self.values.len());
                 }
                 _ => text.push_str(part),
             }

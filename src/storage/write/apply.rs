@@ -45,7 +45,9 @@ async fn release_keys(db: &DatabaseTransaction, keys: &[KeyClaim]) -> Result<(),
 
 fn filled(columns: &'static [&'static str], rows: Vec<Vec<Cell>>) -> Rows {
     let mut filled = Rows::of(columns);
-    rows.into_iter().for_each(|row| filled.push(row));
+    for row in rows {
+        filled.push(row);
+    }
     filled
 }
 
@@ -326,9 +328,9 @@ async fn sessions(db: &DatabaseTransaction, working: &Working) -> Result<(), Err
             session.expires_at.into(),
         ];
         if *is_new {
-            made.push(cells)
+            made.push(cells);
         } else {
-            changed.push(cells)
+            changed.push(cells);
         }
     }
     made.insert(db, "session").await?;
@@ -427,8 +429,9 @@ async fn artifacts(db: &DatabaseTransaction, working: &mut Working) -> Result<()
         .map(|tracked| &tracked.row.artifact)
         .collect();
     new.sort_by_key(|artifact| (artifact.generation, artifact.id));
-    new.iter()
-        .for_each(|artifact| made.push(artifact_cells(artifact)));
+    for artifact in &new {
+        made.push(artifact_cells(artifact));
+    }
     for Tracked { row, is_new, dirty } in working.artifacts.values() {
         let artifact = &row.artifact;
         if *dirty && !is_new {
@@ -474,9 +477,9 @@ async fn edges(db: &DatabaseTransaction, working: &Working) -> Result<(), Error>
         parents.sort_unstable();
         parents.dedup();
         if let Some(child) = row.key {
-            parents
-                .into_iter()
-                .for_each(|parent| rows.push(vec![child.into(), parent.into()]));
+            for parent in parents {
+                rows.push(vec![child.into(), parent.into()]);
+            }
         }
     }
     rows.insert(db, "artifact_edge").await.map(|_| ())

@@ -155,7 +155,7 @@ impl Worker {
         match self.transact(&mut batch).await {
             Ok(()) => {
                 self.metrics.committed(items, began.elapsed());
-                batch.into_iter().for_each(|request| request.answer());
+                batch.into_iter().for_each(Pending::answer);
             }
             Err(error) if items == 1 || matches!(error, Error::Unavailable(_)) => {
                 fail_all(batch, error);
@@ -165,7 +165,7 @@ impl Worker {
                 for request in batch {
                     let mut alone = vec![request];
                     match self.transact(&mut alone).await {
-                        Ok(()) => alone.into_iter().for_each(|request| request.answer()),
+                        Ok(()) => alone.into_iter().for_each(Pending::answer),
                         Err(error) => fail_all(alone, error),
                     }
                 }
@@ -197,7 +197,9 @@ impl Worker {
     /// number, for in the feeds the events of an execution are in the order of the numbers.
     async fn try_transact(&self, batch: &mut [Queued]) -> Result<bool, Error> {
         let mut needs = Needs::default();
-        batch.iter().for_each(|request| request.needs(&mut needs));
+        for request in batch.iter() {
+            request.needs(&mut needs);
+        }
         let db = self.begin().await?;
         let mut working = load(&db, needs).await?;
         if working.is_overtaken() {

@@ -175,7 +175,6 @@ async fn flaky(ctx: ExecutionContext, p: Flaky) -> Result<i64, HandlerError> {
     ))
 }
 
-#[expect(clippy::panic, reason = "it is what is tried")]
 async fn panics(_: ExecutionContext, _: Nothing) -> Result<(), HandlerError> {
     panic!("the secret of the handler")
 }
@@ -191,7 +190,7 @@ async fn big(_: ExecutionContext, p: Big) -> Result<String, HandlerError> {
 async fn gated(ctx: ExecutionContext, this: TrySolution) -> Result<i64, HandlerError> {
     this.runs.fetch_add(1, Ordering::SeqCst);
     tokio::select! {
-        permit = this.gate.acquire() => permit.map(|permit| permit.forget())?,
+        permit = this.gate.acquire() => permit.map(tokio::sync::SemaphorePermit::forget)?,
         () = ctx.cancellation().cancelled() => return Err(HandlerError::fatal("STOPPED", "stopped")),
     }
     Ok(ctx.attempt())

@@ -12,7 +12,6 @@ pub use handlers::TrySolution;
 macro_rules! backends {
     ($($(#[$meta:meta])* async fn $name:ident($backend:ident: Backend) $body:block)*) => {$(
         mod $name {
-            #[allow(unused_imports, reason = "what a test needs differs")]
             use super::*;
             use crate::support::Backend;
 
