@@ -26,7 +26,7 @@ pub fn mermaid(lineage: &Lineage, artifacts: &HashMap<ArtifactId, Artifact>) -> 
         {
             let _ = writeln!(
                 text,
-                "  n{parent} -->|{}| n{child}",
+                "  n{parent} -->|\"{}\"| n{child}",
                 escaped(&edge.intent_type)
             );
         }
@@ -58,7 +58,35 @@ fn escaped(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::escaped;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::storage::{LineageEdge, LineageNode};
+
+    #[test]
+    fn an_edge_goes_from_parent_to_child_with_the_intent_in_quotes() {
+        let [parent_id, child_id] = [1, 2].map(|bits| ArtifactId(Uuid::from_u128(bits)));
+        let nodes = [(0, child_id), (1, parent_id)];
+        let lineage = Lineage {
+            nodes: nodes
+                .map(|(depth, artifact_id)| LineageNode {
+                    depth,
+                    artifact_id,
+                    is_root: depth == 0,
+                })
+                .to_vec(),
+            edges: vec![LineageEdge {
+                parent_id,
+                child_id,
+                intent_type: "parse(v2)".into(),
+            }],
+            ..Lineage::default()
+        };
+        let expected = format!(
+            "graph TD\n  n0[\"{child_id}\"]\n  n1[\"{parent_id}\"]\n  n1 -->|\"parse(v2)\"| n0\n"
+        );
+        assert_eq!(mermaid(&lineage, &HashMap::new()), expected);
+    }
 
     #[test]
     fn nothing_in_a_name_ends_the_label() {

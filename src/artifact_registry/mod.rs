@@ -4,6 +4,8 @@
 //! where they are found, resolved, listed, traced, and changed by clients.
 
 mod mermaid;
+#[cfg(test)]
+mod tests;
 
 use std::{collections::HashMap, sync::Arc};
 

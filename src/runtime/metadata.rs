@@ -6,7 +6,7 @@ use futures::future::BoxFuture;
 use serde_json::Value;
 
 use super::error::HandlerError;
-use crate::model::{ExecutionId, SessionId, TenantScope};
+use crate::model::{ExecutionId, Fault, SessionId, TenantScope};
 
 /// How often and how fast failed attempts are repeated.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -84,6 +84,9 @@ pub type FingerprintFunction = Arc<
         + Sync,
 >;
 
+/// Looks for faults that a schema cannot express; each fault's path begins with `parameters`.
+pub type CheckFunction = Arc<dyn Fn(&Value) -> Vec<Fault> + Send + Sync>;
+
 /// What the runtime knows of a handler besides its function.
 #[derive(Clone, Default)]
 pub struct HandlerMetadata {
@@ -107,6 +110,8 @@ pub struct HandlerMetadata {
     pub read_only: bool,
     /// What makes two requests the same work.
     pub fingerprint: Option<FingerprintFunction>,
+    /// Looks at parameters that fit the schema, at submit.
+    pub check: Option<CheckFunction>,
 }
 
 impl std::fmt::Debug for HandlerMetadata {

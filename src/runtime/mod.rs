@@ -26,7 +26,9 @@ pub use context::ExecutionContext;
 pub use engine::Settings;
 pub use error::HandlerError;
 pub use limits::Limits;
-pub use metadata::{FingerprintFunction, FingerprintInput, HandlerMetadata, RetryPolicy};
+pub use metadata::{
+    CheckFunction, FingerprintFunction, FingerprintInput, HandlerMetadata, RetryPolicy,
+};
 pub use registry::{
     HandlerBuilder, HandlerFunction, HandlerInfo, IntentRegistry, IntentTypeInfo, RegistrationError,
 };

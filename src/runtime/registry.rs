@@ -267,13 +267,24 @@ impl IntentRegistry {
 impl Registration {
     /// The faults of `parameters`, each with its path.
     pub(crate) fn check(&self, parameters: &Value) -> Result<(), Refusal> {
+        let mut faults = self.schema_faults(parameters);
+        if let (true, Some(check)) = (faults.is_empty(), &self.metadata.check) {
+            faults = check(parameters);
+        }
+        if faults.is_empty() {
+            Ok(())
+        } else {
+            Err(Refusal::InvalidInput(faults))
+        }
+    }
+
+    fn schema_faults(&self, parameters: &Value) -> Vec<Fault> {
         const MOST_FAULTS: usize = 20;
         let Some(validator) = &self.validator else {
-            return Ok(());
+            return Vec::new();
         };
-        let faults: Vec<Fault> = validator
-            .iter_errors(parameters)
-            .take(MOST_FAULTS)
+        let errors = validator.iter_errors(parameters).take(MOST_FAULTS);
+        errors
             .map(|error| {
                 let pointer = error.instance_path().as_str().to_owned();
                 let inner = pointer
@@ -287,12 +298,7 @@ impl Registration {
                     message: error.masked().to_string(),
                 }
             })
-            .collect();
-        if faults.is_empty() {
-            Ok(())
-        } else {
-            Err(Refusal::InvalidInput(faults))
-        }
+            .collect()
     }
 
     fn info(&self) -> HandlerInfo {
@@ -382,6 +388,12 @@ impl HandlerBuilder<'_> {
     /// Says that it changes nothing.
     pub fn read_only(mut self) -> Self {
         self.metadata.read_only = true;
+        self
+    }
+
+    /// Looks at parameters that fit the schema, at submit.
+    pub fn check(mut self, check: impl Fn(&Value) -> Vec<Fault> + Send + Sync + 'static) -> Self {
+        self.metadata.check = Some(Arc::new(check));
         self
     }
 

@@ -20,6 +20,8 @@ pub use database::Options;
 pub use error::Error;
 pub use migrate::migrate;
 pub use node::{Backlog, NodeInfo};
+#[cfg(test)]
+pub(crate) use read::tests as read_tests;
 pub use read::{
     ArtifactFilter, Direction, ExecutionFilter, Feed, FeedPage, Lineage, LineageEdge, LineageNode,
     LineageRequest, Page, PageRequest, Relation, SessionFilter, SessionHead, StateStamp,

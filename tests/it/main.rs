@@ -8,6 +8,7 @@ mod support;
 
 mod artifacts;
 mod cancel;
+mod content;
 mod engine;
 mod events;
 mod example;

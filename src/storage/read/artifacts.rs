@@ -1,4 +1,4 @@
-//! Artifacts, their relatives, stored forms and histories. Lists show metadata, never content.
+//! Artifacts, their stored forms and histories. Lists show metadata, never content.
 
 use std::collections::HashMap;
 
@@ -7,13 +7,13 @@ use sea_orm::{FromQueryResult, QueryResult};
 
 use super::{
     super::{Error, Storage, sql},
-    page::{Conditions, Page, PageRequest, contains_pattern, finish},
+    page::{Conditions, Page, PageRequest, finish, ids_of_tenant},
 };
 use crate::model::{
     Artifact, ArtifactId, ArtifactState, ArtifactTransition, ExecutionId, Materialization, Micros,
     SessionId, TenantScope,
 };
-use sql::{Rows, get};
+use sql::get;
 
 /// Which artifacts are wanted; an empty list of values means any.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -36,45 +36,19 @@ pub struct ArtifactFilter {
     pub oldest_first: bool,
 }
 
-/// The near relatives of an artifact.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Relation {
-    /// What it was made from.
-    Parents,
-    /// What was made from it.
-    Children,
-}
+/// An artifact with its key.
+pub(super) type Keyed = (i64, Artifact);
 
-impl Relation {
-    /// The edge's columns: of the artifact itself, and of the relative.
-    fn columns(self) -> (&'static str, &'static str) {
-        match self {
-            Self::Parents => ("child", "parent"),
-            Self::Children => ("parent", "child"),
-        }
-    }
-}
-
-type Keyed = (i64, Artifact);
-
-fn keyed(row: &QueryResult) -> Result<Keyed, Error> {
+pub(super) fn keyed(row: &QueryResult) -> Result<Keyed, Error> {
     let model = artifact::Model::from_query_result(row, "")?;
     Ok((model.key, Artifact::try_from(model)?))
-}
-
-fn with_tenant(scope: &TenantScope, ids: impl IntoIterator<Item = uuid::Uuid>) -> Rows {
-    let mut rows = Rows::of(&["id", "tenant_id"]);
-    for id in ids {
-        rows.push(vec![id.into(), scope.tenant().as_str().into()]);
-    }
-    rows
 }
 
 fn conditions_of(scope: &TenantScope, filter: &ArtifactFilter) -> Conditions {
     let mut conditions = Conditions::default();
     conditions.add("tenant_id = ?", [scope.tenant().as_str().into()]);
     conditions.one_of("artifact_type", filter.artifact_types.iter().cloned());
-    conditions.one_of("state", filter.states.iter().map(|state| state.code()));
+    conditions.one_of_codes("state", filter.states.iter().map(|state| state.code()));
     if let Some(id) = filter.execution_id {
         conditions.add("execution_id = ?", [id.0.into()]);
     }
@@ -88,10 +62,7 @@ fn conditions_of(scope: &TenantScope, filter: &ArtifactFilter) -> Conditions {
         conditions.add("created_at < ?", [before.into()]);
     }
     if let Some(text) = &filter.name_contains {
-        conditions.add(
-            "LOWER(display_name) LIKE ? ESCAPE '\\'",
-            [contains_pattern(text).into()],
-        );
+        conditions.contains("display_name", text);
     }
     conditions
 }
@@ -116,7 +87,7 @@ impl Storage {
         ids: &[ArtifactId],
     ) -> Result<Vec<Keyed>, Error> {
         let tail = "SELECT a.* FROM x JOIN artifact a ON a.id = x.id AND a.tenant_id = x.tenant_id";
-        let rows = with_tenant(scope, ids.iter().map(|id| id.0));
+        let rows = ids_of_tenant(scope, ids.iter().map(|id| id.0));
         rows.select(&self.db.reader, tail)
             .await?
             .iter()
@@ -176,7 +147,7 @@ impl Storage {
              ORDER BY a.key) AS place FROM x JOIN artifact a ON a.execution_id = x.id \
              AND a.tenant_id = x.tenant_id) ranked WHERE place <= {limit} ORDER BY key"
         );
-        let rows = with_tenant(scope, executions.iter().map(|id| id.0));
+        let rows = ids_of_tenant(scope, executions.iter().map(|id| id.0));
         let mut found: HashMap<ExecutionId, Vec<Keyed>> = HashMap::new();
         for row in rows.select(&self.db.reader, &tail).await? {
             let (key, artifact) = keyed(&row)?;
@@ -186,62 +157,6 @@ impl Storage {
                 .push((key, artifact));
         }
         Ok(found)
-    }
-
-    /// The first `limit` relatives of each artifact, in the order of registration.
-    ///
-    /// # Errors
-    /// When the database does not answer.
-    pub async fn relatives_of(
-        &self,
-        scope: &TenantScope,
-        ids: &[ArtifactId],
-        relation: Relation,
-        limit: u32,
-    ) -> Result<HashMap<ArtifactId, Vec<Keyed>>, Error> {
-        let (own, other) = relation.columns();
-        let tail = format!(
-            "SELECT r.*, ranked.own_id FROM (SELECT own.id AS own_id, e.{other} AS other_key, \
-             row_number() OVER (PARTITION BY own.key ORDER BY e.{other}) AS place FROM x \
-             JOIN artifact own ON own.id = x.id AND own.tenant_id = x.tenant_id \
-             JOIN artifact_edge e ON e.{own} = own.key) ranked \
-             JOIN artifact r ON r.key = ranked.other_key WHERE place <= {limit} ORDER BY r.key"
-        );
-        let rows = with_tenant(scope, ids.iter().map(|id| id.0));
-        let mut found: HashMap<ArtifactId, Vec<Keyed>> = HashMap::new();
-        for row in rows.select(&self.db.reader, &tail).await? {
-            found
-                .entry(ArtifactId(get(&row, "own_id")?))
-                .or_default()
-                .push(keyed(&row)?);
-        }
-        Ok(found)
-    }
-
-    /// A page of one artifact's relatives, in the order of registration.
-    ///
-    /// # Errors
-    /// When the database does not answer.
-    pub async fn list_relatives(
-        &self,
-        scope: &TenantScope,
-        id: ArtifactId,
-        relation: Relation,
-        page: &PageRequest<i64>,
-    ) -> Result<Page<i64, Artifact>, Error> {
-        let (own, other) = relation.columns();
-        let mut conditions = Conditions::default();
-        let related = format!(
-            "key IN (SELECT e.{other} FROM artifact own JOIN artifact_edge e ON e.{own} = own.key \
-             WHERE own.id = ? AND own.tenant_id = ?)"
-        );
-        let tenant = scope.tenant().as_str();
-        conditions.add(&related, [id.0.into(), tenant.into()]);
-        let end = conditions.page("key", true, page);
-        let text = format!("SELECT * FROM artifact {} {end}", conditions.clause());
-        let rows = sql::query(&self.db.reader, &text, conditions.values).await?;
-        let items: Result<Vec<Keyed>, Error> = rows.iter().map(keyed).collect();
-        Ok(finish(items?, page))
     }
 
     /// The stored forms of each artifact.
@@ -255,7 +170,7 @@ impl Storage {
     ) -> Result<HashMap<ArtifactId, Vec<Materialization>>, Error> {
         let tail = "SELECT m.* FROM x JOIN artifact a ON a.id = x.id AND a.tenant_id = x.tenant_id \
                     JOIN materialization m ON m.artifact_id = a.id ORDER BY m.created_at, m.id";
-        let rows = with_tenant(scope, ids.iter().map(|id| id.0));
+        let rows = ids_of_tenant(scope, ids.iter().map(|id| id.0));
         let mut found: HashMap<ArtifactId, Vec<Materialization>> = HashMap::new();
         for row in rows.select(&self.db.reader, tail).await? {
             let form = Materialization::from(materialization::Model::from_query_result(&row, "")?);
@@ -275,7 +190,7 @@ impl Storage {
     ) -> Result<HashMap<ArtifactId, Vec<ArtifactTransition>>, Error> {
         let tail = "SELECT t.* FROM x JOIN artifact a ON a.id = x.id AND a.tenant_id = x.tenant_id \
                     JOIN artifact_transition t ON t.artifact_id = a.id ORDER BY t.version";
-        let rows = with_tenant(scope, ids.iter().map(|id| id.0));
+        let rows = ids_of_tenant(scope, ids.iter().map(|id| id.0));
         let mut found: HashMap<ArtifactId, Vec<ArtifactTransition>> = HashMap::new();
         for row in rows.select(&self.db.reader, tail).await? {
             let model = artifact_transition::Model::from_query_result(&row, "")?;

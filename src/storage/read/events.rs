@@ -15,8 +15,9 @@ use super::{
 use crate::model::{Cursor, Event, ExecutionId, Micros, SessionId, StreamKind, TenantScope};
 use sql::{Rows, get};
 
-/// A feed looks at so many rows for each one that it may return, then comes back.
-const SCAN_FACTOR: u32 = 20;
+/// A filtered feed looks at so many rows, then comes back, so that a filter that fits next to
+/// nothing neither holds a connection for long nor looks at the same rows again.
+const FILTERED_SCAN: u32 = 4_000;
 
 /// Which events of many executions are wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -135,14 +136,21 @@ impl Storage {
         if let Some(id) = session {
             conditions.add("session_id = ?", [id.0.into()]);
         }
-        let is_filtered = matches!(feed, Feed::Tenant { types, intent_types, .. }
-            if !types.is_empty() || !intent_types.is_empty());
-        let scanned = if is_filtered {
-            limit * SCAN_FACTOR
-        } else {
-            limit
+        let rows = match feed {
+            Feed::Tenant {
+                types,
+                intent_types,
+                ..
+            } if !types.is_empty() || !intent_types.is_empty() => {
+                self.add_range(&mut conditions, after);
+                let scanned = conditions.take();
+                conditions.add("s.stream_kind = ?", [StreamKind::Execution.code().into()]);
+                conditions.one_of("s.event_type", types.iter().cloned());
+                conditions.one_of("s.intent_type", intent_types.iter().cloned());
+                self.scan(&scanned, conditions, limit).await?
+            }
+            _ => self.log_after(conditions, after, limit).await?,
         };
-        let rows = self.log_after(conditions, after, scanned).await?;
         let mut page = FeedPage {
             events: Vec::new(),
             last: after,
@@ -171,11 +179,16 @@ impl Storage {
         limit: u32,
     ) -> Result<Vec<Event>, Error> {
         let mut conditions = Conditions::default();
-        conditions.add("tenant_id = ?", [scope.tenant().as_str().into()]);
-        conditions.one_of("event_type", filter.types.iter().cloned());
-        if let Some(id) = filter.stream_id {
-            conditions.add("stream_id = ?", [id.into()]);
+        let tenant = scope.tenant().as_str();
+        match filter.stream_id {
+            // An expression, lest SQLite reads the tenant's whole log to spare sorting one stream.
+            Some(id) => conditions.add(
+                "stream_id = ? AND tenant_id || '' = ?",
+                [id.into(), tenant.into()],
+            ),
+            None => conditions.add("tenant_id = ?", [tenant.into()]),
         }
+        conditions.one_of("event_type", filter.types.iter().cloned());
         if let Some(id) = filter.session_id {
             conditions.add("session_id = ?", [id.0.into()]);
         }
@@ -194,17 +207,42 @@ impl Storage {
         after: Cursor,
         limit: u32,
     ) -> Result<Vec<Event>, Error> {
-        conditions.add("(tx, ord) > (?, ?)", [after.tx.into(), after.ord.into()]);
-        if self.db.reader.get_database_backend() == DbBackend::Postgres {
-            let settled = "tx < pg_snapshot_xmin(pg_current_snapshot())::text::bigint";
-            conditions.add(settled, []);
-        }
+        self.add_range(&mut conditions, after);
         let text = format!(
             "SELECT * FROM event {} ORDER BY tx, ord LIMIT {limit}",
             conditions.clause()
         );
         let rows = sql::query(&self.db.reader, &text, conditions.values).await?;
         rows.iter().map(event_of).collect()
+    }
+
+    /// Of the first [`FILTERED_SCAN`] entries that are `scanned`, those that fit, up to `limit`.
+    /// Unless there are as many, the last one is how far the log was looked at, fit or not.
+    async fn scan(
+        &self,
+        scanned: &str,
+        mut fits: Conditions,
+        limit: u32,
+    ) -> Result<Vec<Event>, Error> {
+        let fit = fits.take();
+        let text = format!(
+            "SELECT e.* FROM (SELECT stream_id, seq, event_type, intent_type, stream_kind, \
+             LEAD(tx) OVER (ORDER BY tx, ord) AS later FROM (SELECT * FROM event WHERE {scanned} \
+             ORDER BY tx, ord LIMIT {FILTERED_SCAN}) scanned) s \
+             JOIN event e ON e.stream_id = s.stream_id AND e.seq = s.seq \
+             WHERE s.later IS NULL OR ({fit}) ORDER BY e.tx, e.ord LIMIT {limit}"
+        );
+        let rows = sql::query(&self.db.reader, &text, fits.values).await?;
+        rows.iter().map(event_of).collect()
+    }
+
+    /// Behind `after`, and settled: no transaction that still runs has a lower number.
+    fn add_range(&self, conditions: &mut Conditions, after: Cursor) {
+        conditions.add("(tx, ord) > (?, ?)", [after.tx.into(), after.ord.into()]);
+        if self.db.reader.get_database_backend() == DbBackend::Postgres {
+            let settled = "tx < pg_snapshot_xmin(pg_current_snapshot())::text::bigint";
+            conditions.add(settled, []);
+        }
     }
 
     /// The last sequence of each execution's stream.

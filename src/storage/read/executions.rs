@@ -1,13 +1,14 @@
 //! Executions, their steps, and why live ones do not run.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use entity::{execution, step};
 use sea_orm::FromQueryResult;
+use uuid::Uuid;
 
 use super::{
     super::{Error, Storage, sql},
-    page::{Conditions, Page, PageRequest, finish},
+    page::{Conditions, Page, PageRequest, finish, ids_of_tenant},
 };
 use crate::model::{
     Execution, ExecutionId, ExecutionStatus, Micros, SessionId, Step, TenantScope, WaitReason,
@@ -37,11 +38,6 @@ fn execution_of(row: &sea_orm::QueryResult) -> Result<Execution, Error> {
     Execution::try_from(execution::Model::from_query_result(row, "")?)
 }
 
-/// `WITH x(id)`, joined with the tenant's rows of `table` by `column`.
-fn ids(ids: &[ExecutionId]) -> Rows {
-    Rows::column(&["id"], ids.iter().map(|id| id.0))
-}
-
 impl Storage {
     /// The executions with these ids that are the tenant's.
     ///
@@ -54,10 +50,7 @@ impl Storage {
     ) -> Result<Vec<Execution>, Error> {
         let tail =
             "SELECT e.* FROM x JOIN execution e ON e.id = x.id WHERE e.tenant_id = x.tenant_id";
-        let mut rows = Rows::of(&["id", "tenant_id"]);
-        for id in wanted {
-            rows.push(vec![id.0.into(), scope.tenant().as_str().into()]);
-        }
+        let rows = ids_of_tenant(scope, wanted.iter().map(|id| id.0));
         rows.select(&self.db.reader, tail)
             .await?
             .iter()
@@ -78,7 +71,7 @@ impl Storage {
     ) -> Result<Page<ExecutionId, Execution>, Error> {
         let mut conditions = Conditions::default();
         conditions.add("tenant_id = ?", [scope.tenant().as_str().into()]);
-        conditions.one_of("status", filter.statuses.iter().map(|status| status.code()));
+        conditions.one_of_codes("status", filter.statuses.iter().map(|status| status.code()));
         conditions.one_of("intent_type", filter.intent_types.iter().cloned());
         if let Some(session) = filter.session_id {
             conditions.add("session_id = ?", [session.0.into()]);
@@ -118,18 +111,26 @@ impl Storage {
         parents: &[ExecutionId],
         limit: u32,
     ) -> Result<HashMap<ExecutionId, Vec<Execution>>, Error> {
+        if limit == 0 {
+            return Ok(HashMap::new());
+        }
+        let mut rows = Rows::of(&["id", "tenant_id", "top"]);
+        let distinct: HashSet<_> = parents.iter().copied().collect();
+        for id in &distinct {
+            let tenant = scope.tenant().as_str();
+            rows.push(vec![id.0.into(), tenant.into(), Uuid::max().into()]);
+        }
+        // The inner select finds where the first `limit` end, so that no more children are read.
         let tail = format!(
-            "SELECT * FROM (SELECT e.*, row_number() OVER (PARTITION BY e.parent_id ORDER BY e.id) \
-             AS place FROM x JOIN execution e ON e.parent_id = x.id) ranked \
-             WHERE place <= {limit} ORDER BY id"
+            "SELECT e.* FROM x JOIN execution e ON e.parent_id = x.id AND e.tenant_id = x.tenant_id \
+             AND e.id <= COALESCE((SELECT c.id FROM execution c WHERE c.parent_id = x.id \
+             ORDER BY c.id LIMIT 1 OFFSET {}), x.top) ORDER BY e.id",
+            limit - 1
         );
         let mut children: HashMap<ExecutionId, Vec<Execution>> = HashMap::new();
-        for row in ids(parents).select(&self.db.reader, &tail).await? {
+        for row in rows.select(&self.db.reader, &tail).await? {
             let child = execution_of(&row)?;
-            if let Some(parent) = child
-                .parent_id
-                .filter(|_| child.intent.tenant_id == *scope.tenant())
-            {
+            if let Some(parent) = child.parent_id {
                 children.entry(parent).or_default().push(child);
             }
         }
@@ -145,10 +146,7 @@ impl Storage {
         scope: &TenantScope,
         wanted: &[ExecutionId],
     ) -> Result<HashMap<ExecutionId, Vec<Step>>, Error> {
-        let mut rows = Rows::of(&["id", "tenant_id"]);
-        for id in wanted {
-            rows.push(vec![id.0.into(), scope.tenant().as_str().into()]);
-        }
+        let rows = ids_of_tenant(scope, wanted.iter().map(|id| id.0));
         let tail = "SELECT s.* FROM x JOIN execution e ON e.id = x.id AND e.tenant_id = x.tenant_id \
              JOIN step s ON s.execution_id = e.id ORDER BY s.finished_at, s.started_at, s.name";
         let mut steps: HashMap<ExecutionId, Vec<Step>> = HashMap::new();
@@ -168,13 +166,10 @@ impl Storage {
         scope: &TenantScope,
         wanted: &[ExecutionId],
     ) -> Result<HashMap<ExecutionId, WaitReason>, Error> {
-        let mut rows = Rows::of(&["id", "tenant_id"]);
-        for id in wanted {
-            rows.push(vec![id.0.into(), scope.tenant().as_str().into()]);
-        }
+        let rows = ids_of_tenant(scope, wanted.iter().map(|id| id.0));
         let tail = "SELECT e.id, r.queue, t.kind, \
-             CASE WHEN l.execution_id IS NULL THEN 0 ELSE (SELECT COUNT(*) FROM execution c \
-             WHERE c.parent_id = e.id AND c.status IN (0, 1)) END AS live_children \
+             (l.execution_id IS NOT NULL AND EXISTS (SELECT 1 FROM execution c \
+             WHERE c.parent_id = e.id AND c.child_key IS NOT NULL AND c.status IN (0, 1))) AS awaits \
              FROM x JOIN execution e ON e.id = x.id AND e.tenant_id = x.tenant_id \
              LEFT JOIN ready r ON r.execution_id = e.id \
              LEFT JOIN timer t ON t.execution_id = e.id AND t.kind IN (0, 1) \
@@ -183,13 +178,13 @@ impl Storage {
         for row in rows.select(&self.db.reader, tail).await? {
             let queue: Option<String> = get(&row, "queue")?;
             let timer: Option<i64> = get(&row, "kind")?;
-            let live_children: i64 = get(&row, "live_children")?;
+            let awaits: bool = get(&row, "awaits")?;
             let reason = match (queue.as_deref(), timer) {
                 (Some("node"), _) => Some(WaitReason::Queue),
                 (Some(_), _) => Some(WaitReason::Worker),
                 (None, Some(0)) => Some(WaitReason::Schedule),
                 (None, Some(_)) => Some(WaitReason::Retry),
-                (None, None) => (live_children > 0).then_some(WaitReason::Children),
+                (None, None) => awaits.then_some(WaitReason::Children),
             };
             if let Some(reason) = reason {
                 reasons.insert(ExecutionId(get(&row, "id")?), reason);

@@ -6,13 +6,17 @@ mod events;
 mod executions;
 mod lineage;
 mod page;
+mod relatives;
 mod session_head;
 mod sessions;
+#[cfg(test)]
+pub(crate) mod tests;
 
-pub use artifacts::{ArtifactFilter, Relation};
+pub use artifacts::ArtifactFilter;
 pub use events::{Feed, FeedPage, WalFilter};
 pub use executions::ExecutionFilter;
 pub use lineage::{Direction, Lineage, LineageEdge, LineageNode, LineageRequest, Truncation};
 pub use page::{Page, PageRequest};
+pub use relatives::Relation;
 pub use session_head::{SessionHead, StateStamp};
 pub use sessions::SessionFilter;

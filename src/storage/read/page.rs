@@ -1,9 +1,13 @@
 //! Keyset pages: a page begins after or before a key, so that what is inserted meanwhile neither
-//! repeats nor skips an item.
+//! repeats nor skips an item. Besides, what statements that are put together have in common.
 
-use std::fmt::Write;
+use std::{collections::HashSet, fmt::Write};
 
 use sea_orm::Value;
+use uuid::Uuid;
+
+use super::super::sql::Rows;
+use crate::model::TenantScope;
 
 /// Which part of a list is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,8 +54,13 @@ pub(super) struct Conditions {
 }
 
 impl Conditions {
-    /// Adds a condition; each `?` in it stands for one of `values`.
+    /// Adds a condition that needs all of `values`; each `?` in it stands for one of them.
     pub(super) fn add(&mut self, condition: &str, values: impl IntoIterator<Item = Value>) {
+        let values: Vec<Value> = values.into_iter().collect();
+        if values.iter().any(cannot_be_stored) {
+            self.parts.push("1 = 0".to_owned());
+            return;
+        }
         let mut text = String::with_capacity(condition.len() + 8);
         let mut values = values.into_iter();
         for part in condition.split_inclusive('?') {
@@ -59,6 +68,7 @@ impl Conditions {
                 (Some(before), Some(value)) => {
                     self.values.push(value);
                     text.push_str(before);
+                    // Writing to a string cannot fail.
                     let _ = write!(text, "${}", self.values.len());
                 }
                 _ => text.push_str(part),
@@ -73,11 +83,47 @@ impl Conditions {
         column: &str,
         values: impl IntoIterator<Item = V>,
     ) {
-        let values: Vec<Value> = values.into_iter().map(Into::into).collect();
-        if !values.is_empty() {
+        let mut values: Vec<Value> = values.into_iter().map(Into::into).collect();
+        if values.is_empty() {
+            return;
+        }
+        values.retain(|value| !cannot_be_stored(value));
+        if values.is_empty() {
+            self.parts.push("1 = 0".to_owned());
+        } else {
             let places = vec!["?"; values.len()].join(", ");
             self.add(&format!("{column} IN ({places})"), values);
         }
+    }
+
+    /// `column IN (…)` with the numbers in the text, where a partial index can see them, unless
+    /// there is nothing to choose from.
+    pub(super) fn one_of_codes(&mut self, column: &str, codes: impl IntoIterator<Item = i64>) {
+        let mut codes: Vec<i64> = codes.into_iter().collect();
+        codes.sort_unstable();
+        codes.dedup();
+        if !codes.is_empty() {
+            let codes: Vec<String> = codes.iter().map(i64::to_string).collect();
+            self.parts
+                .push(format!("{column} IN ({})", codes.join(", ")));
+        }
+    }
+
+    /// `text` is within `column`, in whatever case.
+    ///
+    /// Both sides are folded by the database, so that a name is found by its own letters. Where it
+    /// folds ASCII alone, both cases of the text are tried.
+    pub(super) fn contains(&mut self, column: &str, text: &str) {
+        let mut texts = vec![text.to_owned()];
+        for variant in [text.to_lowercase(), text.to_uppercase()] {
+            if !text.is_ascii() && !texts.contains(&variant) {
+                texts.push(variant);
+            }
+        }
+        let like = format!("LOWER({column}) LIKE LOWER(?) ESCAPE '\\'");
+        let any = vec![like; texts.len()].join(" OR ");
+        let patterns = texts.iter().map(|text| contains_pattern(text).into());
+        self.add(&format!("({any})"), patterns);
     }
 
     /// The page's range over `key`, then `ORDER BY` and `LIMIT`; one row more than wanted shows
@@ -101,6 +147,11 @@ impl Conditions {
             "ASC"
         };
         format!("ORDER BY {key} {order} LIMIT {}", i64::from(page.limit) + 1)
+    }
+
+    /// The conditions so far as text; what is added from now on is apart, with its own places.
+    pub(super) fn take(&mut self) -> String {
+        std::mem::take(&mut self.parts).join(" AND ")
     }
 
     /// `WHERE …`.
@@ -129,10 +180,28 @@ pub(super) fn finish<K, T>(mut items: Vec<(K, T)>, request: &PageRequest<K>) -> 
 }
 
 /// `%text%` for LIKE with `\` as the escape.
-pub(super) fn contains_pattern(text: &str) -> String {
+fn contains_pattern(text: &str) -> String {
     let escaped = text
         .replace('\\', "\\\\")
         .replace('%', "\\%")
         .replace('_', "\\_");
-    format!("%{}%", escaped.to_lowercase())
+    format!("%{escaped}%")
+}
+
+/// PostgreSQL has no text with a zero character and refuses one as a value; so nothing has it.
+fn cannot_be_stored(value: &Value) -> bool {
+    matches!(value, Value::String(Some(text)) if text.contains('\0'))
+}
+
+/// `x(id, tenant_id)`: each id once, with the tenant, so that an id that is asked for twice is
+/// neither found twice nor takes the place of another within a limit.
+pub(super) fn ids_of_tenant(scope: &TenantScope, ids: impl IntoIterator<Item = Uuid>) -> Rows {
+    let mut rows = Rows::of(&["id", "tenant_id"]);
+    let mut seen = HashSet::new();
+    for id in ids {
+        if seen.insert(id) {
+            rows.push(vec![id.into(), scope.tenant().as_str().into()]);
+        }
+    }
+    rows
 }

@@ -5,10 +5,10 @@ use sea_orm::{FromQueryResult, QueryResult};
 
 use super::{
     super::{Error, Storage, sql},
-    page::{Conditions, Page, PageRequest, finish},
+    page::{Conditions, Page, PageRequest, finish, ids_of_tenant},
 };
 use crate::model::{Session, SessionId, SessionStatus, TenantScope, Upload, UploadId};
-use sql::{Rows, get, now_expression};
+use sql::{get, now_expression};
 
 /// Which sessions are wanted; an empty list of values means any.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -40,10 +40,7 @@ impl Storage {
         wanted: &[SessionId],
     ) -> Result<Vec<Session>, Error> {
         let db = &self.db.reader;
-        let mut rows = Rows::of(&["id", "tenant_id"]);
-        for id in wanted {
-            rows.push(vec![id.0.into(), scope.tenant().as_str().into()]);
-        }
+        let rows = ids_of_tenant(scope, wanted.iter().map(|id| id.0));
         let tail = format!(
             "SELECT s.*, {} AS now FROM x JOIN session s ON s.id = x.id AND s.tenant_id = x.tenant_id",
             now_expression(db.get_database_backend())
@@ -74,7 +71,7 @@ impl Storage {
                 "CASE WHEN status IN (0, 1) AND expires_at <= {now} THEN {} ELSE status END",
                 SessionStatus::Expired.code()
             );
-            conditions.one_of(&shown, filter.statuses.iter().map(|status| status.code()));
+            conditions.one_of_codes(&shown, filter.statuses.iter().map(|status| status.code()));
         }
         if let Some(user) = &filter.user_id {
             conditions.add("user_id = ?", [user.as_str().into()]);

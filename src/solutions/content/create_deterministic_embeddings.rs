@@ -1,0 +1,107 @@
+//! `create_deterministic_embeddings`: a profile of parsed content that is the same every time.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::{
+    NAME,
+    parse_content::malformed,
+    parsing::{self, Column},
+    target::{self, Target, content_of},
+};
+use crate::{
+    model::{Artifact, ArtifactId},
+    runtime::{
+        ArtifactDraft, ExecutionContext, FingerprintInput, HandlerError, IntentRegistry,
+        RegistrationError,
+    },
+};
+
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+struct Parameters {
+    #[serde(flatten)]
+    target: Target,
+}
+
+#[derive(Debug, Serialize)]
+struct Profiled {
+    artifact_id: ArtifactId,
+    schema_fingerprint: String,
+    record_count: u64,
+}
+
+#[derive(Debug, Deserialize)]
+struct Descriptor {
+    schema: Schema,
+}
+
+#[derive(Debug, Deserialize)]
+struct Schema {
+    columns: Vec<Column>,
+}
+
+pub(super) fn register(registry: &mut IntentRegistry) -> Result<(), RegistrationError> {
+    registry
+        .handler("create_deterministic_embeddings", NAME, profile)
+        .description("Profiles parsed content: types, nulls, distinct values, extremes, patterns.")
+        .solution(NAME)
+        .eligible_for("parsed_content")
+        .check(target::check)
+        .fingerprint(Arc::new(|input| {
+            Box::pin(async move { fingerprint(input) })
+        }))
+        .register()
+}
+
+fn fingerprint(input: FingerprintInput) -> Result<Option<Vec<Vec<u8>>>, HandlerError> {
+    let parameters: Parameters = serde_json::from_value(input.parameters)
+        .map_err(|e| HandlerError::fatal("INVALID_PARAMETERS", e.to_string()))?;
+    Ok(Some(vec![parameters.target.id()?.0.as_bytes().to_vec()]))
+}
+
+fn columns_of(artifact: &Artifact) -> Result<Vec<Column>, HandlerError> {
+    let descriptor: Descriptor = artifact.semantic_descriptor.read().map_err(|_| {
+        HandlerError::fatal(
+            "NO_SCHEMA",
+            "the artifact's descriptor has no schema of columns",
+        )
+    })?;
+    Ok(descriptor.schema.columns)
+}
+
+async fn profile(ctx: ExecutionContext, parameters: Parameters) -> Result<Profiled, HandlerError> {
+    let parsed = parameters.target.resolve(&ctx, "parsed_content").await?;
+    let columns = columns_of(&parsed)?;
+    let rows = content_of(&ctx, &parsed).await?;
+    ctx.progress(0.2, "read").await?;
+    let profile = tokio::task::spawn_blocking(move || parsing::profile(&columns, &rows));
+    let profile = profile.await?.map_err(|error| malformed(&error))?;
+    ctx.progress(0.9, "profiled").await?;
+    let stored = ctx
+        .artifacts()
+        .store(Bytes::from(serde_json::to_vec(&profile)?))
+        .await?;
+    let descriptor = json!({
+        "schema_fingerprint": profile.schema_fingerprint,
+        "record_count": profile.record_count,
+        "column_count": profile.columns.len(),
+    });
+    let mut draft = ArtifactDraft::new("profile", "deterministic_embeddings")
+        .parent(parsed.id)
+        .descriptor(&descriptor)?
+        .stored(&stored, "json");
+    if let Some(name) = &parsed.display_name {
+        draft = draft.display_name(name);
+    }
+    let artifact_id = ctx.artifacts().register(draft)?;
+    let (schema_fingerprint, record_count) = (profile.schema_fingerprint, profile.record_count);
+    Ok(Profiled {
+        artifact_id,
+        schema_fingerprint,
+        record_count,
+    })
+}

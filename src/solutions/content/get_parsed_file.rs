@@ -1,0 +1,61 @@
+//! `get_parsed_file`: a look at the rows of parsed content. Makes nothing.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{
+    NAME,
+    parse_content::malformed,
+    parsing,
+    target::{self, Target, content_of},
+};
+use crate::{
+    model::ArtifactId,
+    runtime::{ExecutionContext, HandlerError, IntentRegistry, RegistrationError},
+};
+
+const DEFAULT_LIMIT: usize = 20;
+
+#[derive(Debug, Deserialize, JsonSchema)]
+struct Parameters {
+    #[serde(flatten)]
+    target: Target,
+    /// Rows to skip.
+    #[serde(default)]
+    offset: u64,
+    /// Rows to return; 20 if not given.
+    #[schemars(range(min = 1, max = 1000))]
+    limit: Option<usize>,
+}
+
+#[derive(Debug, Serialize)]
+struct Preview {
+    artifact_id: ArtifactId,
+    offset: u64,
+    rows: Vec<Value>,
+}
+
+pub(super) fn register(registry: &mut IntentRegistry) -> Result<(), RegistrationError> {
+    registry
+        .handler("get_parsed_file", NAME, preview)
+        .description("Returns some rows of parsed content.")
+        .solution(NAME)
+        .eligible_for("parsed_content")
+        .check(target::check)
+        .read_only()
+        .register()
+}
+
+async fn preview(ctx: ExecutionContext, parameters: Parameters) -> Result<Preview, HandlerError> {
+    let parsed = parameters.target.resolve(&ctx, "parsed_content").await?;
+    let bytes = content_of(&ctx, &parsed).await?;
+    let (offset, limit) = (parameters.offset, parameters.limit.unwrap_or(DEFAULT_LIMIT));
+    let rows = tokio::task::spawn_blocking(move || parsing::preview(&bytes, offset, limit));
+    let rows = rows.await?.map_err(|error| malformed(&error))?;
+    Ok(Preview {
+        artifact_id: parsed.id,
+        offset,
+        rows,
+    })
+}

@@ -1,0 +1,205 @@
+//! The content solution on real files.
+
+use serde_json::{Value, json};
+use takeoff::{
+    model::{ArtifactId, ArtifactState, Execution, ExecutionStatus, RawJson, Refusal},
+    runtime::SubmitIntent,
+    storage::Error,
+};
+
+use crate::support::{TestApp, backends};
+
+const ORDERS: &str = include_str!("../../samples/orders.csv");
+const CATALOG: &str = include_str!("../../samples/catalog.json");
+const READINGS: &str = include_str!("../../samples/readings.ndjson");
+const NOTES: &str = include_str!("../../samples/notes.txt");
+
+fn result(execution: &Execution) -> Value {
+    assert_eq!(
+        execution.status,
+        ExecutionStatus::Completed,
+        "{:?}",
+        execution.error
+    );
+    execution
+        .result
+        .as_ref()
+        .unwrap()
+        .as_inline()
+        .unwrap()
+        .to_value()
+}
+
+fn id(value: &Value) -> ArtifactId {
+    value.as_str().unwrap().parse().unwrap()
+}
+
+async fn ingested(app: &TestApp, name: &str, content: &str) -> ArtifactId {
+    let done = app
+        .run("ingest_file", json!({"ui_name": name, "content": content}))
+        .await;
+    id(&result(&done)["artifact_id"])
+}
+
+async fn code_of(app: &TestApp, intent_type: &str, parameters: Value) -> (String, String) {
+    let failed = app.run(intent_type, parameters).await;
+    let error = failed.error.expect("it did not fail");
+    (error.code, error.message)
+}
+
+async fn refused(app: &TestApp, intent_type: &str, parameters: Value) -> Vec<String> {
+    let session = app.session().await;
+    let intent = SubmitIntent::new(intent_type, session, RawJson::from(&parameters));
+    match app.try_submit(intent).await {
+        Err(Error::Refused(Refusal::InvalidInput(faults))) => {
+            faults.iter().map(|fault| fault.path.join(".")).collect()
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+backends! {
+    async fn the_pipeline_makes_a_file_records_and_a_profile(backend: Backend) {
+        let app = TestApp::start(&backend).await;
+        let samples = [
+            ("orders.csv", ORDERS, "csv"),
+            ("catalog.json", CATALOG, "json"),
+            ("readings.ndjson", READINGS, "ndjson"),
+            ("notes.txt", NOTES, "text"),
+        ];
+        for (filename, content, parser) in samples {
+            let parameters = json!({
+                "journey_id": "content_pipeline", "filename": filename, "content": content,
+            });
+            let done = app.run("compose_journey", parameters).await;
+            let steps = result(&done)["steps"].clone();
+            assert_eq!(steps["parse"]["result"]["parser_type"], parser);
+            let (file, parsed, profile) = (
+                id(&steps["ingest"]["result"]["artifact_id"]),
+                id(&steps["parse"]["result"]["artifact_id"]),
+                id(&steps["profile"]["result"]["artifact_id"]),
+            );
+            let scope = TestApp::principal().scope();
+            let registry = &app.services().artifacts;
+            let file = registry.find(&scope, file).await.unwrap().unwrap();
+            assert_eq!(file.state, ArtifactState::Ready);
+            let path = registry.path(&scope, profile, file.id).await.unwrap();
+            assert_eq!(path, Some(vec![profile, parsed, file.id]));
+            let found = registry.find(&scope, profile).await.unwrap().unwrap();
+            assert_eq!((found.generation, found.roots), (2, vec![file.id]));
+        }
+        app.assert_verified().await;
+    }
+
+    async fn the_same_content_in_a_session_is_the_same_execution(backend: Backend) {
+        let app = TestApp::start(&backend).await;
+        let session = app.session().await;
+        let submit = async |name: &str| {
+            let parameters = RawJson::from(&json!({"ui_name": name, "content": "a,b\n1,2\n"}));
+            app.try_submit(SubmitIntent::new("ingest_file", session, parameters)).await.unwrap()
+        };
+        let first = submit("a.csv").await;
+        let again = submit("b.csv").await;
+        assert_eq!((again.replayed, again.execution.id), (true, first.execution.id));
+        let file = id(&result(&app.ended(first.execution.id).await)["artifact_id"]);
+        app.run("save_materialization", json!({"artifact_id": file})).await;
+        let parse = |options: Value| json!({"file_id": file, "parse_options": options});
+        let one = app.submit(session, "parse_content", parse(json!({}))).await;
+        let same = app.submit(session, "parse_content", parse(json!({}))).await;
+        let other = app.submit(session, "parse_content", parse(json!({"has_header": false}))).await;
+        assert_eq!(one.id, same.id);
+        assert_ne!(one.id, other.id);
+        let mut with_key = SubmitIntent::new("parse_content", session, RawJson::from(&parse(json!({}))));
+        with_key.idempotency_key = Some("mine".into());
+        let keyed = app.try_submit(with_key).await.unwrap().execution;
+        assert_ne!(keyed.id, one.id);
+        let artifact = |execution: &Execution| id(&result(execution)["artifact_id"]);
+        let (one, keyed) = (app.ended(one.id).await, app.ended(keyed.id).await);
+        assert_eq!(artifact(&one), artifact(&keyed), "the same work has the same artifact");
+        app.assert_verified().await;
+    }
+
+    async fn malformed_and_binary_content_fail_with_their_place(backend: Backend) {
+        let app = TestApp::start(&backend).await;
+        let cases = [
+            ("a.csv", "a,b\n1,2\n3\n", "MALFORMED_CSV", "line 3"),
+            ("a.json", "{\"a\": 1,\n \"b\": }", "MALFORMED_JSON", "line 2"),
+            ("a.ndjson", "{\"a\": 1}\n{\"a\": \n", "MALFORMED_NDJSON", "line 2"),
+            ("a.txt", "\u{0}\u{1}PK", "BINARY_CONTENT", ""),
+        ];
+        for (name, content, code, place) in cases {
+            let file = ingested(&app, name, content).await;
+            app.run("save_materialization", json!({"artifact_id": file})).await;
+            let (found, message) = code_of(&app, "parse_content", json!({"artifact_id": file})).await;
+            assert_eq!(found, code, "{name}: {message}");
+            assert!(message.contains(place), "{name}: {message}");
+        }
+        app.assert_verified().await;
+    }
+
+    async fn what_does_not_fit_the_lifecycle_is_refused(backend: Backend) {
+        let app = TestApp::start(&backend).await;
+        let file = ingested(&app, "a.csv", "a\n1\n").await;
+        let of = |id: ArtifactId| json!({"artifact_id": id, "reason": "test"});
+        assert_eq!(code_of(&app, "parse_content", json!({"artifact_id": file})).await.0, "NOT_READY");
+        assert_eq!(code_of(&app, "archive_file", of(file)).await.0, "INVALID_TRANSITION");
+        result(&app.run("save_materialization", json!({"artifact_id": file})).await);
+        assert_eq!(code_of(&app, "delete_file", of(file)).await.0, "INVALID_TRANSITION");
+        let again = result(&app.run("save_materialization", json!({"file_id": file})).await);
+        assert_eq!(again["changed"], false);
+        for intent_type in ["archive_file", "restore_file", "archive_file", "delete_file"] {
+            assert_eq!(result(&app.run(intent_type, of(file)).await)["changed"], true);
+        }
+        let gone = code_of(&app, "parse_content", json!({"artifact_id": file, "parse_options": {"has_header": true}})).await;
+        assert_eq!(gone.0, "NOT_FOUND");
+        let nobody = ArtifactId::derived("default", b"x", "y");
+        assert_eq!(code_of(&app, "archive_file", of(nobody)).await.0, "NOT_FOUND");
+        app.assert_verified().await;
+    }
+
+    async fn rows_can_be_looked_at(backend: Backend) {
+        let app = TestApp::start(&backend).await;
+        let parameters = json!({
+            "journey_id": "content_pipeline",
+            "journey_params": {"filename": "a.csv", "content": "name,age\nÄnne,41\nBo,7\n"},
+        });
+        let steps = result(&app.run("compose_journey", parameters).await)["steps"].clone();
+        let parsed = steps["parse"]["result"]["artifact_id"].clone();
+        let looked = app.run("get_parsed_file", json!({"artifact_id": parsed, "offset": 1})).await;
+        assert_eq!(result(&looked)["rows"], json!([{"name": "Bo", "age": 7}]));
+    }
+
+    async fn faults_are_found_at_submit(backend: Backend) {
+        let app = TestApp::start(&backend).await;
+        let no_source = json!({"ui_name": "a"});
+        assert_eq!(refused(&app, "ingest_file", no_source).await, ["parameters.content"]);
+        let two = json!({"ui_name": "a", "content": "a", "content_base64": "YQ=="});
+        assert_eq!(refused(&app, "ingest_file", two).await, ["parameters.content_base64"]);
+        let unnamed = json!({"content": "a"});
+        assert_eq!(refused(&app, "ingest_file", unnamed).await, ["parameters.ui_name"]);
+        assert_eq!(refused(&app, "parse_content", json!({})).await, ["parameters.artifact_id"]);
+        let unknown = json!({"journey_id": "nowhere"});
+        assert_eq!(refused(&app, "compose_journey", unknown).await, ["parameters.journey_id"]);
+        let cycle = json!({"steps": [
+            {"name": "a", "intent_type": "echo", "depends_on": ["b"]},
+            {"name": "b", "intent_type": "echo", "depends_on": ["a"]},
+        ]});
+        assert_eq!(refused(&app, "compose_journey", cycle).await, ["parameters.steps"]);
+        assert_eq!(app.verify().await.executions, 0);
+    }
+
+    async fn a_journey_of_ones_own_binds_outputs_and_a_failing_step_fails_it(backend: Backend) {
+        let app = TestApp::start(&backend).await;
+        let steps = |second: &str| json!({"who": "Ada", "steps": [
+            {"name": "one", "intent_type": "echo", "parameters": {"message": {"$param": "who"}}},
+            {"name": "two", "intent_type": second,
+             "parameters": {"message": {"$from": "one", "path": "/message"}}},
+        ]});
+        let done = app.run("compose_journey", steps("echo")).await;
+        assert_eq!(result(&done)["steps"]["two"]["result"]["message"], "Ada");
+        let failed = app.run("compose_journey", steps("parse_content")).await;
+        let error = failed.error.unwrap();
+        assert_eq!(error.code, "CHILD_REFUSED", "{}", error.message);
+        app.assert_verified().await;
+    }
+}
