@@ -13,6 +13,7 @@ use std::sync::Arc;
 pub use assemble::Node;
 pub(crate) use assemble::{database_options, verify};
 pub use serve::Server;
+pub(crate) use serve::told_to_stop;
 
 use crate::{
     clock::Clock,
@@ -87,7 +88,7 @@ impl App {
     pub async fn serve(self) -> anyhow::Result<()> {
         let server = self.listen().await?;
         tracing::info!(address = %server.address(), "serving");
-        serve::told_to_stop().await;
+        told_to_stop().await;
         tracing::info!("shutting down");
         server.stop().await;
         Ok(())

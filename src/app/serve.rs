@@ -104,7 +104,7 @@ fn router(node: &Node, http: &Http, metrics: Metrics, stop: &CancellationToken) 
 }
 
 /// Returns when the process is asked to end.
-pub(super) async fn told_to_stop() {
+pub(crate) async fn told_to_stop() {
     let interrupted = tokio::signal::ctrl_c();
     #[cfg(unix)]
     {

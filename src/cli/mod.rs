@@ -1,6 +1,12 @@
 //! The commands. `takeoff::cli::run` gives a team's own binary the same ones around its solutions.
 
+mod client;
+mod demo;
+mod follow;
+mod list;
+mod output;
 mod server;
+mod submit;
 
 use std::process::ExitCode;
 
@@ -22,6 +28,18 @@ struct Arguments {
 enum Command {
     /// Serve the API and run executions (what happens without a command).
     Serve,
+    /// Serve, and show files on their way through the content pipeline.
+    Demo(demo::Demo),
+    /// Submit an intent to a server.
+    Submit(submit::Submit),
+    /// Show the events of an execution until it has ended.
+    Watch(submit::Watch),
+    /// Show where an artifact came from, or what was made from it.
+    Lineage(list::Lineage),
+    /// List executions.
+    Executions(list::Executions),
+    /// List artifacts.
+    Artifacts(list::Artifacts),
     /// Bring the database's schema up to date.
     Migrate,
     /// Rebuild executions and artifacts from the log and report every difference from their rows.
@@ -32,32 +50,27 @@ enum Command {
     Config,
 }
 
-/// Runs the command that the process was given; `build` adds solutions to the server.
+/// Runs the command that the process was given; `build` adds solutions to the server. The exit code
+/// is 0 for success, 1 when an execution failed or differences were found, 2 for anything else.
 pub fn run(build: impl FnOnce(App) -> App) -> ExitCode {
     // Both TLS stacks of the dependencies take the provider that is installed first.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let arguments = Arguments::parse();
-    match server::dispatch(arguments, build) {
-        Ok(code) => code,
-        Err(error) => {
-            output::complain(&format!("{error:#}"));
-            ExitCode::from(2)
-        }
-    }
-}
-
-mod output {
-    //! What a command says. A reader that has gone away ends the command quietly.
-
-    use std::io::Write;
-
-    /// One line for the user.
-    pub(super) fn say(line: &str) {
-        let _ = writeln!(std::io::stdout().lock(), "{line}");
-    }
-
-    /// One line about what went wrong.
-    pub(super) fn complain(line: &str) {
-        let _ = writeln!(std::io::stderr().lock(), "takeoff: {line}");
-    }
+    let Arguments { overrides, command } = Arguments::parse();
+    let done = match command.unwrap_or(Command::Serve) {
+        Command::Submit(submit) => server::block_on(submit.run()),
+        Command::Watch(watch) => server::block_on(watch.run()),
+        Command::Lineage(lineage) => server::block_on(lineage.run()),
+        Command::Executions(executions) => server::block_on(executions.run()),
+        Command::Artifacts(artifacts) => server::block_on(artifacts.run()),
+        Command::Demo(demo) => server::demo(demo, &overrides, build),
+        Command::Serve => server::serve(&overrides, build),
+        Command::Migrate => server::migrate(&overrides),
+        Command::Verify => server::verify(&overrides),
+        Command::Schema => server::schema(),
+        Command::Config => server::config(&overrides),
+    };
+    done.unwrap_or_else(|error| {
+        output::complain(&format!("{error:#}"));
+        ExitCode::from(2)
+    })
 }

@@ -167,11 +167,18 @@ pub(super) fn keys() -> impl Iterator<Item = &'static Key> {
         .flat_map(|section: &Section| section.keys)
 }
 
+/// Whether a variable configures the server. The others with its prefix are the command line
+/// client's and the tests'.
+fn is_ours(name: &str) -> bool {
+    const OF_OTHERS: [&str; 3] = ["TAKEOFF_URL", "TAKEOFF_TENANT", "TAKEOFF_BLESS"];
+    name.starts_with(PREFIX) && !name.starts_with("TAKEOFF_TEST_") && !OF_OTHERS.contains(&name)
+}
+
 fn environment(
     env: impl Iterator<Item = (String, String)>,
 ) -> Result<BTreeMap<String, Given>, Error> {
     let mut given = BTreeMap::new();
-    for (name, text) in env.filter(|(name, _)| name.starts_with(PREFIX)) {
+    for (name, text) in env.filter(|(name, _)| is_ours(name)) {
         let Some(key) = keys().find(|key| key.variable() == name) else {
             return Err(Error::UnknownVariable { name });
         };

@@ -1,0 +1,111 @@
+//! The operations of the command line, typed by the schema: a change of the API that breaks one of
+//! them does not compile.
+
+use graphql_client::GraphQLQuery;
+
+/// 64-bit integers travel as text.
+type BigInt = String;
+/// RFC 3339.
+type DateTime = String;
+/// Any value.
+type JSON = serde_json::Value;
+
+#[derive(GraphQLQuery)]
+#[graphql(
+    schema_path = "schema.graphql",
+    query_path = "src/cli/client/operations.graphql",
+    variables_derives = "Debug, Clone",
+    response_derives = "Debug, Clone, Serialize",
+    skip_serializing_none
+)]
+pub(in crate::cli) struct CreateSession;
+
+#[derive(GraphQLQuery)]
+#[graphql(
+    schema_path = "schema.graphql",
+    query_path = "src/cli/client/operations.graphql",
+    variables_derives = "Debug, Clone",
+    response_derives = "Debug, Clone, Serialize",
+    skip_serializing_none
+)]
+pub(in crate::cli) struct SubmitIntent;
+
+#[derive(GraphQLQuery)]
+#[graphql(
+    schema_path = "schema.graphql",
+    query_path = "src/cli/client/operations.graphql",
+    variables_derives = "Debug, Clone",
+    response_derives = "Debug, Clone, Serialize",
+    skip_serializing_none
+)]
+pub(in crate::cli) struct CreateUpload;
+
+#[derive(GraphQLQuery)]
+#[graphql(
+    schema_path = "schema.graphql",
+    query_path = "src/cli/client/operations.graphql",
+    variables_derives = "Debug, Clone",
+    response_derives = "Debug, Clone, Serialize",
+    skip_serializing_none
+)]
+pub(in crate::cli) struct FindIntentType;
+
+#[derive(GraphQLQuery)]
+#[graphql(
+    schema_path = "schema.graphql",
+    query_path = "src/cli/client/operations.graphql",
+    variables_derives = "Debug, Clone",
+    response_derives = "Debug, Clone, Serialize",
+    skip_serializing_none
+)]
+pub(in crate::cli) struct GetExecution;
+
+#[derive(GraphQLQuery)]
+#[graphql(
+    schema_path = "schema.graphql",
+    query_path = "src/cli/client/operations.graphql",
+    variables_derives = "Debug, Clone",
+    response_derives = "Debug, Clone, Serialize",
+    skip_serializing_none
+)]
+pub(in crate::cli) struct ListExecutions;
+
+#[derive(GraphQLQuery)]
+#[graphql(
+    schema_path = "schema.graphql",
+    query_path = "src/cli/client/operations.graphql",
+    variables_derives = "Debug, Clone",
+    response_derives = "Debug, Clone, Serialize",
+    skip_serializing_none
+)]
+pub(in crate::cli) struct ListArtifacts;
+
+#[derive(GraphQLQuery)]
+#[graphql(
+    schema_path = "schema.graphql",
+    query_path = "src/cli/client/operations.graphql",
+    variables_derives = "Debug, Clone",
+    response_derives = "Debug, Clone, Serialize",
+    skip_serializing_none
+)]
+pub(in crate::cli) struct GetLineage;
+
+#[derive(GraphQLQuery)]
+#[graphql(
+    schema_path = "schema.graphql",
+    query_path = "src/cli/client/operations.graphql",
+    variables_derives = "Debug, Clone",
+    response_derives = "Debug, Clone, Serialize",
+    skip_serializing_none
+)]
+pub(in crate::cli) struct WatchExecution;
+
+#[derive(GraphQLQuery)]
+#[graphql(
+    schema_path = "schema.graphql",
+    query_path = "src/cli/client/operations.graphql",
+    variables_derives = "Debug, Clone",
+    response_derives = "Debug, Clone, Serialize",
+    skip_serializing_none
+)]
+pub(in crate::cli) struct WatchSession;
