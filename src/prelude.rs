@@ -10,3 +10,8 @@ pub use crate::{
         Works,
     },
 };
+
+/// The code in the guide for handler authors compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/handlers.md")]
+struct Guide;

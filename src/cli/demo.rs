@@ -153,7 +153,8 @@ async fn watch(
         let name = names.get(execution).cloned().unwrap_or_default();
         let child = &event["child"];
         if !child.is_null() {
-            names.insert(text(child, "id").to_owned(), name.clone());
+            let step = format!("{name}/{}", text(&child["intent"], "intentType"));
+            names.insert(text(child, "id").to_owned(), step);
         }
         let artifact = &event["artifact"];
         if text(artifact, "artifactType") == "deterministic_embeddings" {

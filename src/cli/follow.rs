@@ -109,7 +109,7 @@ fn detail(event: &Value) -> String {
             )
         }
         "execution.cancelled" | "execution.cancel_requested" => text(event, "reason").to_owned(),
-        "execution.completed" => event["result"].to_string(),
+        "execution.completed" => shortened(&event["result"].to_string()),
         "step.completed" => text(event, "name").to_owned(),
         "progress.reported" => {
             format!(
@@ -136,8 +136,17 @@ fn detail(event: &Value) -> String {
             )
         }
         _ if event["payload"].is_null() => String::new(),
-        _ => event["payload"].to_string(),
+        _ => shortened(&event["payload"].to_string()),
     }
+}
+
+/// A line is for reading; `--json` has everything.
+fn shortened(text: &str) -> String {
+    const MOST_CHARS: usize = 120;
+    if text.chars().count() <= MOST_CHARS {
+        return text.to_owned();
+    }
+    text.chars().take(MOST_CHARS).chain("…".chars()).collect()
 }
 
 /// Whether an execution's stream ends with this event.

@@ -66,7 +66,7 @@ pub fn run(build: impl FnOnce(App) -> App) -> ExitCode {
         Command::Serve => server::serve(&overrides, build),
         Command::Migrate => server::migrate(&overrides),
         Command::Verify => server::verify(&overrides),
-        Command::Schema => server::schema(),
+        Command::Schema => Ok(server::schema()),
         Command::Config => server::config(&overrides),
     };
     done.unwrap_or_else(|error| {

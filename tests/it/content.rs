@@ -109,6 +109,7 @@ backends! {
         let other = app.submit(session, "parse_content", parse(json!({"has_header": false}))).await;
         assert_eq!(one.id, same.id);
         assert_ne!(one.id, other.id);
+        app.ended(other.id).await;
         let mut with_key = SubmitIntent::new("parse_content", session, RawJson::from(&parse(json!({}))));
         with_key.idempotency_key = Some("mine".into());
         let keyed = app.try_submit(with_key).await.unwrap().execution;
@@ -146,9 +147,15 @@ backends! {
         result(&app.run("save_materialization", json!({"artifact_id": file})).await);
         assert_eq!(code_of(&app, "delete_file", of(file)).await.0, "INVALID_TRANSITION");
         let again = result(&app.run("save_materialization", json!({"file_id": file})).await);
-        assert_eq!(again["changed"], false);
-        for intent_type in ["archive_file", "restore_file", "archive_file", "delete_file"] {
-            assert_eq!(result(&app.run(intent_type, of(file)).await)["changed"], true);
+        assert_eq!(again["previous_state"], "READY");
+        for (intent_type, state) in [
+            ("archive_file", "ARCHIVED"),
+            ("restore_file", "READY"),
+            ("archive_file", "ARCHIVED"),
+            ("delete_file", "DELETED"),
+        ] {
+            let changed = result(&app.run(intent_type, of(file)).await);
+            assert_eq!(changed["lifecycle_state"], state);
         }
         let gone = code_of(&app, "parse_content", json!({"artifact_id": file, "parse_options": {"has_header": true}})).await;
         assert_eq!(gone.0, "NOT_FOUND");

@@ -6,8 +6,10 @@
 
 mod support;
 
+mod api;
 mod artifacts;
 mod cancel;
+mod cli;
 mod content;
 mod engine;
 mod events;

@@ -8,6 +8,7 @@ type BigInt = String;
 /// RFC 3339.
 type DateTime = String;
 /// Any value.
+#[expect(clippy::upper_case_acronyms, reason = "the name of the schema")]
 type JSON = serde_json::Value;
 
 #[derive(GraphQLQuery)]

@@ -26,8 +26,8 @@ struct Parameters {
 struct Changed {
     artifact_id: ArtifactId,
     lifecycle_state: ArtifactState,
-    /// False when the artifact was in that state before.
-    changed: bool,
+    /// The state before; the same when there was nothing to change.
+    previous_state: ArtifactState,
 }
 
 /// An intent that changes the state of artifacts.
@@ -91,7 +91,7 @@ async fn run(
         return Ok(Changed {
             artifact_id,
             lifecycle_state: to,
-            changed: false,
+            previous_state: from,
         });
     }
     // Restoring is for what was archived, saving for what is pending.
@@ -114,6 +114,6 @@ async fn run(
     Ok(Changed {
         artifact_id,
         lifecycle_state: to,
-        changed: true,
+        previous_state: from,
     })
 }

@@ -287,7 +287,6 @@ impl Operation for Submit {
         let (deadline_at, run_at) = (row.deadline_at, row.run_at.filter(|at| *at > working.now));
         let parameters = row.intent.parameters.clone();
         working.executions.insert(id, Tracked::new(row));
-        working.append(id, body, Some(parameters));
         if let Some((fence, child_key)) = &self.execution.parent {
             let (child_id, child_key) = (id, child_key.clone());
             let intent_type = self.execution.intent_type.clone();
@@ -298,6 +297,7 @@ impl Operation for Submit {
             };
             working.append(fence.execution_id, body, None);
         }
+        working.append(id, body, Some(parameters));
         let queue = &self.execution.queue;
         if let Some(at) = deadline_at {
             working.set_timer(id, TimerKind::Deadline, at, queue);
