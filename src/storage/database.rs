@@ -5,6 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use sea_orm::{ConnectOptions, Database as SeaOrm, DatabaseConnection, DbBackend};
 
 use super::Error;
+use crate::telemetry::metrics::Metrics;
 
 /// How to reach the database.
 #[derive(Debug, Clone)]
@@ -28,7 +29,18 @@ pub(super) struct Database {
 
 impl Database {
     /// Connects; on SQLite creates the file and its folder.
-    pub(super) async fn connect(options: &Options) -> Result<Self, Error> {
+    pub(super) async fn connect(options: &Options, metrics: &Metrics) -> Result<Self, Error> {
+        let mut db = Self::open(options).await?;
+        let (reads, writes) = (metrics.clone(), metrics.clone());
+        db.reader
+            .set_metric_callback(move |_| reads.statement("read"));
+        db.writer
+            .set_metric_callback(move |_| writes.statement("write"));
+        Ok(db)
+    }
+
+    /// The same, uncounted.
+    pub(super) async fn open(options: &Options) -> Result<Self, Error> {
         if let Some(path) = sqlite_path(&options.url) {
             if let Some(folder) = path.parent() {
                 tokio::fs::create_dir_all(folder)

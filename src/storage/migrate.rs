@@ -52,7 +52,7 @@ async fn migrate_sqlite(options: &super::Options, path: &Path) -> Result<Vec<Str
     .await
     .map_err(|e| Error::Unavailable(sea_orm::DbErr::Custom(e.to_string())))?
     .map_err(unusable)?;
-    let db = database::Database::connect(options).await?;
+    let db = database::Database::open(options).await?;
     let applied = apply(&db.writer).await;
     db.reader.close().await?;
     db.writer.close().await?;

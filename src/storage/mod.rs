@@ -91,7 +91,7 @@ impl Storage {
         write: WriteOptions,
         metrics: &Metrics,
     ) -> Result<Self, Error> {
-        let db = Database::connect(options).await?;
+        let db = Database::connect(options, metrics).await?;
         let settings = Settings {
             writers: write.writers,
             batch_max_items: write.batch_max_items,

@@ -171,6 +171,12 @@ impl Metrics {
         self.count(names::HTTP_REQUESTS, vec![method, route, status], 1);
     }
 
+    /// A statement was sent to the database for `purpose`: `read` or `write`.
+    pub fn statement(&self, purpose: &'static str) {
+        let purpose = Label::from_static_parts("purpose", purpose);
+        self.count(names::STATEMENTS, vec![purpose], 1);
+    }
+
     fn count(&self, name: &'static str, labels: Vec<Label>, by: u64) {
         let key = Key::from_parts(name, labels);
         self.recorder
@@ -227,6 +233,7 @@ mod tests {
         metrics.committed(3, MS);
         metrics.zombie_dropped(2);
         metrics.swept(1);
+        metrics.statement("read");
         metrics.answered("GET", "/api/session/{session_id}", 404, MS);
         let running = metrics.running();
         let gone = metrics.subscribed();

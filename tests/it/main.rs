@@ -15,5 +15,8 @@ mod engine;
 mod events;
 mod example;
 mod idempotency;
+mod layers;
 mod recovery;
+mod statements;
+mod uploads;
 mod verify;

@@ -13,6 +13,7 @@ pub(super) const BATCH_ITEMS: &str = "takeoff_batch_items";
 pub(super) const BATCH_COMMIT: &str = "takeoff_batch_commit_seconds";
 pub(super) const ZOMBIES_DROPPED: &str = "takeoff_zombies_dropped_total";
 pub(super) const SWEEP_REPAIRS: &str = "takeoff_sweep_repairs_total";
+pub(super) const STATEMENTS: &str = "takeoff_statements_total";
 pub(super) const SUBSCRIBERS: &str = "takeoff_subscribers";
 pub(super) const HTTP_REQUESTS: &str = "takeoff_http_requests_total";
 pub(super) const HTTP_DURATION: &str = "takeoff_http_request_duration_seconds";
@@ -41,6 +42,7 @@ const COUNTERS: &[(&str, &str)] = &[
         SWEEP_REPAIRS,
         "Stranded executions that the sweep repaired; should be 0",
     ),
+    (STATEMENTS, "Statements sent to the database, by purpose"),
     (HTTP_REQUESTS, "HTTP requests by method, route and status"),
 ];
 const GAUGES: &[(&str, &str)] = &[
@@ -63,7 +65,7 @@ const HISTOGRAMS: &[(&str, &str)] = &[
 ];
 
 #[cfg(test)]
-pub(super) const ALL: [&str; 13] = [
+pub(super) const ALL: [&str; 14] = [
     SUBMITS,
     SUBMIT_DURATION,
     EXECUTIONS,
@@ -74,6 +76,7 @@ pub(super) const ALL: [&str; 13] = [
     BATCH_COMMIT,
     ZOMBIES_DROPPED,
     SWEEP_REPAIRS,
+    STATEMENTS,
     SUBSCRIBERS,
     HTTP_REQUESTS,
     HTTP_DURATION,

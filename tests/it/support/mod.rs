@@ -4,7 +4,7 @@ mod app;
 mod backend;
 mod handlers;
 
-pub use app::TestApp;
+pub use app::{TestApp, config};
 pub use backend::Backend;
 pub use handlers::TrySolution;
 

@@ -1,0 +1,247 @@
+//! The layers point one way: a module of `src` uses only what its line here names.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// Modules of the crate and what each may use. What has no line of its own uses nothing.
+const MAY_USE: &[(&str, &[&str])] = &[
+    ("main", &["cli"]),
+    ("cli", &["app", "config", "graphql", "storage", "telemetry"]),
+    (
+        "app",
+        &[
+            "api",
+            "artifact_registry",
+            "clock",
+            "config",
+            "content",
+            "events",
+            "graphql",
+            "hot",
+            "ids",
+            "redis",
+            "runtime",
+            "services",
+            "solutions",
+            "state_surface",
+            "storage",
+            "telemetry",
+            "uploads",
+        ],
+    ),
+    (
+        "graphql",
+        &[
+            "api",
+            "artifact_registry",
+            "content",
+            "events",
+            "model",
+            "runtime",
+            "services",
+            "state_surface",
+            "storage",
+            "uploads",
+        ],
+    ),
+    ("api", &["model", "storage"]),
+    (
+        "services",
+        &[
+            "artifact_registry",
+            "events",
+            "runtime",
+            "state_surface",
+            "storage",
+            "uploads",
+        ],
+    ),
+    ("solutions", &["content", "model", "runtime"]),
+    ("prelude", &["app", "config", "content", "model", "runtime"]),
+    (
+        "runtime",
+        &[
+            "artifact_registry",
+            "clock",
+            "content",
+            "events",
+            "ids",
+            "model",
+            "state_surface",
+            "storage",
+            "telemetry",
+        ],
+    ),
+    (
+        "uploads",
+        &["api", "clock", "content", "ids", "model", "storage"],
+    ),
+    (
+        "state_surface",
+        &["content", "hot", "ids", "model", "storage"],
+    ),
+    ("artifact_registry", &["model", "storage"]),
+    ("events", &["model", "redis", "storage", "telemetry"]),
+    ("redis", &["hot", "model", "storage"]),
+    ("hot", &[]),
+    ("content", &["model", "storage"]),
+    ("storage", &["model", "telemetry"]),
+    ("telemetry", &["config", "model"]),
+    ("ids", &["model"]),
+    ("clock", &["model"]),
+    ("config", &[]),
+    ("model", &[]),
+];
+
+/// Crates that only one module may name.
+const OWNED: &[(&str, &str)] = &[
+    ("sea_orm", "storage"),
+    ("entity", "storage"),
+    ("migration", "storage"),
+    ("async_graphql", "graphql"),
+    ("object_store", "content"),
+    ("indicatif", "cli"),
+];
+
+fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+fn module_of(root: &Path, path: &Path) -> String {
+    let first = path
+        .strip_prefix(root)
+        .unwrap()
+        .components()
+        .next()
+        .unwrap();
+    Path::new(first.as_os_str())
+        .file_stem()
+        .unwrap()
+        .to_string_lossy()
+        .into_owned()
+}
+
+fn is_test(path: &Path) -> bool {
+    path.components().any(|part| part.as_os_str() == "tests")
+        || path.file_name().is_some_and(|name| name == "tests.rs")
+}
+
+/// The part of a file that is not its tests, without comments.
+fn code_of(path: &Path) -> String {
+    let text = fs::read_to_string(path).unwrap();
+    let code = text.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
+    code.lines()
+        .filter(|line| !line.trim_start().starts_with("//"))
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+/// The modules that `crate::…` paths name, those of a braced list included.
+fn used(code: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for (_, rest) in code
+        .match_indices("crate::")
+        .map(|(at, m)| (at, &code[at + m.len()..]))
+    {
+        if let Some(list) = rest.strip_prefix('{') {
+            let mut depth = 0;
+            let mut name = String::new();
+            for c in list.chars() {
+                match c {
+                    '{' => depth += 1,
+                    '}' if depth == 0 => break,
+                    '}' => depth -= 1,
+                    _ => {}
+                }
+                if depth == 0 && (c.is_alphanumeric() || c == '_') {
+                    name.push(c);
+                } else if depth == 0 && c == ',' {
+                    found.push(std::mem::take(&mut name));
+                } else if c == ':' && depth == 0 && !name.ends_with('!') {
+                    // Only the first name of each path counts; the rest of it is cut below.
+                    name.push('!');
+                }
+            }
+            found.push(name);
+        } else {
+            found.push(
+                rest.chars()
+                    .take_while(|c| c.is_alphanumeric() || *c == '_')
+                    .collect(),
+            );
+        }
+    }
+    let first = |name: String| name.split('!').next().unwrap_or_default().to_owned();
+    found
+        .into_iter()
+        .map(first)
+        .filter(|name| !name.is_empty())
+        .collect()
+}
+
+#[test]
+fn every_module_uses_only_what_is_to_its_right() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let allowed: BTreeMap<&str, &[&str]> = MAY_USE.iter().copied().collect();
+    let mut files = Vec::new();
+    sources(&root, &mut files);
+    let mut faults = Vec::new();
+    let mut edges = 0;
+    for path in files.iter().filter(|path| !is_test(path)) {
+        let module = module_of(&root, path);
+        if module == "lib" {
+            continue;
+        }
+        let code = code_of(path);
+        for other in used(&code) {
+            let is_module = allowed.contains_key(other.as_str());
+            edges += usize::from(is_module && other != module);
+            let fits = allowed
+                .get(module.as_str())
+                .is_some_and(|list| list.contains(&other.as_str()));
+            if is_module && other != module && !fits {
+                faults.push(format!("{} uses {other}", path.display()));
+            }
+        }
+        for (name, owner) in OWNED {
+            let names = |text: &str| code.contains(&format!("{text}{name}::"));
+            if module != *owner && (names("use ") || names(" ") || names("(") || names("<")) {
+                faults.push(format!("{} names {name}", path.display()));
+            }
+        }
+        if module != "redis" && (code.contains("use ::redis") || code.contains("redis::aio")) {
+            faults.push(format!("{} names redis", path.display()));
+        }
+    }
+    assert!(edges > 100, "the imports were not found");
+    assert_eq!(faults, Vec::<String>::new());
+}
+
+#[test]
+fn the_table_points_one_way() {
+    let order: Vec<&str> = MAY_USE.iter().map(|(name, _)| *name).collect();
+    let allowed: BTreeMap<&str, &[&str]> = MAY_USE.iter().copied().collect();
+    for start in order {
+        let mut reached = vec![start];
+        let mut next = 0;
+        while let Some(module) = reached.get(next).copied() {
+            next += 1;
+            for other in allowed[module] {
+                assert_ne!(*other, start, "{start} uses itself by {module}");
+                if !reached.contains(other) {
+                    reached.push(other);
+                }
+            }
+        }
+    }
+}
