@@ -34,6 +34,8 @@ pub struct Node {
 
 impl Node {
     pub(super) async fn assemble(app: App) -> anyhow::Result<Self> {
+        // What speaks TLS takes the provider that the process installed first.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let config = &app.config;
         let database = database_options(config);
         let file = sqlite_file(config);

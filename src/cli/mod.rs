@@ -53,8 +53,6 @@ enum Command {
 /// Runs the command that the process was given; `build` adds solutions to the server. The exit code
 /// is 0 for success, 1 when an execution failed or differences were found, 2 for anything else.
 pub fn run(build: impl FnOnce(App) -> App) -> ExitCode {
-    // Both TLS stacks of the dependencies take the provider that is installed first.
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let Arguments { overrides, command } = Arguments::parse();
     let done = match command.unwrap_or(Command::Serve) {
         Command::Submit(submit) => server::block_on(submit.run()),

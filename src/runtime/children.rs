@@ -41,6 +41,7 @@ impl Child {
     pub async fn outcome(&self) -> Result<ChildOutcome, HandlerError> {
         let attempt = &self.attempt;
         let scope = attempt.principal.scope();
+        let _waiting = attempt.waiting();
         // A parent that kept its slot could wait for ever for a child that finds none.
         let permit = lock(&attempt.slot.permit).take();
         let had_slot = permit.is_some();

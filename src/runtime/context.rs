@@ -45,6 +45,7 @@ pub(super) struct Attempt {
     pub(super) slot: Slot,
     began: Instant,
     last_sign_of_life_ms: AtomicU64,
+    waits: AtomicU64,
     names: Mutex<HashSet<String>>,
     recorded: OnceCell<std::collections::HashMap<String, Payload>>,
     pub(super) artifacts: Mutex<Vec<NewArtifact>>,
@@ -85,6 +86,7 @@ impl Attempt {
             slot,
             began: Instant::now(),
             last_sign_of_life_ms: AtomicU64::new(0),
+            waits: AtomicU64::new(0),
             names: Mutex::default(),
             recorded: OnceCell::new(),
             artifacts: Mutex::default(),
@@ -107,10 +109,19 @@ impl Attempt {
         &self.runtime.payloads
     }
 
-    /// Milliseconds since the handler last showed that it is alive.
+    /// Milliseconds since the handler last showed that it is alive; none while it waits for a child.
     pub(super) fn silent_ms(&self) -> u64 {
+        if self.waits.load(Ordering::Relaxed) > 0 {
+            return 0;
+        }
         let elapsed = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
         elapsed.saturating_sub(self.last_sign_of_life_ms.load(Ordering::Relaxed))
+    }
+
+    /// The handler waits for something of the runtime's until the answer is dropped.
+    pub(super) fn waiting(&self) -> Waiting<'_> {
+        self.waits.fetch_add(1, Ordering::Relaxed);
+        Waiting(self)
     }
 
     fn sign_of_life(&self) {
@@ -150,6 +161,16 @@ impl Attempt {
             .await?
             .get(name)
             .cloned())
+    }
+}
+
+/// While it lives, silence is no sign that the handler hangs.
+pub(super) struct Waiting<'a>(&'a Attempt);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.sign_of_life();
+        self.0.waits.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -30,8 +30,8 @@ async fn put(app: &TestApp, url: &str, bytes: Vec<u8>) -> u16 {
 }
 
 fn csv(lines: usize) -> Vec<u8> {
-    let rows: String = (0..lines).map(|n| format!("{n},name {n}\n")).collect();
-    format!("id,name\n{rows}").into_bytes()
+    let rows: Vec<String> = (0..lines).map(|n| format!("{n},name {n}")).collect();
+    format!("id,name\n{}\n", rows.join("\n")).into_bytes()
 }
 
 backends! {
