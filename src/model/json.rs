@@ -167,7 +167,43 @@ pub fn merge_patch(target: serde_json::Value, patch: &serde_json::Value) -> serd
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
     use serde_json::{Value, json};
+
+    fn json_value() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::Bool),
+            (0..5).prop_map(Value::from)
+        ];
+        leaf.prop_recursive(4, 24, 4, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..3).prop_map(Value::Array),
+                prop::collection::btree_map("[a-c]", inner, 0..3)
+                    .prop_map(|fields| Value::Object(fields.into_iter().collect())),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn a_patch_applied_again_changes_nothing(target in json_value(), patch in json_value()) {
+            let once = merge_patch(target, &patch);
+            prop_assert_eq!(merge_patch(once.clone(), &patch), once);
+        }
+
+        #[test]
+        fn a_patch_touches_only_what_it_names(target in json_value(), patch in json_value()) {
+            let merged = merge_patch(target.clone(), &patch);
+            let (Value::Object(old), Value::Object(named)) = (&target, &patch) else { return Ok(()) };
+            for (name, value) in old.iter().filter(|(name, _)| !named.contains_key(*name)) {
+                prop_assert_eq!(merged.get(name), Some(value));
+            }
+            for (name, value) in named {
+                prop_assert_eq!(merged.get(name).is_none(), value.is_null());
+            }
+        }
+    }
 
     #[test]
     fn merge_patch_does_what_the_rfc_lists() {

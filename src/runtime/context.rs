@@ -16,6 +16,7 @@ use std::{
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use super::{
     artifacts::ArtifactHandle, children::Child, engine::Inner, error::HandlerError,
@@ -278,7 +279,8 @@ impl ExecutionContext {
             return Ok(result.read::<T>()?);
         }
         let began = Instant::now();
-        let result = work().await?;
+        let span = tracing::info_span!("step", step = name);
+        let result = work().instrument(span).await?;
         let took_micros = i64::try_from(began.elapsed().as_micros()).unwrap_or(i64::MAX);
         let json = RawJson::of(&result)?;
         attempt.runtime.limits.check_result(json.as_str().len())?;

@@ -176,7 +176,7 @@ impl Inner {
         result
     }
 
-    #[tracing::instrument(level = "debug", name = "submit", skip_all,
+    #[tracing::instrument(level = "info", name = "submit", skip_all,
         fields(tenant_id = %principal.tenant(), intent_type = %intent.intent_type))]
     async fn accept(
         self: &Arc<Self>,
@@ -510,4 +510,27 @@ fn request_hash(intent: &SubmitIntent, parameters: &Value) -> String {
         number(intent.priority),
     ];
     framed_hash(parts.iter().map(String::as_bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::framed_hash;
+    use proptest::prelude::*;
+
+    fn hash(parts: &[Vec<u8>]) -> String {
+        framed_hash(parts.iter().map(Vec::as_slice))
+    }
+
+    proptest! {
+        #[test]
+        fn only_the_same_parts_have_the_same_fingerprint(
+            a in prop::collection::vec(prop::collection::vec(0..3_u8, 0..3), 0..4),
+            b in prop::collection::vec(prop::collection::vec(0..3_u8, 0..3), 0..4),
+        ) {
+            prop_assert_eq!(hash(&a) == hash(&b), a == b);
+            // Joined alike, framed otherwise.
+            let joined = vec![a.concat()];
+            prop_assert_eq!(hash(&a) == hash(&joined), a == joined);
+        }
+    }
 }

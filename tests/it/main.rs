@@ -16,6 +16,7 @@ mod events;
 mod example;
 mod idempotency;
 mod layers;
+mod properties;
 mod recovery;
 mod statements;
 mod uploads;

@@ -10,6 +10,7 @@ use sea_orm::{
     TransactionOptions, TransactionTrait,
 };
 use tokio::sync::{Mutex, broadcast, mpsc, oneshot};
+use tracing::Instrument;
 
 use super::{
     super::{Error, error::is_contention},
@@ -99,7 +100,8 @@ impl Writer {
                 }),
                 mpsc::error::TrySendError::Closed(_) => Error::ShuttingDown,
             })?;
-        answer.await.unwrap_or(Err(Error::ShuttingDown))
+        let committed = answer.instrument(tracing::info_span!("commit"));
+        committed.await.unwrap_or(Err(Error::ShuttingDown))
     }
 
     /// Carries out an operation of the runtime's own, however long the queue is.
@@ -117,7 +119,8 @@ impl Writer {
             .send(request)
             .await
             .map_err(|_| Error::ShuttingDown)?;
-        answer.await.unwrap_or(Err(Error::ShuttingDown))
+        let committed = answer.instrument(tracing::info_span!("commit"));
+        committed.await.unwrap_or(Err(Error::ShuttingDown))
     }
 }
 
