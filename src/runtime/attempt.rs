@@ -100,10 +100,8 @@ impl Inner {
                     &HandlerError::retryable("ATTEMPT_TIMEOUT", message),
                 )
             }
-            Ended::Returned(Err(error)) if error.kind == Kind::Abandoned => {
-                self.metrics.zombie_dropped(1);
-                return;
-            }
+            // Most often the execution has moved on, and this is then refused and counted.
+            Ended::Returned(Err(error)) if error.kind == Kind::Abandoned => Outcome::HandBack,
             Ended::Returned(Err(error)) => Self::failed(&handler, &execution, &error),
             Ended::Returned(Ok(result)) => self.completed(&handler, &attempt, &result).await,
         };
@@ -170,8 +168,8 @@ impl Inner {
             .map(|left| Instant::now() + left);
         let ended = tokio::select! {
             biased;
-            returned = &mut task => return Ended::Returned(unwrapped(returned)),
             () = lost.cancelled() => Ended::Lost,
+            returned = &mut task => return Ended::Returned(unwrapped(returned)),
             () = attempt.cancellation.cancelled() => {
                 // The handler may tidy up; its result no longer counts.
                 let _ = tokio::time::timeout(CANCEL_GRACE, &mut task).await;

@@ -5,7 +5,7 @@
 //! take their executions.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{
         Arc, Mutex, RwLock,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -24,7 +24,7 @@ use crate::{
     ids::IdSource,
     model::{Execution, ExecutionId, NodeId},
     state_surface::StateSurface,
-    storage::{Claim, Error, Fence, NewExecution, NodeInfo, Notice, Queue, Storage},
+    storage::{Claim, Complete, Error, Fence, NewExecution, NodeInfo, Notice, Queue, Storage},
     telemetry::metrics::{Metrics, Tracked},
 };
 
@@ -405,19 +405,21 @@ impl Inner {
     /// Recovery, the sweep, and what else is done now and then.
     async fn care_loop(self: Arc<Self>) {
         let mut swept = Instant::now();
+        let mut suspects = HashSet::new();
         loop {
             tokio::select! {
                 () = tokio::time::sleep(self.settings.heartbeat) => {}
                 () = self.stopped.cancelled() => return,
             }
-            if let Err(error) = self.care(&mut swept).await {
+            if let Err(error) = self.care(&mut swept, &mut suspects).await {
                 tracing::warn!(%error, "the round of care was not completed");
             }
         }
     }
 
-    async fn care(&self, swept: &mut Instant) -> Result<(), Error> {
+    async fn care(&self, swept: &mut Instant, suspects: &mut HashSet<Fence>) -> Result<(), Error> {
         self.take_over().await?;
+        self.give_back_unknown(suspects).await?;
         self.notice_cancellations().await?;
         let waiting = self.storage.backlog().await?.ready;
         self.metrics
@@ -436,6 +438,29 @@ impl Inner {
         }
         while self.storage.expire_sessions(BATCH).await? == BATCH {}
         self.storage.forget_dead_nodes().await
+    }
+
+    /// Gives back what this node holds and does not run: the answer to its claim was lost with a
+    /// connection. What was not running at two looks in a row is not just about to begin.
+    async fn give_back_unknown(&self, suspects: &mut HashSet<Fence>) -> Result<(), Error> {
+        let held = self.storage.held_by(self.node_id()).await?;
+        let unknown: HashSet<Fence> = {
+            let running = lock(&self.running);
+            let is_known = |fence: &Fence| {
+                let known = running.get(&fence.execution_id);
+                known.is_some_and(|known| known.epoch == fence.epoch)
+            };
+            held.into_iter().filter(|fence| !is_known(fence)).collect()
+        };
+        for fence in unknown.intersection(suspects) {
+            tracing::warn!(execution_id = %fence.execution_id, "held and not run; given back");
+            match self.storage.complete(Complete::hand_back(*fence)).await {
+                Ok(_) | Err(Error::Fenced) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        *suspects = unknown;
+        Ok(())
     }
 
     /// Takes back what dead incarnations hold.

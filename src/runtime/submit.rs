@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+use tracing::Instrument;
 
 use super::{
     context::Attempt,
@@ -209,7 +210,8 @@ impl Inner {
         self.store(scope, new, key, false).await
     }
 
-    /// Makes the execution durable, and starts it at once when this node has a free slot.
+    /// Makes the execution durable, and starts it at once when this node has a free slot. A caller
+    /// that goes away meanwhile changes nothing: what is committed is also started.
     async fn store(
         self: &Arc<Self>,
         scope: TenantScope,
@@ -225,23 +227,28 @@ impl Inner {
             key,
             start_on,
         };
-        let submission = if is_child {
-            self.storage.submit_child(submit).await?
-        } else {
-            self.storage.submit(submit).await?
+        let runtime = Arc::clone(self);
+        let stored = async move {
+            let submission = if is_child {
+                runtime.storage.submit_child(submit).await?
+            } else {
+                runtime.storage.submit(submit).await?
+            };
+            let Submission {
+                execution,
+                replayed,
+                started,
+            } = submission;
+            if let (true, Some(permit)) = (started, permit) {
+                runtime.launch(execution.clone(), permit);
+            }
+            Ok(Submitted {
+                execution,
+                replayed,
+            })
         };
-        let Submission {
-            execution,
-            replayed,
-            started,
-        } = submission;
-        if let (true, Some(permit)) = (started, permit) {
-            self.launch(execution.clone(), permit);
-        }
-        Ok(Submitted {
-            execution,
-            replayed,
-        })
+        let stored = tokio::spawn(stored.in_current_span());
+        stored.await.unwrap_or(Err(Error::ShuttingDown))
     }
 
     async fn check(&self, scope: &TenantScope, intent: &SubmitIntent) -> Result<Checked, Error> {

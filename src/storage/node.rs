@@ -1,7 +1,7 @@
 //! Node incarnations. A node beats before its time runs out; whoever missed that is dead, and its
 //! executions are taken back. Both sides of the comparison are the database's clock.
 
-use super::{Error, Storage, sql};
+use super::{Error, Fence, Storage, sql};
 use crate::model::{ExecutionId, Micros, NodeId};
 
 /// A node that announced itself.
@@ -169,6 +169,24 @@ impl Storage {
         let text = format!("SELECT MIN(fire_at) - {now} AS due_in FROM timer");
         let rows = sql::query(db, &text, []).await?;
         rows.first().map_or(Ok(None), |row| sql::get(row, "due_in"))
+    }
+
+    /// What an incarnation holds.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn held_by(&self, node: NodeId) -> Result<Vec<Fence>, Error> {
+        let text = "SELECT execution_id, epoch FROM lease WHERE node_id = $1";
+        let rows = sql::query(&self.db.reader, text, [node.0.into()]).await?;
+        rows.iter()
+            .map(|row| {
+                let execution_id = ExecutionId(sql::get(row, "execution_id")?);
+                Ok(Fence {
+                    execution_id,
+                    epoch: sql::get(row, "epoch")?,
+                })
+            })
+            .collect()
     }
 
     /// Those among `ids` that should stop.

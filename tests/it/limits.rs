@@ -97,7 +97,7 @@ backends! {
         app.until(|| async {
             let filter = takeoff::storage::WalFilter { types: vec!["session.closed".into()], ..Default::default() };
             let storage = &app.services().storage;
-            let entries = storage.wal_after(&scope, &filter, Default::default(), 10).await.unwrap();
+            let entries = storage.wal_after(&scope, &filter, takeoff::model::Cursor::default(), 10).await.unwrap();
             (entries.len() == 1).then_some(())
         }).await;
     }

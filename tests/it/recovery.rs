@@ -57,6 +57,49 @@ backends! {
         app.assert_verified().await;
     }
 
+    async fn what_a_node_holds_without_knowing_is_given_back(backend: Backend) {
+        // As after a commit whose answer was lost with the connection.
+        let app = TestApp::start(&backend).await;
+        let session = app.session().await;
+        let parameters = takeoff::model::RawJson::from(&json!({"a": 1, "b": 1}));
+        let mut intent = takeoff::runtime::SubmitIntent::new("add", session, parameters);
+        intent.run_at = Some(i64::MAX / 2);
+        let id = app.try_submit(intent).await.unwrap().execution.id;
+        let held = [
+            "DELETE FROM timer",
+            "INSERT INTO lease (execution_id, epoch, node_id) \
+             SELECT execution.id, 1, node.id FROM execution, node",
+            "UPDATE execution SET status = 1, epoch = 1, attempt = 1, started_at = created_at",
+        ];
+        for statement in held {
+            backend.execute(statement).await;
+        }
+        assert_eq!(app.ended(id).await.status, ExecutionStatus::Completed);
+    }
+
+    async fn a_caller_that_goes_away_does_not_strand_an_execution(backend: Backend) {
+        let app = TestApp::start(&backend).await;
+        let session = app.session().await;
+        // Something has to run first: only then may a submit start its execution at once.
+        app.run("add", json!({"a": 0, "b": 0})).await;
+        for n in 0..20 {
+            let parameters = takeoff::model::RawJson::from(&json!({"a": n, "b": 1}));
+            let intent = takeoff::runtime::SubmitIntent::new("add", session, parameters);
+            let principal = TestApp::principal();
+            let submit = app.services().runtime.submit(&principal, intent);
+            futures::pin_mut!(submit);
+            for _ in 0..n % 4 {
+                let _ = futures::poll!(submit.as_mut());
+                tokio::task::yield_now().await;
+            }
+        }
+        app.until(|| async {
+            let backlog = app.services().runtime.backlog().await.unwrap();
+            (backlog.running + backlog.ready == 0).then_some(())
+        }).await;
+        app.assert_verified().await;
+    }
+
     async fn the_sweep_repairs_an_execution_that_stands_nowhere(backend: Backend) {
         let app = TestApp::start_with(&backend, &["runtime.sweep_seconds=1"]).await;
         let session = app.session().await;

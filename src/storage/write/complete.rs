@@ -47,6 +47,18 @@ pub struct Complete {
 }
 
 impl Complete {
+    /// Gives an attempt's execution back to the queue.
+    #[must_use]
+    pub fn hand_back(fence: Fence) -> Self {
+        Self {
+            fence,
+            outcome: Outcome::HandBack,
+            artifacts: Vec::new(),
+            transitions: Vec::new(),
+            actor: String::new(),
+        }
+    }
+
     fn end(&self, working: &mut Working, ending: Ending) -> ExecutionStatus {
         let status = match ending {
             Ending::Completed(_) => ExecutionStatus::Completed,

@@ -15,7 +15,7 @@ use crate::model::{
 };
 
 /// The right of one attempt to write: it holds while the execution's epoch is this one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Fence {
     /// The execution.
     pub execution_id: ExecutionId,
