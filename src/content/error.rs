@@ -40,6 +40,13 @@ pub enum Error {
     },
 }
 
+impl Error {
+    /// A task of the store's ended before its time.
+    pub(super) fn interrupted(source: tokio::task::JoinError) -> Self {
+        Self::Unavailable(object_store::Error::JoinError { source })
+    }
+}
+
 impl From<object_store::Error> for Error {
     fn from(error: object_store::Error) -> Self {
         match error {

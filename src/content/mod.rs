@@ -5,16 +5,21 @@
 
 mod digest;
 mod error;
+mod open;
 mod payloads;
 mod signing;
+mod signing_key;
 mod store;
+mod sweep;
 mod upload;
 
 pub use digest::Digest;
 pub use error::Error;
+pub use open::S3Options;
 pub use payloads::Payloads;
-pub use signing::{SignatureError, Signer, load_or_create_key};
-pub use store::{ContentStore, S3Options, Stored};
+pub use signing::{SignatureError, Signer};
+pub use signing_key::load_or_create_key;
+pub use store::{ContentStore, Stored};
 pub use upload::Expected;
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! A signature covers the method, the tenant, the object, the expiry and the file name, each framed
 //! by its length; it opens one object for one purpose until it expires.
 
-use std::{fmt, io, path::Path};
+use std::fmt;
 
 use data_encoding::HEXLOWER;
 use hmac::{Hmac, KeyInit, Mac};
@@ -160,67 +160,4 @@ fn percent(text: &str) -> String {
         }
     }
     encoded
-}
-
-/// The key in `folder/signing.key`, made when it is not there. Several starters at once end with
-/// the same key.
-///
-/// # Errors
-/// When the folder cannot be read or written, or the file is not a key.
-pub fn load_or_create_key(folder: &Path) -> io::Result<[u8; 32]> {
-    let path = folder.join("signing.key");
-    match std::fs::read(&path) {
-        Ok(bytes) => return key_from(&bytes),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        Err(error) => return Err(error),
-    }
-    std::fs::create_dir_all(folder)?;
-    let key = random_key();
-    let own = folder.join(format!("signing.key.{}", thread_mark()));
-    write_private(&own, HEXLOWER.encode(&key).as_bytes())?;
-    // A link is made by one starter only; the others read what it made.
-    let linked = std::fs::hard_link(&own, &path);
-    std::fs::remove_file(&own)?;
-    match linked {
-        Ok(()) => Ok(key),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            key_from(&std::fs::read(&path)?)
-        }
-        Err(error) => Err(error),
-    }
-}
-
-fn key_from(text: &[u8]) -> io::Result<[u8; 32]> {
-    let bytes = HEXLOWER.decode(text.trim_ascii()).ok();
-    bytes
-        .and_then(|bytes| bytes.try_into().ok())
-        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "signing.key is not a key"))
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a secret must not be predictable, in tests neither"
-)]
-fn random_key() -> [u8; 32] {
-    rand::random()
-}
-
-/// A name for the file that no other starter uses, in this process or another.
-fn thread_mark() -> String {
-    format!("{}-{:?}", std::process::id(), std::thread::current().id())
-        .replace(|c: char| !c.is_ascii_alphanumeric() && c != '-', "")
-}
-
-fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    use std::io::Write as _;
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::OpenOptionsExt as _;
-        options.mode(0o600);
-    }
-    let mut file = options.open(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
 }

@@ -1,43 +1,15 @@
 //! The store: a folder, or a bucket that speaks S3.
 
-use std::{fmt, path::PathBuf, sync::Arc};
+use std::{path, sync::Arc};
 
 use bytes::Bytes;
 use futures::{StreamExt, stream::BoxStream};
 use object_store::{
     ObjectStore, ObjectStoreExt, PutPayload,
-    aws::AmazonS3Builder,
-    local::LocalFileSystem,
     path::{Path, PathPart},
-    prefix::PrefixStore,
 };
 
-use super::{Digest, Error};
-
-/// How to reach a bucket; what is not given comes from the environment's AWS variables.
-#[derive(Clone, Default)]
-pub struct S3Options {
-    /// Where the service is, unless it is AWS.
-    pub endpoint: Option<String>,
-    /// The region.
-    pub region: Option<String>,
-    /// The key's id.
-    pub access_key_id: Option<String>,
-    /// The key.
-    pub secret_access_key: Option<String>,
-    /// Whether plain HTTP is allowed.
-    pub allow_http: bool,
-    /// Whether the bucket is in the path instead of the host name.
-    pub path_style: bool,
-}
-
-impl fmt::Debug for S3Options {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("S3Options")
-            .field("endpoint", &self.endpoint)
-            .finish_non_exhaustive()
-    }
-}
+use super::{Digest, Error, S3Options, open};
 
 /// Content that is in the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,34 +24,44 @@ pub struct Stored {
 #[derive(Clone, Debug)]
 pub struct ContentStore {
     pub(super) objects: Arc<dyn ObjectStore>,
+    /// Where the objects are files, if they are.
+    pub(super) folder: Option<Arc<path::Path>>,
 }
 
 impl ContentStore {
-    /// Opens `file:///folder`, which is created, or `s3://bucket/prefix`.
+    /// Opens `file:///absolute/folder`, which is created when it is missing, or
+    /// `s3://bucket/prefix`. The path is taken as it is written, without percent-decoding.
     ///
     /// # Errors
-    /// When the address makes no sense or the folder cannot be written to.
+    /// [`Error::Url`] when the address makes no sense or the folder cannot be made; those of
+    /// [`check`](Self::check) when nothing can be written there.
     pub async fn open(url: &str, s3: &S3Options) -> Result<Self, Error> {
-        let store = if let Some(folder) = url.strip_prefix("file://") {
-            Self {
-                objects: open_folder(PathBuf::from(folder)).await?,
-            }
-        } else if let Some(bucket) = url.strip_prefix("s3://") {
-            Self {
-                objects: open_bucket(bucket, s3)?,
-            }
+        let folder = open::folder_of(url);
+        let objects = if let Some(folder) = &folder {
+            open::folder(folder).await?
+        } else if let Some(address) = url.strip_prefix("s3://") {
+            open::bucket(address, s3)?
         } else {
             let reason = "its address begins with neither file:// nor s3://".to_owned();
             return Err(Error::Url { reason });
         };
-        store.check().await?;
-        Ok(store)
+        let store = Self {
+            objects,
+            folder: folder.map(Arc::from),
+        };
+        match store.check().await {
+            Err(Error::NotFound) => Err(Error::Url {
+                reason: "there is no such bucket".to_owned(),
+            }),
+            checked => checked.map(|()| store),
+        }
     }
 
-    /// Whether the store takes an object.
+    /// Whether the store takes an object: one small write, so that a full or read-only store is
+    /// noticed as well as one that is away. Without a timeout.
     ///
     /// # Errors
-    /// When it does not.
+    /// [`Error::NotFound`] when there is no such bucket, [`Error::Unavailable`].
     pub async fn check(&self) -> Result<(), Error> {
         let probe = Path::from("tmp/probe");
         self.objects
@@ -104,7 +86,7 @@ impl ContentStore {
     /// [`Error::Unavailable`].
     pub async fn put(&self, tenant: &str, bytes: Bytes) -> Result<Stored, Error> {
         let stored = Stored {
-            digest: Digest::of(&bytes),
+            digest: digest_of(bytes.clone()).await?,
             size_bytes: bytes.len() as u64,
         };
         let path = Self::path(tenant, &stored.digest);
@@ -134,7 +116,7 @@ impl ContentStore {
             .await?
             .bytes()
             .await?;
-        if Digest::of(&bytes) == *digest {
+        if digest_of(bytes.clone()).await? == *digest {
             Ok(bytes)
         } else {
             Err(Error::Corrupt)
@@ -162,34 +144,12 @@ impl ContentStore {
     }
 }
 
-async fn open_folder(folder: PathBuf) -> Result<Arc<dyn ObjectStore>, Error> {
-    let unusable = |e: &dyn fmt::Display| Error::Url {
-        reason: format!("{}: {e}", folder.display()),
-    };
-    tokio::fs::create_dir_all(&folder)
-        .await
-        .map_err(|e| unusable(&e))?;
-    let opened = LocalFileSystem::new_with_prefix(&folder).map_err(|e| unusable(&e))?;
-    Ok(Arc::new(opened.with_automatic_cleanup(false)))
-}
-
-fn open_bucket(bucket: &str, s3: &S3Options) -> Result<Arc<dyn ObjectStore>, Error> {
-    let (bucket, prefix) = bucket.split_once('/').unwrap_or((bucket, ""));
-    let mut builder = AmazonS3Builder::from_env()
-        .with_bucket_name(bucket)
-        .with_allow_http(s3.allow_http)
-        .with_virtual_hosted_style_request(!s3.path_style);
-    if let Some(endpoint) = &s3.endpoint {
-        builder = builder.with_endpoint(endpoint);
+/// The digest, computed apart when it takes long enough to hold up others on the same thread.
+async fn digest_of(bytes: Bytes) -> Result<Digest, Error> {
+    const SHORT: usize = 256 * 1024;
+    if bytes.len() <= SHORT {
+        return Ok(Digest::of(&bytes));
     }
-    if let Some(region) = &s3.region {
-        builder = builder.with_region(region);
-    }
-    if let (Some(id), Some(key)) = (&s3.access_key_id, &s3.secret_access_key) {
-        builder = builder.with_access_key_id(id).with_secret_access_key(key);
-    }
-    let opened = builder.build().map_err(|e| Error::Url {
-        reason: e.to_string(),
-    })?;
-    Ok(Arc::new(PrefixStore::new(opened, prefix)))
+    let apart = tokio::task::spawn_blocking(move || Digest::of(&bytes)).await;
+    apart.map_err(Error::interrupted)
 }

@@ -1,14 +1,18 @@
 //! Content that arrives as a stream: it is written to a temporary object in constant memory,
 //! verified, and only then moved to its place.
+//!
+//! The writing is a task of its own, so that it ends in order — moved or removed — even when
+//! whoever sends the content goes away and the receiving future is dropped.
 
-use std::time::Duration;
+use std::sync::Arc;
 
 use bytes::Bytes;
-use futures::{Stream, StreamExt, TryStreamExt, pin_mut};
+use futures::{Stream, StreamExt, pin_mut};
 use object_store::{ObjectStore, ObjectStoreExt, WriteMultipart, path::Path};
 use sha2::Digest as _;
+use tokio::sync::{mpsc, oneshot};
 
-use super::{ContentStore, Digest, Error, Stored};
+use super::{ContentStore, Digest, Error, Stored, sweep::TEMPORARIES};
 
 /// What a stream is expected to bring.
 #[derive(Debug, Clone, Copy, Default)]
@@ -21,12 +25,36 @@ pub struct Expected {
     pub declared_digest: Option<Digest>,
 }
 
+impl Expected {
+    fn limit_bytes(&self) -> u64 {
+        self.declared_size
+            .unwrap_or(self.max_bytes)
+            .min(self.max_bytes)
+    }
+
+    fn check(&self, stored: &Stored) -> Result<(), Error> {
+        let actual = stored.size_bytes;
+        match self.declared_size {
+            Some(declared) if declared != actual => {
+                return Err(Error::SizeMismatch { declared, actual });
+            }
+            _ => {}
+        }
+        match self.declared_digest {
+            Some(declared) if declared != stored.digest => Err(Error::DigestMismatch),
+            _ => Ok(()),
+        }
+    }
+}
+
 impl ContentStore {
-    /// Stores what `stream` brings, or nothing.
+    /// Stores what `stream` brings, or nothing. Nothing stays behind either when the returned
+    /// future is dropped.
     ///
     /// # Errors
-    /// [`Error::TooLarge`], [`Error::SizeMismatch`], [`Error::DigestMismatch`], [`Error::Source`]
-    /// when the stream breaks off, [`Error::Unavailable`].
+    /// [`Error::TooLarge`], at once when more is declared than taken, [`Error::SizeMismatch`],
+    /// [`Error::DigestMismatch`], [`Error::Source`] when the stream breaks off,
+    /// [`Error::Unavailable`].
     pub async fn put_stream<S, E>(
         &self,
         tenant: &str,
@@ -37,61 +65,34 @@ impl ContentStore {
         S: Stream<Item = Result<Bytes, E>> + Send,
         E: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let temporary = temporary_path();
-        let mut upload = WriteMultipart::new(self.objects.put_multipart(&temporary).await?);
-        match receive(&mut upload, stream, expected).await {
-            Ok(stored) => {
-                upload.finish().await?;
-                let place = Self::path(tenant, &stored.digest);
-                let moved = self.objects.rename(&temporary, &place).await;
-                if moved.is_err() {
-                    let _ = self.objects.delete(&temporary).await;
-                }
-                moved?;
-                Ok(stored)
-            }
-            Err(error) => {
-                // The reason for the failure matters more than a failing clean-up; what stays
-                // behind is swept later.
-                let _ = upload.abort().await;
-                let _ = self.objects.delete(&temporary).await;
-                Err(error)
-            }
+        let limit_bytes = expected.max_bytes;
+        if expected
+            .declared_size
+            .is_some_and(|size| size > limit_bytes)
+        {
+            return Err(Error::TooLarge { limit_bytes });
         }
-    }
-
-    /// Removes temporary objects that nobody has touched for `older_than`; how many.
-    ///
-    /// # Errors
-    /// [`Error::Unavailable`].
-    pub async fn sweep_temporaries(
-        &self,
-        older_than: Duration,
-        now_micros: i64,
-    ) -> Result<u64, Error> {
-        let limit = now_micros - i64::try_from(older_than.as_micros()).unwrap_or(i64::MAX);
-        let mut found = self.objects.list(Some(&Path::from("tmp/uploads")));
-        let mut removed = 0;
-        while let Some(object) = found.try_next().await? {
-            if object.last_modified.timestamp_micros() < limit {
-                self.objects.delete(&object.location).await?;
-                removed += 1;
-            }
+        let (parts, incoming) = mpsc::channel(1);
+        let (approve, approval) = oneshot::channel();
+        let writing = tokio::spawn(write(self.clone(), incoming, approval));
+        let received = receive(&parts, stream, expected).await;
+        drop(parts);
+        if let Ok(stored) = &received {
+            let place = Self::path(tenant, &stored.digest);
+            // A writer that has failed hears nothing any more; it is asked below.
+            let _ = approve.send((place, stored.size_bytes));
+        } else {
+            drop(approve);
         }
-        Ok(removed)
+        // What broke the writing comes first: receiving then stopped because of it.
+        writing.await.map_err(Error::interrupted)??;
+        received
     }
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a name nobody else takes; it is never stored"
-)]
-fn temporary_path() -> Path {
-    Path::from(format!("tmp/uploads/{}", uuid::Uuid::new_v4()))
-}
-
+/// Passes on what the stream brings while it is within limits, and says what it was.
 async fn receive<S, E>(
-    upload: &mut WriteMultipart,
+    parts: &mpsc::Sender<Bytes>,
     stream: S,
     expected: Expected,
 ) -> Result<Stored, Error>
@@ -99,11 +100,7 @@ where
     S: Stream<Item = Result<Bytes, E>> + Send,
     E: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    const PARTS_IN_FLIGHT: usize = 2;
-    let limit_bytes = expected
-        .declared_size
-        .unwrap_or(expected.max_bytes)
-        .min(expected.max_bytes);
+    let limit_bytes = expected.limit_bytes();
     let mut hasher = sha2::Sha256::new();
     let mut size_bytes = 0_u64;
     pin_mut!(stream);
@@ -114,24 +111,76 @@ where
             return Err(Error::TooLarge { limit_bytes });
         }
         hasher.update(&part);
-        upload.wait_for_capacity(PARTS_IN_FLIGHT).await?;
-        upload.put(part);
-    }
-    if let Some(declared) = expected
-        .declared_size
-        .filter(|declared| *declared != size_bytes)
-    {
-        return Err(Error::SizeMismatch {
-            declared,
-            actual: size_bytes,
-        });
+        let taken = parts.send(part).await;
+        taken.map_err(|stopped| Error::Source(Box::new(stopped)))?;
     }
     let digest = Digest(hasher.finalize().into());
-    if expected
-        .declared_digest
-        .is_some_and(|declared| declared != digest)
-    {
-        return Err(Error::DigestMismatch);
+    let stored = Stored { digest, size_bytes };
+    expected.check(&stored)?;
+    Ok(stored)
+}
+
+/// Writes parts as they come. The approval names the place; without it nothing is kept.
+async fn write(
+    store: ContentStore,
+    mut parts: mpsc::Receiver<Bytes>,
+    approval: oneshot::Receiver<(Path, u64)>,
+) -> Result<(), Error> {
+    const IN_FLIGHT: usize = 2;
+    let temporary = temporary_path();
+    let mut upload = WriteMultipart::new(store.objects.put_multipart(&temporary).await?);
+    while let Some(part) = parts.recv().await {
+        if let Err(error) = upload.wait_for_capacity(IN_FLIGHT).await {
+            abort(upload, &temporary).await;
+            return Err(error.into());
+        }
+        // Copied, since a small part may hold on to the large buffer it was read into.
+        upload.write(&part);
     }
-    Ok(Stored { digest, size_bytes })
+    if let Ok((place, size_bytes)) = approval.await {
+        keep(&store, upload, &temporary, &place, size_bytes).await
+    } else {
+        abort(upload, &temporary).await;
+        Ok(())
+    }
+}
+
+async fn keep(
+    store: &ContentStore,
+    upload: WriteMultipart,
+    temporary: &Path,
+    place: &Path,
+    size_bytes: u64,
+) -> Result<(), Error> {
+    let objects: &Arc<dyn ObjectStore> = &store.objects;
+    let moved = match upload.finish().await {
+        Ok(_) => objects.rename(temporary, place).await,
+        Err(error) => Err(error),
+    };
+    let Err(error) = moved else {
+        return Ok(());
+    };
+    if let Err(error) = objects.delete(temporary).await {
+        tracing::debug!(%temporary, %error, "left for the sweep");
+    }
+    // In a bucket a move is a copy and a removal: when only that failed, the content is there.
+    match store.has(place, size_bytes).await {
+        Ok(true) => Ok(()),
+        _ => Err(error.into()),
+    }
+}
+
+/// The reason for giving up matters more than a clean-up that fails.
+async fn abort(upload: WriteMultipart, temporary: &Path) {
+    if let Err(error) = upload.abort().await {
+        tracing::debug!(%temporary, %error, "an upload that was given up could not be removed");
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a name nobody else takes; it is never stored"
+)]
+fn temporary_path() -> Path {
+    Path::from(format!("{TEMPORARIES}/{}", uuid::Uuid::new_v4()))
 }

@@ -379,9 +379,13 @@ mod tests {
     proptest! {
         #[test]
         fn accepts_what_serde_json_accepts_and_means_the_same(text in tokens()) {
-            let theirs = serde_json::from_str::<serde_json::Value>(&text).ok();
-            let ours = compact(&text).ok().map(|out| serde_json::from_str::<serde_json::Value>(&out).unwrap());
-            prop_assert_eq!(ours, theirs);
+            // A number beyond what a float holds, 1e999, is JSON and is kept as it is written; a `Value`
+            // refuses it, so whether a text is JSON is asked of the parser that looks at the grammar alone.
+            let ours = compact(&text).ok();
+            prop_assert_eq!(ours.is_some(), serde_json::from_str::<serde::de::IgnoredAny>(&text).is_ok());
+            if let (Some(out), Ok(theirs)) = (ours, serde_json::from_str::<serde_json::Value>(&text)) {
+                prop_assert_eq!(serde_json::from_str::<serde_json::Value>(&out).unwrap(), theirs);
+            }
         }
     }
 }
