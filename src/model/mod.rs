@@ -12,6 +12,7 @@ mod json;
 mod principal;
 mod refusal;
 mod session;
+mod text;
 mod upload;
 
 pub use artifact::{
@@ -31,6 +32,7 @@ pub use json::{JsonError, Payload, RawJson, merge_patch};
 pub use principal::{Principal, TenantId, TenantIdError, TenantScope};
 pub use refusal::{Fault, Refusal};
 pub use session::{Session, SessionStatus};
+pub(crate) use text::{check_reason, is_name, is_prose};
 pub use upload::Upload;
 
 /// A point in time in microseconds since 1970-01-01T00:00:00Z, as the database keeps it.

@@ -61,7 +61,7 @@ impl Inner {
             runtime.run(execution, permit, cancellation, lost).await;
             runtime.unregister(fence);
         };
-        self.tasks.spawn(task.instrument(span));
+        self.tasks.spawn_on(task.instrument(span), &self.engine);
     }
 
     async fn run(
@@ -126,6 +126,7 @@ impl Inner {
             return Err(Outcome::Retry {
                 error,
                 delay_micros: NO_HANDLER_DELAY_MICROS,
+                lost: false,
             });
         };
         let scope = Principal::runtime(intent.tenant_id.clone()).scope();
@@ -199,12 +200,14 @@ impl Inner {
         let used = (execution.attempt - execution.lost_attempts).max(1);
         let used = u32::try_from(used).unwrap_or(u32::MAX);
         let described = error_of(execution, error);
-        if error.is_retryable() && used < policy.max_attempts {
+        let lost = error.kind == Kind::Interrupted;
+        if lost || (error.is_retryable() && used < policy.max_attempts) {
             let delay = policy.delay(execution.id, used);
             let delay_micros = i64::try_from(delay.as_micros()).unwrap_or(i64::MAX);
             return Outcome::Retry {
                 error: described,
                 delay_micros,
+                lost,
             };
         }
         Outcome::Failed(described)
@@ -253,6 +256,7 @@ impl Inner {
             actor: "runtime".to_owned(),
         };
         let mut pause = Duration::from_millis(50);
+        let mut is_last_resort = false;
         loop {
             match self.storage.complete(complete.clone()).await {
                 Ok(status) => return self.count(execution, status),
@@ -266,12 +270,20 @@ impl Inner {
                 Err(Error::Refused(refusal)) => {
                     tracing::info!(%refusal, "the execution's artifacts were refused");
                     let error = refused(&refusal);
-                    complete.outcome = Outcome::Failed(error_of(execution, &error));
-                    complete.artifacts.clear();
-                    complete.transitions.clear();
+                    complete.fail(error_of(execution, &error));
                     continue;
                 }
-                Err(error) => tracing::warn!(%error, "the outcome is not recorded yet"),
+                Err(error) if error.is_retryable() || is_last_resort => {
+                    tracing::warn!(%error, "the outcome is not recorded yet");
+                }
+                Err(error) => {
+                    // It would not be recorded at the hundredth try either.
+                    tracing::error!(?error, "the outcome cannot be recorded");
+                    is_last_resort = true;
+                    let error = HandlerError::fatal("INTERNAL", "the outcome cannot be recorded");
+                    complete.fail(error_of(execution, &error));
+                    continue;
+                }
             }
             tokio::select! {
                 () = lost.cancelled() => return,

@@ -26,7 +26,7 @@ use crate::{
     content::Payloads,
     model::{
         EventBody, Execution, ExecutionId, Intent, Micros, NewArtifact, Payload, Principal,
-        RawJson, SessionId, TenantId, TenantScope, TransitionRequest,
+        RawJson, SessionId, TenantId, TenantScope, TransitionRequest, is_name,
     },
     storage::{Emit, Fence, RecordStep, Storage},
 };
@@ -132,8 +132,10 @@ impl Attempt {
 
     /// Takes `name` for a step or a child of this attempt; each name is used once.
     pub(super) fn take_name(&self, kind: &str, name: &str) -> Result<(), HandlerError> {
-        if name.is_empty() || name.len() > 200 {
-            let message = format!("the name of a {kind} has 1 to 200 bytes");
+        if !is_name(name, 200) {
+            let message = format!(
+                "the name of a {kind} has 1 to 200 characters, none of them a control character"
+            );
             return Err(HandlerError::fatal("INVALID_NAME", message));
         }
         if lock(&self.names).insert(format!("{kind}/{name}")) {

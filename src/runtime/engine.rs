@@ -24,7 +24,9 @@ use crate::{
     ids::IdSource,
     model::{Execution, ExecutionId, NodeId},
     state_surface::StateSurface,
-    storage::{Claim, Complete, Error, Fence, NewExecution, NodeInfo, Notice, Queue, Storage},
+    storage::{
+        Claim, Complete, Error, Fence, NewExecution, NodeInfo, Notice, Outcome, Queue, Storage,
+    },
     telemetry::metrics::{Metrics, Tracked},
 };
 
@@ -51,8 +53,33 @@ pub struct Settings {
     pub is_alone: bool,
 }
 
+/// How often abandoned temporary objects are looked for, and when one counts as abandoned.
+const TIDY_EVERY: Duration = Duration::from_hours(1);
+const ABANDONED_AFTER: Duration = Duration::from_hours(24);
+
 /// Executions taken back or timers fired in one transaction.
 const BATCH: usize = 500;
+
+/// What became of an attempt to keep the lease.
+struct Beat {
+    /// Until when this process may act on it; none when the lease is lost.
+    valid_until: Option<Instant>,
+    is_due_again: bool,
+}
+
+impl Beat {
+    const LOST: Self = Self {
+        valid_until: None,
+        is_due_again: true,
+    };
+
+    fn held_until(until: Instant) -> Self {
+        Self {
+            valid_until: Some(until),
+            is_due_again: false,
+        }
+    }
+}
 
 /// A running execution, seen from outside.
 struct Running {
@@ -80,6 +107,10 @@ pub(super) struct Inner {
     /// Triggered when handlers that are still running must be given back.
     pub(super) hand_back: CancellationToken,
     pub(super) node: RwLock<NodeId>,
+    /// False from when the lease was given up until a new incarnation is announced.
+    has_lease: AtomicBool,
+    /// Where the engine's own tasks run, whoever starts them.
+    pub(super) engine: tokio::runtime::Handle,
     draining: CancellationToken,
     stopped: CancellationToken,
     running: Mutex<HashMap<ExecutionId, Running>>,
@@ -126,6 +157,8 @@ impl Inner {
             metrics: parts.metrics,
             slots,
             node,
+            has_lease: AtomicBool::new(true),
+            engine: tokio::runtime::Handle::current(),
             tasks: TaskTracker::new(),
             hand_back: CancellationToken::new(),
             draining: CancellationToken::new(),
@@ -213,10 +246,16 @@ impl Inner {
         let may_start = new.queue == Queue::Node
             && new.run_at.is_none()
             && self.nothing_waits.load(Ordering::Relaxed)
+            && self.has_lease.load(Ordering::Relaxed)
             && !self.draining.is_cancelled();
         may_start
             .then(|| Arc::clone(&self.slots).try_acquire_owned().ok())
             .flatten()
+    }
+
+    /// Whether what was started under this incarnation still belongs to this process.
+    pub(super) fn is_still(&self, node: NodeId) -> bool {
+        self.has_lease.load(Ordering::Relaxed) && self.node_id() == node
     }
 
     pub(super) fn register(
@@ -277,18 +316,22 @@ impl Inner {
         let Ok(mut permits) = Arc::clone(&self.slots).try_acquire_many_owned(wanted) else {
             return Ok(false);
         };
-        if wanted == 0 {
+        if wanted == 0 || !self.has_lease.load(Ordering::Relaxed) {
             return Ok(false);
         }
         let turn = self.claims.fetch_add(1, Ordering::Relaxed);
+        let node_id = self.node_id();
         let claim = Claim {
-            node_id: self.node_id(),
+            node_id,
             slots: free,
             turn,
         };
         let claimed = self.storage.claim(claim).await?;
         let more = claimed.len() == free;
         self.nothing_waits.store(!more, Ordering::Relaxed);
+        if !self.is_still(node_id) {
+            return Ok(false);
+        }
         for execution in claimed {
             if let Some(permit) = permits.split(1) {
                 self.launch(execution, permit);
@@ -333,51 +376,82 @@ impl Inner {
     /// Prolongs the lease. A node that was declared dead, or could not prolong in time, stops what
     /// it runs and goes on under a new incarnation.
     async fn heartbeat_loop(self: Arc<Self>) {
-        // Others may take over when the lease is out; this process stops its handlers before.
-        let margin = self.settings.lease / 5;
-        let held = self.settings.lease.saturating_sub(margin);
-        let mut valid_until = Instant::now() + held;
+        let mut valid_until = Some(Instant::now() + self.held());
+        let mut pause = self.settings.heartbeat;
         loop {
             tokio::select! {
-                () = tokio::time::sleep(self.settings.heartbeat) => {}
+                () = tokio::time::sleep(pause) => {}
                 () = self.stopped.cancelled() => return,
             }
             let asked = Instant::now();
-            let left = valid_until.saturating_duration_since(asked);
-            match tokio::time::timeout(left, self.beat(false)).await {
-                Ok(Ok(true)) => {
-                    valid_until = asked + held;
-                }
-                Ok(Ok(false)) => valid_until = self.reincarnate(valid_until, held).await,
-                Ok(Err(error)) => {
-                    tracing::warn!(%error, "the lease was not prolonged");
-                    if Instant::now() + self.settings.heartbeat >= valid_until {
-                        self.lose_everything();
-                    }
-                }
-                Err(_) => {
-                    tracing::warn!("the lease was not prolonged in time");
-                    self.lose_everything();
-                    valid_until = Instant::now() + self.settings.heartbeat;
-                }
-            }
+            let beat = match valid_until {
+                Some(until) => self.prolong(asked, until).await,
+                None => self.reincarnate(asked).await,
+            };
+            valid_until = beat.valid_until;
+            pause = if beat.is_due_again {
+                self.retry_pause()
+            } else {
+                self.settings.heartbeat
+            };
         }
     }
 
-    async fn reincarnate(&self, valid_until: Instant, held: Duration) -> Instant {
-        tracing::warn!("this node was declared dead; it goes on under a new incarnation");
+    /// How long a beat holds here. Others may take over when the lease is out; this process stops
+    /// its handlers before.
+    fn held(&self) -> Duration {
+        self.settings.lease.saturating_sub(self.settings.lease / 5)
+    }
+
+    /// How soon a beat that failed is tried again.
+    fn retry_pause(&self) -> Duration {
+        self.settings.heartbeat / 5
+    }
+
+    async fn prolong(&self, asked: Instant, until: Instant) -> Beat {
+        let left = until.saturating_duration_since(asked);
+        match tokio::time::timeout(left, self.beat(false)).await {
+            Ok(Ok(true)) => return Beat::held_until(asked + self.held()),
+            Ok(Ok(false)) => {
+                tracing::warn!("this node was declared dead; it goes on under a new incarnation");
+                self.lose_everything();
+                return self.reincarnate(Instant::now()).await;
+            }
+            Ok(Err(error)) => tracing::warn!(%error, "the lease was not prolonged"),
+            Err(_) => tracing::warn!("the lease was not prolonged in time"),
+        }
+        if Instant::now() + self.retry_pause() < until {
+            return Beat {
+                valid_until: Some(until),
+                is_due_again: true,
+            };
+        }
+        tracing::warn!("the lease runs out; what runs here is given up");
         self.lose_everything();
+        Beat::LOST
+    }
+
+    /// Begins a new incarnation, and ends the one before so that what it held may be taken at once.
+    async fn reincarnate(&self, asked: Instant) -> Beat {
+        let old = self.node_id();
         if let Ok(mut node) = self.node.write() {
             *node = self.ids.node();
         }
-        let asked = Instant::now();
-        match self.beat(true).await {
-            Ok(_) => asked + held,
-            Err(error) => {
+        match tokio::time::timeout(self.held(), self.beat(true)).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => {
                 tracing::warn!(%error, "the new incarnation was not announced");
-                valid_until
+                return Beat::LOST;
             }
+            Err(_) => return Beat::LOST,
         }
+        self.has_lease.store(true, Ordering::Relaxed);
+        if let Err(error) = self.storage.retire(old).await {
+            tracing::warn!(%error, "the old incarnation was not ended; its lease runs out by itself");
+        }
+        self.claim_wanted.notify_one();
+        tracing::info!(node_id = %self.node_id().0, "the node goes on under a new incarnation");
+        Beat::held_until(asked + self.held())
     }
 
     async fn beat(&self, first: bool) -> Result<bool, Error> {
@@ -395,8 +469,10 @@ impl Inner {
         self.storage.beat(&info, lease_micros, first).await
     }
 
-    /// Ends every handler of this node without recording anything.
+    /// Ends every handler of this node without recording anything; none begins until the next
+    /// incarnation.
     fn lose_everything(&self) {
+        self.has_lease.store(false, Ordering::Relaxed);
         for running in lock(&self.running).values() {
             running.lost.cancel();
         }
@@ -405,6 +481,7 @@ impl Inner {
     /// Recovery, the sweep, and what else is done now and then.
     async fn care_loop(self: Arc<Self>) {
         let mut swept = Instant::now();
+        let mut tidied = Instant::now();
         let mut suspects = HashSet::new();
         loop {
             tokio::select! {
@@ -414,12 +491,28 @@ impl Inner {
             if let Err(error) = self.care(&mut swept, &mut suspects).await {
                 tracing::warn!(%error, "the round of care was not completed");
             }
+            if tidied.elapsed() >= TIDY_EVERY {
+                tidied = Instant::now();
+                self.tidy().await;
+            }
+        }
+    }
+
+    /// Removes what uploads left behind whose process was killed.
+    async fn tidy(&self) {
+        let removed = self
+            .content
+            .sweep_temporaries(ABANDONED_AFTER, self.clock.now());
+        match removed.await {
+            Ok(0) => {}
+            Ok(removed) => tracing::info!(removed, "abandoned temporary objects were removed"),
+            Err(error) => tracing::warn!(%error, "temporary objects could not be removed"),
         }
     }
 
     async fn care(&self, swept: &mut Instant, suspects: &mut HashSet<Fence>) -> Result<(), Error> {
         self.take_over().await?;
-        self.give_back_unknown(suspects).await?;
+        self.give_back_strays(suspects).await?;
         self.notice_cancellations().await?;
         let waiting = self.storage.backlog().await?.ready;
         self.metrics
@@ -440,29 +533,6 @@ impl Inner {
         self.storage.forget_dead_nodes().await
     }
 
-    /// Gives back what this node holds and does not run: the answer to its claim was lost with a
-    /// connection. What was not running at two looks in a row is not just about to begin.
-    async fn give_back_unknown(&self, suspects: &mut HashSet<Fence>) -> Result<(), Error> {
-        let held = self.storage.held_by(self.node_id()).await?;
-        let unknown: HashSet<Fence> = {
-            let running = lock(&self.running);
-            let is_known = |fence: &Fence| {
-                let known = running.get(&fence.execution_id);
-                known.is_some_and(|known| known.epoch == fence.epoch)
-            };
-            held.into_iter().filter(|fence| !is_known(fence)).collect()
-        };
-        for fence in unknown.intersection(suspects) {
-            tracing::warn!(execution_id = %fence.execution_id, "held and not run; given back");
-            match self.storage.complete(Complete::hand_back(*fence)).await {
-                Ok(_) | Err(Error::Fenced) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        *suspects = unknown;
-        Ok(())
-    }
-
     /// Takes back what dead incarnations hold.
     async fn take_over(&self) -> Result<(), Error> {
         loop {
@@ -474,6 +544,40 @@ impl Inner {
                 return Ok(());
             }
         }
+    }
+
+    /// Gives back what this node holds and does not run, because the answer of the commit that gave
+    /// it to the node was lost. What is between commit and start just now is not found twice; should
+    /// it be, the fence ends one of the two.
+    async fn give_back_strays(&self, suspects: &mut HashSet<Fence>) -> Result<(), Error> {
+        let held = self.storage.leases_of(self.node_id()).await?;
+        let strays: HashSet<Fence> = {
+            let running = lock(&self.running);
+            let runs = |fence: &Fence| {
+                let found = running.get(&fence.execution_id);
+                found.is_some_and(|running| running.epoch == fence.epoch)
+            };
+            held.into_iter().filter(|fence| !runs(fence)).collect()
+        };
+        let before = std::mem::replace(suspects, strays.clone());
+        for fence in strays.intersection(&before).copied() {
+            let give_back = Complete {
+                fence,
+                outcome: Outcome::HandBack,
+                artifacts: Vec::new(),
+                transitions: Vec::new(),
+                actor: "runtime".to_owned(),
+            };
+            match self.storage.complete(give_back).await {
+                Ok(_) => tracing::warn!(
+                    execution_id = %fence.execution_id,
+                    "an execution was held and not run; it is given back"
+                ),
+                Err(Error::Fenced) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
     }
 
     /// A cancellation whose hint was lost is noticed here.

@@ -19,6 +19,8 @@ pub struct HandlerError {
 pub(super) enum Kind {
     /// Another attempt may succeed.
     Retryable,
+    /// The runtime could not do what the handler asked of it; the attempt does not count.
+    Interrupted,
     /// No further attempt will help.
     Fatal,
     /// The attempt has lost the right to write: its outcome no longer matters.
@@ -56,7 +58,7 @@ impl HandlerError {
     /// Whether another attempt may help.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
-        self.kind == Kind::Retryable
+        matches!(self.kind, Kind::Retryable | Kind::Interrupted)
     }
 
     /// The machine-readable code.
@@ -104,7 +106,11 @@ fn from_storage(error: &storage::Error) -> HandlerError {
     match error {
         storage::Error::Fenced => HandlerError::abandoned(),
         storage::Error::Refused(refusal) => HandlerError::fatal("REFUSED", refusal.to_string()),
-        other if other.is_retryable() => HandlerError::retryable("UNAVAILABLE", other.to_string()),
+        other if other.is_retryable() => HandlerError {
+            kind: Kind::Interrupted,
+            code: "UNAVAILABLE".to_owned(),
+            message: other.to_string(),
+        },
         other => HandlerError::retryable("INTERNAL", other.to_string()),
     }
 }

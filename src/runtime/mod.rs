@@ -40,7 +40,9 @@ use engine::Inner;
 pub(crate) use engine::Parts;
 
 use crate::{
-    model::{Execution, ExecutionId, NodeId, Payload, Principal, RawJson, TenantScope},
+    model::{
+        Execution, ExecutionId, NodeId, Payload, Principal, RawJson, TenantScope, check_reason,
+    },
     storage::{Backlog, Error, NodeInfo},
 };
 
@@ -94,6 +96,7 @@ impl Runtime {
         id: ExecutionId,
         reason: Option<String>,
     ) -> Result<Execution, Error> {
+        check_reason(reason.as_deref())?;
         let actor = principal.actor().to_owned();
         self.0
             .storage

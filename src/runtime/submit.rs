@@ -17,9 +17,9 @@ use super::{
 use crate::{
     model::{
         Execution, ExecutionId, Fault, IntentId, Micros, Principal, RawJson, Refusal, SessionId,
-        TenantScope,
+        TenantScope, is_name,
     },
-    storage::{Error, Fence, Key, KeyScope, NewExecution, Queue, Submission, Submit},
+    storage::{Error, Fence, Key, KeyScope, NewExecution, Queue, Submit},
     telemetry::metrics,
 };
 
@@ -220,7 +220,8 @@ impl Inner {
         is_child: bool,
     ) -> Result<Submitted, Error> {
         let permit = self.free_slot_for(&execution);
-        let start_on = permit.as_ref().map(|_| self.node_id());
+        let node = self.node_id();
+        let start_on = permit.as_ref().map(|_| node);
         let submit = Submit {
             scope,
             execution,
@@ -228,18 +229,16 @@ impl Inner {
             start_on,
         };
         let runtime = Arc::clone(self);
-        let stored = async move {
+        let storing = async move {
             let submission = if is_child {
                 runtime.storage.submit_child(submit).await?
             } else {
                 runtime.storage.submit(submit).await?
             };
-            let Submission {
-                execution,
-                replayed,
-                started,
-            } = submission;
-            if let (true, Some(permit)) = (started, permit) {
+            let (execution, replayed) = (submission.execution, submission.replayed);
+            if let (true, Some(permit)) = (submission.started, permit)
+                && runtime.is_still(node)
+            {
                 runtime.launch(execution.clone(), permit);
             }
             Ok(Submitted {
@@ -247,7 +246,8 @@ impl Inner {
                 replayed,
             })
         };
-        let stored = tokio::spawn(stored.in_current_span());
+        // What is started with the commit must be run, also when whoever asked has gone meanwhile.
+        let stored = self.engine.spawn(storing.in_current_span());
         stored.await.unwrap_or(Err(Error::ShuttingDown))
     }
 
@@ -276,15 +276,11 @@ impl Inner {
         if !intent.metadata.as_str().trim_start().starts_with('{') {
             faults.push(Fault::at(["metadata"], "metadata is an object"));
         }
-        let key_length = intent
-            .idempotency_key
-            .as_ref()
-            .map(|key| key.chars().count());
-        if key_length.is_some_and(|length| length == 0 || length > 255) {
-            faults.push(Fault::at(
-                ["idempotencyKey"],
-                "an idempotency key has 1 to 255 characters",
-            ));
+        let key = intent.idempotency_key.as_deref();
+        if key.is_some_and(|key| !is_name(key, 255)) {
+            let message =
+                "an idempotency key has 1 to 255 characters, none of them a control character";
+            faults.push(Fault::at(["idempotencyKey"], message));
         }
         if intent
             .priority
@@ -295,12 +291,10 @@ impl Inner {
                 "a priority is a number from 0 (first) to 9",
             ));
         }
-        let solution_length = intent.solution_id.as_ref().map(String::len);
-        if solution_length.is_some_and(|length| length == 0 || length > 100) {
-            faults.push(Fault::at(
-                ["solutionId"],
-                "a solution id has 1 to 100 bytes",
-            ));
+        let solution = intent.solution_id.as_deref();
+        if solution.is_some_and(|solution| !is_name(solution, 100)) {
+            let message = "a solution id has 1 to 100 characters, none of them a control character";
+            faults.push(Fault::at(["solutionId"], message));
         }
         if faults.is_empty() {
             Ok(())
@@ -354,7 +348,7 @@ impl Inner {
         let found = fingerprint(&checked.handler, scope, session_id, &checked.parameters).await;
         let fingerprint = found.map_err(|error| match error.kind {
             Kind::Fatal => Refusal::invalid(["parameters"], error.message).into(),
-            Kind::Retryable | Kind::Abandoned => {
+            Kind::Retryable | Kind::Interrupted | Kind::Abandoned => {
                 Error::corrupt("fingerprint", std::io::Error::other(error.message))
             }
         });

@@ -1,10 +1,9 @@
 //! What may be written: sizes, and forms that can be read back.
 
-use crate::model::{Fault, RawJson, Refusal};
+use crate::model::{Fault, RawJson, Refusal, is_name};
 
 const MAX_NAME_CHARS: usize = 255;
-const MAX_SOLUTION_BYTES: usize = 100;
-const MAX_REASON_CHARS: usize = 1000;
+const MAX_SOLUTION_CHARS: usize = 100;
 
 /// Published limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,8 +75,7 @@ fn value(what: &'static str, json: &RawJson) -> Result<serde_json::Value, Refusa
 
 /// A user's id.
 pub(super) fn user_id(user_id: &str) -> Result<(), Fault> {
-    let length = user_id.chars().count();
-    if (1..=MAX_NAME_CHARS).contains(&length) && !has_control(user_id) {
+    if is_name(user_id, MAX_NAME_CHARS) {
         return Ok(());
     }
     let message = "a user id has 1 to 255 characters, none of them a control character";
@@ -85,10 +83,10 @@ pub(super) fn user_id(user_id: &str) -> Result<(), Fault> {
 }
 
 pub(super) fn solution_id(solution_id: &str) -> Result<(), Fault> {
-    if (1..=MAX_SOLUTION_BYTES).contains(&solution_id.len()) && !has_control(solution_id) {
+    if is_name(solution_id, MAX_SOLUTION_CHARS) {
         return Ok(());
     }
-    let message = "a solution id has 1 to 100 bytes, none of them a control character";
+    let message = "a solution id has 1 to 100 characters, none of them a control character";
     Err(Fault::at(["solutionId"], message))
 }
 
@@ -103,19 +101,4 @@ pub(super) fn ttl_micros(limits: &Limits, ttl_seconds: Option<i64>) -> Result<i6
     }
     let message = format!("a session lives 1 to {max} seconds");
     Err(Fault::at(["ttlSeconds"], message))
-}
-
-pub(super) fn reason(reason: Option<&str>) -> Result<(), Refusal> {
-    let written = |c: char| !c.is_control() || matches!(c, '\n' | '\r' | '\t');
-    let fits =
-        |reason: &str| reason.chars().count() <= MAX_REASON_CHARS && reason.chars().all(written);
-    if reason.is_none_or(fits) {
-        return Ok(());
-    }
-    let message = "a reason has at most 1000 characters, none of them a control character";
-    Err(Refusal::invalid(["reason"], message))
-}
-
-fn has_control(text: &str) -> bool {
-    text.chars().any(char::is_control)
 }

@@ -2,7 +2,10 @@
 
 use super::{StateSurface, check, copies};
 use crate::{
-    model::{Fault, Principal, RawJson, Refusal, Session, SessionId, StateWriteMode, TenantScope},
+    model::{
+        Fault, Principal, RawJson, Refusal, Session, SessionId, StateWriteMode, TenantScope,
+        check_reason,
+    },
     storage::{
         CloseSession, CreateSession, Error, Fence, StateStamp, StateTarget, UpgradeSession,
         WriteState,
@@ -131,7 +134,7 @@ impl StateSurface {
         id: SessionId,
         reason: Option<String>,
     ) -> Result<Session, Error> {
-        check::reason(reason.as_deref())?;
+        check_reason(reason.as_deref())?;
         let scope = principal.scope();
         let key = copies::session_key(&scope, id);
         let close = CloseSession { scope, id, reason };

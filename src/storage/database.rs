@@ -2,10 +2,14 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use sea_orm::{ConnectOptions, Database as SeaOrm, DatabaseConnection, DbBackend};
+use sea_orm::{ConnectOptions, Database as SeaOrm, DbBackend};
 
-use super::Error;
+use super::{Error, timed::Timed};
 use crate::telemetry::metrics::Metrics;
+
+/// A node that stops in the middle of a transaction holds its locks no longer than this: nothing of
+/// ours is done between two statements.
+const IDLE_IN_TRANSACTION: &str = "5s";
 
 /// How to reach the database.
 #[derive(Debug, Clone)]
@@ -23,8 +27,8 @@ pub struct Options {
 /// An open database. Clones share the connections.
 #[derive(Debug, Clone)]
 pub(super) struct Database {
-    pub(super) reader: DatabaseConnection,
-    pub(super) writer: DatabaseConnection,
+    pub(super) reader: Timed,
+    pub(super) writer: Timed,
 }
 
 impl Database {
@@ -33,8 +37,10 @@ impl Database {
         let mut db = Self::open(options).await?;
         let (reads, writes) = (metrics.clone(), metrics.clone());
         db.reader
+            .inner
             .set_metric_callback(move |_| reads.statement("read"));
         db.writer
+            .inner
             .set_metric_callback(move |_| writes.statement("write"));
         Ok(db)
     }
@@ -50,9 +56,15 @@ impl Database {
             // The writer goes first and alone: it switches the file to WAL mode.
             let writer = SeaOrm::connect(sqlite(options, 1, false)).await?;
             let reader = SeaOrm::connect(sqlite(options, options.max_connections, true)).await?;
-            return Ok(Self { reader, writer });
+            let alone = |inner| Timed { inner, limit: None };
+            return Ok(Self {
+                reader: alone(reader),
+                writer: alone(writer),
+            });
         }
-        let pool = SeaOrm::connect(postgres(options)).await?;
+        let inner = SeaOrm::connect(postgres(options)).await?;
+        let limit = Some(options.acquire_timeout + options.statement_timeout);
+        let pool = Timed { inner, limit };
         Ok(Self {
             reader: pool.clone(),
             writer: pool,
@@ -115,6 +127,10 @@ fn postgres(options: &Options) -> ConnectOptions {
         // The default pings before every use, which costs a third of the reads.
         .test_before_acquire_if_idle_for(Duration::from_secs(30))
         .sqlx_logging(false)
-        .map_sqlx_postgres_opts(|postgres| postgres.statement_cache_capacity(512));
+        .map_sqlx_postgres_opts(|postgres| {
+            postgres
+                .statement_cache_capacity(512)
+                .options([("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION)])
+        });
     connect
 }

@@ -2,10 +2,14 @@
 
 use std::path::Path;
 
+use futures::TryFutureExt;
 use migration::{Migrator, MigratorTrait};
-use sea_orm::{ConnectOptions, ConnectionTrait, Database as SeaOrm, DatabaseConnection};
+use sea_orm::{
+    ConnectOptions, ConnectionTrait, Database as SeaOrm, DatabaseConnection, DbErr, RuntimeErr,
+    sqlx::{Connection, PgConnection},
+};
 
-use super::{Error, database};
+use super::{Error, database, timed::within};
 
 /// The key of the advisory lock that starters of all nodes queue for.
 const LOCK_KEY: i64 = 0x7a6b_656f_6666;
@@ -18,6 +22,7 @@ pub async fn migrate(options: &super::Options) -> Result<Vec<String>, Error> {
     if let Some(path) = database::sqlite_path(&options.url) {
         return migrate_sqlite(options, &path).await;
     }
+    reach(options).await?;
     // A connection of its own: the advisory lock belongs to the session that took it.
     let mut connect = ConnectOptions::new(options.url.clone());
     connect
@@ -37,12 +42,26 @@ pub async fn migrate(options: &super::Options) -> Result<Vec<String>, Error> {
     applied
 }
 
+/// Connects once. A pool tries until its time is up and then says nothing of the reason.
+async fn reach(options: &super::Options) -> Result<(), Error> {
+    let unreachable = |e: sqlx::Error| DbErr::Conn(RuntimeErr::SqlxError(e.into()));
+    let connection = PgConnection::connect(&options.url);
+    within(
+        Some(options.acquire_timeout),
+        connection.map_err(unreachable),
+    )
+    .await?
+    .close()
+    .await
+    .map_err(unreachable)?;
+    Ok(())
+}
+
 async fn migrate_sqlite(options: &super::Options, path: &Path) -> Result<Vec<String>, Error> {
     let lock_path = path.with_extension("migrate-lock");
     let folder = path.parent().map(Path::to_path_buf);
-    let unusable = |e: std::io::Error| {
-        Error::Unavailable(sea_orm::DbErr::Custom(format!("{}: {e}", path.display())))
-    };
+    let unusable =
+        |e: std::io::Error| Error::Unavailable(DbErr::Custom(format!("{}: {e}", path.display())));
     // The lock is released when the file is closed, also when the process dies.
     let lock = tokio::task::spawn_blocking(move || {
         folder.map_or(Ok(()), std::fs::create_dir_all)?;
@@ -50,12 +69,12 @@ async fn migrate_sqlite(options: &super::Options, path: &Path) -> Result<Vec<Str
         file.lock().map(|()| file)
     })
     .await
-    .map_err(|e| Error::Unavailable(sea_orm::DbErr::Custom(e.to_string())))?
+    .map_err(|e| Error::Unavailable(DbErr::Custom(e.to_string())))?
     .map_err(unusable)?;
     let db = database::Database::open(options).await?;
-    let applied = apply(&db.writer).await;
-    db.reader.close().await?;
-    db.writer.close().await?;
+    let applied = apply(&db.writer.inner).await;
+    db.reader.inner.close().await?;
+    db.writer.inner.close().await?;
     drop(lock);
     applied
 }

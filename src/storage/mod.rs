@@ -9,6 +9,7 @@ mod migrate;
 mod node;
 mod read;
 mod sql;
+mod timed;
 mod verify;
 mod write;
 

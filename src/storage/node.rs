@@ -139,6 +139,23 @@ impl Storage {
             .collect()
     }
 
+    /// What an incarnation holds.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn leases_of(&self, node: NodeId) -> Result<Vec<Fence>, Error> {
+        let text = "SELECT execution_id, epoch FROM lease WHERE node_id = $1";
+        let rows = sql::query(&self.db.reader, text, [node.0.into()]).await?;
+        rows.iter()
+            .map(|row| {
+                Ok(Fence {
+                    execution_id: ExecutionId(sql::get(row, "execution_id")?),
+                    epoch: sql::get(row, "epoch")?,
+                })
+            })
+            .collect()
+    }
+
     /// How much work stands where, over all tenants.
     ///
     /// # Errors
@@ -169,24 +186,6 @@ impl Storage {
         let text = format!("SELECT MIN(fire_at) - {now} AS due_in FROM timer");
         let rows = sql::query(db, &text, []).await?;
         rows.first().map_or(Ok(None), |row| sql::get(row, "due_in"))
-    }
-
-    /// What an incarnation holds.
-    ///
-    /// # Errors
-    /// When the database does not answer.
-    pub async fn held_by(&self, node: NodeId) -> Result<Vec<Fence>, Error> {
-        let text = "SELECT execution_id, epoch FROM lease WHERE node_id = $1";
-        let rows = sql::query(&self.db.reader, text, [node.0.into()]).await?;
-        rows.iter()
-            .map(|row| {
-                let execution_id = ExecutionId(sql::get(row, "execution_id")?);
-                Ok(Fence {
-                    execution_id,
-                    epoch: sql::get(row, "epoch")?,
-                })
-            })
-            .collect()
     }
 
     /// Those among `ids` that should stop.

@@ -1,6 +1,6 @@
 //! What may be announced.
 
-use crate::model::{Fault, Materialization, Refusal};
+use crate::model::{Fault, Materialization, Refusal, is_name};
 
 const MAX_CHARS: usize = 255;
 
@@ -23,9 +23,8 @@ pub(super) fn size(size_bytes: i64, limit_bytes: u64) -> Result<(), Refusal> {
 /// A name names a file and never a place: it is shown to people and may end up on their disks.
 pub(super) fn names(filename: &str, mime_type: Option<&str>) -> Result<(), Refusal> {
     let mut faults = Vec::new();
-    let length = filename.chars().count();
     let is_place = matches!(filename, "." | "..") || filename.contains(['/', '\\']);
-    if !(1..=MAX_CHARS).contains(&length) || is_place || filename.chars().any(char::is_control) {
+    if !is_name(filename, MAX_CHARS) || is_place {
         let message = "a file name has 1 to 255 characters, no slash and no control character";
         faults.push(Fault::at(["filename"], message));
     }

@@ -74,6 +74,12 @@ backends! {
             (json!({"intentType": "add", "sessionId": session, "parameters": add,
                     "idempotencyKey": "k".repeat(256)}),
              "INVALID_INPUT", Some(json!(["input", "idempotencyKey"]))),
+            (json!({"intentType": "add", "sessionId": session, "parameters": add,
+                    "idempotencyKey": "a\u{0}b"}),
+             "INVALID_INPUT", Some(json!(["input", "idempotencyKey"]))),
+            (json!({"intentType": "add", "sessionId": session, "parameters": add,
+                    "solutionId": "a\u{1}"}),
+             "INVALID_INPUT", Some(json!(["input", "solutionId"]))),
             (json!({"intentType": "add", "sessionId": session, "parameters": add, "handlerName": "x"}),
              "INVALID_INPUT", Some(json!(["input", "handlerName"]))),
             (json!({"intentType": "talk", "sessionId": session, "parameters": {"x": "y".repeat(700_000)}}),
@@ -222,9 +228,14 @@ backends! {
         let session = session(&app).await;
         let submitted = submit(&app, json!({"intentType": "gated", "sessionId": session, "parameters": {}})).await;
         let id = submitted["execution"]["id"].clone();
-        let cancel = "mutation($id: ID!) { cancelExecution(input: {executionId: $id, reason: \"no\"}) {
-            execution { id } errors { code } } }";
-        let answer = app.data(cancel, json!({"id": id})).await;
+        let cancel = "mutation($id: ID!, $why: String) { cancelExecution(input: {executionId: $id, reason: $why}) {
+            execution { id } errors { code path } } }";
+        let refused = app.data(cancel, json!({"id": id, "why": "\u{0}"})).await;
+        assert_eq!(
+            refused["cancelExecution"]["errors"],
+            json!([{"code": "INVALID_INPUT", "path": ["input", "reason"]}])
+        );
+        let answer = app.data(cancel, json!({"id": id, "why": "no"})).await;
         assert_eq!(answer["cancelExecution"]["errors"], json!([]));
         app.ended(id.as_str().unwrap().parse().unwrap()).await;
         let again = app.data(cancel, json!({"id": id})).await;

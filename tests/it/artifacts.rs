@@ -60,6 +60,31 @@ backends! {
         app.assert_verified().await;
     }
 
+    async fn text_that_no_database_takes_fails_the_execution(backend: Backend) {
+        let app = TestApp::start(&backend).await;
+        let no_owner = app.run("make", json!({"name": "a", "owner": "Zo\u{0}"})).await;
+        assert_eq!(no_owner.error.unwrap().code, "ARTIFACT_REFUSED");
+        let no_name = app.run("make", json!({"name": "a\u{1}"})).await;
+        assert_eq!(no_name.error.unwrap().code, "INVALID_NAME");
+        assert_eq!(app.run("make", json!({"name": "a", "owner": "Zoë"})).await.status, ExecutionStatus::Completed);
+        app.assert_verified().await;
+    }
+
+    async fn an_outcome_that_cannot_be_recorded_is_a_failure(backend: Backend) {
+        let app = TestApp::start(&backend).await;
+        backend.execute(if backend.is_postgres() {
+            "ALTER TABLE artifact ADD CONSTRAINT no_things CHECK (artifact_type <> 'thing')"
+        } else {
+            "CREATE TRIGGER no_things BEFORE INSERT ON artifact BEGIN SELECT RAISE(ABORT, 'no'); END"
+        }).await;
+        let failed = app.run("make", json!({"name": "a"})).await;
+        assert_eq!(failed.status, ExecutionStatus::Failed);
+        let error = failed.error.unwrap();
+        assert_eq!((error.code.as_str(), error.message.as_str()), ("INTERNAL", "the outcome cannot be recorded"));
+        assert_eq!(app.run("add", json!({"a": 1, "b": 2})).await.status, ExecutionStatus::Completed);
+        app.assert_verified().await;
+    }
+
     async fn only_what_is_ready_or_archived_resolves(backend: Backend) {
         let app = TestApp::start(&backend).await;
         let (scope, principal) = (TestApp::principal().scope(), TestApp::principal());

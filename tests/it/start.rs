@@ -1,130 +1,182 @@
-//! What a server refuses to start with, and many that start at once.
+//! What a server refuses to start with, in words that name the thing; and starts that meet.
 
-use std::process::Output;
+use std::{
+    collections::HashSet,
+    net::TcpListener,
+    process::{Command, Stdio},
+    sync::mpsc,
+    time::Duration,
+};
 
 use futures::future::join_all;
-use takeoff::{app::App, config::Config};
-use tokio::process::Command;
+use serde_json::json;
+use takeoff::{model::ExecutionStatus, storage};
 
-use crate::support::{Backend, TestApp, backends, config};
+use crate::support::{Backend, TestApp, backends};
 
-/// Runs the real program, which must refuse: its exit code and what it says.
-async fn refusal(
-    folder: &std::path::Path,
-    arguments: &[&str],
-    variables: &[(&str, &str)],
-) -> String {
-    let run = Command::new(env!("CARGO_BIN_EXE_takeoff"))
-        .env_clear()
-        .envs(variables.iter().copied())
-        .current_dir(folder)
-        .args(["--http-bind", "127.0.0.1:0"])
+/// A refusal comes within this time; a server that starts after all would run for ever.
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// The `takeoff` command in the folder of a test, at a free port unless `arguments` say otherwise.
+fn takeoff(backend: &Backend, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_takeoff"));
+    command
+        .current_dir(backend.folder.path())
+        .env("TAKEOFF_HTTP_BIND", "127.0.0.1:0")
+        .env("TAKEOFF_LOG", "warn")
         .args(arguments)
-        .kill_on_drop(true)
-        .output();
-    let output: Output = tokio::time::timeout(std::time::Duration::from_secs(30), run)
-        .await
-        .expect("it serves")
-        .unwrap();
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
+    command
+}
+
+/// What the command says when it refuses to start.
+fn refusal(mut command: Command) -> String {
+    let child = command.spawn().unwrap();
+    let id = child.id().to_string();
+    let (ended, end) = mpsc::channel();
+    std::thread::spawn(move || ended.send(child.wait_with_output()));
+    let Ok(output) = end.recv_timeout(LIMIT) else {
+        Command::new("kill").args(["-9", &id]).status().unwrap();
+        panic!("it started: {command:?}");
+    };
+    let output = output.unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(2), "{said}");
+    assert!(!said.contains("panicked"), "{said}");
     said
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_missing_dependency_is_named() {
-    let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path();
-    std::fs::write(folder.join("a-file"), "").unwrap();
-    let cases: [(&[&str], &[&str]); 5] = [
-        (
-            &["--database-url", "postgres://nobody@127.0.0.1:9/none"],
-            &["database", "127.0.0.1:9"],
-        ),
-        (
-            &["--redis-url", "redis://127.0.0.1:9"],
-            &["Redis", "127.0.0.1:9"],
-        ),
-        (
-            &["--content-url", "file:///proc/takeoff"],
-            &["content store", "/proc/takeoff"],
-        ),
-        (&["--data-dir", "a-file"], &["a-file"]),
-        (
-            &["--database-url", "sqlite:///proc/takeoff/x.db"],
-            &["/proc/takeoff"],
-        ),
-    ];
-    for (arguments, words) in cases {
-        let said = refusal(folder, arguments, &[]).await;
-        for word in words {
-            assert!(said.contains(word), "{arguments:?} says {said}");
-        }
+/// A port at which nothing listens.
+fn dead_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+fn assert_names(said: &str, names: &[&str]) {
+    for name in names {
+        assert!(said.contains(name), "no {name} in: {said}");
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_faulty_configuration_is_named() {
-    let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path();
-    let said = refusal(folder, &[], &[("TAKEOFF_RUNTIME_LEASE_SECOND", "3")]).await;
-    assert!(said.contains("TAKEOFF_RUNTIME_LEASE_SECOND"), "{said}");
-    let said = refusal(folder, &[], &[("TAKEOFF_RUNTIME_LEASE_SECONDS", "soon")]).await;
-    assert!(
-        said.contains("runtime.lease_seconds") && said.contains("soon"),
-        "{said}"
+#[test]
+fn a_database_that_is_not_there_is_named_without_its_password() {
+    let port = dead_port().to_string();
+    let url = format!("postgres://user:hunter2@127.0.0.1:{port}/none");
+    let backend = Backend::sqlite();
+    let said = refusal(takeoff(&backend, &["--database-url", &url]));
+    assert_names(&said, &["database", &port, "refused"]);
+    assert!(!said.contains("hunter2"), "{said}");
+}
+
+#[test]
+fn a_redis_that_is_not_there_is_named() {
+    let port = dead_port().to_string();
+    let url = format!("redis://127.0.0.1:{port}");
+    let backend = Backend::sqlite();
+    let said = refusal(takeoff(&backend, &["--redis-url", &url]));
+    assert_names(&said, &["Redis", &port]);
+}
+
+#[test]
+fn a_content_folder_that_cannot_be_made_is_named() {
+    let backend = Backend::sqlite();
+    let file = backend.folder.path().join("a-file");
+    std::fs::write(&file, "").unwrap();
+    let url = format!("file://{}/content", file.display());
+    let said = refusal(takeoff(&backend, &["--content-url", &url]));
+    assert_names(&said, &["content store", "a-file"]);
+}
+
+#[test]
+fn an_address_that_others_can_reach_is_refused() {
+    let backend = Backend::sqlite();
+    let said = refusal(takeoff(&backend, &["--http-bind", "0.0.0.0:0"]));
+    assert_names(&said, &["http.bind", "0.0.0.0:0", "loopback"]);
+}
+
+#[test]
+fn a_port_in_use_is_named_before_anything_is_written() {
+    let backend = Backend::sqlite();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let said = refusal(takeoff(&backend, &["--http-bind", &address]));
+    assert_names(&said, &["http.bind", &address, "in use"]);
+    assert!(!backend.folder.path().join("data").exists());
+}
+
+#[test]
+fn an_unknown_key_of_the_file_is_named_with_its_line() {
+    let backend = Backend::sqlite();
+    let file = backend.folder.path().join("takeoff.toml");
+    std::fs::write(file, "[runtime]\nlease_seconds = 10\nlease_secondz = 10\n").unwrap();
+    let said = refusal(takeoff(&backend, &[]));
+    assert_names(&said, &["runtime.lease_secondz", "takeoff.toml line 3"]);
+}
+
+#[test]
+fn a_bad_variable_is_named() {
+    let backend = Backend::sqlite();
+    let mut command = takeoff(&backend, &[]);
+    command.env("TAKEOFF_RUNTIME_LEASE_SECONDS", "soon");
+    assert_names(
+        &refusal(command),
+        &["TAKEOFF_RUNTIME_LEASE_SECONDS", "soon"],
     );
-    let said = refusal(folder, &["--set", "http.bind_to=1"], &[]).await;
-    assert!(said.contains("http.bind_to"), "{said}");
-    std::fs::write(folder.join("takeoff.toml"), "[http]\nport = 1\n").unwrap();
-    let said = refusal(folder, &[], &[]).await;
-    assert!(
-        said.contains("http.port") && said.contains("takeoff.toml"),
-        "{said}"
-    );
+    let mut command = takeoff(&backend, &[]);
+    command.env("TAKEOFF_LEESE", "10");
+    assert_names(&refusal(command), &["TAKEOFF_LEESE"]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_address_that_others_reach_or_have_is_refused() {
+async fn a_second_server_on_the_same_file_is_refused_and_the_first_goes_on() {
     let backend = Backend::sqlite();
-    let open = config(&backend, &["http.bind=0.0.0.0:0"]);
-    let error = App::new(open).listen().await.err().unwrap().to_string();
-    assert!(error.contains("loopback"), "{error}");
     let app = TestApp::start(&backend).await;
-    let other = Backend::sqlite();
-    let taken = config(&other, &[&format!("http.bind={}", app.server.address())]);
-    let error = App::new(taken).listen().await.err().unwrap().to_string();
-    assert!(error.contains(&app.server.address().to_string()), "{error}");
-    let second = config(&backend, &[]);
-    let error = App::new(second).listen().await.err().unwrap().to_string();
-    assert!(error.contains("used by another server"), "{error}");
+    let command = takeoff(&backend, &["--database-url", &backend.url()]);
+    let said = tokio::task::spawn_blocking(|| refusal(command))
+        .await
+        .unwrap();
+    assert_names(&said, &["takeoff.db", "used by another server"]);
+    let done = app.run("add", json!({"a": 1, "b": 2})).await;
+    assert_eq!(done.status, ExecutionStatus::Completed);
 }
 
 backends! {
-    async fn several_starters_migrate_at_once(backend: Backend) {
-        let config: Config = config(&backend, &[]);
-        let url = config.database.url.expose().to_owned();
-        let options = takeoff::storage::Options {
-            url,
-            max_connections: 4,
-            acquire_timeout: std::time::Duration::from_secs(20),
-            statement_timeout: std::time::Duration::from_secs(20),
+    async fn one_of_several_starters_migrates(backend: Backend) {
+        let options = storage::Options {
+            url: backend.url(),
+            max_connections: 2,
+            acquire_timeout: Duration::from_secs(20),
+            statement_timeout: Duration::from_secs(20),
         };
-        let starters = join_all((0..4).map(|_| takeoff::storage::migrate(&options))).await;
-        let applied: usize = starters.into_iter().map(|applied| applied.unwrap().len()).sum();
-        assert_eq!(applied, 1, "one of them did the work");
+        let applied = join_all((0..4).map(|_| {
+            let options = options.clone();
+            tokio::spawn(async move { storage::migrate(&options).await.unwrap() })
+        }));
+        let applied: Vec<_> = applied.await.into_iter().map(Result::unwrap).collect();
+        assert_eq!(applied.iter().filter(|names| !names.is_empty()).count(), 1, "{applied:?}");
+        assert_eq!(storage::migrate(&options).await.unwrap(), Vec::<String>::new());
         let app = TestApp::start(&backend).await;
-        app.run("add", serde_json::json!({"a": 1, "b": 1})).await;
-        app.assert_verified().await;
+        let done = app.run("add", json!({"a": 1, "b": 2})).await;
+        assert_eq!(done.status, ExecutionStatus::Completed);
     }
+}
 
-    async fn a_node_announces_itself_and_takes_its_leave(backend: Backend) {
-        let app = TestApp::start(&backend).await;
-        let nodes = app.services().runtime.nodes().await.unwrap();
-        assert_eq!(nodes.len(), 1);
-        assert_eq!(nodes[0].id, app.services().runtime.node_id());
-        let storage = app.services().storage.clone();
-        app.server.stop().await;
-        assert_eq!(storage.list_nodes().await.unwrap(), []);
+/// PostgreSQL only: nodes that start together on an empty database.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nodes_that_start_together_all_work_and_are_announced() {
+    let Some(backend) = Backend::postgres().await else {
+        return;
+    };
+    let nodes = join_all((0..4).map(|_| TestApp::start(&backend))).await;
+    let listed = nodes[0].services().runtime.nodes().await.unwrap();
+    let listed: HashSet<_> = listed.into_iter().map(|info| info.id).collect();
+    let started = nodes.iter().map(|node| node.services().runtime.node_id());
+    assert_eq!(listed, started.collect());
+    for node in &nodes {
+        let done = node.run("add", json!({"a": 1, "b": 2})).await;
+        assert_eq!(done.status, ExecutionStatus::Completed);
     }
+    nodes[0].assert_verified().await;
 }

@@ -10,7 +10,7 @@ use super::{
 use crate::model::{
     Artifact, ArtifactId, ArtifactState, ArtifactTransition, EventBody, ExecutionId,
     Materialization, MaterializationId, NewArtifact, Refusal, TenantId, TenantScope,
-    TransitionRequest,
+    TransitionRequest, check_reason, is_name, is_prose,
 };
 
 /// An artifact remembers at most this many roots.
@@ -44,6 +44,7 @@ pub(super) fn check(
         earlier.push(new);
     }
     for transition in transitions {
+        check_reason(transition.reason.as_deref())?;
         if !earlier.iter().any(|new| new.id == transition.artifact_id) {
             working.check_transition(transition.artifact_id, tenant, transition.to)?;
         }
@@ -57,6 +58,7 @@ fn check_new(
     new: &NewArtifact,
     earlier: &[&NewArtifact],
 ) -> Result<(), Error> {
+    check_text(new)?;
     if let Some(existing) = working.artifacts.get(&new.id) {
         let artifact = &existing.row.artifact;
         if artifact.tenant_id != *tenant || artifact.content_hash != content_hash(new) {
@@ -85,6 +87,39 @@ fn check_new(
         if !is_stored && !is_older {
             return Err(Refusal::not_found("parent artifact", "parentArtifacts").into());
         }
+    }
+    Ok(())
+}
+
+fn check_text(new: &NewArtifact) -> Result<(), Refusal> {
+    let mut names = vec![
+        ("artifactType", Some(&new.artifact_type), 100),
+        ("displayName", new.display_name.as_ref(), 255),
+        ("owner", new.owner.as_ref(), 255),
+    ];
+    for form in &new.materializations {
+        names.extend([
+            ("storageType", Some(&form.storage_type), 100),
+            ("uri", Some(&form.uri), 2000),
+            ("format", Some(&form.format), 255),
+            ("compression", form.compression.as_ref(), 100),
+            ("digest", Some(&form.digest), 100),
+        ]);
+    }
+    for (path, name, max) in names {
+        if name.is_some_and(|name| !is_name(name, max)) {
+            let message =
+                format!("{path} has 1 to {max} characters, none of them a control character");
+            return Err(Refusal::invalid([path], message));
+        }
+    }
+    if new
+        .purpose
+        .as_deref()
+        .is_some_and(|purpose| !is_prose(purpose, 1000))
+    {
+        let message = "a purpose has at most 1000 characters, none of them a control character";
+        return Err(Refusal::invalid(["purpose"], message));
     }
     Ok(())
 }
@@ -278,6 +313,7 @@ impl Operation for TransitionArtifact {
 
     fn decide(&self, working: &mut Working) -> Result<Artifact, Error> {
         let id = self.request.artifact_id;
+        check_reason(self.request.reason.as_deref())?;
         working.check_transition(id, self.scope.tenant(), self.request.to)?;
         if let Some(body) = transition(working, &self.request) {
             working.append_to_artifact(id, body);

@@ -4,6 +4,7 @@ use super::{
     super::Error,
     artifact,
     operation::{Needs, Operation},
+    recover::MAX_LOST_ATTEMPTS,
     submit::Queue,
     working::{Ending, Fence, TimerKind, Working},
 };
@@ -26,6 +27,8 @@ pub enum Outcome {
         error: ExecutionError,
         /// The back-off.
         delay_micros: i64,
+        /// Whether the runtime and not the handler is to blame: the attempt does not count.
+        lost: bool,
     },
     /// Not at all: the node shuts down and gives the execution back.
     HandBack,
@@ -47,16 +50,11 @@ pub struct Complete {
 }
 
 impl Complete {
-    /// Gives an attempt's execution back to the queue.
-    #[must_use]
-    pub fn hand_back(fence: Fence) -> Self {
-        Self {
-            fence,
-            outcome: Outcome::HandBack,
-            artifacts: Vec::new(),
-            transitions: Vec::new(),
-            actor: String::new(),
-        }
+    /// The execution has failed instead, and what it made is not registered.
+    pub fn fail(&mut self, error: ExecutionError) {
+        self.outcome = Outcome::Failed(error);
+        self.artifacts.clear();
+        self.transitions.clear();
     }
 
     fn end(&self, working: &mut Working, ending: Ending) -> ExecutionStatus {
@@ -69,13 +67,17 @@ impl Complete {
         status
     }
 
-    fn retry(&self, working: &mut Working, error: &ExecutionError, delay_micros: i64) {
+    fn retry(&self, working: &mut Working, error: &ExecutionError, delay_micros: i64, lost: bool) {
         let id = self.fence.execution_id;
         let next_attempt_at = working.now + delay_micros;
         let Some(execution) = working.execution_mut(id) else {
             return;
         };
-        execution.error = Some(error.clone());
+        if lost {
+            execution.lost_attempts += 1;
+        } else {
+            execution.error = Some(error.clone());
+        }
         let attempt = execution.attempt;
         working.release(id);
         working.set_timer(id, TimerKind::Retry, next_attempt_at, &Queue::Node);
@@ -84,7 +86,7 @@ impl Complete {
             attempt,
             error,
             next_attempt_at,
-            lost: false,
+            lost,
         };
         working.append(id, body, None);
     }
@@ -105,6 +107,7 @@ impl Operation for Complete {
         let cancelled = execution.cancel_requested_at.is_some();
         let tenant = execution.intent.tenant_id.clone();
         let deadline = execution.deadline_at;
+        let lost_too_often = execution.lost_attempts + 1 >= MAX_LOST_ATTEMPTS;
         match &self.outcome {
             _ if cancelled => Ok(self.end(working, Ending::Cancelled)),
             Outcome::Cancelled => Ok(self.end(working, Ending::Cancelled)),
@@ -123,11 +126,13 @@ impl Operation for Complete {
             Outcome::Retry {
                 error,
                 delay_micros,
+                lost,
             } => {
-                if deadline.is_some_and(|at| at <= working.now + delay_micros) {
+                let too_late = deadline.is_some_and(|at| at <= working.now + delay_micros);
+                if too_late || (*lost && lost_too_often) {
                     return Ok(self.end(working, Ending::Failed(error.clone())));
                 }
-                self.retry(working, error, *delay_micros);
+                self.retry(working, error, *delay_micros, *lost);
                 Ok(ExecutionStatus::Running)
             }
             Outcome::HandBack => {

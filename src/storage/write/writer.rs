@@ -6,14 +6,18 @@
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use sea_orm::{
-    DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, SqliteTransactionMode,
-    TransactionOptions, TransactionTrait,
+    DatabaseTransaction, DbBackend, DbErr, SqliteTransactionMode, TransactionOptions,
+    TransactionTrait,
 };
 use tokio::sync::{Mutex, broadcast, mpsc, oneshot};
 use tracing::Instrument;
 
 use super::{
-    super::{Error, error::is_contention},
+    super::{
+        Error,
+        error::is_contention,
+        timed::{Timed, within},
+    },
     apply::apply,
     load::load,
     operation::{Needs, Operation, Pending, Request},
@@ -24,6 +28,8 @@ use crate::{model::Refusal, telemetry::metrics::Metrics};
 
 /// How often a transaction that lost against another one is run again.
 const CONTENTION_RETRIES: u32 = 8;
+/// No longer than this: on SQLite each try may wait for seconds by itself.
+const CONTENTION_LIMIT: Duration = Duration::from_secs(5);
 /// What a caller is told to wait when the queue is full.
 const RETRY_AFTER_MS: u64 = 200;
 
@@ -49,11 +55,7 @@ pub(in crate::storage) struct Writer {
 
 impl Writer {
     /// Starts the writers; they end when the last handle is dropped.
-    pub(in crate::storage) fn start(
-        db: &DatabaseConnection,
-        settings: Settings,
-        metrics: &Metrics,
-    ) -> Self {
+    pub(in crate::storage) fn start(db: &Timed, settings: Settings, metrics: &Metrics) -> Self {
         let (queue, waiting) = mpsc::channel(settings.queue_capacity);
         let waiting = Arc::new(Mutex::new(waiting));
         let (notices, _) = broadcast::channel(1024);
@@ -125,7 +127,7 @@ impl Writer {
 }
 
 struct Worker {
-    db: DatabaseConnection,
+    db: Timed,
     waiting: Arc<Mutex<mpsc::Receiver<Queued>>>,
     notices: broadcast::Sender<Arc<Vec<Notice>>>,
     metrics: Metrics,
@@ -177,9 +179,9 @@ impl Worker {
     }
 
     async fn transact(&self, batch: &mut [Queued]) -> Result<(), Error> {
-        let mut tries = 0;
+        let (mut tries, began) = (0, std::time::Instant::now());
         loop {
-            let result = self.try_transact(batch).await;
+            let result = within(self.db.limit, self.try_transact(batch)).await;
             match &result {
                 Ok(false) => {}
                 Ok(true) => return Ok(()),
@@ -187,7 +189,7 @@ impl Worker {
                 Err(_) => return result.map(|_| ()),
             }
             tries += 1;
-            if tries > CONTENTION_RETRIES {
+            if tries > CONTENTION_RETRIES || began.elapsed() > CONTENTION_LIMIT {
                 let overtaken =
                     DbErr::Custom("overtaken by other transactions again and again".into());
                 return result.and(Err(Error::Unavailable(overtaken)));
@@ -231,7 +233,7 @@ impl Worker {
             sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
             ..TransactionOptions::default()
         };
-        self.db.begin_with_options(options).await
+        self.db.inner.begin_with_options(options).await
     }
 }
 

@@ -1,6 +1,6 @@
 //! A whole server in this process.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use futures::StreamExt;
 use serde_json::{Value, json};
@@ -28,7 +28,8 @@ pub struct TestApp {
 /// So long a test waits for what must happen.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
-pub fn config(backend: &Backend, settings: &[&str]) -> Config {
+/// What a server of the tests is configured with; `settings` (`key=value`) come last and win.
+pub fn settings(backend: &Backend, settings: &[&str]) -> Vec<String> {
     let mut set = vec![
         format!("data_dir={}", backend.folder.path().display()),
         "http.bind=127.0.0.1:0".to_owned(),
@@ -45,9 +46,17 @@ pub fn config(backend: &Backend, settings: &[&str]) -> Config {
         set.retain(|other| other.split('=').next() != Some(key));
         set.push(setting.to_owned());
     }
+    set
+}
+
+pub fn config(backend: &Backend, settings: &[&str]) -> Config {
     // The configuration of whoever runs the tests is none of theirs.
     let file = backend.folder.path().join("takeoff.toml");
     std::fs::write(&file, "").unwrap();
+    load(self::settings(backend, settings), file)
+}
+
+pub fn load(set: Vec<String>, file: PathBuf) -> Config {
     let overrides = Overrides {
         set,
         config: Some(file),

@@ -66,11 +66,18 @@ pub struct Make {
     parents: Vec<String>,
     #[serde(default)]
     note: Option<String>,
+    #[serde(default)]
+    owner: Option<String>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct Big {
     bytes: usize,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct Nap {
+    millis: u64,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -150,6 +157,7 @@ impl Solution for TrySolution {
             .retry(quick(2))
             .register()?;
         registry.handler("talk", "try", talk).register()?;
+        registry.handler("nap", "try", nap).register()?;
         registry
             .handler("twice", "one", hangs)
             .solution("first")
@@ -181,6 +189,14 @@ async fn panics(_: ExecutionContext, _: Nothing) -> Result<(), HandlerError> {
 
 async fn hangs(_: ExecutionContext, _: Nothing) -> Result<(), HandlerError> {
     std::future::pending().await
+}
+
+/// Works for a while, and says so before and after.
+async fn nap(ctx: ExecutionContext, p: Nap) -> Result<i64, HandlerError> {
+    ctx.emit("asleep", &()).await?;
+    tokio::time::sleep(Duration::from_millis(p.millis)).await;
+    ctx.emit("awake", &()).await?;
+    Ok(ctx.attempt())
 }
 
 async fn big(_: ExecutionContext, p: Big) -> Result<String, HandlerError> {
@@ -228,6 +244,9 @@ async fn make(ctx: ExecutionContext, p: Make) -> Result<ArtifactId, HandlerError
     let mut draft = ArtifactDraft::new(&p.name, "thing").display_name(&p.name);
     for parent in &p.parents {
         draft = draft.parent(parent.parse()?);
+    }
+    if let Some(owner) = &p.owner {
+        draft = draft.owner(owner);
     }
     let draft = draft.descriptor(&serde_json::json!({"note": p.note}))?;
     ctx.artifacts().register(draft)

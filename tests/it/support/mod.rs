@@ -1,12 +1,19 @@
 //! What the tests share: backends, a server in this process, and handlers to try it with.
 
 mod app;
+mod audit;
 mod backend;
 mod handlers;
+mod load;
+mod node;
+mod proxy;
 
-pub use app::{TestApp, config};
-pub use backend::Backend;
+pub use app::{PATIENCE, TestApp, config};
+pub use backend::{Backend, variable};
 pub use handlers::TrySolution;
+pub use load::{Acknowledged, Load};
+pub use node::NodeProcess;
+pub use proxy::Proxy;
 
 /// Runs a test on every backend: `backends! { async fn name(backend: Backend) { … } }`.
 macro_rules! backends {

@@ -174,9 +174,9 @@ async fn a_feed_waits_for_a_transaction_that_began_earlier() {
             let rows = sql::query(db, text, []).await.unwrap();
             sql::get(&rows[0], "tx").unwrap()
         };
-        let early = db.begin().await.unwrap();
+        let early = db.inner.begin().await.unwrap();
         let early_tx = number(&early).await;
-        let late = db.begin().await.unwrap();
+        let late = db.inner.begin().await.unwrap();
         let late_tx = number(&late).await;
         put_events(&late, [event(2, 1, late_tx)]).await;
         late.commit().await.unwrap();

@@ -1,0 +1,62 @@
+//! A database connection that answers in time or not at all.
+//!
+//! The database limits its own work on a statement. What it cannot limit is a network that swallows
+//! packets: without a limit here a caller would wait for as long as TCP keeps trying, which is a
+//! quarter of an hour.
+
+use std::{future::Future, time::Duration};
+
+use sea_orm::{
+    ConnectionTrait, DatabaseConnection, DbBackend, DbErr, ExecResult, QueryResult, RuntimeErr,
+    Statement, prelude::async_trait::async_trait,
+};
+
+/// Connections whose statements end within a limit.
+#[derive(Debug, Clone)]
+pub(super) struct Timed {
+    pub(super) inner: DatabaseConnection,
+    /// None where there is no network in between.
+    pub(super) limit: Option<Duration>,
+}
+
+/// Gives up `work` when it takes longer than `limit`; what became of it is then not known.
+pub(super) async fn within<T, E: From<DbErr>>(
+    limit: Option<Duration>,
+    work: impl Future<Output = Result<T, E>>,
+) -> Result<T, E> {
+    let Some(limit) = limit else {
+        return work.await;
+    };
+    let no_answer = || DbErr::Conn(RuntimeErr::Internal("no answer in time".to_owned()));
+    let answer = tokio::time::timeout(limit, work).await;
+    answer.unwrap_or_else(|_| Err(no_answer().into()))
+}
+
+impl Timed {
+    pub(super) fn get_database_backend(&self) -> DbBackend {
+        self.inner.get_database_backend()
+    }
+}
+
+#[async_trait]
+impl ConnectionTrait for Timed {
+    fn get_database_backend(&self) -> DbBackend {
+        self.inner.get_database_backend()
+    }
+
+    async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
+        within(self.limit, self.inner.execute_raw(statement)).await
+    }
+
+    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        within(self.limit, self.inner.execute_unprepared(sql)).await
+    }
+
+    async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+        within(self.limit, self.inner.query_one_raw(statement)).await
+    }
+
+    async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        within(self.limit, self.inner.query_all_raw(statement)).await
+    }
+}

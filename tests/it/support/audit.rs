@@ -1,0 +1,245 @@
+//! What must hold after any fault: nothing acknowledged is lost, each outcome is recorded once, and
+//! log, state, artifacts and subscribers agree.
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    time::Duration,
+};
+
+use takeoff::{
+    model::{ArtifactId, Cursor, Event, Execution, ExecutionId, ExecutionStatus, SessionId},
+    storage::{ExecutionFilter, Feed, PageRequest, Relation},
+};
+
+use super::{Acknowledged, Load, TestApp};
+
+/// So soon after a fault is over what it interrupted has run again (contract.md §2).
+const RECOVERY: Duration = Duration::from_secs(15);
+
+impl TestApp {
+    /// Waits until all that was acknowledged has ended, and checks everything.
+    pub async fn audit(&self, load: &Load, acknowledged: &BTreeMap<String, Acknowledged>) {
+        let ids: Vec<ExecutionId> = acknowledged.values().map(|one| one.id).collect();
+        let all = async {
+            for &id in &ids {
+                self.ended(id).await;
+            }
+        };
+        let recovered = tokio::time::timeout(RECOVERY, all).await;
+        assert!(recovered.is_ok(), "live: {:#?}", self.unfinished().await);
+        let session: SessionId = load.session().parse().unwrap();
+        let mut executions = self.all_executions().await;
+        executions.retain(|one| one.intent.session_id == session);
+        assert_one_execution_a_key(acknowledged, &executions);
+        assert_each_ended_as_asked(acknowledged, &executions);
+        let feed = self.settled_events(session, &executions).await;
+        assert_each_stream_is_whole(&executions, &feed);
+        self.assert_steps_were_kept(&executions).await;
+        self.assert_lineage_is_whole(acknowledged, &executions)
+            .await;
+        let logged: Vec<_> = feed
+            .iter()
+            .map(|event| (event.execution_id().unwrap(), event.cursor.seq))
+            .collect();
+        let seen = load.seen(logged.len()).await;
+        assert_same(&seen, &logged);
+        self.assert_verified().await;
+    }
+
+    async fn unfinished(&self) -> Vec<(ExecutionId, ExecutionStatus, Vec<String>)> {
+        let mut unfinished = Vec::new();
+        for one in self.all_executions().await {
+            if !one.status.is_terminal() {
+                let scope = Self::principal().scope();
+                let storage = &self.services().storage;
+                let events = storage.events_after(&scope, one.id, 0, 1000).await.unwrap();
+                let types = events.iter().map(|event| event.body.type_name()).collect();
+                unfinished.push((one.id, one.status, types));
+            }
+        }
+        unfinished
+    }
+
+    /// Every execution of the tenant.
+    pub async fn all_executions(&self) -> Vec<Execution> {
+        let (scope, filter) = (Self::principal().scope(), ExecutionFilter::default());
+        let mut all: Vec<Execution> = Vec::new();
+        loop {
+            let page = PageRequest {
+                limit: 200,
+                after: all.last().map(|execution| execution.id),
+                before: None,
+                backward: false,
+            };
+            let storage = &self.services().storage;
+            let page = storage
+                .list_executions(&scope, &filter, &page)
+                .await
+                .unwrap();
+            all.extend(page.items.into_iter().map(|(_, execution)| execution));
+            if !page.has_next {
+                return all;
+            }
+        }
+    }
+
+    /// [`Self::session_events`], once no older transaction holds the feed up.
+    async fn settled_events(&self, session: SessionId, executions: &[Execution]) -> Vec<Event> {
+        let logged: i64 = executions.iter().map(|one| one.next_seq - 1).sum();
+        self.until(|| async {
+            let events = self.session_events(session).await;
+            (i64::try_from(events.len()).unwrap() >= logged).then_some(events)
+        })
+        .await
+    }
+
+    /// Every event of a session's executions, in the order of the log.
+    async fn session_events(&self, session: SessionId) -> Vec<Event> {
+        let (scope, feed) = (Self::principal().scope(), Feed::Session(session));
+        let (mut all, mut cursor) = (Vec::new(), Cursor::default());
+        loop {
+            let storage = &self.services().storage;
+            let page = storage
+                .feed_after(&scope, &feed, cursor, 500)
+                .await
+                .unwrap();
+            if page.last <= cursor {
+                return all;
+            }
+            cursor = page.last;
+            all.extend(page.events);
+        }
+    }
+
+    /// A step's result is that of one run, which every later attempt was given.
+    async fn assert_steps_were_kept(&self, executions: &[Execution]) {
+        let scope = Self::principal().scope();
+        let ids = executions
+            .iter()
+            .filter(|one| one.intent.intent_type == "steps");
+        let ids: Vec<ExecutionId> = ids.map(|one| one.id).collect();
+        let storage = &self.services().storage;
+        let steps = storage.find_steps(&scope, &ids).await.unwrap();
+        for one in executions.iter().filter(|one| ids.contains(&one.id)) {
+            assert_eq!(one.status, ExecutionStatus::Completed, "{}", one.id);
+            let recorded = |name: &str| {
+                let step = steps[&one.id].iter().find(|step| step.name == name);
+                step.unwrap().result.as_str().to_owned()
+            };
+            let expected = format!("[{},{}]", recorded("one"), recorded("two"));
+            assert_eq!(
+                one.result.as_ref().unwrap().as_str(),
+                expected,
+                "{}",
+                one.id
+            );
+        }
+    }
+
+    /// Each artifact that was made has the parents that were asked for.
+    async fn assert_lineage_is_whole(
+        &self,
+        acknowledged: &BTreeMap<String, Acknowledged>,
+        executions: &[Execution],
+    ) {
+        let results: HashMap<ExecutionId, &Execution> =
+            executions.iter().map(|one| (one.id, one)).collect();
+        let mut asked: HashMap<ArtifactId, Vec<ArtifactId>> = HashMap::new();
+        for one in acknowledged.values() {
+            if one.input["intentType"] == "make" {
+                let made = results[&one.id].result.as_ref().unwrap().as_str();
+                let parents = one.input["parameters"]["parents"].clone();
+                let parents: Vec<String> = serde_json::from_value(parents).unwrap();
+                let parents = parents.iter().map(|id| id.parse().unwrap()).collect();
+                asked.insert(made.trim_matches('"').parse().unwrap(), parents);
+            }
+        }
+        let (scope, made) = (Self::principal().scope(), asked.keys().copied());
+        let storage = &self.services().storage;
+        let made: Vec<ArtifactId> = made.collect();
+        let found = storage
+            .relatives_of(&scope, &made, Relation::Parents, 10)
+            .await
+            .unwrap();
+        for (id, parents) in asked {
+            let found = found.get(&id).map(Vec::as_slice).unwrap_or_default();
+            let found: HashSet<ArtifactId> = found.iter().map(|(_, parent)| parent.id).collect();
+            assert_eq!(found, parents.into_iter().collect(), "{id}");
+        }
+    }
+}
+
+/// Every key led to one execution, the acknowledged one, and nothing ran without a key or a parent.
+fn assert_one_execution_a_key(
+    acknowledged: &BTreeMap<String, Acknowledged>,
+    executions: &[Execution],
+) {
+    let mut by_key: BTreeMap<&str, Vec<ExecutionId>> = BTreeMap::new();
+    for one in executions.iter().filter(|one| one.parent_id.is_none()) {
+        let key = one.intent.idempotency_key.as_deref().unwrap();
+        by_key.entry(key).or_default().push(one.id);
+    }
+    let expected: BTreeMap<&str, Vec<ExecutionId>> = acknowledged
+        .iter()
+        .map(|(key, one)| (key.as_str(), vec![one.id]))
+        .collect();
+    assert_eq!(by_key, expected);
+}
+
+/// A fault of the platform is never the outcome of an execution.
+fn assert_each_ended_as_asked(
+    acknowledged: &BTreeMap<String, Acknowledged>,
+    executions: &[Execution],
+) {
+    let found: HashMap<ExecutionId, &Execution> =
+        executions.iter().map(|one| (one.id, one)).collect();
+    for one in acknowledged.values() {
+        let execution = found[&one.id];
+        let expected = match one.input["intentType"].as_str().unwrap() {
+            // Those of one session compete for its state.
+            "talk" => continue,
+            // Its policy allows four attempts, and those lost with a node do not count.
+            "flaky"
+                if one.input["parameters"]["failures"].as_i64().unwrap()
+                    > 3 + execution.lost_attempts =>
+            {
+                ExecutionStatus::Failed
+            }
+            _ => ExecutionStatus::Completed,
+        };
+        assert_eq!(execution.status, expected, "{execution:?}");
+    }
+}
+
+/// Dense and in order, from the creation to the one terminal event, which says what the row says.
+fn assert_each_stream_is_whole(executions: &[Execution], feed: &[Event]) {
+    let mut streams: HashMap<ExecutionId, Vec<&Event>> = HashMap::new();
+    for event in feed {
+        let id = event.execution_id().unwrap();
+        streams.entry(id).or_default().push(event);
+    }
+    assert_eq!(streams.len(), executions.len());
+    for one in executions {
+        let stream = &streams[&one.id];
+        let seqs: Vec<i64> = stream.iter().map(|event| event.cursor.seq).collect();
+        let dense: Vec<i64> = (1..).take(seqs.len()).collect();
+        assert_eq!(seqs, dense, "{}", one.id);
+        let ends = stream.iter().filter(|event| event.body.is_terminal());
+        assert_eq!(ends.count(), 1, "{}", one.id);
+        let end = stream.last().unwrap().body.type_name();
+        assert_eq!(
+            end,
+            format!("execution.{}", one.status.name()),
+            "{}",
+            one.id
+        );
+    }
+}
+
+/// Compared step by step: two lists of thousands would not be read.
+fn assert_same(seen: &[(ExecutionId, i64)], logged: &[(ExecutionId, i64)]) {
+    for (place, (seen, logged)) in seen.iter().zip(logged).enumerate() {
+        assert_eq!(seen, logged, "at {place}");
+    }
+    assert_eq!(seen.len(), logged.len());
+}

@@ -1,0 +1,157 @@
+//! A server in a process of its own: it can be killed, paused and resumed.
+//!
+//! The process is this test binary again, running one test that serves until it is killed or whoever
+//! started it is gone.
+
+use std::{
+    fs::OpenOptions,
+    io::{BufRead, BufReader, Read, Write},
+    net::SocketAddr,
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
+
+use takeoff::{app::App, telemetry};
+
+use super::{
+    Backend, TrySolution,
+    app::{PATIENCE, load, settings},
+    variable,
+};
+
+/// Holds the settings of a node, and makes the process one.
+const VARIABLE: &str = "TAKEOFF_TEST_NODE";
+const GREETING: &str = "serving on ";
+/// So much of its log is shown when a test fails.
+const LAST_LINES: usize = 40;
+
+/// A server with the handlers for tests, which is killed when this is dropped.
+pub struct NodeProcess {
+    child: Child,
+    pub address: SocketAddr,
+    log: PathBuf,
+}
+
+impl NodeProcess {
+    /// Starts a node and waits until it serves.
+    pub async fn start(backend: &Backend, more: &[&str]) -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let folder = backend.folder.path();
+        std::fs::write(folder.join("takeoff.toml"), "").unwrap();
+        let log = folder.join(format!("node-{number}.log"));
+        let set = settings(backend, more).join("\n");
+        let test = concat!(module_path!(), "::the_process_of_another_test");
+        let (_, test) = test.split_once("::").unwrap();
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args([test, "--exact", "--nocapture", "--test-threads=1"])
+            .env(VARIABLE, set)
+            .current_dir(folder)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(
+                OpenOptions::new()
+                    .create(true)
+                    .append(true)
+                    .open(&log)
+                    .unwrap(),
+            )
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let greeted = tokio::task::spawn_blocking(move || {
+            let address = lines.find_map(|line| {
+                let line = line.ok()?;
+                let (_, address) = line.split_once(GREETING)?;
+                address.parse().ok()
+            });
+            (address, lines)
+        });
+        let (address, lines) = tokio::time::timeout(PATIENCE, greeted)
+            .await
+            .expect("the node does not serve")
+            .unwrap();
+        // Whatever else it prints must not stop it.
+        std::thread::spawn(move || lines.for_each(drop));
+        let Some(address) = address else {
+            panic!("the node ended: {}", std::fs::read_to_string(&log).unwrap());
+        };
+        Self {
+            child,
+            address,
+            log,
+        }
+    }
+
+    /// `kill -9`.
+    pub fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// As if the machine had stopped: nothing of the process runs, and its sockets stay open.
+    pub fn pause(&self) {
+        self.signal("-STOP");
+    }
+
+    /// Ends a pause.
+    pub fn resume(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        let sent = Command::new("kill")
+            .args([signal, &self.child.id().to_string()])
+            .status();
+        assert!(sent.unwrap().success());
+    }
+
+    /// What it has logged.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default()
+    }
+}
+
+impl Drop for NodeProcess {
+    fn drop(&mut self) {
+        // It may have been killed before.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            let log = self.log();
+            let first = log.lines().count().saturating_sub(LAST_LINES);
+            for line in log.lines().skip(first) {
+                let _ = writeln!(std::io::stderr(), "{}: {line}", self.address);
+            }
+        }
+    }
+}
+
+/// Serves when another test started this process for that; alone it does nothing.
+#[test]
+fn the_process_of_another_test() {
+    let Some(set) = variable(VARIABLE) else {
+        return;
+    };
+    let set = set.lines().map(str::to_owned).collect();
+    let config = load(set, PathBuf::from("takeoff.toml"));
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let _telemetry = telemetry::init(&config.telemetry, "node").unwrap();
+        let app = App::new(config).solution(TrySolution::default());
+        let server = app.listen().await.unwrap();
+        let greeting = format!("{GREETING}{}\n", server.address());
+        std::io::stdout().write_all(greeting.as_bytes()).unwrap();
+        tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new()))
+            .await
+            .unwrap()
+            .unwrap();
+    });
+    runtime.shutdown_timeout(Duration::ZERO);
+}

@@ -1,0 +1,112 @@
+//! A TCP proxy between a server and what it depends on. It can be cut, frozen and mended.
+
+use std::sync::Mutex;
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream, tcp::OwnedReadHalf, tcp::OwnedWriteHalf},
+    sync::{broadcast, watch},
+    task::JoinHandle,
+};
+
+/// Stands before a service at a port of its own.
+pub struct Proxy {
+    target: String,
+    port: u16,
+    cut: broadcast::Sender<()>,
+    frozen: watch::Sender<bool>,
+    accepting: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Proxy {
+    /// A proxy before the service that `url` names.
+    pub async fn before(url: &str) -> Self {
+        let (_, rest) = url.split_once("://").unwrap();
+        let authority = rest.split(['/', '?']).next().unwrap();
+        let target = authority.rsplit('@').next().unwrap().to_owned();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let proxy = Self {
+            target,
+            port: listener.local_addr().unwrap().port(),
+            cut: broadcast::channel(1).0,
+            frozen: watch::Sender::new(false),
+            accepting: Mutex::default(),
+        };
+        proxy.accept(listener);
+        proxy
+    }
+
+    /// `url` with the proxy's address in place of the service's.
+    pub fn instead_of(&self, url: &str) -> String {
+        url.replacen(&self.target, &format!("127.0.0.1:{}", self.port), 1)
+    }
+
+    /// As if the service had died: connections end, new ones are refused.
+    pub fn cut(&self) {
+        if let Some(accepting) = self.accepting.lock().unwrap().take() {
+            accepting.abort();
+        }
+        let _ = self.cut.send(());
+    }
+
+    /// As if the service had been started again.
+    pub async fn mend(&self) {
+        let address = ("127.0.0.1", self.port);
+        let listener = loop {
+            // The aborted task may hold the port for a moment.
+            match TcpListener::bind(address).await {
+                Ok(listener) => break listener,
+                Err(_) => tokio::task::yield_now().await,
+            }
+        };
+        self.accept(listener);
+    }
+
+    /// As if the network swallowed every packet: connections stay open and nothing arrives.
+    pub fn freeze(&self) {
+        self.frozen.send_replace(true);
+    }
+
+    /// What was swallowed arrives after all.
+    pub fn thaw(&self) {
+        self.frozen.send_replace(false);
+    }
+
+    fn accept(&self, listener: TcpListener) {
+        let (target, cut, frozen) = (self.target.clone(), self.cut.clone(), self.frozen.clone());
+        let task = tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                let (target, mut cut) = (target.clone(), cut.subscribe());
+                let frozen = frozen.subscribe();
+                tokio::spawn(async move {
+                    let Ok(server) = TcpStream::connect(target).await else {
+                        return;
+                    };
+                    let (from_client, to_client) = client.into_split();
+                    let (from_server, to_server) = server.into_split();
+                    tokio::select! {
+                        () = pass(from_client, to_server, frozen.clone()) => {}
+                        () = pass(from_server, to_client, frozen) => {}
+                        _ = cut.recv() => {}
+                    }
+                });
+            }
+        });
+        *self.accepting.lock().unwrap() = Some(task);
+    }
+}
+
+async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut frozen: watch::Receiver<bool>) {
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        let Ok(count @ 1..) = from.read(&mut buffer).await else {
+            return;
+        };
+        if frozen.wait_for(|frozen| !frozen).await.is_err() {
+            return;
+        }
+        if to.write_all(&buffer[..count]).await.is_err() {
+            return;
+        }
+    }
+}
