@@ -4,10 +4,7 @@ use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 
-use super::{
-    context::{Attempt, lock},
-    error::HandlerError,
-};
+use super::{context::Attempt, error::HandlerError};
 use crate::model::{Execution, ExecutionError, ExecutionId, ExecutionStatus, RawJson};
 
 /// A child that was submitted.
@@ -42,23 +39,14 @@ impl Child {
         let attempt = &self.attempt;
         let scope = attempt.principal.scope();
         let _waiting = attempt.waiting();
-        // A parent that kept its slot could wait for ever for a child that finds none.
-        let permit = lock(&attempt.slot.permit).take();
-        let had_slot = permit.is_some();
-        drop(permit);
+        let given_up = attempt.slot.give_up();
         let ended = attempt
             .runtime
             .events
             .wait_until_terminal(&scope, self.execution.id)
             .await;
-        if had_slot {
-            let slots = Arc::clone(&attempt.slot.slots);
-            let permit = slots
-                .acquire_owned()
-                .await
-                .map_err(|_| HandlerError::abandoned())?;
-            *lock(&attempt.slot.permit) = Some(permit);
-        }
+        drop(given_up);
+        attempt.slot.take_back().await?;
         let ended = ended?;
         match (ended.status, &ended.result, ended.error) {
             (ExecutionStatus::Completed, Some(result), _) => Ok(ChildOutcome::Completed(

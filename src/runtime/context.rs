@@ -14,12 +14,12 @@ use std::{
 };
 
 use serde::{Serialize, de::DeserializeOwned};
-use tokio::sync::{OnceCell, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OnceCell, OwnedSemaphorePermit};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use super::{
-    artifacts::ArtifactHandle, children::Child, engine::Inner, error::HandlerError,
+    artifacts::ArtifactHandle, children::Child, engine::Inner, error::HandlerError, slot::Slot,
     state::StateHandle, submit::ChildIntent,
 };
 use crate::{
@@ -53,12 +53,6 @@ pub(super) struct Attempt {
     pub(super) transitions: Mutex<Vec<TransitionRequest>>,
 }
 
-/// The place in the node's capacity; given up while the handler waits for children.
-pub(super) struct Slot {
-    pub(super) slots: Arc<Semaphore>,
-    pub(super) permit: Mutex<Option<OwnedSemaphorePermit>>,
-}
-
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // What these mutexes guard is whole at every moment, also when a holder panicked.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -73,10 +67,7 @@ impl Attempt {
         artifact_source: Vec<u8>,
         permit: OwnedSemaphorePermit,
     ) -> Self {
-        let slot = Slot {
-            slots: Arc::clone(&runtime.slots),
-            permit: Mutex::new(Some(permit)),
-        };
+        let slot = Slot::new(Arc::clone(&runtime.slots), permit);
         Self {
             principal: Principal::runtime(execution.intent.tenant_id.clone()),
             runtime,

@@ -12,6 +12,7 @@ mod error;
 mod limits;
 mod metadata;
 mod registry;
+mod slot;
 mod solution;
 mod state;
 mod submit;

@@ -185,6 +185,8 @@ backends! {
         let unnamed = json!({"content": "a"});
         assert_eq!(refused(&app, "ingest_file", unnamed).await, ["parameters.ui_name"]);
         assert_eq!(refused(&app, "parse_content", json!({})).await, ["parameters.artifact_id"]);
+        let misspelt = json!({"ui_name": "a", "content": "a", "mimetype": "x"});
+        assert_eq!(refused(&app, "ingest_file", misspelt).await.len(), 1);
         let unknown = json!({"journey_id": "nowhere"});
         assert_eq!(refused(&app, "compose_journey", unknown).await, ["parameters.journey_id"]);
         let cycle = json!({"steps": [
@@ -208,5 +210,31 @@ backends! {
         let error = failed.error.unwrap();
         assert_eq!(error.code, "CHILD_REFUSED", "{}", error.message);
         app.assert_verified().await;
+    }
+
+    async fn steps_side_by_side_need_one_slot_at_most(backend: Backend) {
+        let app = TestApp::start_with(&backend, &["runtime.max_concurrent_executions=1"]).await;
+        let steps: Vec<Value> =
+            (0..4).map(|n| json!({"name": format!("s{n}"), "intent_type": "echo"})).collect();
+        let done = app.run("compose_journey", json!({"steps": steps})).await;
+        assert_eq!(result(&done)["steps"].as_object().unwrap().len(), 4);
+        app.assert_verified().await;
+    }
+
+    async fn a_step_that_is_refused_is_named(backend: Backend) {
+        let app = TestApp::start(&backend).await;
+        let steps = json!({"steps": [{"name": "first", "intent_type": "nothing_such"}]});
+        let (code, message) = code_of(&app, "compose_journey", steps).await;
+        assert_eq!(code, "CHILD_REFUSED");
+        assert!(message.contains("first") && message.contains("nothing_such"), "{message}");
+    }
+
+    async fn a_delayed_echo_can_be_cancelled(backend: Backend) {
+        let app = TestApp::start(&backend).await;
+        let session = app.session().await;
+        let running = app.submit(session, "echo", json!({"delay_ms": 60_000})).await;
+        app.reaches(running.id, ExecutionStatus::Running).await;
+        app.services().runtime.cancel(&TestApp::principal(), running.id, None).await.unwrap();
+        assert_eq!(app.ended(running.id).await.status, ExecutionStatus::Cancelled);
     }
 }

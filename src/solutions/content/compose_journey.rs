@@ -1,6 +1,9 @@
 //! `compose_journey`: runs a journey, each step a child execution, independent steps side by side.
+//!
+//! Children are found again by the step's name, so an attempt that follows goes on where the one
+//! before it ended.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use futures::{StreamExt, stream::FuturesUnordered};
 use schemars::JsonSchema;
@@ -8,15 +11,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{
-    NAME,
-    journey::{Journey, JourneyError, Step, bind, built_in},
-    source,
+    NAME, ingest_file,
+    journey::{Journey, JourneyError, Schedule, Step, bind, built_in},
+    parse_content, target,
 };
 use crate::{
     model::{ExecutionId, Fault},
     runtime::{
         ChildIntent, ChildOutcome, ExecutionContext, HandlerError, IntentRegistry,
-        RegistrationError, RetryPolicy,
+        RegistrationError,
     },
 };
 
@@ -27,7 +30,7 @@ struct Parameters {
     journey_id: Option<String>,
     /// Steps of a journey of the caller's own, instead of `journey_id`.
     steps: Option<Vec<Step>>,
-    /// The journey's parameters; they may also stand beside `journey_id`.
+    /// The journey's parameters; they may also stand beside `journey_id`, and those in here win.
     #[serde(default)]
     journey_params: Map<String, Value>,
     /// The journey's parameters.
@@ -54,7 +57,6 @@ pub(super) fn register(registry: &mut IntentRegistry) -> Result<(), Registration
         .handler("compose_journey", NAME, compose)
         .description("Runs a journey: a graph of intents, each a child execution.")
         .solution(NAME)
-        .retry(RetryPolicy::never())
         .check(check)
         .register()
 }
@@ -63,7 +65,11 @@ fn journey_of(parameters: Parameters) -> Result<(Journey, Map<String, Value>), J
     let mut given = parameters.flat;
     given.extend(parameters.journey_params);
     let journey = match (parameters.journey_id, parameters.steps) {
-        (Some(id), _) => built_in(&id, &given)?,
+        (Some(id), _) => {
+            // A parameter that is null is one that was not given.
+            given.retain(|_, value| !value.is_null());
+            built_in(&id, &given)?
+        }
         (None, Some(steps)) => Journey::checked(steps, &given)?,
         (None, None) => return Err(JourneyError::Empty),
     };
@@ -83,29 +89,28 @@ fn check(parameters: &Value) -> Vec<Fault> {
         )];
     }
     let named = read.journey_id.clone();
-    let path = if named.is_some() {
-        "journey_id"
-    } else {
-        "steps"
-    };
     match journey_of(read) {
-        Err(JourneyError::MissingParameter { parameter, .. }) => {
-            let message = format!("the journey needs {parameter}");
-            vec![Fault::at(["parameters", &parameter], message)]
+        Ok((_, given)) => check_given(named.as_deref(), given),
+        Err(error) => {
+            let whole = named.map_or("steps", |_| "journey_id");
+            let path = ["parameters", error.parameter().unwrap_or(whole)];
+            vec![Fault::at(path, error.to_string())]
         }
-        Err(error) => vec![Fault::at(["parameters", path], error.to_string())],
-        Ok((_, given)) => match named.as_deref() {
-            Some("file_upload_materialization" | "content_pipeline") => check_file(given),
-            _ => Vec::new(),
-        },
     }
 }
 
-fn check_file(given: Map<String, Value>) -> Vec<Fault> {
-    let is_named = given.contains_key("filename") || given.contains_key("ui_name");
-    let mut faults = source::check(&Value::Object(given), &["parameters"]);
-    if !is_named {
-        faults.push(Fault::at(["parameters", "filename"], "filename is missing"));
+/// The faults of a built-in journey's parameters that its first step would be refused for.
+fn check_given(journey_id: Option<&str>, given: Map<String, Value>) -> Vec<Fault> {
+    let given = Value::Object(given);
+    let (mut faults, is_parsed) = match journey_id {
+        Some("file_upload_materialization") => (ingest_file::check(&given, "filename"), false),
+        Some("content_pipeline") => (ingest_file::check(&given, "filename"), true),
+        Some("file_parsing") => (target::check(&given), true),
+        Some("file_management") => (target::check(&given), false),
+        _ => return Vec::new(),
+    };
+    if is_parsed {
+        faults.extend(parse_content::check_options(&given));
     }
     faults
 }
@@ -126,35 +131,48 @@ async fn run(
     given: &Map<String, Value>,
 ) -> Result<BTreeMap<String, StepResult>, HandlerError> {
     let total = journey.steps.len();
-    let mut waiting: Vec<&Step> = journey.steps.iter().collect();
+    let mut schedule = Schedule::of(journey);
     let mut outputs: BTreeMap<String, Value> = BTreeMap::new();
-    let mut results = BTreeMap::new();
+    let mut children = BTreeMap::new();
     let mut failure: Option<HandlerError> = None;
     let mut running = FuturesUnordered::new();
     loop {
         if failure.is_none() {
-            let done: BTreeSet<&String> = outputs.keys().collect();
-            let (free, rest): (Vec<&Step>, Vec<&Step>) = waiting
-                .into_iter()
-                .partition(|step| step.needs().iter().all(|name| done.contains(name)));
-            waiting = rest;
-            for step in free {
-                running.push(run_step(ctx, step, given, outputs.clone()));
+            for step in schedule.take_free() {
+                let bound = bind(&step.parameters, given, &outputs);
+                running.push(async move { (step, run_step(ctx, step, bound).await) });
             }
         }
-        let Some((name, ended)) = running.next().await else {
+        let Some((step, ended)) = running.next().await else {
             break;
         };
         match ended {
-            Ok(result) => {
-                outputs.insert(name.clone(), result.result.clone());
-                results.insert(name.clone(), result);
-                ctx.progress(fraction(results.len(), total), &name).await?;
+            Ok((execution_id, result)) => {
+                schedule.ended(&step.name);
+                outputs.insert(step.name.clone(), result);
+                children.insert(step.name.clone(), execution_id);
+                ctx.progress(fraction(children.len(), total), &step.name)
+                    .await?;
             }
             Err(error) => failure = Some(failure.unwrap_or(error)),
         }
     }
-    failure.map_or(Ok(results), Err)
+    failure.map_or_else(|| Ok(results(children, outputs)), Err)
+}
+
+fn results(
+    children: BTreeMap<String, ExecutionId>,
+    mut outputs: BTreeMap<String, Value>,
+) -> BTreeMap<String, StepResult> {
+    let results = children.into_iter().map(|(name, execution_id)| {
+        let result = outputs.remove(&name).unwrap_or_default();
+        let ended = StepResult {
+            execution_id,
+            result,
+        };
+        (name, ended)
+    });
+    results.collect()
 }
 
 fn fraction(done: usize, total: usize) -> f64 {
@@ -165,41 +183,112 @@ fn fraction(done: usize, total: usize) -> f64 {
 async fn run_step(
     ctx: &ExecutionContext,
     step: &Step,
-    given: &Map<String, Value>,
-    outputs: BTreeMap<String, Value>,
-) -> (String, Result<StepResult, HandlerError>) {
-    (
-        step.name.clone(),
-        try_step(ctx, step, given, &outputs).await,
-    )
-}
-
-async fn try_step(
-    ctx: &ExecutionContext,
-    step: &Step,
-    given: &Map<String, Value>,
-    outputs: &BTreeMap<String, Value>,
-) -> Result<StepResult, HandlerError> {
+    bound: Result<Map<String, Value>, String>,
+) -> Result<(ExecutionId, Value), HandlerError> {
     let failed = |code: &str, message: &str| {
         HandlerError::fatal(code, format!("step {:?}: {message}", step.name))
     };
-    let parameters = bind(&Value::Object(step.parameters.clone()), given, outputs)
-        .map_err(|message| failed("UNBOUND_PARAMETER", &message))?;
+    let parameters = bound.map_err(|message| failed("UNBOUND_PARAMETER", &message))?;
     let mut intent = ChildIntent::new(&step.intent_type, &parameters);
     if let Some(handler) = &step.handler_name {
         intent = intent.handler(handler);
     }
-    let child = ctx.child(&step.name, intent).await?;
-    let execution_id = child.execution_id();
+    let child = ctx.child(&step.name, intent).await;
+    let child = child.map_err(|error| match error.code() {
+        "CHILD_REFUSED" => failed("CHILD_REFUSED", error.message()),
+        _ => error,
+    })?;
     match child.outcome().await? {
-        ChildOutcome::Completed(result) => Ok(StepResult {
-            execution_id,
-            result: result.to_value(),
-        }),
+        ChildOutcome::Completed(result) => Ok((child.execution_id(), result.to_value())),
         ChildOutcome::Failed(error) => Err(failed(
             "CHILD_FAILED",
             &format!("{}: {}", error.code, error.message),
         )),
         ChildOutcome::Cancelled => Err(failed("CHILD_CANCELLED", "it was cancelled")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn paths(parameters: &Value) -> Vec<String> {
+        let faults = check(parameters).into_iter();
+        faults.map(|fault| fault.path.join(".")).collect()
+    }
+
+    #[test]
+    fn parameters_may_be_flat_or_under_journey_params() {
+        let flat = json!({"journey_id": "content_pipeline", "filename": "a", "content": "x"});
+        assert_eq!(paths(&flat), [""; 0]);
+        let under = json!({
+            "journey_id": "content_pipeline", "filename": null,
+            "journey_params": {"filename": "a", "content": "x", "upload_id": null},
+        });
+        assert_eq!(paths(&under), [""; 0]);
+        let read: Parameters = serde_json::from_value(under).unwrap();
+        let (journey, given) = journey_of(read).unwrap();
+        assert!(!given.contains_key("upload_id"));
+        assert!(!journey.steps[0].parameters.contains_key("upload_id"));
+    }
+
+    #[test]
+    fn a_journey_is_named_or_given_and_not_both() {
+        let step = json!({"name": "a", "intent_type": "echo"});
+        assert_eq!(paths(&json!({})), ["parameters.journey_id"]);
+        let both = json!({"journey_id": "file_parsing", "steps": [step]});
+        assert_eq!(paths(&both), ["parameters.journey_id"]);
+        assert_eq!(paths(&json!({"steps": [step]})), [""; 0]);
+        assert_eq!(paths(&json!({"steps": []})), ["parameters.steps"]);
+        let unknown = json!({"journey_id": "nowhere"});
+        assert_eq!(paths(&unknown), ["parameters.journey_id"]);
+    }
+
+    #[test]
+    fn what_the_first_step_would_refuse_is_found_at_submit() {
+        let id = "art_00000000000000000000000000";
+        let cases = [
+            (json!({"journey_id": "file_parsing"}), "artifact_id"),
+            (
+                json!({"journey_id": "file_parsing", "file_id": "x"}),
+                "file_id",
+            ),
+            (
+                json!({"journey_id": "file_parsing", "file_id": id, "parse_options": {"format": "json", "delimiter": ","}}),
+                "parse_options.delimiter",
+            ),
+            (
+                json!({"journey_id": "file_management", "artifact_id": id}),
+                "action",
+            ),
+            (
+                json!({"journey_id": "file_management", "artifact_id": id, "action": "purge"}),
+                "action",
+            ),
+            (
+                json!({"journey_id": "content_pipeline", "content": "x"}),
+                "filename",
+            ),
+            (
+                json!({"journey_id": "content_pipeline", "filename": 5, "content": "x"}),
+                "filename",
+            ),
+            (
+                json!({"journey_id": "content_pipeline", "filename": "a"}),
+                "content",
+            ),
+            (
+                json!({"journey_id": "file_upload_materialization", "filename": "a", "content_base64": "?"}),
+                "content_base64",
+            ),
+        ];
+        for (parameters, at) in cases {
+            assert_eq!(
+                paths(&parameters),
+                [format!("parameters.{at}")],
+                "{parameters}"
+            );
+        }
     }
 }

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
 use super::{
     NAME,
+    blocking::blocking,
     parse_content::malformed,
-    parsing::{self, Column},
+    parsing::{self, Column, ColumnType, Profile},
     target::{self, Target, content_of},
 };
 use crate::{
@@ -21,7 +21,9 @@ use crate::{
     },
 };
 
+// Serde cannot refuse unknown fields beside flattened ones; the schema does, at submit.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[schemars(extend("additionalProperties" = false))]
 struct Parameters {
     #[serde(flatten)]
     target: Target,
@@ -34,6 +36,23 @@ struct Profiled {
     record_count: u64,
 }
 
+/// What the descriptor of a profile says; the rest of it is content.
+#[derive(Debug, Serialize)]
+struct Summary<'a> {
+    schema_fingerprint: &'a str,
+    record_count: u64,
+    column_count: usize,
+    columns: Vec<ColumnSummary<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct ColumnSummary<'a> {
+    name: &'a str,
+    #[serde(rename = "type")]
+    column_type: ColumnType,
+}
+
+/// What the descriptor of parsed content says, as far as it is needed.
 #[derive(Debug, Deserialize)]
 struct Descriptor {
     schema: Schema,
@@ -78,21 +97,16 @@ async fn profile(ctx: ExecutionContext, parameters: Parameters) -> Result<Profil
     let columns = columns_of(&parsed)?;
     let rows = content_of(&ctx, &parsed).await?;
     ctx.progress(0.2, "read").await?;
-    let profile = tokio::task::spawn_blocking(move || parsing::profile(&columns, &rows));
+    let profile = blocking(&ctx, move || parsing::profile(&columns, &rows));
     let profile = profile.await?.map_err(|error| malformed(&error))?;
     ctx.progress(0.9, "profiled").await?;
     let stored = ctx
         .artifacts()
         .store(Bytes::from(serde_json::to_vec(&profile)?))
         .await?;
-    let descriptor = json!({
-        "schema_fingerprint": profile.schema_fingerprint,
-        "record_count": profile.record_count,
-        "column_count": profile.columns.len(),
-    });
     let mut draft = ArtifactDraft::new("profile", "deterministic_embeddings")
         .parent(parsed.id)
-        .descriptor(&descriptor)?
+        .descriptor(&summary(&profile))?
         .stored(&stored, "json");
     if let Some(name) = &parsed.display_name {
         draft = draft.display_name(name);
@@ -104,4 +118,17 @@ async fn profile(ctx: ExecutionContext, parameters: Parameters) -> Result<Profil
         schema_fingerprint,
         record_count,
     })
+}
+
+fn summary(profile: &Profile) -> Summary<'_> {
+    let columns = profile.columns.iter().map(|column| ColumnSummary {
+        name: &column.name,
+        column_type: column.column_type,
+    });
+    Summary {
+        schema_fingerprint: &profile.schema_fingerprint,
+        record_count: profile.record_count,
+        column_count: profile.columns.len(),
+        columns: columns.collect(),
+    }
 }

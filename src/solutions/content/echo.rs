@@ -5,7 +5,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::NAME;
+use super::{NAME, blocking::cancelled};
 use crate::runtime::{ExecutionContext, HandlerError, IntentRegistry, RegistrationError};
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -34,9 +34,13 @@ pub(super) fn register(registry: &mut IntentRegistry) -> Result<(), Registration
         .register()
 }
 
-async fn echo(_: ExecutionContext, parameters: Parameters) -> Result<Echoed, HandlerError> {
+async fn echo(ctx: ExecutionContext, parameters: Parameters) -> Result<Echoed, HandlerError> {
     if parameters.delay_ms > 0 {
-        tokio::time::sleep(Duration::from_millis(parameters.delay_ms)).await;
+        let delay = tokio::time::sleep(Duration::from_millis(parameters.delay_ms));
+        tokio::select! {
+            () = delay => {}
+            () = ctx.cancellation().cancelled() => return Err(cancelled()),
+        }
     }
     Ok(Echoed {
         message: parameters.message,

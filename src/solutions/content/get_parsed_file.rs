@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::{
     NAME,
+    blocking::blocking,
     parse_content::malformed,
     parsing,
     target::{self, Target, content_of},
@@ -17,7 +18,9 @@ use crate::{
 
 const DEFAULT_LIMIT: usize = 20;
 
+// Serde cannot refuse unknown fields beside flattened ones; the schema does, at submit.
 #[derive(Debug, Deserialize, JsonSchema)]
+#[schemars(extend("additionalProperties" = false))]
 struct Parameters {
     #[serde(flatten)]
     target: Target,
@@ -51,7 +54,7 @@ async fn preview(ctx: ExecutionContext, parameters: Parameters) -> Result<Previe
     let parsed = parameters.target.resolve(&ctx, "parsed_content").await?;
     let bytes = content_of(&ctx, &parsed).await?;
     let (offset, limit) = (parameters.offset, parameters.limit.unwrap_or(DEFAULT_LIMIT));
-    let rows = tokio::task::spawn_blocking(move || parsing::preview(&bytes, offset, limit));
+    let rows = blocking(&ctx, move || parsing::preview(&bytes, offset, limit));
     let rows = rows.await?.map_err(|error| malformed(&error))?;
     Ok(Preview {
         artifact_id: parsed.id,

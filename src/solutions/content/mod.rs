@@ -4,6 +4,7 @@
 //! an intent, typed parameters, artifacts with parents, fingerprints where the same work must be
 //! the same execution.
 
+mod blocking;
 mod compose_journey;
 mod create_deterministic_embeddings;
 mod echo;

@@ -5,22 +5,25 @@ use std::sync::Arc;
 use bytes::Bytes;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::Value;
 
 use super::{
     NAME,
+    blocking::blocking,
     parsing::{self, Column, Format, ParseError, ParseOptions, Parsed},
     target::{self, Target, content_of},
 };
 use crate::{
-    model::ArtifactId,
+    model::{ArtifactId, Fault},
     runtime::{
         ArtifactDraft, ExecutionContext, FingerprintInput, HandlerError, IntentRegistry,
         RegistrationError,
     },
 };
 
+// Serde cannot refuse unknown fields beside flattened ones; the schema does, at submit.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[schemars(extend("additionalProperties" = false))]
 struct Parameters {
     #[serde(flatten)]
     target: Target,
@@ -42,17 +45,60 @@ struct Schema {
     columns: Vec<Column>,
 }
 
+/// What the rows mean and how they were read.
+#[derive(Debug, Serialize)]
+struct Descriptor<'a> {
+    schema: &'a Schema,
+    record_count: u64,
+    parser_type: Format,
+    encoding: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    delimiter: Option<char>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    has_header: Option<bool>,
+}
+
 pub(super) fn register(registry: &mut IntentRegistry) -> Result<(), RegistrationError> {
     registry
         .handler("parse_content", NAME, parse)
         .description("Parses a file: CSV, TSV, JSON, NDJSON or plain text.")
         .solution(NAME)
         .eligible_for("file")
-        .check(target::check)
+        .check(check)
         .fingerprint(Arc::new(|input| {
             Box::pin(async move { fingerprint(input) })
         }))
         .register()
+}
+
+fn check(parameters: &Value) -> Vec<Fault> {
+    let mut faults = target::check(parameters);
+    faults.extend(check_options(parameters));
+    faults
+}
+
+/// The faults of `parse_options`, which need not be given.
+pub(super) fn check_options(parameters: &Value) -> Option<Fault> {
+    let given = parameters.get("parse_options")?;
+    let options = match ParseOptions::deserialize(given) {
+        Ok(options) => options,
+        Err(error) => {
+            return Some(Fault::at(
+                ["parameters", "parse_options"],
+                error.to_string(),
+            ));
+        }
+    };
+    match options.validate().err()? {
+        ParseError::InvalidOption { option, reason } => {
+            let path = ["parameters", "parse_options", option];
+            Some(Fault::at(path, format!("{option} {reason}")))
+        }
+        other => Some(Fault::at(
+            ["parameters", "parse_options"],
+            other.to_string(),
+        )),
+    }
 }
 
 /// The same file with the same options is the same work.
@@ -79,8 +125,9 @@ async fn parse(
     let bytes = content_of(&ctx, &file).await?;
     ctx.progress(0.2, "read").await?;
     let (name, options) = (file.display_name.clone(), parameters.parse_options);
-    let parsed =
-        tokio::task::spawn_blocking(move || parsing::parse(&bytes, name.as_deref(), &options));
+    let parsed = blocking(&ctx, move || {
+        parsing::parse(&bytes, name.as_deref(), &options)
+    });
     let parsed = parsed.await?.map_err(|error| malformed(&error))?;
     ctx.progress(0.8, "parsed").await?;
     let Parsed {
@@ -91,14 +138,15 @@ async fn parse(
         ..
     } = parsed;
     let stored = ctx.artifacts().store(Bytes::from(rows_ndjson)).await?;
-    let descriptor = json!({
-        "schema": {"columns": columns},
-        "record_count": record_count,
-        "parser_type": parser_type,
-        "encoding": parsed.encoding,
-        "delimiter": parsed.delimiter,
-        "has_header": parsed.has_header,
-    });
+    let schema = Schema { columns };
+    let descriptor = Descriptor {
+        schema: &schema,
+        record_count,
+        parser_type,
+        encoding: &parsed.encoding,
+        delimiter: parsed.delimiter,
+        has_header: parsed.has_header,
+    };
     let mut draft = ArtifactDraft::new("parsed", "parsed_content")
         .parent(file.id)
         .descriptor(&descriptor)?
@@ -111,6 +159,43 @@ async fn parse(
         artifact_id,
         parser_type,
         record_count,
-        schema: Schema { columns },
+        schema,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn the_schema_knows_each_option_and_no_other() {
+        let schema = schemars::schema_for!(Parameters).to_value();
+        let validator = jsonschema::validator_for(&schema).unwrap();
+        let options =
+            json!({"format": "csv", "delimiter": ";", "has_header": true, "encoding": "latin1"});
+        let all = json!({"artifact_id": "x", "parse_options": options});
+        assert!(validator.is_valid(&all), "{schema}");
+        assert!(validator.is_valid(&json!({"file_id": "x"})));
+        for wrong in [
+            json!({"file_id": "x", "parse_option": {}}),
+            json!({"file_id": "x", "parse_options": {"delimitr": ";"}}),
+            json!({"file_id": "x", "parse_options": {"delimiter": ";;"}}),
+            json!({"file_id": "x", "parse_options": {"format": "xml"}}),
+            json!({"file_id": 1}),
+        ] {
+            assert!(!validator.is_valid(&wrong), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn options_that_contradict_each_other_are_found_at_submit() {
+        let fault = |options: Value| check_options(&json!({"parse_options": options}));
+        assert_eq!(fault(json!({"format": "csv", "has_header": false})), None);
+        assert_eq!(check_options(&json!({})), None);
+        let header = fault(json!({"format": "json", "has_header": true})).unwrap();
+        assert_eq!(header.path, ["parameters", "parse_options", "has_header"]);
+        let unknown = fault(json!({"delimitr": ","})).unwrap();
+        assert_eq!(unknown.path, ["parameters", "parse_options"]);
+    }
 }

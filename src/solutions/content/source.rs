@@ -28,41 +28,38 @@ pub(super) struct Source {
 
 const NAMES: [&str; 3] = ["content", "content_base64", "upload_id"];
 
-/// The faults of parameters that should bring content, found at `path`.
-pub(super) fn check(parameters: &Value, path: &[&str]) -> Vec<Fault> {
-    let given: Vec<(&str, &str)> = NAMES
+/// The faults of parameters that should bring content. A null is a parameter that is not given.
+pub(super) fn check(parameters: &Value) -> Vec<Fault> {
+    let given: Vec<(&str, &Value)> = NAMES
         .into_iter()
-        .filter_map(|name| Some((name, parameters.get(name)?.as_str()?)))
+        .filter_map(|name| Some((name, parameters.get(name)?)))
+        .filter(|(_, value)| !value.is_null())
         .collect();
-    let at = |name: &str| {
-        path.iter()
-            .copied()
-            .chain([name])
-            .map(str::to_owned)
-            .collect()
-    };
-    let fault = |name: &str, message: &str| Fault {
-        path: at(name),
-        message: message.to_owned(),
-    };
-    match given.as_slice() {
-        [("content_base64", text)] if STANDARD.decode(text).is_err() => {
-            vec![fault("content_base64", "not base64")]
-        }
-        [("upload_id", text)] if text.parse::<UploadId>().is_err() => {
-            vec![fault("upload_id", "not the id of an upload")]
-        }
-        [_] => Vec::new(),
-        [] => vec![fault(
+    let (at, message) = match given.as_slice() {
+        [] => (
             "content",
             "one of content, content_base64 and upload_id is needed",
-        )],
-        [_, (name, _), ..] => {
-            vec![fault(
-                name,
-                "only one of content, content_base64 and upload_id may be given",
-            )]
-        }
+        ),
+        [(name, value)] => match fault_of(name, value) {
+            Some(message) => (*name, message),
+            None => return Vec::new(),
+        },
+        [_, (name, _), ..] => (
+            *name,
+            "only one of content, content_base64 and upload_id may be given",
+        ),
+    };
+    vec![Fault::at(["parameters", at], message)]
+}
+
+fn fault_of(name: &str, value: &Value) -> Option<&'static str> {
+    let Some(text) = value.as_str() else {
+        return Some("not text");
+    };
+    match name {
+        "content_base64" if STANDARD.decode(text).is_err() => Some("not base64"),
+        "upload_id" if text.parse::<UploadId>().is_err() => Some("not the id of an upload"),
+        _ => None,
     }
 }
 
@@ -124,6 +121,43 @@ impl Source {
         match self.inline()? {
             Some(bytes) => ctx.artifacts().store(bytes).await,
             None => self.uploaded(works, &ctx.scope()).await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn content_comes_in_exactly_one_way() {
+        let paths = |parameters: &Value| -> Vec<String> {
+            let faults = check(parameters).into_iter();
+            faults.map(|fault| fault.path.join(".")).collect()
+        };
+        let upload = UploadId(uuid::Uuid::from_u128(7)).to_string();
+        for fine in [
+            json!({"content": ""}),
+            json!({"content": "a", "upload_id": null}),
+            json!({"content_base64": "YQ=="}),
+            json!({"upload_id": upload}),
+        ] {
+            assert_eq!(paths(&fine), [""; 0], "{fine}");
+        }
+        for (wrong, at) in [
+            (json!({}), "content"),
+            (json!({"content": null}), "content"),
+            (json!({"content": 1}), "content"),
+            (
+                json!({"content": "a", "content_base64": "YQ=="}),
+                "content_base64",
+            ),
+            (json!({"content": 1, "upload_id": upload}), "upload_id"),
+            (json!({"content_base64": "Y?"}), "content_base64"),
+            (json!({"upload_id": "art_1"}), "upload_id"),
+        ] {
+            assert_eq!(paths(&wrong), [format!("parameters.{at}")], "{wrong}");
         }
     }
 }
