@@ -23,5 +23,6 @@ mod properties;
 mod recovery;
 mod start;
 mod statements;
+mod subscriptions;
 mod uploads;
 mod verify;

@@ -151,7 +151,16 @@ impl TestApp {
     }
 
     pub async fn run(&self, intent_type: &str, parameters: Value) -> Execution {
-        let session = self.session().await;
+        self.run_in(self.session().await, intent_type, parameters)
+            .await
+    }
+
+    pub async fn run_in(
+        &self,
+        session: SessionId,
+        intent_type: &str,
+        parameters: Value,
+    ) -> Execution {
         let execution = self.submit(session, intent_type, parameters).await;
         self.ended(execution.id).await
     }

@@ -11,15 +11,13 @@ use std::{
     time::Duration,
 };
 
-use futures::{SinkExt, StreamExt};
 use rand::{RngExt, SeedableRng, rngs::StdRng, seq::IndexedRandom};
 use serde_json::{Value, json};
 use takeoff::model::ExecutionId;
 use tokio::{sync::watch, task::JoinSet};
-use tokio_tungstenite::tungstenite::{Message, client::IntoClientRequest};
 use tokio_util::sync::CancellationToken;
 
-use super::PATIENCE;
+use super::{PATIENCE, Received, Socket};
 
 const SUBMIT: &str = "mutation($input: SubmitIntentInput!) { submitIntent(input: $input) { \
      errors { __typename } replayed execution { id } } }";
@@ -180,29 +178,16 @@ impl Load {
         batches: usize,
         cursor: &mut Value,
     ) -> anyhow::Result<()> {
-        let mut request = format!("ws://{address}/graphql/ws").into_client_request()?;
-        let protocol = "graphql-transport-ws".parse()?;
-        request
-            .headers_mut()
-            .insert("sec-websocket-protocol", protocol);
-        let (mut socket, _) = tokio_tungstenite::connect_async(request).await?;
+        let mut socket = Socket::open(address, &json!({})).await?;
         let variables = json!({"session": self.session, "after": cursor});
-        let subscribe = json!({"id": "1", "type": "subscribe",
-            "payload": {"query": WATCH, "variables": variables}});
-        for message in [json!({"type": "connection_init"}), subscribe] {
-            socket.send(Message::text(message.to_string())).await?;
-        }
+        socket.subscribe("1", WATCH, &variables).await?;
         let mut left = batches;
         while left > 0 {
             // A paused server sends nothing and closes nothing.
-            let next = tokio::time::timeout(Duration::from_secs(3), socket.next()).await?;
-            let Some(message) = next.transpose()? else {
+            let next = tokio::time::timeout(Duration::from_secs(3), socket.receive()).await?;
+            let Received::Message(message) = next? else {
                 break;
             };
-            let Message::Text(text) = message else {
-                continue;
-            };
-            let message: Value = serde_json::from_str(&text)?;
             if message["type"] == "next" {
                 let batch = &message["payload"]["data"]["sessionEvents"];
                 anyhow::ensure!(batch.is_object(), "{message}");

@@ -7,6 +7,7 @@ mod handlers;
 mod load;
 mod node;
 mod proxy;
+mod socket;
 
 pub use app::{PATIENCE, TestApp, config};
 pub use backend::{Backend, variable};
@@ -14,6 +15,7 @@ pub use handlers::TrySolution;
 pub use load::{Acknowledged, Load};
 pub use node::NodeProcess;
 pub use proxy::Proxy;
+pub use socket::{Received, Socket};
 
 /// Runs a test on every backend: `backends! { async fn name(backend: Backend) { … } }`.
 macro_rules! backends {
