@@ -87,6 +87,12 @@ impl Runtime {
         stream::iter(submits).buffered(256).collect().await
     }
 
+    /// What is accepted at most.
+    #[must_use]
+    pub fn limits(&self) -> &Limits {
+        &self.0.limits
+    }
+
     /// Cancels an execution and everything below it.
     ///
     /// # Errors

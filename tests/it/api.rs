@@ -119,12 +119,15 @@ backends! {
     }
 
     async fn a_batch_answers_each_intent_in_order(backend: Backend) {
-        let app = TestApp::start(&backend).await;
+        let app = TestApp::start_with(&backend, &["limits.batch_submit=3"]).await;
         let session = session(&app).await;
         let one = |name: &str| json!({"intentType": name, "sessionId": session,
             "parameters": {"a": 1, "b": 1}});
         let query = "mutation($input: SubmitIntentsInput!) { submitIntents(input: $input) {
-            results { execution { id } errors { code path } } } }";
+            results { execution { id } errors { code path } } errors { code path } } }";
+        let four = json!({"input": {"intents": [one("add"), one("add"), one("add"), one("add")]}});
+        let refused = app.data(query, four).await["submitIntents"]["errors"].take();
+        assert_eq!(refused, json!([{"code": "INVALID_INPUT", "path": ["input", "intents"]}]));
         let input = json!({"input": {"intents": [one("add"), one("fly"), one("add")]}});
         let results = app.data(query, input).await["submitIntents"]["results"].take();
         assert!(results[0]["execution"]["id"].is_string() && results[2]["execution"]["id"].is_string());

@@ -305,6 +305,27 @@ async fn without_redis_answers_are_right_and_events_cross_nodes() {
     two.assert_verified().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_redis_that_forgets_everything_is_not_missed() {
+    let Some(backend) = Backend::postgres().await else {
+        return;
+    };
+    let one = TestApp::start(&backend).await;
+    let two = TestApp::start(&backend).await;
+    let session = one.session().await;
+    write_state(&one, session, json!({"n": 1})).await;
+    assert_eq!(read_state(&two, session).await, json!({"n": 1}));
+    let client = redis::Client::open(backend.redis_url.clone().unwrap()).unwrap();
+    let mut redis = client.get_multiplexed_async_connection().await.unwrap();
+    let flushed: Result<(), _> = redis::cmd("FLUSHALL").query_async(&mut redis).await;
+    flushed.unwrap();
+    assert_eq!(read_state(&two, session).await, json!({"n": 1}));
+    write_state(&two, session, json!({"n": 2})).await;
+    assert_eq!(read_state(&one, session).await, json!({"n": 2}));
+    crosses_nodes(&one, &two, session).await;
+    two.assert_verified().await;
+}
+
 /// Events of an execution on one node reach a subscriber on the other while it runs.
 async fn crosses_nodes(from: &TestApp, to: &TestApp, session: SessionId) -> ExecutionId {
     let id = from.submit(session, "nap", json!({"millis": 300})).await.id;

@@ -18,9 +18,6 @@ use crate::{
     runtime::{SubmitIntent, Submitted},
 };
 
-/// How many intents one `submitIntents` takes.
-const MAX_INTENTS: usize = 1_000;
-
 /// An intent to submit.
 #[derive(InputObject)]
 pub(super) struct SubmitIntentInput {
@@ -162,8 +159,9 @@ async fn submit_all(
     caller: &Caller,
     inputs: Vec<SubmitIntentInput>,
 ) -> Result<Vec<SubmitIntentPayload>, Failure> {
-    if inputs.len() > MAX_INTENTS {
-        let message = format!("at most {MAX_INTENTS} intents are allowed");
+    let limit = caller.services.runtime.limits().batch_submit;
+    if inputs.len() > limit {
+        let message = format!("at most {limit} intents are allowed");
         return Err(Refusal::invalid(["intents"], message).into());
     }
     let mut readable = Vec::with_capacity(inputs.len());
