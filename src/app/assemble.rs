@@ -11,6 +11,7 @@ use crate::{
     config::Config,
     content::{ContentStore, Payloads, S3Options, Signer, load_or_create_key},
     events::Events,
+    graphql,
     hot::{HotCopies, InProcess},
     redis::{HintBus, Redis, RedisCopies},
     runtime::{Limits, Parts, Runtime, Settings, Works},
@@ -264,6 +265,28 @@ fn limits(config: &Config) -> Limits {
     }
 }
 
+/// What a GraphQL request may ask for.
+pub(super) fn gate_limits(config: &Config) -> graphql::Limits {
+    let limits = config.graphql.clone();
+    graphql::Limits {
+        document_bytes: limits.max_document_bytes,
+        tokens: limits.max_tokens,
+        selections: limits.max_selections,
+        depth: limits.max_depth,
+        aliases: limits.max_aliases,
+        directives: limits.max_directives,
+        root_fields: limits.max_root_fields,
+        cost: limits.max_cost,
+        cost_per_second: limits.cost_per_second,
+        concurrent_operations: limits.max_concurrent_operations,
+        timeout: Duration::from_millis(limits.timeout_ms),
+        cached_documents: limits.cached_documents,
+        documents: limits.documents,
+        trusted_only: limits.trusted_only,
+        introspection: limits.introspection,
+    }
+}
+
 fn state_limits(config: &Config) -> state_surface::Limits {
     let ttl = i64::try_from(config.sessions.ttl_seconds).unwrap_or(i64::MAX);
     let defaults = state_surface::Limits::default();
@@ -300,5 +323,17 @@ fn settings(config: &Config, is_alone: bool) -> Settings {
         shutdown_grace: Duration::from_secs(runtime.shutdown_grace_seconds),
         idempotency_ttl_micros: hours.saturating_mul(3_600_000_000),
         is_alone,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Overrides;
+
+    #[test]
+    fn the_documented_limits_are_those_of_the_gate() {
+        let config = Config::load(&Overrides::default(), std::iter::empty()).unwrap();
+        assert_eq!(gate_limits(&config), graphql::Limits::default());
     }
 }

@@ -18,6 +18,7 @@ pub(crate) use serve::told_to_stop;
 use crate::{
     clock::Clock,
     config::Config,
+    graphql,
     ids::IdSource,
     runtime::{IntentRegistry, RegistrationError, Solution, Works},
     solutions::content::ContentSolution,
@@ -77,8 +78,10 @@ impl App {
         let (http, metrics) = (self.config.http.clone(), self.metrics.clone());
         // The address is taken before anything is written: a second server stops here.
         let listener = serve::bind(&http).await?;
-        let node = self.start().await?;
-        Ok(Server::run(node, listener, &http, metrics))
+        let gate = graphql::Gate::new(&assemble::gate_limits(&self.config))?;
+        let node = Box::pin(self.start()).await?;
+        let routes = serve::Parts { gate, metrics };
+        Ok(Server::run(node, listener, &http, routes))
     }
 
     /// Serves until the process is told to stop, then shuts down in order.

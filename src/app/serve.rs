@@ -3,12 +3,18 @@
 use std::net::SocketAddr;
 
 use anyhow::Context;
-use axum::{Router, middleware};
+use axum::{
+    Router,
+    http::{HeaderName, HeaderValue, Method},
+    middleware,
+};
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
+use tower_http::{compression::CompressionLayer, cors::CorsLayer};
 
 use super::{Node, probes, trace};
 use crate::{
+    api::TENANT_HEADER,
     config::{Config, Http},
     graphql,
     telemetry::metrics::Metrics,
@@ -31,6 +37,12 @@ pub(super) async fn bind(http: &Http) -> anyhow::Result<TcpListener> {
     bound.with_context(|| format!("cannot listen on http.bind {}", http.bind))
 }
 
+/// What the routes need besides the node.
+pub(super) struct Parts {
+    pub(super) gate: graphql::Gate,
+    pub(super) metrics: Metrics,
+}
+
 /// A node with its API.
 pub struct Server {
     node: Node,
@@ -40,10 +52,10 @@ pub struct Server {
 }
 
 impl Server {
-    pub(super) fn run(node: Node, listener: TcpListener, http: &Http, metrics: Metrics) -> Self {
+    pub(super) fn run(node: Node, listener: TcpListener, http: &Http, parts: Parts) -> Self {
         let address = listener.local_addr().unwrap_or(http.bind);
         let stop = CancellationToken::new();
-        let routes = router(&node, http, metrics, &stop);
+        let routes = router(&node, http, parts, &stop);
         let until = stop.clone();
         let task = tokio::spawn(async move {
             let served = axum::serve(listener, routes)
@@ -90,17 +102,49 @@ impl Server {
     }
 }
 
-fn router(node: &Node, http: &Http, metrics: Metrics, stop: &CancellationToken) -> Router {
-    let api = graphql::Api::new(node.services.clone());
+fn router(node: &Node, http: &Http, parts: Parts, stop: &CancellationToken) -> Router {
+    let Parts { gate, metrics } = parts;
+    let api = graphql::Api::new(node.services.clone(), gate);
     let options = graphql::HttpOptions {
         max_body_bytes: http.max_body_bytes,
+        allowed_origins: http.cors_origins.list().to_vec(),
         stop: stop.clone(),
     };
-    Router::new()
-        .merge(graphql::routes(api, &options))
+    // Content is sent as it is stored; what the APIs say is text.
+    let apis = graphql::routes(api, &options).layer(CompressionLayer::new());
+    let routes = Router::new()
+        .merge(apis)
         .merge(uploads::routes(node.services.uploads.clone()))
-        .merge(probes::routes(node, metrics.clone()))
+        .merge(probes::routes(node, metrics.clone()));
+    with_cors(routes, &options.allowed_origins)
         .layer(middleware::from_fn_with_state(metrics, trace::request))
+}
+
+/// Lets pages of these origins call the server; those of others cannot.
+fn with_cors(routes: Router, origins: &[String]) -> Router {
+    if origins.is_empty() {
+        return routes;
+    }
+    let origins = origins
+        .iter()
+        .filter_map(|origin| HeaderValue::from_str(origin).ok());
+    let headers = [
+        "accept",
+        "authorization",
+        "content-type",
+        "idempotency-key",
+        "last-event-id",
+        "traceparent",
+        "x-request-id",
+        TENANT_HEADER,
+    ];
+    let cors = CorsLayer::new()
+        .allow_origin(origins.collect::<Vec<_>>())
+        .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH])
+        .allow_headers(headers.map(HeaderName::from_static))
+        .expose_headers([HeaderName::from_static("x-request-id")])
+        .max_age(std::time::Duration::from_hours(1));
+    routes.layer(cors)
 }
 
 /// Returns when the process is asked to end.

@@ -6,7 +6,9 @@ use super::{
     Config, Error, Origin, Overrides, check,
     file::File,
     key::{Key, Section},
-    sections::{self, Content, Database, Http, Limits, Redis, Runtime, Sessions, Telemetry, Top},
+    sections::{
+        self, Content, Database, Graphql, Http, Limits, Redis, Runtime, Sessions, Telemetry, Top,
+    },
     setting::Setting,
 };
 
@@ -75,6 +77,7 @@ impl Config {
         Ok(Self {
             data_dir: top.data_dir,
             http: Http::read(layers)?,
+            graphql: Graphql::read(layers)?,
             database: Database::read(layers)?,
             redis: Redis::read(layers)?,
             content: Content::read(layers)?,

@@ -20,8 +20,10 @@ mod tests;
 
 pub use error::{Error, Origin};
 pub use overrides::Overrides;
-pub use sections::{Content, Database, Http, Limits, Redis, Runtime, S3, Sessions, Telemetry};
-pub use setting::{LogFormat, Secret, ServiceUrl};
+pub use sections::{
+    Content, Database, Graphql, Http, Limits, Redis, Runtime, S3, Sessions, Telemetry,
+};
+pub use setting::{LogFormat, Origins, Secret, ServiceUrl};
 
 use std::path::PathBuf;
 
@@ -34,6 +36,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// The HTTP server.
     pub http: Http,
+    /// The GraphQL API.
+    pub graphql: Graphql,
     /// The database.
     pub database: Database,
     /// Redis.

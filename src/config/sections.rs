@@ -8,7 +8,7 @@ use super::{
     Error,
     key::{Key, Section},
     layers::Layers,
-    setting::{LogFormat, Secret, ServiceUrl},
+    setting::{LogFormat, Origins, Secret, ServiceUrl},
 };
 
 /// Defines a section as a struct, with the table of its keys and the way it is read.
@@ -52,6 +52,7 @@ macro_rules! section {
 pub(super) const ALL: &[Section] = &[
     Top::SECTION,
     Http::SECTION,
+    Graphql::SECTION,
     Database::SECTION,
     Redis::SECTION,
     Content::SECTION,
@@ -87,6 +88,46 @@ section! {
         ] = None,
         /// Largest body of a request in bytes, uploads excepted.
         max_body_bytes: usize [.within(1024, MOST_BYTES)] = MIB,
+        /// Web origins besides the server's own whose pages may call it, with commas between them.
+        cors_origins: Origins [.example("https://app.example.com, http://localhost:5173")]
+            = Origins::default(),
+    }
+}
+
+section! {
+    /// What a GraphQL request may ask for; beyond it nothing of the request is run.
+    pub Graphql "graphql" {
+        /// Largest document in bytes.
+        max_document_bytes: usize [.within(64, MOST_BYTES)] = 16 * KIB,
+        /// Most tokens of a document.
+        max_tokens: usize [.within(16, 1_000_000)] = 2_000,
+        /// Most selections of a document, each fragment counted wherever it is used.
+        max_selections: u64 [.within(1, 1_000_000)] = 1_000,
+        /// Deepest nesting of fields.
+        max_depth: u64 [.within(1, 100)] = 15,
+        /// Most aliases, counted like selections.
+        max_aliases: u64 [.within(0, 1_000_000)] = 30,
+        /// Most directives, counted like selections.
+        max_directives: u64 [.within(0, 1_000_000)] = 50,
+        /// Most fields at the root of an operation.
+        max_root_fields: u64 [.within(1, 1_000_000)] = 20,
+        /// Highest cost of one request: an object costs 1, those of a list as many as are asked for.
+        max_cost: u64 [.within(1, u32::MAX as u64)] = 200_000,
+        /// Cost that a tenant's requests to one node may add up to in a second, on average.
+        cost_per_second: u64 [.within(1, u32::MAX as u64)] = 2_000_000,
+        /// Queries and mutations of one tenant that one node runs at the same time.
+        max_concurrent_operations: usize [.within(1, 1_000_000)] = 1_000,
+        /// How long a query or mutation may take, in milliseconds.
+        timeout_ms: u64 [.within(1, 600_000)] = 10_000,
+        /// Parsed and checked documents that are kept.
+        cached_documents: u64 [.within(0, 1_000_000)] = 1_000,
+        /// Folder of trusted documents: `NAME.graphql` files, which requests name by the SHA-256 of
+        /// their text, and manifests `NAME.json` that give documents by id. Read at start.
+        documents: Option<PathBuf> [.example("./documents")] = None,
+        /// Whether nothing but trusted documents is run.
+        trusted_only: bool [] = false,
+        /// Whether the schema may be asked for what it holds.
+        introspection: bool [] = true,
     }
 }
 

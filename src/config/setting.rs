@@ -72,6 +72,18 @@ impl fmt::Debug for ServiceUrl {
     }
 }
 
+/// Web origins, such as `https://app.example.com`; written with commas between them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Origins(Vec<String>);
+
+impl Origins {
+    /// Each of them.
+    #[must_use]
+    pub fn list(&self) -> &[String] {
+        &self.0
+    }
+}
+
 /// The shape of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
@@ -201,6 +213,37 @@ impl Setting for LogFormat {
     fn text(&self) -> Option<String> {
         Some(format!("{self:?}").to_lowercase())
     }
+}
+
+impl Setting for Origins {
+    const TYPE: &'static str = "string";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        let origins = text
+            .split(',')
+            .map(str::trim)
+            .filter(|origin| !origin.is_empty());
+        let parsed: Result<Vec<_>, _> = origins.map(origin).collect();
+        parsed.map(Self)
+    }
+
+    fn text(&self) -> Option<String> {
+        Some(self.0.join(", ")).filter(|text| !text.is_empty())
+    }
+}
+
+/// An origin as browsers send it.
+fn origin(text: &str) -> Result<String, String> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || ".-:[]".contains(c);
+    let place = text
+        .strip_prefix("https://")
+        .or_else(|| text.strip_prefix("http://"));
+    if place.is_some_and(|place| !place.is_empty() && place.chars().all(allowed)) {
+        return Ok(text.to_ascii_lowercase());
+    }
+    Err(format!(
+        "expected origins such as https://app.example.com, found `{text}`"
+    ))
 }
 
 impl Setting for Secret {

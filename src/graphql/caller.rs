@@ -1,12 +1,14 @@
 //! Who asks, with the services and the loaders of this one request. Every resolver starts here, so
 //! no data is reached without a principal.
 
+use std::sync::Arc;
+
 use async_graphql::Context;
 
-use super::{loaders::Loaders, scalars::Json};
+use super::{connection::cursor, executor::Asking, loaders::Loaders, scalars::Json};
 use crate::{
     api::ApiError,
-    model::{Payload, Principal, TenantScope},
+    model::{Cursor, Payload, Principal, Refusal, TenantScope},
     services::Services,
 };
 
@@ -16,23 +18,45 @@ pub(super) struct Caller {
     pub(super) principal: Principal,
     pub(super) scope: TenantScope,
     pub(super) loaders: Loaders,
+    /// The key of a submit that brings none itself.
+    pub(super) idempotency_key: Option<Arc<str>>,
+    /// Where a subscription goes on, whatever its own argument says.
+    pub(super) last_event_id: Option<Arc<str>>,
 }
 
 impl Caller {
     /// A caller whose loaders hold nothing yet.
-    pub(super) fn new(services: Services, principal: Principal) -> Self {
-        let scope = principal.scope();
+    pub(super) fn new(services: Services, asking: Asking) -> Self {
+        let scope = asking.principal.scope();
         Self {
             loaders: Loaders::new(&services.storage, &scope),
             services,
-            principal,
+            principal: asking.principal,
             scope,
+            idempotency_key: asking.idempotency_key,
+            last_event_id: asking.last_event_id,
         }
     }
 
     /// The caller of the request that `ctx` belongs to.
     pub(super) fn of<'a>(ctx: &Context<'a>) -> Result<&'a Self, ApiError> {
         ctx.data_opt().ok_or_else(ApiError::unauthenticated)
+    }
+
+    /// The key of a submit: that of its input, or of the request around it.
+    pub(super) fn idempotency_key(&self, own: Option<String>) -> Result<Option<String>, Refusal> {
+        match (own, self.idempotency_key.as_deref()) {
+            (Some(own), Some(around)) if own != around => {
+                let message = "the key is another one than that of the header Idempotency-Key";
+                Err(Refusal::invalid(["idempotencyKey"], message))
+            }
+            (own, around) => Ok(own.or_else(|| around.map(str::to_owned))),
+        }
+    }
+
+    /// Where a subscription goes on: at its argument, or where a broken connection was.
+    pub(super) fn after(&self, argument: Option<&str>) -> Result<Option<Cursor>, ApiError> {
+        cursor(self.last_event_id.as_deref().or(argument))
     }
 
     /// The JSON of a payload, wherever it is kept.

@@ -1,96 +1,156 @@
-//! Where every transport enters: gives a request its caller, runs it, completes its errors.
+//! Where every transport enters: lets a request through the gate, gives it its caller, runs it,
+//! completes its errors.
 
-use std::{any::TypeId, sync::Arc};
+use std::sync::Arc;
 
-use async_graphql::{Data, Executor, Request, Response, futures_util::stream::BoxStream};
+use async_graphql::{Response, futures_util::stream::BoxStream, parser::types::OperationType};
 use futures::StreamExt;
 
 use super::{
     caller::Caller,
     error::complete,
+    gate::{Admitted, Gate, Incoming, Refused},
     schema::{Schema, schema},
 };
-use crate::{api::RequestId, model::Principal, services::Services};
+use crate::{
+    api::{ApiError, ErrorCode, RequestId},
+    model::Principal,
+    services::Services,
+};
 
-/// The API over a set of services. A request must carry a [`Principal`] in its data, or in its
-/// connection's; without one every field answers `UNAUTHENTICATED`. It may carry a [`RequestId`].
+/// The API over a set of services.
 #[derive(Clone)]
 pub struct Api {
     schema: Schema,
     services: Services,
+    gate: Gate,
+}
+
+/// What a request is run with, besides what it says itself.
+#[derive(Debug, Clone)]
+pub(super) struct Asking {
+    /// Who asks.
+    pub(super) principal: Principal,
+    /// By what the request is found in logs.
+    pub(super) request_id: Option<RequestId>,
+    /// The key of a submit that brings none itself.
+    pub(super) idempotency_key: Option<Arc<str>>,
+    /// Where a subscription goes on, whatever its own argument says.
+    pub(super) last_event_id: Option<Arc<str>>,
+}
+
+impl Asking {
+    /// With nothing but the caller.
+    pub(super) fn new(principal: Principal, request_id: Option<RequestId>) -> Self {
+        Self {
+            principal,
+            request_id,
+            idempotency_key: None,
+            last_event_id: None,
+        }
+    }
+}
+
+/// A request that passed the gate.
+pub(super) struct Ready {
+    admitted: Admitted,
+    request_id: Option<RequestId>,
+}
+
+impl Ready {
+    /// What kind of operation it is.
+    pub(super) fn kind(&self) -> OperationType {
+        self.admitted.kind
+    }
 }
 
 impl Api {
-    /// The API over `services`.
+    /// The API over `services`, behind `gate`.
     #[must_use]
-    pub fn new(services: Services) -> Self {
+    pub fn new(services: Services, gate: Gate) -> Self {
         Self {
             schema: schema(),
             services,
+            gate,
         }
     }
 
-    /// The schema that is served.
-    #[must_use]
-    pub fn schema(&self) -> &Schema {
-        &self.schema
+    /// Lets a request pass, or says why not; nothing of it has run then.
+    pub(super) fn admit(&self, incoming: Incoming, asking: Asking) -> Result<Ready, Refused> {
+        let mut admitted = self.gate.admit(incoming, &asking.principal)?;
+        if asking.idempotency_key.is_some() && !admitted.takes_idempotency_key() {
+            let message = "Idempotency-Key goes with one submitIntent or rerunExecution";
+            return Err(ApiError::bad_input(message).into());
+        }
+        let request_id = asking.request_id.clone();
+        let caller = Caller::new(self.services.clone(), asking);
+        admitted.request = admitted.request.data(caller);
+        Ok(Ready {
+            admitted,
+            request_id,
+        })
     }
 
-    /// Runs a query or a mutation.
-    pub async fn execute(&self, request: Request) -> Response {
-        let (request, id) = self.prepare(request, None);
-        let mut response = self.schema.execute(request).await;
-        complete(&mut response.errors, id.as_ref());
+    /// Runs a query or a mutation. One that takes too long is given up; what it has committed by
+    /// then stays.
+    pub(super) async fn execute(&self, ready: Ready) -> Response {
+        let Ready {
+            admitted,
+            request_id,
+        } = ready;
+        let running = self.schema.execute(admitted.request);
+        let ran = tokio::time::timeout(self.gate.timeout(), running).await;
+        let mut response = ran.unwrap_or_else(|_| {
+            let error = ApiError::new(ErrorCode::Timeout, "the request took too long");
+            Response::from_errors(Refused::from(error).into_errors(None))
+        });
+        drop(admitted.ticket);
+        complete(&mut response.errors, request_id.as_ref());
         response
     }
 
     /// Runs any operation; queries and mutations answer once.
-    #[must_use]
-    pub fn execute_stream(
-        &self,
-        request: Request,
-        connection: Option<Arc<Data>>,
-    ) -> BoxStream<'static, Response> {
-        let connection = connection.unwrap_or_default();
-        let (request, id) = self.prepare(request, Some(&connection));
-        let responses = self
-            .schema
-            .execute_stream_with_session_data(request, connection);
+    pub(super) fn execute_stream(&self, ready: Ready) -> BoxStream<'static, Response> {
+        if ready.kind() != OperationType::Subscription {
+            let this = self.clone();
+            return futures::stream::once(async move { this.execute(ready).await }).boxed();
+        }
+        let request_id = ready.request_id;
+        let responses = self.schema.execute_stream(ready.admitted.request);
         let completed = responses.map(move |mut response| {
-            complete(&mut response.errors, id.as_ref());
+            complete(&mut response.errors, request_id.as_ref());
             response
         });
         completed.boxed()
     }
-
-    /// Gives the request its caller, whose loaders live as long as the request.
-    fn prepare(&self, request: Request, connection: Option<&Data>) -> (Request, Option<RequestId>) {
-        let principal = find::<Principal>(&request.data, connection).cloned();
-        let id = find::<RequestId>(&request.data, connection).cloned();
-        let request = match principal {
-            Some(principal) => request.data(Caller::new(self.services.clone(), principal)),
-            None => request,
-        };
-        (request, id)
-    }
 }
 
-fn find<'a, T: 'static>(request: &'a Data, connection: Option<&'a Data>) -> Option<&'a T> {
-    let key = TypeId::of::<T>();
-    let connection = || connection.and_then(|data| data.get(&key));
-    request.get(&key).or_else(connection)?.downcast_ref()
-}
-
-impl Executor for Api {
-    async fn execute(&self, request: Request) -> Response {
-        Self::execute(self, request).await
+/// For the WebSocket transport of the library.
+impl async_graphql::Executor for Api {
+    async fn execute(&self, request: async_graphql::Request) -> Response {
+        let mut answers = async_graphql::Executor::execute_stream(self, request, None);
+        answers.next().await.unwrap_or_default()
     }
 
     fn execute_stream(
         &self,
-        request: Request,
-        session_data: Option<Arc<Data>>,
+        request: async_graphql::Request,
+        session: Option<Arc<async_graphql::Data>>,
     ) -> BoxStream<'static, Response> {
-        Self::execute_stream(self, request, session_data)
+        let key = std::any::TypeId::of::<Asking>();
+        let asking = session.as_deref().and_then(|data| data.get(&key));
+        let asking = asking.and_then(|any| any.downcast_ref::<Asking>()).cloned();
+        let text = serde_json::to_vec(&request).unwrap_or_default();
+        let admitted = asking
+            .ok_or_else(ApiError::unauthenticated)
+            .map_err(Refused::from)
+            .and_then(|asking| self.admit(Incoming::read(&text)?, asking));
+        match admitted {
+            Ok(ready) => Self::execute_stream(self, ready),
+            Err(refused) => {
+                let answer = Response::from_errors(refused.into_errors(None));
+                futures::stream::iter([answer]).boxed()
+            }
+        }
     }
 }

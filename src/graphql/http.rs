@@ -1,34 +1,40 @@
-//! The API over HTTP and WebSocket: `/graphql`, `/graphql/ws` and the page `/graphiql`.
+//! The API over HTTP, by the rules of GraphQL over HTTP: `/graphql`, and the routes of the other
+//! transports.
 //!
 //! A POST takes `application/json` only, so that no form of another site can send one; a GET runs
 //! queries only.
 
-use async_graphql::{
-    Request, Response as Answer, ServerError,
-    parser::types::{DocumentOperations, ExecutableDocument, OperationType},
-};
+use async_graphql::{Response as Answer, ServerError, parser::types::OperationType};
 use axum::{
-    Json, Router,
+    Router,
     body::Bytes,
-    extract::{DefaultBodyLimit, Query, State, rejection::BytesRejection},
+    extract::{DefaultBodyLimit, FromRequest, RawQuery, Request, State},
     http::{
-        HeaderMap, StatusCode,
+        HeaderMap, Method, StatusCode,
         header::{ALLOW, CONTENT_TYPE},
     },
     response::{Html, IntoResponse, Response},
     routing::get,
 };
-use serde::Deserialize;
+use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
-use super::{Api, error::complete, websocket};
-use crate::api::{ApiError, Asker, RequestId};
+use super::{
+    Api,
+    executor::{Asking, Ready},
+    gate::{Incoming, Refused},
+    negotiation::Form,
+    stream, websocket,
+};
+use crate::api::{ApiError, Asker, ErrorCode, RequestId};
 
 /// How the API is served.
 #[derive(Debug, Clone)]
 pub struct HttpOptions {
     /// Bytes of the largest body.
     pub max_body_bytes: usize,
+    /// Web origins besides the server's own whose pages may connect.
+    pub allowed_origins: Vec<String>,
     /// Ends the connections that would last for ever.
     pub stop: CancellationToken,
 }
@@ -37,19 +43,20 @@ pub struct HttpOptions {
 #[derive(Clone)]
 pub(super) struct Served {
     pub(super) api: Api,
-    pub(super) stop: CancellationToken,
+    pub(super) options: HttpOptions,
 }
 
 /// The routes of the API.
 pub fn routes(api: Api, options: &HttpOptions) -> Router {
     Router::new()
-        .route("/graphql", get(run_get).post(run_post))
+        .route("/graphql", get(run).post(run))
+        .route("/graphql/stream", get(stream::run).post(stream::run))
         .route("/graphql/ws", get(websocket::connect))
         .route("/graphiql", get(page))
         .layer(DefaultBodyLimit::max(options.max_body_bytes))
         .with_state(Served {
             api,
-            stop: options.stop.clone(),
+            options: options.clone(),
         })
 }
 
@@ -57,108 +64,130 @@ async fn page() -> Html<&'static str> {
     Html(include_str!("graphiql.html"))
 }
 
-async fn run_post(
-    State(served): State<Served>,
-    asker: Asker,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Response {
-    if !is_json(&headers) {
-        let message = "the content type must be application/json";
-        return refused(StatusCode::UNSUPPORTED_MEDIA_TYPE, &asker, message);
-    }
-    let body = match body {
-        Ok(body) => body,
-        Err(fault) => return refused(fault.status(), &asker, "the body cannot be read"),
-    };
-    match read(&body) {
-        Some(request) => run(&served.api, asker, request).await,
-        None => refused(
-            StatusCode::BAD_REQUEST,
-            &asker,
-            "the body must be a JSON object with a query",
-        ),
-    }
-}
-
-/// One request; lists of them are not taken.
-fn read(body: &[u8]) -> Option<Request> {
-    let is_object = body.trim_ascii_start().first() == Some(&b'{');
-    is_object.then(|| serde_json::from_slice(body).ok())?
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct GetParameters {
-    query: Option<String>,
-    operation_name: Option<String>,
-    variables: Option<String>,
-}
-
-impl GetParameters {
-    fn read(self) -> Option<Request> {
-        let variables = match self.variables.as_deref() {
-            None | Some("") => async_graphql::Variables::default(),
-            Some(text) => serde_json::from_str(text).ok()?,
-        };
-        let request = Request::new(self.query?).variables(variables);
-        Some(match self.operation_name {
-            Some(name) => request.operation_name(name),
-            None => request,
-        })
-    }
-}
-
-async fn run_get(
-    State(served): State<Served>,
-    asker: Asker,
-    Query(parameters): Query<GetParameters>,
-) -> Response {
-    let Some(mut request) = parameters.read() else {
-        let message = "the URL must have a query, and variables as a JSON object if any";
-        return refused(StatusCode::BAD_REQUEST, &asker, message);
-    };
-    let name = request.operation_name.clone();
-    let kind = request
-        .parsed_query()
-        .ok()
-        .and_then(|document| operation(document, name.as_deref()));
-    if kind.is_some_and(|kind| kind != OperationType::Query) {
-        let refusal = refused(
-            StatusCode::METHOD_NOT_ALLOWED,
-            &asker,
-            "GET runs queries only",
+async fn run(State(served): State<Served>, asker: Asker, request: Request) -> Response {
+    let id = asker.request_id.clone();
+    let Some(form) = Form::accepted(request.headers()) else {
+        let error = ApiError::bad_input(
+            "the answer can be application/graphql-response+json or application/json",
         );
-        return ([(ALLOW, "POST")], refusal).into_response();
-    }
-    run(&served.api, asker, request).await
-}
-
-/// The kind of the operation that would run; none when the document does not say which.
-fn operation(document: &ExecutableDocument, name: Option<&str>) -> Option<OperationType> {
-    match (&document.operations, name) {
-        (DocumentOperations::Single(operation), _) => Some(operation.node.ty),
-        (DocumentOperations::Multiple(operations), Some(name)) => {
-            operations.get(name).map(|operation| operation.node.ty)
+        return Rejection::new(StatusCode::NOT_ACCEPTABLE, error).shown(Form::Json, id.as_ref());
+    };
+    match accept(&served.api, asker, request).await {
+        Ok(ready) if ready.kind() == OperationType::Subscription => {
+            let error = ApiError::bad_input("subscriptions go over /graphql/ws or /graphql/stream");
+            Rejection::new(StatusCode::BAD_REQUEST, error).shown(form, id.as_ref())
         }
-        (DocumentOperations::Multiple(operations), None) => {
-            let mut operations = operations.values();
-            let only = operations.next().map(|operation| operation.node.ty);
-            only.filter(|_| operations.next().is_none())
+        Ok(ready) => {
+            let answer = served.api.execute(ready).await;
+            response(form, StatusCode::OK, &Shown::of(&answer))
         }
+        Err(rejection) => rejection.shown(form, id.as_ref()),
     }
 }
 
-async fn run(api: &Api, asker: Asker, request: Request) -> Response {
-    let request = match asker.principal {
-        Ok(principal) => request.data(principal),
-        Err(error) => return failed(StatusCode::BAD_REQUEST, asker.request_id.as_ref(), error),
+/// Why a request is not run, with the status that says so.
+pub(super) struct Rejection {
+    /// None where the form of the answer decides.
+    status: Option<StatusCode>,
+    pub(super) refused: Refused,
+}
+
+impl Rejection {
+    pub(super) fn new(status: StatusCode, error: ApiError) -> Self {
+        Self {
+            status: Some(status),
+            refused: error.into(),
+        }
+    }
+
+    /// Whether the request was one of GraphQL at all.
+    pub(super) fn is_of_transport(&self) -> bool {
+        self.status.is_some()
+    }
+
+    pub(super) fn shown(self, form: Form, id: Option<&RequestId>) -> Response {
+        let status = self
+            .status
+            .unwrap_or_else(|| status_of(self.refused.code(), form));
+        let errors = self.refused.into_errors(id);
+        let mut response = response(form, status, &Shown::refusing(&errors));
+        if status == StatusCode::METHOD_NOT_ALLOWED {
+            let post = axum::http::HeaderValue::from_static("POST");
+            response.headers_mut().insert(ALLOW, post);
+        }
+        response
+    }
+}
+
+impl From<Refused> for Rejection {
+    fn from(refused: Refused) -> Self {
+        Self {
+            status: None,
+            refused,
+        }
+    }
+}
+
+/// In JSON's own form a faulty document is an answer like others; elsewhere the status tells.
+fn status_of(code: ErrorCode, form: Form) -> StatusCode {
+    match (code, form) {
+        (ErrorCode::BadUserInput | ErrorCode::CostExceeded, Form::Json) => StatusCode::OK,
+        (code, _) => StatusCode::from_u16(code.http_status()).unwrap_or(StatusCode::BAD_REQUEST),
+    }
+}
+
+/// Reads a request of GET or POST and lets it through the gate.
+pub(super) async fn accept(api: &Api, asker: Asker, request: Request) -> Result<Ready, Rejection> {
+    let bad = |error| Rejection::new(StatusCode::BAD_REQUEST, error);
+    let asking = asking(asker, request.headers()).map_err(bad)?;
+    let is_get = request.method() != Method::POST;
+    let incoming = if is_get {
+        let RawQuery(query) = RawQuery::from_request(request, &())
+            .await
+            .unwrap_or(RawQuery(None));
+        let query = query.unwrap_or_default();
+        let pairs = url::form_urlencoded::parse(query.as_bytes()).into_owned();
+        Incoming::from_pairs(pairs).map_err(bad)?
+    } else {
+        read(request).await?
     };
-    let request = match asker.request_id {
-        Some(id) => request.data(id),
-        None => request,
+    if !incoming.has_document() {
+        return Err(bad(ApiError::bad_input("the request has no query")));
+    }
+    let ready = api.admit(incoming, asking)?;
+    if is_get && ready.kind() == OperationType::Mutation {
+        let error = ApiError::bad_input("GET runs no mutations");
+        return Err(Rejection::new(StatusCode::METHOD_NOT_ALLOWED, error));
+    }
+    Ok(ready)
+}
+
+async fn read(request: Request) -> Result<Incoming, Rejection> {
+    if !is_json(request.headers()) {
+        let error = ApiError::bad_input("the content type must be application/json");
+        return Err(Rejection::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, error));
+    }
+    let body = Bytes::from_request(request, &()).await.map_err(|fault| {
+        let message = match fault.status() {
+            StatusCode::PAYLOAD_TOO_LARGE => "the body is too large",
+            _ => "the body cannot be read",
+        };
+        Rejection::new(fault.status(), ApiError::bad_input(message))
+    })?;
+    Incoming::read(&body).map_err(|error| Rejection::new(StatusCode::BAD_REQUEST, error))
+}
+
+/// Who asks, with what the headers say besides.
+fn asking(asker: Asker, headers: &HeaderMap) -> Result<Asking, ApiError> {
+    let mut asking = Asking::new(asker.principal?, asker.request_id);
+    let text = |name: &'static str| {
+        let value = headers.get(name).map(|value| value.to_str());
+        let value = value.transpose();
+        value.map_err(|_| ApiError::bad_input(format!("the header {name} is not visible ASCII")))
     };
-    Json(api.execute(request).await).into_response()
+    asking.idempotency_key = text("idempotency-key")?.map(Into::into);
+    asking.last_event_id = text("last-event-id")?.map(Into::into);
+    Ok(asking)
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
@@ -169,25 +198,47 @@ fn is_json(headers: &HeaderMap) -> bool {
     essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"))
 }
 
-fn refused(status: StatusCode, asker: &Asker, message: &'static str) -> Response {
-    let error = ApiError::bad_input(message);
-    failed(status, asker.request_id.as_ref(), error)
+/// An answer as it is written: without `data` when nothing was run.
+#[derive(Serialize)]
+pub(super) struct Shown<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    data: Option<&'a async_graphql::Value>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    errors: &'a [ServerError],
+}
+
+impl<'a> Shown<'a> {
+    /// What did not run.
+    pub(super) fn refusing(errors: &'a [ServerError]) -> Self {
+        Self { data: None, errors }
+    }
+
+    /// What ran.
+    pub(super) fn of(answer: &'a Answer) -> Self {
+        Self {
+            data: Some(&answer.data),
+            errors: &answer.errors,
+        }
+    }
+}
+
+fn response(form: Form, status: StatusCode, shown: &Shown<'_>) -> Response {
+    match serde_json::to_vec(shown) {
+        Ok(body) => (status, [(CONTENT_TYPE, form.media_type())], body).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "an answer cannot be written");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
 }
 
 /// A request that is not run, answered in the form of one that was.
 pub(super) fn failed(status: StatusCode, id: Option<&RequestId>, error: ApiError) -> Response {
-    let error = async_graphql::Error::from(error);
-    let mut shown = ServerError::new(error.message, None);
-    shown.extensions = error.extensions;
-    let mut errors = vec![shown];
-    complete(&mut errors, id);
-    (status, Json(Answer::from_errors(errors))).into_response()
+    Rejection::new(status, error).shown(Form::Json, id)
 }
 
 #[cfg(test)]
 mod tests {
-    use async_graphql::parser::parse_query;
-
     use super::*;
 
     #[test]
@@ -203,30 +254,5 @@ mod tests {
             assert!(!takes(other), "{other}");
         }
         assert!(!is_json(&HeaderMap::new()));
-    }
-
-    #[test]
-    fn a_body_is_one_object_with_a_query() {
-        let request = read(br#" {"query": "{ a }", "variables": {"b": 1}, "operationName": "c"}"#);
-        let request = request.unwrap();
-        assert_eq!(request.query, "{ a }");
-        assert_eq!(request.operation_name.as_deref(), Some("c"));
-        for bad in ["", "[]", r#"["{ a }"]"#, "{", r#"{"query": 7}"#, "null"] {
-            assert!(read(bad.as_bytes()).is_none(), "{bad}");
-        }
-    }
-
-    #[test]
-    fn the_kind_of_the_operation_that_would_run_is_known() {
-        let document = parse_query("query A { a } mutation B { b }").unwrap();
-        assert_eq!(operation(&document, Some("A")), Some(OperationType::Query));
-        assert_eq!(
-            operation(&document, Some("B")),
-            Some(OperationType::Mutation)
-        );
-        assert_eq!(operation(&document, Some("C")), None);
-        assert_eq!(operation(&document, None), None);
-        let single = parse_query("subscription { a }").unwrap();
-        assert_eq!(operation(&single, None), Some(OperationType::Subscription));
     }
 }

@@ -6,7 +6,6 @@ use futures::{Stream, StreamExt};
 
 use super::{
     caller::Caller,
-    connection::cursor,
     event::{ExecutionEvent, ExecutionEventBatch},
     ids,
 };
@@ -56,7 +55,7 @@ impl Subscription {
         let caller = Caller::of(ctx)?;
         let (id, after) = (
             ids::argument(&execution_id, "executionId")?,
-            cursor(after.as_deref())?,
+            caller.after(after.as_deref())?,
         );
         let events = &caller.services.events;
         let batches = events.watch_execution(&caller.principal, id, after).await?;
@@ -75,7 +74,7 @@ impl Subscription {
         let caller = Caller::of(ctx)?;
         let (id, after) = (
             ids::argument(&session_id, "sessionId")?,
-            cursor(after.as_deref())?,
+            caller.after(after.as_deref())?,
         );
         let events = &caller.services.events;
         let batches = events.watch_session(&caller.principal, id, after).await?;
@@ -95,7 +94,7 @@ impl Subscription {
         let caller = Caller::of(ctx)?;
         let (feed, after) = (
             filter.unwrap_or_default().read()?,
-            cursor(after.as_deref())?,
+            caller.after(after.as_deref())?,
         );
         let events = &caller.services.events;
         let batches = events.watch_tenant(&caller.principal, feed, after);

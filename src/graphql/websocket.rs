@@ -13,7 +13,10 @@ use axum::{
 use futures::{SinkExt, StreamExt};
 use serde_json::Value;
 
-use super::http::{Served, failed};
+use super::{
+    executor::Asking,
+    http::{Served, failed},
+};
 use crate::{
     api::{ApiError, Asker, RequestId, TENANT_HEADER, principal_named},
     model::Principal,
@@ -86,7 +89,7 @@ impl Connection {
             principal,
             request_id,
         } = self;
-        let stop = served.stop.clone();
+        let stop = served.options.stop.clone();
         let (mut sink, stream) = socket.split();
         let until_stop = stream.take_until(stop.cancelled());
         let init = async move |payload: Value| Ok(data(principal, request_id, &payload)?);
@@ -116,10 +119,7 @@ fn data(
         Some(tenant) => principal_named(tenant.as_str().unwrap_or_default())?,
     };
     let mut data = Data::default();
-    data.insert(principal);
-    if let Some(id) = request_id {
-        data.insert(id);
-    }
+    data.insert(Asking::new(principal, request_id));
     Ok(data)
 }
 
@@ -135,9 +135,9 @@ mod tests {
     fn tenant(payload: &Value) -> Option<String> {
         let principal = Principal::development(TenantId::default_tenant());
         let data = data(principal, None, payload).ok()?;
-        let principal = data.get(&TypeId::of::<Principal>())?;
-        let principal = principal.downcast_ref::<Principal>()?;
-        Some(principal.tenant().to_string())
+        let asking = data.get(&TypeId::of::<Asking>())?;
+        let asking = asking.downcast_ref::<Asking>()?;
+        Some(asking.principal.tenant().to_string())
     }
 
     #[test]

@@ -13,13 +13,13 @@ use takeoff::{
 use crate::support::{TestApp, backends};
 
 /// Keeps every writer out of the database while it lives.
-enum Blocker {
+pub enum Blocker {
     Sqlite(SqliteConnection),
     Postgres(PgConnection),
 }
 
 impl Blocker {
-    async fn new(backend: &crate::support::Backend) -> Self {
+    pub async fn new(backend: &crate::support::Backend) -> Self {
         if backend.is_postgres() {
             let mut connection = PgConnection::connect(&backend.url()).await.unwrap();
             connection.execute("BEGIN").await.unwrap();
@@ -34,7 +34,7 @@ impl Blocker {
         Self::Sqlite(connection)
     }
 
-    async fn release(self) {
+    pub async fn release(self) {
         match self {
             Self::Sqlite(mut connection) => connection.execute("ROLLBACK").await.map(|_| ()),
             Self::Postgres(mut connection) => connection.execute("ROLLBACK").await.map(|_| ()),

@@ -102,9 +102,8 @@ impl ExecutionMutation {
         let change = async {
             let id = execution_id(&input.execution_id)?;
             let runtime = &caller.services.runtime;
-            Ok(runtime
-                .rerun(&caller.principal, id, input.idempotency_key)
-                .await?)
+            let key = caller.idempotency_key(input.idempotency_key)?;
+            Ok(runtime.rerun(&caller.principal, id, key).await?)
         };
         payload(caller, change.await)
     }

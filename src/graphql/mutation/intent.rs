@@ -132,7 +132,8 @@ impl IntentMutation {
     ) -> Result<SubmitIntentPayload, ApiError> {
         let caller = Caller::of(ctx)?;
         let change = async {
-            let intent = input.read(&["input"])?;
+            let mut intent = input.read(&["input"])?;
+            intent.idempotency_key = caller.idempotency_key(intent.idempotency_key.take())?;
             Ok(caller
                 .services
                 .runtime

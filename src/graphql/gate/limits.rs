@@ -1,0 +1,60 @@
+//! What a request may ask for.
+
+use std::{path::PathBuf, time::Duration};
+
+/// Beyond these nothing of a request is run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of a document.
+    pub document_bytes: usize,
+    /// Tokens of a document.
+    pub tokens: usize,
+    /// Selections of a document, each fragment counted wherever it is used.
+    pub selections: u64,
+    /// Levels of fields.
+    pub depth: u64,
+    /// Aliases, counted like selections.
+    pub aliases: u64,
+    /// Directives, counted like selections.
+    pub directives: u64,
+    /// Fields at the root of an operation.
+    pub root_fields: u64,
+    /// What one request may cost.
+    pub cost: u64,
+    /// What a tenant's requests to this node may cost in a second, on average.
+    pub cost_per_second: u64,
+    /// Queries and mutations of a tenant that run on this node at the same time.
+    pub concurrent_operations: usize,
+    /// How long a query or mutation may take.
+    pub timeout: Duration,
+    /// Checked documents that are kept.
+    pub cached_documents: u64,
+    /// Folder of trusted documents.
+    pub documents: Option<PathBuf>,
+    /// Whether nothing but trusted documents is run.
+    pub trusted_only: bool,
+    /// Whether the schema may be asked for what it holds.
+    pub introspection: bool,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            document_bytes: 16 * 1024,
+            tokens: 2_000,
+            selections: 1_000,
+            depth: 15,
+            aliases: 30,
+            directives: 50,
+            root_fields: 20,
+            cost: 200_000,
+            cost_per_second: 2_000_000,
+            concurrent_operations: 1_000,
+            timeout: Duration::from_secs(10),
+            cached_documents: 1_000,
+            documents: None,
+            trusted_only: false,
+            introspection: true,
+        }
+    }
+}

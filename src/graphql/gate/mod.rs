@@ -1,0 +1,158 @@
+//! The one gate that every request passes, whatever transport brings it: nothing of a request runs
+//! before its document is known to be valid, bounded and affordable, and its variables are coerced.
+//!
+//! In this order: size, parsing, expansion, validation, variables, cost, the tenant's share. What is
+//! counted is counted without expanding anything, so a hostile document costs no more than a plain
+//! one of its size.
+
+mod budget;
+mod cost;
+mod document;
+mod introspection;
+mod limits;
+mod refused;
+mod request;
+mod tenants;
+#[cfg(test)]
+mod tests;
+mod trusted;
+mod variables;
+
+use std::{sync::Arc, time::Duration};
+
+pub use limits::Limits;
+pub(super) use refused::Refused;
+pub(super) use request::Incoming;
+pub(super) use tenants::Ticket;
+pub use trusted::TrustedError;
+
+use apollo_compiler::{Schema, validation::Valid};
+use async_graphql::{Request, parser::types::OperationType};
+use document::Document;
+use moka::sync::Cache;
+use tenants::Tenants;
+use trusted::Trusted;
+
+use crate::{
+    api::{ApiError, ErrorCode},
+    graphql::schema::export_schema,
+    model::Principal,
+};
+
+/// What passes, and what keeps count of it. Clones are the same gate.
+#[derive(Clone)]
+pub struct Gate {
+    schema: Arc<Valid<Schema>>,
+    limits: Arc<Limits>,
+    /// Valid documents by their text.
+    known: Cache<Arc<str>, Arc<Document>>,
+    trusted: Arc<Trusted>,
+    tenants: Tenants,
+}
+
+/// A request that may run.
+pub(super) struct Admitted {
+    pub(super) request: Request,
+    pub(super) kind: OperationType,
+    pub(super) ticket: Option<Ticket>,
+    root_fields: Vec<String>,
+}
+
+impl Admitted {
+    /// Whether it is a submit and nothing else, so that a key outside of it can only mean that one.
+    pub(super) fn takes_idempotency_key(&self) -> bool {
+        let is_submit = |name: &String| matches!(name.as_str(), "submitIntent" | "rerunExecution");
+        self.root_fields.len() == 1 && self.root_fields.iter().all(is_submit)
+    }
+}
+
+impl Gate {
+    /// The gate before the schema of the API.
+    ///
+    /// # Errors
+    /// When the folder of trusted documents cannot be read, or one of them is not valid.
+    pub fn new(limits: &Limits) -> Result<Self, TrustedError> {
+        let schema = Schema::parse_and_validate(export_schema(), "schema.graphql")
+            .map_err(|invalid| TrustedError::Schema(invalid.errors.to_string()))?;
+        let mut gate = Self {
+            schema: Arc::new(schema),
+            limits: Arc::new(limits.clone()),
+            known: Cache::new(limits.cached_documents),
+            trusted: Arc::default(),
+            tenants: Tenants::new(limits),
+        };
+        if let Some(folder) = &limits.documents {
+            gate.trusted = Arc::new(Trusted::read(folder, |text| {
+                Document::check(text, &gate.schema, &gate.limits)
+            })?);
+        }
+        Ok(gate)
+    }
+
+    /// How long a query or mutation may take.
+    pub(super) fn timeout(&self) -> Duration {
+        self.limits.timeout
+    }
+
+    /// Lets a request pass, or says why not.
+    pub(super) fn admit(
+        &self,
+        incoming: Incoming,
+        principal: &Principal,
+    ) -> Result<Admitted, Refused> {
+        let document = self.document(&incoming)?;
+        let operation = document.operation(incoming.operation_name.as_deref())?;
+        if !self.limits.introspection && introspection::is_asked_for(&document, operation) {
+            let message = "introspection is switched off";
+            return Err(ApiError::new(ErrorCode::Forbidden, message).into());
+        }
+        let given = incoming.variables.unwrap_or_default();
+        let coerced = variables::coerce(&self.schema, &document, operation, &given)?;
+        let cost = cost::of(&document.checked, operation, &coerced);
+        let most = self.limits.cost;
+        if cost > most {
+            let message = format!("the request costs {cost}; at most {most} are allowed");
+            return Err(ApiError::new(ErrorCode::CostExceeded, message).into());
+        }
+        let kind = document::kind(operation);
+        let ticket = self.tenants.take(principal.tenant(), cost, kind)?;
+        let mut request = Request::new("").variables(variables::converted(coerced));
+        request.set_parsed_query(document.parsed.clone());
+        request.operation_name = document.name_of(operation);
+        let root_fields = operation.root_fields(&document.checked);
+        Ok(Admitted {
+            request,
+            kind,
+            ticket,
+            root_fields: root_fields.map(|field| field.name.to_string()).collect(),
+        })
+    }
+
+    fn document(&self, incoming: &Incoming) -> Result<Arc<Document>, Refused> {
+        let id = incoming.document_id()?;
+        if let Some(trusted) = id.and_then(|id| self.trusted.find(id)) {
+            return Ok(trusted);
+        }
+        let Some(text) = incoming.query.as_deref() else {
+            // By this name clients of persisted queries know that they are to send the text.
+            let message = id.map_or(
+                "the request has neither query nor documentId",
+                |_| "PersistedQueryNotFound",
+            );
+            return Err(ApiError::bad_input(message).into());
+        };
+        if let Some(trusted) = self.trusted.find_text(text) {
+            return Ok(trusted);
+        }
+        if self.limits.trusted_only {
+            let message = "only trusted documents are run here";
+            return Err(ApiError::new(ErrorCode::Forbidden, message).into());
+        }
+        if let Some(known) = self.known.get(text) {
+            return Ok(known);
+        }
+        let checked = Arc::new(Document::check(text, &self.schema, &self.limits)?);
+        self.known.insert(text.into(), Arc::clone(&checked));
+        Ok(checked)
+    }
+}

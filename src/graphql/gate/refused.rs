@@ -1,0 +1,80 @@
+//! A request that is not run, and why.
+
+use apollo_compiler::{response::GraphQLError, validation::DiagnosticList};
+use async_graphql::{Error, ErrorExtensionValues, Pos, ServerError};
+
+use crate::{
+    api::{ApiError, ErrorCode, RequestId},
+    graphql::error::complete,
+};
+
+/// More errors than this help nobody.
+const MAX_ERRORS: usize = 10;
+/// A parser may repeat what it was given.
+const MAX_MESSAGE_CHARS: usize = 300;
+
+/// What a request that is not run is answered with; at least one error.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    code: ErrorCode,
+    errors: Vec<ServerError>,
+}
+
+impl Refused {
+    /// What the document is accused of.
+    pub(super) fn by_diagnostics(found: &DiagnosticList) -> Self {
+        let errors = found.iter().take(MAX_ERRORS);
+        Self::faulty(errors.map(|diagnostic| shown(&diagnostic.to_json())))
+    }
+
+    /// The request itself is faulty.
+    pub(super) fn by_error(error: &GraphQLError) -> Self {
+        Self::faulty([shown(error)])
+    }
+
+    fn faulty(errors: impl IntoIterator<Item = ServerError>) -> Self {
+        Self {
+            code: ErrorCode::BadUserInput,
+            errors: errors.into_iter().collect(),
+        }
+    }
+
+    /// What kind of refusal it is.
+    pub(crate) fn code(&self) -> ErrorCode {
+        self.code
+    }
+
+    /// The errors as they are shown.
+    pub(crate) fn into_errors(mut self, id: Option<&RequestId>) -> Vec<ServerError> {
+        complete(&mut self.errors, id);
+        self.errors
+    }
+}
+
+impl From<ApiError> for Refused {
+    fn from(error: ApiError) -> Self {
+        let code = error.code();
+        let error = Error::from(error);
+        let mut shown = ServerError::new(error.message, None);
+        shown.extensions = error.extensions;
+        Self {
+            code,
+            errors: vec![shown],
+        }
+    }
+}
+
+fn shown(error: &GraphQLError) -> ServerError {
+    let mut message: String = error.message.chars().take(MAX_MESSAGE_CHARS).collect();
+    if message.len() < error.message.len() {
+        message.push('…');
+    }
+    let mut shown = ServerError::new(message, None);
+    let places = error.locations.iter().map(|at| Pos {
+        line: at.line,
+        column: at.column,
+    });
+    shown.locations = places.collect();
+    shown.extensions = Some(ErrorExtensionValues::default());
+    shown
+}

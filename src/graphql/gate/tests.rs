@@ -1,0 +1,274 @@
+use apollo_compiler::response::JsonMap;
+use serde_json::json;
+
+use super::*;
+use crate::model::TenantId;
+
+#[path = "../../../tests/it/support/hostile.rs"]
+mod hostile;
+use hostile::{hostile, numbered};
+
+fn gate(limits: &Limits) -> Gate {
+    Gate::new(limits).unwrap()
+}
+
+fn incoming(request: &serde_json::Value) -> Incoming {
+    Incoming::read(request.to_string().as_bytes()).unwrap()
+}
+
+fn admit(gate: &Gate, request: &serde_json::Value) -> Result<Admitted, Refused> {
+    let principal = Principal::development(TenantId::default_tenant());
+    gate.admit(incoming(request), &principal)
+}
+
+/// The code and the first message of a refusal.
+fn refusal(gate: &Gate, request: &serde_json::Value) -> (ErrorCode, String) {
+    let refused = admit(gate, request).err().expect("it was admitted");
+    let code = refused.code();
+    (code, refused.into_errors(None).remove(0).message)
+}
+
+fn query(text: impl Into<String>) -> serde_json::Value {
+    json!({ "query": text.into() })
+}
+
+/// What tools ask first.
+const INTROSPECTION: &str = "query IntrospectionQuery { __schema { description
+    queryType { name kind } mutationType { name kind } subscriptionType { name kind }
+    types { ...FullType }
+    directives { name description isRepeatable locations args(includeDeprecated: true) { ...InputValue } } } }
+  fragment FullType on __Type { kind name description specifiedByURL
+    fields(includeDeprecated: true) { name description args(includeDeprecated: true) { ...InputValue }
+      type { ...TypeRef } isDeprecated deprecationReason }
+    inputFields(includeDeprecated: true) { ...InputValue } interfaces { ...TypeRef }
+    enumValues(includeDeprecated: true) { name description isDeprecated deprecationReason }
+    possibleTypes { ...TypeRef } }
+  fragment InputValue on __InputValue { name description type { ...TypeRef } defaultValue
+    isDeprecated deprecationReason }
+  fragment TypeRef on __Type { kind name ofType { kind name ofType { kind name ofType { kind name
+    ofType { kind name ofType { kind name ofType { kind name ofType { kind name ofType { kind name
+    ofType { kind name } } } } } } } } } }";
+
+#[test]
+fn a_hostile_document_is_refused_for_what_it_is() {
+    let gate = gate(&Limits::default());
+    for (name, text, word) in hostile() {
+        let (code, message) = refusal(&gate, &query(text));
+        assert_eq!(code, ErrorCode::BadUserInput, "{name}: {message}");
+        assert!(message.contains(word), "{name}: {message}");
+        assert!(message.chars().count() <= 301, "{name}: {message}");
+    }
+}
+
+#[test]
+fn what_tools_ask_passes() {
+    let gate = gate(&Limits::default());
+    for text in [INTROSPECTION, "{ __typename }"] {
+        let admitted = admit(&gate, &query(text)).map_err(|refused| refused.into_errors(None));
+        assert_eq!(admitted.unwrap().kind, OperationType::Query);
+    }
+}
+
+#[test]
+fn introspection_can_be_switched_off() {
+    let gate = gate(&Limits {
+        introspection: false,
+        ..Limits::default()
+    });
+    for text in [
+        INTROSPECTION,
+        "{ __type(name: \"Query\") { name } }",
+        "{ ...q } fragment q on Query { __schema { description } }",
+    ] {
+        assert_eq!(refusal(&gate, &query(text)).0, ErrorCode::Forbidden);
+    }
+    assert!(admit(&gate, &query("{ __typename }")).is_ok());
+}
+
+#[test]
+fn at_most_ten_errors_are_told() {
+    let text = format!("{{ {} }}", numbered(20, |n| format!("f{n} ")));
+    let refused = admit(&gate(&Limits::default()), &query(text))
+        .err()
+        .unwrap();
+    let errors = refused.into_errors(None);
+    assert_eq!(errors.len(), 10);
+    assert!(errors.iter().all(|error| error.locations.len() == 1));
+}
+
+#[test]
+fn what_the_executor_itself_would_let_pass_is_refused() {
+    let gate = gate(&Limits::default());
+    for text in [
+        // Several roots of one subscription.
+        "subscription { tenantEvents { cursor } other: tenantEvents { cursor } }",
+        // Fields of one name that mean different things, below.
+        "{ executions { nodes { id } } executions { nodes { id: status } } }",
+        "mutation { createSession(input: {}) { session { id } } } query { nothing }",
+        "{ executions(first: \"x\") { nodes { id } } }",
+        "query($a: ID!, $a: ID!) { node(id: $a) { id } }",
+        "query($a: Int) { node(id: $a) { id } }",
+        "{ __typename } { __typename }",
+        "fragment f on Query { __typename }",
+        "type Query { a: Int }",
+    ] {
+        assert_eq!(
+            refusal(&gate, &query(text)).0,
+            ErrorCode::BadUserInput,
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn variables_are_coerced_before_anything_runs() {
+    let gate = gate(&Limits::default());
+    let text = "mutation($input: SubmitIntentInput!, $second: SubmitIntentInput!) {
+        a: submitIntent(input: $input) { replayed } b: submitIntent(input: $second) { replayed } }";
+    let good = json!({"intentType": "add", "sessionId": "ses_x"});
+    for variables in [
+        json!({"input": good}),
+        json!({"input": good, "second": null}),
+        json!({"input": good, "second": {"intentType": "add"}}),
+        json!({"input": good, "second": {"intentType": 7, "sessionId": "x"}}),
+        json!({"input": good, "second": {"intentType": "add", "sessionId": "x", "other": 1}}),
+        json!({"input": good, "second": {"intentType": "add", "sessionId": "x", "priority": 1.5}}),
+        json!({"input": good, "second": {"intentType": "add", "sessionId": "x", "priority": 4_294_967_296_i64}}),
+    ] {
+        let (code, message) = refusal(&gate, &json!({"query": text, "variables": variables}));
+        assert_eq!(code, ErrorCode::BadUserInput, "{message}");
+    }
+    let both = json!({"query": text, "variables": {"input": good, "second": good}});
+    let admitted = admit(&gate, &both).ok().unwrap();
+    assert_eq!(admitted.kind, OperationType::Mutation);
+    assert!(!admitted.takes_idempotency_key());
+}
+
+#[test]
+fn defaults_fill_in_and_what_is_left_out_stays_out() {
+    let text = "query($first: Int = 3, $after: String) { executions(first: $first, after: $after) { nodes { id } } }";
+    let admitted = admit(&gate(&Limits::default()), &query(text)).ok().unwrap();
+    let variables = serde_json::to_value(&admitted.request.variables).unwrap();
+    assert_eq!(variables, json!({"first": 3}));
+}
+
+fn cost(text: &str, variables: serde_json::Value) -> u64 {
+    let gate = gate(&Limits::default());
+    let document = gate.document(&incoming(&query(text))).ok().unwrap();
+    let variables: JsonMap = serde_json::from_value(variables).unwrap();
+    let operation = document.operation(None).unwrap();
+    cost::of(&document.checked, operation, &variables)
+}
+
+#[test]
+fn the_cost_is_what_may_be_fetched() {
+    let none = || json!({});
+    assert_eq!(cost("{ __typename }", none()), 0);
+    assert_eq!(cost("{ runtime { version } }", none()), 1);
+    // A page is an object; so is each of its items.
+    assert_eq!(
+        cost("{ executions(first: 5) { nodes { id } } }", none()),
+        1 + 5
+    );
+    assert_eq!(cost("{ executions { nodes { id } } }", none()), 1 + 50);
+    assert_eq!(
+        cost("{ executions(first: 2147483647) { nodes { id } } }", none()),
+        1 + 200
+    );
+    let by_variable = "query($n: Int) { executions(first: $n) { nodes { intent { id } } } }";
+    assert_eq!(cost(by_variable, json!({"n": 7})), 1 + 7 * 2);
+    let twice = "{ a: executions(first: 2) { ...p } b: executions(first: 3) { ...p } }
+        fragment p on ExecutionConnection { nodes { id } }";
+    assert_eq!(cost(twice, none()), 1 + 2 + 1 + 3);
+    let lineage =
+        "query($id: ID!) { lineage(roots: [$id], maxNodes: 30) { nodes { artifact { id } } } }";
+    assert_eq!(cost(lineage, json!({"id": "x"})), 1 + 30 * 2);
+    let batch =
+        "mutation($i: SubmitIntentsInput!) { submitIntents(input: $i) { errors { code } } }";
+    let three = cost(batch, json!({"i": {"intents": [{}, {}, {}]}}));
+    assert_eq!(three - cost(batch, json!({"i": {"intents": [{}]}})), 20);
+}
+
+#[test]
+fn a_request_that_costs_too_much_is_refused() {
+    let gate = gate(&Limits {
+        cost: 1000,
+        ..Limits::default()
+    });
+    let text = "{ executions(first: 200) { nodes { children(first: 200) { nodes { id } } } } }";
+    let (code, message) = refusal(&gate, &query(text));
+    assert_eq!(code, ErrorCode::CostExceeded, "{message}");
+    assert!(message.contains("1000"), "{message}");
+}
+
+#[test]
+fn trusted_documents_are_read_and_nothing_else_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let (one, two) = ("query One { runtime { version } }", "{ __typename }");
+    std::fs::write(folder.path().join("one.graphql"), one).unwrap();
+    std::fs::write(
+        folder.path().join("ids.json"),
+        json!({"two": two}).to_string(),
+    )
+    .unwrap();
+    let gate = gate(&Limits {
+        documents: Some(folder.path().to_owned()),
+        trusted_only: true,
+        ..Limits::default()
+    });
+    let digest = data_encoding::HEXLOWER.encode(&<sha2::Sha256 as sha2::Digest>::digest(one));
+    for request in [
+        json!({"documentId": "two"}),
+        json!({"documentId": digest}),
+        json!({"documentId": format!("sha256:{digest}")}),
+        json!({"extensions": {"persistedQuery": {"version": 1, "sha256Hash": digest}}}),
+        query(two),
+    ] {
+        assert!(admit(&gate, &request).is_ok(), "{request}");
+    }
+    let (code, _) = refusal(&gate, &query("{ runtime { version } }"));
+    assert_eq!(code, ErrorCode::Forbidden);
+    let (_, message) = refusal(&gate, &json!({"documentId": "three"}));
+    assert_eq!(message, "PersistedQueryNotFound");
+    assert_eq!(
+        refusal(&gate, &query(INTROSPECTION)).0,
+        ErrorCode::Forbidden
+    );
+}
+
+#[test]
+fn a_trusted_document_that_is_not_valid_is_named_at_start() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("bad.graphql"), "{ nothing }").unwrap();
+    let limits = Limits {
+        documents: Some(folder.path().to_owned()),
+        ..Limits::default()
+    };
+    let error = Gate::new(&limits).err().unwrap().to_string();
+    assert!(
+        error.contains("bad.graphql") && error.contains("nothing"),
+        "{error}"
+    );
+}
+
+/// By the clock of the thread, so that a busy machine does not matter.
+#[test]
+fn a_hostile_document_is_refused_within_five_milliseconds() {
+    // Code that was not optimized is slower by more than this.
+    let most_micros = if cfg!(debug_assertions) {
+        5_000 * 4
+    } else {
+        5_000
+    };
+    let gate = gate(&Limits::default());
+    for (name, text, _) in hostile() {
+        let request = query(text);
+        let once = || {
+            let began = cpu_time::ThreadTime::now();
+            assert!(admit(&gate, &request).is_err());
+            began.elapsed().as_micros()
+        };
+        let least = (0..5).map(|_| once()).min().unwrap();
+        assert!(least < most_micros, "{name}: {least} microseconds");
+    }
+}

@@ -1,0 +1,101 @@
+//! The API over server-sent events, by the protocol GraphQL over SSE in its mode of distinct
+//! connections: one request, one stream of `next` events, and `complete`.
+//!
+//! An event's id is the cursor of its batch where the document selects it, so that a client that
+//! comes back with `Last-Event-ID` goes on behind it.
+
+use std::{convert::Infallible, time::Duration};
+
+use async_graphql::{Response as Answer, Value};
+use axum::{
+    extract::{Request, State},
+    http::StatusCode,
+    response::{
+        IntoResponse, Response,
+        sse::{Event, KeepAlive, Sse},
+    },
+};
+use futures::{Stream, StreamExt, stream};
+
+use super::{
+    http::{Rejection, Served, Shown, accept, failed},
+    negotiation::{Form, accepts_events},
+};
+use crate::api::{ApiError, Asker};
+
+/// A stream that says nothing for longer looks broken to what is in between.
+const KEEP_ALIVE: Duration = Duration::from_secs(12);
+
+/// Runs any operation as a stream of its results.
+pub(super) async fn run(State(served): State<Served>, asker: Asker, request: Request) -> Response {
+    let id = asker.request_id.clone();
+    if !accepts_events(request.headers()) {
+        let error = ApiError::bad_input("the answer is text/event-stream");
+        return failed(StatusCode::NOT_ACCEPTABLE, id.as_ref(), error);
+    }
+    match accept(&served.api, asker, request).await {
+        Ok(ready) => {
+            let answers = served.api.execute_stream(ready);
+            let events = answers.map(|answer| next(&answer));
+            let until_stop = events.take_until(served.options.stop.clone().cancelled_owned());
+            // A server that stops completes nothing: the client comes back, to another one.
+            let stop = served.options.stop.clone();
+            let end = stream::once(async move { (!stop.is_cancelled()).then(complete) });
+            events_of(until_stop.chain(end.filter_map(std::future::ready)))
+        }
+        Err(rejection) if rejection.is_of_transport() => rejection.shown(Form::Json, id.as_ref()),
+        Err(Rejection { refused, .. }) => {
+            let answer = Answer::from_errors(refused.into_errors(id.as_ref()));
+            events_of(stream::iter([refusal(&answer), complete()]))
+        }
+    }
+}
+
+fn events_of(events: impl Stream<Item = Event> + Send + 'static) -> Response {
+    let events = events.map(Ok::<_, Infallible>);
+    Sse::new(events)
+        .keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
+        .into_response()
+}
+
+fn next(answer: &Answer) -> Event {
+    let event = written(&Shown::of(answer));
+    match cursor(&answer.data) {
+        Some(cursor) => event.id(cursor),
+        None => event,
+    }
+}
+
+fn refusal(answer: &Answer) -> Event {
+    written(&Shown::refusing(&answer.errors))
+}
+
+fn written(shown: &Shown<'_>) -> Event {
+    let text = serde_json::to_string(shown).unwrap_or_else(|error| {
+        tracing::error!(%error, "an answer cannot be written");
+        String::from("{\"data\":null}")
+    });
+    Event::default().event("next").data(text)
+}
+
+/// With some text, without which browsers do not tell their listeners.
+fn complete() -> Event {
+    Event::default().event("complete").data("null")
+}
+
+/// The cursor of a batch, by whatever name its subscription goes.
+fn cursor(data: &Value) -> Option<&str> {
+    let Value::Object(fields) = data else {
+        return None;
+    };
+    let Some(Value::Object(batch)) = fields.values().next() else {
+        return None;
+    };
+    match batch.get("cursor") {
+        // An id must be one line, which a cursor is.
+        Some(Value::String(cursor)) => Some(cursor)
+            .filter(|text| !text.contains(['\n', '\r', '\0']))
+            .map(String::as_str),
+        _ => None,
+    }
+}
