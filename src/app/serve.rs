@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use anyhow::Context;
 use axum::{Router, middleware};
 use tokio::{net::TcpListener, task::JoinHandle};
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{Node, probes, trace};
 use crate::{
@@ -36,6 +36,7 @@ pub struct Server {
     node: Node,
     address: SocketAddr,
     stop: CancellationToken,
+    sockets: TaskTracker,
     task: JoinHandle<()>,
 }
 
@@ -43,7 +44,8 @@ impl Server {
     pub(super) fn run(node: Node, listener: TcpListener, http: &Http, metrics: Metrics) -> Self {
         let address = listener.local_addr().unwrap_or(http.bind);
         let stop = CancellationToken::new();
-        let routes = router(&node, http, metrics, &stop);
+        let sockets = TaskTracker::new();
+        let routes = router(&node, http, metrics, &stop, &sockets);
         let until = stop.clone();
         let task = tokio::spawn(async move {
             let served = axum::serve(listener, routes)
@@ -56,6 +58,7 @@ impl Server {
             node,
             address,
             stop,
+            sockets,
             task,
         }
     }
@@ -78,7 +81,12 @@ impl Server {
         self.node.stop().await;
         // What is still open after the executions' grace is not waited for.
         let limit = std::time::Duration::from_secs(2);
-        if tokio::time::timeout(limit, self.task).await.is_err() {
+        let ended = async {
+            let _ = self.task.await;
+            self.sockets.close();
+            self.sockets.wait().await;
+        };
+        if tokio::time::timeout(limit, ended).await.is_err() {
             tracing::warn!("some connections were still open at the end");
         }
     }
@@ -90,11 +98,20 @@ impl Server {
     }
 }
 
-fn router(node: &Node, http: &Http, metrics: Metrics, stop: &CancellationToken) -> Router {
+fn router(
+    node: &Node,
+    http: &Http,
+    metrics: Metrics,
+    stop: &CancellationToken,
+    sockets: &TaskTracker,
+) -> Router {
     let api = graphql::Api::new(node.services.clone());
     let options = graphql::HttpOptions {
         max_body_bytes: http.max_body_bytes,
         stop: stop.clone(),
+        websocket: graphql::WebSocketOptions::default(),
+        allowed_origins: Vec::new(),
+        sockets: sockets.clone(),
     };
     Router::new()
         .merge(graphql::routes(api, &options))

@@ -3,8 +3,10 @@
 //! A POST takes `application/json` only, so that no form of another site can send one; a GET runs
 //! queries only.
 
+use std::sync::Arc;
+
 use async_graphql::{
-    Request, Response as Answer, ServerError,
+    Request, Response as Answer,
     parser::types::{DocumentOperations, ExecutableDocument, OperationType},
 };
 use axum::{
@@ -19,9 +21,13 @@ use axum::{
     routing::get,
 };
 use serde::Deserialize;
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Api, error::complete, websocket};
+use super::{
+    Api,
+    error::refusal,
+    websocket::{self, Sockets, WebSocketOptions},
+};
 use crate::api::{ApiError, Asker, RequestId};
 
 /// How the API is served.
@@ -31,13 +37,20 @@ pub struct HttpOptions {
     pub max_body_bytes: usize,
     /// Ends the connections that would last for ever.
     pub stop: CancellationToken,
+    /// Times and sizes of a WebSocket.
+    pub websocket: WebSocketOptions,
+    /// The origins (`https://app.example.com`) besides the server's own whose pages may open a
+    /// WebSocket.
+    pub allowed_origins: Vec<String>,
+    /// Counts the open connections over WebSocket. Who stops the server waits for their end here.
+    pub sockets: TaskTracker,
 }
 
 /// What the routes share.
 #[derive(Clone)]
 pub(super) struct Served {
     pub(super) api: Api,
-    pub(super) stop: CancellationToken,
+    pub(super) sockets: Arc<Sockets>,
 }
 
 /// The routes of the API.
@@ -49,7 +62,7 @@ pub fn routes(api: Api, options: &HttpOptions) -> Router {
         .layer(DefaultBodyLimit::max(options.max_body_bytes))
         .with_state(Served {
             api,
-            stop: options.stop.clone(),
+            sockets: Sockets::new(options),
         })
 }
 
@@ -175,12 +188,8 @@ fn refused(status: StatusCode, asker: &Asker, message: &'static str) -> Response
 }
 
 /// A request that is not run, answered in the form of one that was.
-pub(super) fn failed(status: StatusCode, id: Option<&RequestId>, error: ApiError) -> Response {
-    let error = async_graphql::Error::from(error);
-    let mut shown = ServerError::new(error.message, None);
-    shown.extensions = error.extensions;
-    let mut errors = vec![shown];
-    complete(&mut errors, id);
+fn failed(status: StatusCode, id: Option<&RequestId>, error: ApiError) -> Response {
+    let errors = refusal(error, id);
     (status, Json(Answer::from_errors(errors))).into_response()
 }
 

@@ -35,3 +35,4 @@ mod websocket;
 pub use executor::Api;
 pub use http::{HttpOptions, routes};
 pub use schema::{Schema, export_schema};
+pub use websocket::WebSocketOptions;

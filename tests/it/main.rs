@@ -26,3 +26,4 @@ mod statements;
 mod subscriptions;
 mod uploads;
 mod verify;
+mod websocket;
