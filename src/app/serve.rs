@@ -9,7 +9,7 @@ use axum::{
     middleware,
 };
 use tokio::{net::TcpListener, task::JoinHandle};
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower_http::{compression::CompressionLayer, cors::CorsLayer};
 
 use super::{Node, probes, trace};
@@ -48,6 +48,7 @@ pub struct Server {
     node: Node,
     address: SocketAddr,
     stop: CancellationToken,
+    sockets: TaskTracker,
     task: JoinHandle<()>,
 }
 
@@ -55,7 +56,8 @@ impl Server {
     pub(super) fn run(node: Node, listener: TcpListener, http: &Http, parts: Parts) -> Self {
         let address = listener.local_addr().unwrap_or(http.bind);
         let stop = CancellationToken::new();
-        let routes = router(&node, http, parts, &stop);
+        let sockets = TaskTracker::new();
+        let routes = router(&node, http, parts, &stop, &sockets);
         let until = stop.clone();
         let task = tokio::spawn(async move {
             let served = axum::serve(listener, routes)
@@ -68,6 +70,7 @@ impl Server {
             node,
             address,
             stop,
+            sockets,
             task,
         }
     }
@@ -90,7 +93,12 @@ impl Server {
         self.node.stop().await;
         // What is still open after the executions' grace is not waited for.
         let limit = std::time::Duration::from_secs(2);
-        if tokio::time::timeout(limit, self.task).await.is_err() {
+        let ended = async {
+            let _ = self.task.await;
+            self.sockets.close();
+            self.sockets.wait().await;
+        };
+        if tokio::time::timeout(limit, ended).await.is_err() {
             tracing::warn!("some connections were still open at the end");
         }
     }
@@ -102,13 +110,21 @@ impl Server {
     }
 }
 
-fn router(node: &Node, http: &Http, parts: Parts, stop: &CancellationToken) -> Router {
+fn router(
+    node: &Node,
+    http: &Http,
+    parts: Parts,
+    stop: &CancellationToken,
+    sockets: &TaskTracker,
+) -> Router {
     let Parts { gate, metrics } = parts;
     let api = graphql::Api::new(node.services.clone(), gate);
     let options = graphql::HttpOptions {
         max_body_bytes: http.max_body_bytes,
         allowed_origins: http.cors_origins.list().to_vec(),
         stop: stop.clone(),
+        websocket: graphql::WebSocketOptions::default(),
+        sockets: sockets.clone(),
     };
     // Content is sent as it is stored; what the APIs say is text.
     let apis = graphql::routes(api, &options).layer(CompressionLayer::new());

@@ -17,6 +17,16 @@ impl From<ApiError> for Error {
     }
 }
 
+/// The errors of a request that is not run.
+pub(super) fn refusal(error: ApiError, request_id: Option<&RequestId>) -> Vec<ServerError> {
+    let error = Error::from(error);
+    let mut shown = ServerError::new(error.message, None);
+    shown.extensions = error.extensions;
+    let mut errors = vec![shown];
+    complete(&mut errors, request_id);
+    errors
+}
+
 /// Gives errors that the library made (parsing, validation, coercion) their code, and every error
 /// the id of the request.
 pub(super) fn complete(errors: &mut [ServerError], request_id: Option<&RequestId>) {

@@ -124,33 +124,3 @@ impl Api {
         completed.boxed()
     }
 }
-
-/// For the WebSocket transport of the library.
-impl async_graphql::Executor for Api {
-    async fn execute(&self, request: async_graphql::Request) -> Response {
-        let mut answers = async_graphql::Executor::execute_stream(self, request, None);
-        answers.next().await.unwrap_or_default()
-    }
-
-    fn execute_stream(
-        &self,
-        request: async_graphql::Request,
-        session: Option<Arc<async_graphql::Data>>,
-    ) -> BoxStream<'static, Response> {
-        let key = std::any::TypeId::of::<Asking>();
-        let asking = session.as_deref().and_then(|data| data.get(&key));
-        let asking = asking.and_then(|any| any.downcast_ref::<Asking>()).cloned();
-        let text = serde_json::to_vec(&request).unwrap_or_default();
-        let admitted = asking
-            .ok_or_else(ApiError::unauthenticated)
-            .map_err(Refused::from)
-            .and_then(|asking| self.admit(Incoming::read(&text)?, asking));
-        match admitted {
-            Ok(ready) => Self::execute_stream(self, ready),
-            Err(refused) => {
-                let answer = Response::from_errors(refused.into_errors(None));
-                futures::stream::iter([answer]).boxed()
-            }
-        }
-    }
-}

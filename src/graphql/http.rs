@@ -4,6 +4,8 @@
 //! A POST takes `application/json` only, so that no form of another site can send one; a GET runs
 //! queries only.
 
+use std::sync::Arc;
+
 use async_graphql::{Response as Answer, ServerError, parser::types::OperationType};
 use axum::{
     Router,
@@ -17,14 +19,15 @@ use axum::{
     routing::get,
 };
 use serde::Serialize;
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     Api,
     executor::{Asking, Ready},
     gate::{Incoming, Refused},
     negotiation::Form,
-    stream, websocket,
+    stream,
+    websocket::{self, Sockets, WebSocketOptions},
 };
 use crate::api::{ApiError, Asker, ErrorCode, RequestId};
 
@@ -37,13 +40,18 @@ pub struct HttpOptions {
     pub allowed_origins: Vec<String>,
     /// Ends the connections that would last for ever.
     pub stop: CancellationToken,
+    /// Times and sizes of a WebSocket.
+    pub websocket: WebSocketOptions,
+    /// Counts the open connections over WebSocket. Who stops the server waits for their end here.
+    pub sockets: TaskTracker,
 }
 
 /// What the routes share.
 #[derive(Clone)]
 pub(super) struct Served {
     pub(super) api: Api,
-    pub(super) options: HttpOptions,
+    pub(super) stop: CancellationToken,
+    pub(super) sockets: Arc<Sockets>,
 }
 
 /// The routes of the API.
@@ -56,7 +64,8 @@ pub fn routes(api: Api, options: &HttpOptions) -> Router {
         .layer(DefaultBodyLimit::max(options.max_body_bytes))
         .with_state(Served {
             api,
-            options: options.clone(),
+            stop: options.stop.clone(),
+            sockets: Sockets::new(options),
         })
 }
 

@@ -39,3 +39,4 @@ pub use executor::Api;
 pub use gate::{Gate, Limits, TrustedError};
 pub use http::{HttpOptions, routes};
 pub use schema::{Schema, export_schema};
+pub use websocket::WebSocketOptions;

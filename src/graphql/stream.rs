@@ -37,9 +37,9 @@ pub(super) async fn run(State(served): State<Served>, asker: Asker, request: Req
         Ok(ready) => {
             let answers = served.api.execute_stream(ready);
             let events = answers.map(|answer| next(&answer));
-            let until_stop = events.take_until(served.options.stop.clone().cancelled_owned());
+            let until_stop = events.take_until(served.stop.clone().cancelled_owned());
             // A server that stops completes nothing: the client comes back, to another one.
-            let stop = served.options.stop.clone();
+            let stop = served.stop.clone();
             let end = stream::once(async move { (!stop.is_cancelled()).then(complete) });
             events_of(until_stop.chain(end.filter_map(std::future::ready)))
         }

@@ -27,3 +27,4 @@ mod statements;
 mod subscriptions;
 mod uploads;
 mod verify;
+mod websocket;

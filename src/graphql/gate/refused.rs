@@ -1,11 +1,11 @@
 //! A request that is not run, and why.
 
 use apollo_compiler::{response::GraphQLError, validation::DiagnosticList};
-use async_graphql::{Error, ErrorExtensionValues, Pos, ServerError};
+use async_graphql::{ErrorExtensionValues, Pos, ServerError};
 
 use crate::{
     api::{ApiError, ErrorCode, RequestId},
-    graphql::error::complete,
+    graphql::error::{complete, refusal},
 };
 
 /// More errors than this help nobody.
@@ -53,13 +53,9 @@ impl Refused {
 
 impl From<ApiError> for Refused {
     fn from(error: ApiError) -> Self {
-        let code = error.code();
-        let error = Error::from(error);
-        let mut shown = ServerError::new(error.message, None);
-        shown.extensions = error.extensions;
         Self {
-            code,
-            errors: vec![shown],
+            code: error.code(),
+            errors: refusal(error, None),
         }
     }
 }

@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 use tokio::net::TcpStream;
 use tokio_tungstenite::{
     MaybeTlsStream, WebSocketStream,
-    tungstenite::{Message, client::IntoClientRequest, protocol::CloseFrame},
+    tungstenite::{self, Message, client::IntoClientRequest, protocol::CloseFrame},
 };
 
-/// A connection that was initialized.
+/// A connection.
 pub struct Socket(WebSocketStream<MaybeTlsStream<TcpStream>>);
 
 /// What comes from the server.
@@ -24,19 +24,32 @@ pub enum Received {
 impl Socket {
     /// Connects, with `payload` in `connection_init`.
     pub async fn open(address: SocketAddr, payload: &Value) -> anyhow::Result<Self> {
-        let mut request = format!("ws://{address}/graphql/ws").into_client_request()?;
-        let protocol = "graphql-transport-ws".parse()?;
-        let headers = request.headers_mut();
-        headers.insert("sec-websocket-protocol", protocol);
-        let (stream, _) = tokio_tungstenite::connect_async(request).await?;
-        let mut this = Self(stream);
+        let mut this = Self::connect(address, &[]).await?;
         let init = json!({"type": "connection_init", "payload": payload});
         this.send(&init).await?;
         Ok(this)
     }
 
+    /// Connects and says nothing. `headers` win over those that are sent anyway.
+    pub async fn connect(
+        address: SocketAddr,
+        headers: &[(&'static str, &str)],
+    ) -> Result<Self, tungstenite::Error> {
+        let mut request = format!("ws://{address}/graphql/ws").into_client_request()?;
+        let protocol = ("sec-websocket-protocol", "graphql-transport-ws");
+        for (name, value) in [&[protocol], headers].concat() {
+            request.headers_mut().insert(name, value.parse()?);
+        }
+        let (stream, _) = tokio_tungstenite::connect_async(request).await?;
+        Ok(Self(stream))
+    }
+
     pub async fn send(&mut self, message: &Value) -> anyhow::Result<()> {
-        Ok(self.0.send(Message::text(message.to_string())).await?)
+        self.send_frame(Message::text(message.to_string())).await
+    }
+
+    pub async fn send_frame(&mut self, message: Message) -> anyhow::Result<()> {
+        Ok(self.0.send(message).await?)
     }
 
     /// Starts an operation.
@@ -54,12 +67,22 @@ impl Socket {
     /// The next message, after those that belong to the connection itself.
     pub async fn receive(&mut self) -> anyhow::Result<Received> {
         loop {
+            match self.receive_any().await? {
+                Received::Message(message) if message["type"] == "connection_ack" => {}
+                Received::Message(message) if message["type"] == "ping" => {
+                    self.send(&json!({"type": "pong"})).await?;
+                }
+                received => return Ok(received),
+            }
+        }
+    }
+
+    /// The next message, whatever it is.
+    pub async fn receive_any(&mut self) -> anyhow::Result<Received> {
+        loop {
             match self.0.next().await.transpose()? {
                 Some(Message::Text(text)) => {
-                    let message: Value = serde_json::from_str(&text)?;
-                    if message["type"] != "connection_ack" {
-                        return Ok(Received::Message(message));
-                    }
+                    return Ok(Received::Message(serde_json::from_str(&text)?));
                 }
                 Some(Message::Close(frame)) => return Ok(Received::Closed(frame)),
                 Some(_) => {}

@@ -1,0 +1,106 @@
+//! The API over WebSocket, by the protocol `graphql-transport-ws` and no other: from the HTTP
+//! request to the socket. A page of another origin does not get one unless it is allowed to.
+
+mod close;
+mod connection;
+mod message;
+mod operation;
+mod options;
+mod origin;
+
+use std::sync::Arc;
+
+use async_graphql::Response as Answer;
+use async_graphql_axum::GraphQLResponse;
+use axum::{
+    extract::{State, WebSocketUpgrade, ws::rejection::WebSocketUpgradeRejection},
+    http::{HeaderMap, StatusCode},
+    response::{IntoResponse, Response},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use self::connection::Connection;
+pub use self::options::WebSocketOptions;
+use super::{
+    error::refusal,
+    http::{HttpOptions, Served},
+};
+use crate::api::{ApiError, Asker, ErrorCode};
+
+const PROTOCOL: &str = "graphql-transport-ws";
+
+/// What every socket of a server shares.
+pub(super) struct Sockets {
+    options: WebSocketOptions,
+    max_message_bytes: usize,
+    allowed_origins: Vec<String>,
+    open: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl Sockets {
+    pub(super) fn new(options: &HttpOptions) -> Arc<Self> {
+        Arc::new(Self {
+            options: options.websocket.clone(),
+            max_message_bytes: options.max_body_bytes,
+            allowed_origins: options.allowed_origins.clone(),
+            open: options.sockets.clone(),
+            stop: options.stop.clone(),
+        })
+    }
+
+    /// A client that sends no more than it may, and buffers of a size that fits most messages. What
+    /// waits to be written is one message at most: the next one is taken when it is gone.
+    fn configure(&self, upgrade: WebSocketUpgrade) -> WebSocketUpgrade {
+        upgrade
+            .protocols([PROTOCOL])
+            .max_message_size(self.max_message_bytes)
+            .max_frame_size(self.max_message_bytes)
+            .read_buffer_size(self.options.buffer_bytes)
+            .write_buffer_size(self.options.buffer_bytes)
+    }
+}
+
+/// Takes a connection over. The tenant is that of the header unless `connection_init` names one.
+pub(super) async fn connect(
+    State(served): State<Served>,
+    asker: Asker,
+    headers: HeaderMap,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Response {
+    let Asker {
+        principal,
+        request_id,
+    } = asker;
+    let refused = |status, error| {
+        let answer = Answer::from_errors(refusal(error, request_id.as_ref()));
+        (status, GraphQLResponse::from(answer)).into_response()
+    };
+    let sockets = Arc::clone(&served.sockets);
+    if !origin::is_allowed(&headers, &sockets.allowed_origins) {
+        let error = ApiError::new(ErrorCode::Forbidden, "the origin is not allowed");
+        return refused(StatusCode::FORBIDDEN, error);
+    }
+    let principal = match principal {
+        Ok(principal) => principal,
+        Err(error) => return refused(StatusCode::BAD_REQUEST, error),
+    };
+    let upgrade = match upgrade {
+        Ok(upgrade) => sockets.configure(upgrade),
+        Err(refusal) => return refusal.into_response(),
+    };
+    if upgrade.selected_protocol().is_none() {
+        let error = ApiError::bad_input("the subprotocol must be graphql-transport-ws");
+        return refused(StatusCode::BAD_REQUEST, error);
+    }
+    // It counts from now on, so that a server that stops does not overlook it.
+    let open = sockets.open.token();
+    upgrade.on_upgrade(move |socket| async move {
+        let stop = sockets.stop.clone();
+        let options = sockets.options.clone();
+        Connection::new(served.api, principal, request_id, options, socket)
+            .serve(stop)
+            .await;
+        drop(open);
+    })
+}
