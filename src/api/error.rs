@@ -5,69 +5,29 @@ use std::borrow::Cow;
 
 use crate::{model::Refusal, storage};
 
-/// What kind of failure a request met, by a stable name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum ErrorCode {
-    /// Nobody is known to ask.
-    Unauthenticated,
-    /// Whoever asks may not.
-    Forbidden,
-    /// Too many requests for now.
-    RateLimited,
-    /// The request itself is faulty.
-    BadUserInput,
-    /// The request is more expensive than any may be.
-    CostExceeded,
-    /// The request took too long.
-    Timeout,
-    /// A part that the request needs is away.
-    Unavailable,
-    /// The events after the cursor are no longer kept.
-    CursorExpired,
-    /// A fault of the server.
-    Internal,
-    /// REST only: what the URL names does not exist. GraphQL answers `null`.
-    NotFound,
-}
-
-impl ErrorCode {
-    /// The stable name.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Unauthenticated => "UNAUTHENTICATED",
-            Self::Forbidden => "FORBIDDEN",
-            Self::RateLimited => "RATE_LIMITED",
-            Self::BadUserInput => "BAD_USER_INPUT",
-            Self::CostExceeded => "COST_EXCEEDED",
-            Self::Timeout => "TIMEOUT",
-            Self::Unavailable => "UNAVAILABLE",
-            Self::CursorExpired => "CURSOR_EXPIRED",
-            Self::Internal => "INTERNAL",
-            Self::NotFound => "NOT_FOUND",
-        }
-    }
-
-    /// Whether the same request may succeed later.
-    #[must_use]
-    pub fn is_retryable(self) -> bool {
-        matches!(self, Self::RateLimited | Self::Timeout | Self::Unavailable)
-    }
-
-    /// The status of an HTTP response that says nothing else.
-    #[must_use]
-    pub fn http_status(self) -> u16 {
-        match self {
-            Self::Unauthenticated => 401,
-            Self::Forbidden => 403,
-            Self::RateLimited => 429,
-            Self::BadUserInput | Self::CostExceeded => 400,
-            Self::Timeout => 504,
-            Self::Unavailable => 503,
-            Self::CursorExpired => 410,
-            Self::Internal => 500,
-            Self::NotFound => 404,
-        }
+super::codes::codes! {
+    /// What kind of failure a request met, by a stable name.
+    pub enum ErrorCode {
+        /// Nobody is known to ask.
+        Unauthenticated = "UNAUTHENTICATED", 401;
+        /// Whoever asks may not.
+        Forbidden = "FORBIDDEN", 403;
+        /// Too many requests for now.
+        RateLimited = "RATE_LIMITED", 429, retryable;
+        /// The request itself is faulty.
+        BadUserInput = "BAD_USER_INPUT", 400;
+        /// The request is more expensive than any may be.
+        CostExceeded = "COST_EXCEEDED", 400;
+        /// The request took too long; what it had committed by then stays.
+        Timeout = "TIMEOUT", 504, retryable;
+        /// A part that the request needs is away.
+        Unavailable = "UNAVAILABLE", 503, retryable;
+        /// The events after the cursor are no longer kept.
+        CursorExpired = "CURSOR_EXPIRED", 410;
+        /// A fault of the server.
+        Internal = "INTERNAL", 500;
+        /// REST only: what the URL names does not exist. GraphQL answers `null`.
+        NotFound = "NOT_FOUND", 404;
     }
 }
 

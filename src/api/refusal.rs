@@ -2,70 +2,33 @@
 
 use crate::model::Refusal;
 
-/// What a caller did wrong, by a stable name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum RefusalCode {
-    /// Something that the input names does not exist or is not the caller's.
-    NotFound,
-    /// The input is faulty.
-    InvalidInput,
-    /// No handler serves the intent type.
-    UnknownIntentType,
-    /// Several handlers fit.
-    AmbiguousHandler,
-    /// The session accepts nothing.
-    SessionNotActive,
-    /// The idempotency key was used for another request.
-    IdempotencyKeyConflict,
-    /// The state has moved on.
-    StaleVersion,
-    /// The lifecycle has no such step.
-    InvalidTransition,
-    /// The execution has ended.
-    AlreadyTerminal,
-    /// Above a published limit.
-    TooLarge,
-    /// The runtime is saturated.
-    QuotaExceeded,
-    /// A policy forbids it.
-    PolicyDenied,
-}
-
-impl RefusalCode {
-    /// The stable name.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::NotFound => "NOT_FOUND",
-            Self::InvalidInput => "INVALID_INPUT",
-            Self::UnknownIntentType => "UNKNOWN_INTENT_TYPE",
-            Self::AmbiguousHandler => "AMBIGUOUS_HANDLER",
-            Self::SessionNotActive => "SESSION_NOT_ACTIVE",
-            Self::IdempotencyKeyConflict => "IDEMPOTENCY_KEY_CONFLICT",
-            Self::StaleVersion => "STALE_VERSION",
-            Self::InvalidTransition => "INVALID_TRANSITION",
-            Self::AlreadyTerminal => "ALREADY_TERMINAL",
-            Self::TooLarge => "TOO_LARGE",
-            Self::QuotaExceeded => "QUOTA_EXCEEDED",
-            Self::PolicyDenied => "POLICY_DENIED",
-        }
-    }
-
-    /// The status of an HTTP response that refuses a request for this reason.
-    #[must_use]
-    pub fn http_status(self) -> u16 {
-        match self {
-            Self::NotFound => 404,
-            Self::InvalidInput | Self::UnknownIntentType | Self::AmbiguousHandler => 400,
-            Self::SessionNotActive
-            | Self::IdempotencyKeyConflict
-            | Self::StaleVersion
-            | Self::InvalidTransition
-            | Self::AlreadyTerminal => 409,
-            Self::TooLarge => 413,
-            Self::QuotaExceeded => 429,
-            Self::PolicyDenied => 403,
-        }
+super::codes::codes! {
+    /// What a caller did wrong, by a stable name.
+    pub enum RefusalCode {
+        /// Something that the input names does not exist or is not the caller's.
+        NotFound = "NOT_FOUND", 404;
+        /// The input is faulty.
+        InvalidInput = "INVALID_INPUT", 400;
+        /// No handler serves the intent type.
+        UnknownIntentType = "UNKNOWN_INTENT_TYPE", 400;
+        /// Several handlers fit.
+        AmbiguousHandler = "AMBIGUOUS_HANDLER", 400;
+        /// The session accepts nothing.
+        SessionNotActive = "SESSION_NOT_ACTIVE", 409;
+        /// The idempotency key was used for another request.
+        IdempotencyKeyConflict = "IDEMPOTENCY_KEY_CONFLICT", 409;
+        /// The state has moved on.
+        StaleVersion = "STALE_VERSION", 409;
+        /// The lifecycle has no such step.
+        InvalidTransition = "INVALID_TRANSITION", 409;
+        /// The execution has ended.
+        AlreadyTerminal = "ALREADY_TERMINAL", 409;
+        /// Above a published limit.
+        TooLarge = "TOO_LARGE", 413;
+        /// The runtime is saturated.
+        QuotaExceeded = "QUOTA_EXCEEDED", 429, retryable;
+        /// A policy forbids it.
+        PolicyDenied = "POLICY_DENIED", 403;
     }
 }
 

@@ -8,7 +8,7 @@ use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 use takeoff::model::ExecutionStatus;
 
-use crate::support::{Received, Socket, TestApp, backends, hostile};
+use crate::support::{Received, Socket, TestApp, assert_nothing_leaks, backends, hostile};
 
 const NEW_FORM: &str = "application/graphql-response+json";
 const JSON: &str = "application/json";
@@ -33,6 +33,7 @@ fn media_type(response: &Response) -> &str {
 
 async fn first_error(response: Response) -> Value {
     let mut body: Value = response.json().await.unwrap();
+    assert_nothing_leaks(&body);
     assert_eq!(body.get("data"), None, "{body}");
     body["errors"][0].take()
 }

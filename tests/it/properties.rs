@@ -50,14 +50,16 @@ fn nested(value: &Value, field: &str, found: &mut BTreeSet<String>) {
 
 fn nesting(field: &str, depth: usize) -> String {
     (0..depth).fold("id".to_owned(), |inner, _| {
-        format!("id {field} {{ nodes {{ {inner} }} }}")
+        format!("id {field}(first: 9) {{ nodes {{ {inner} }} }}")
     })
 }
 
 backends! {
     async fn nested_fields_flat_lineage_and_a_plain_walk_agree(backend: Backend) {
         const SIZE: usize = 9;
-        let app = TestApp::start(&backend).await;
+        // Deeper and dearer than anybody else may ask.
+        let limits = ["graphql.max_depth=40", "graphql.max_cost=4000000000", "graphql.cost_per_second=4000000000"];
+        let app = TestApp::start_with(&backend, &limits).await;
         let edges = prop::collection::btree_set((1..SIZE, 0..SIZE), 0..16);
         for (round, edges) in cases(&edges, 3).into_iter().enumerate() {
             let mut parents: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();

@@ -29,7 +29,7 @@ use crate::{model::Refusal, telemetry::metrics::Metrics};
 /// How often a transaction that lost against another one is run again.
 const CONTENTION_RETRIES: u32 = 8;
 /// No longer than this: on SQLite each try may wait for seconds by itself.
-const CONTENTION_LIMIT: Duration = Duration::from_secs(5);
+const CONTENTION_LIMIT: Duration = Duration::from_secs(2);
 /// What a caller is told to wait when the queue is full.
 const RETRY_AFTER_MS: u64 = 200;
 

@@ -103,7 +103,9 @@ impl TestApp {
             .send()
             .await
             .unwrap();
-        answer.json().await.unwrap()
+        let answer: Value = answer.json().await.unwrap();
+        assert_nothing_leaks(&answer);
+        answer
     }
 
     /// Runs a GraphQL operation that must not have errors; its data.
@@ -225,5 +227,21 @@ impl TestApp {
     /// Log and state agree.
     pub async fn assert_verified(&self) {
         assert_eq!(self.verify().await.differences, []);
+    }
+}
+
+/// No error of any answer shows anything of the layers below.
+pub fn assert_nothing_leaks(answer: &Value) {
+    let lower = [
+        "SELECT ", "INSERT ", "UPDATE ", "DELETE ", "sqlx", "sea_orm", "DbErr", "SqlxError",
+        "tokio", "panicked", "src/", ".rs:", "/tmp/", "/root/", "Some(", "None)", "Err(", "Error {",
+        "postgres://", "sqlite://",
+    ];
+    for error in answer["errors"].as_array().into_iter().flatten() {
+        let text = error["message"].as_str().expect("an error without message");
+        assert!(error["extensions"]["code"].is_string(), "{error}");
+        for leak in lower {
+            assert!(!text.contains(leak), "{leak:?} in {text}");
+        }
     }
 }

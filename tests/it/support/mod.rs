@@ -10,7 +10,7 @@ mod node;
 mod proxy;
 mod socket;
 
-pub use app::{PATIENCE, TestApp, config};
+pub use app::{PATIENCE, TestApp, assert_nothing_leaks, config};
 pub use backend::{Backend, variable};
 pub use handlers::TrySolution;
 pub use hostile::hostile;
