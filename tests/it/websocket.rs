@@ -457,29 +457,41 @@ async fn a_client_that_answers_pings_stays() {
     is_quiet(&mut socket).await;
 }
 
+/// Asks for large answers, and reads none, until the server takes no more requests.
+async fn stall(socket: &mut Socket) {
+    for id in 0.. {
+        let id = id.to_string();
+        let asking = socket.subscribe(&id, SCHEMA, &Value::Null);
+        let asked = timeout(Duration::from_secs(1), asking).await;
+        if !matches!(asked, Ok(Ok(()))) {
+            return;
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_client_that_does_not_read_is_disconnected() {
     let served = Served::with(|http| {
-        http.websocket.write_timeout = Duration::from_millis(200);
+        http.websocket.write_timeout = Duration::from_millis(1500);
+        http.websocket.heartbeat = PATIENCE * 10;
     })
     .await;
     let mut socket = served.open().await;
-    let flood = async {
-        for id in 0.. {
-            // It fails once the server has gone.
-            if socket
-                .subscribe(&id.to_string(), SCHEMA, &Value::Null)
-                .await
-                .is_err()
-            {
-                std::future::pending::<()>().await;
-            }
-        }
-    };
-    tokio::select! {
-        () = served.is_empty() => {}
-        () = flood => {}
-    }
+    stall(&mut socket).await;
+    served.is_empty().await;
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_does_not_hold_up_a_stop() {
+    let served = Served::with(|http| {
+        http.websocket.write_timeout = PATIENCE * 10;
+        http.websocket.heartbeat = PATIENCE * 10;
+    })
+    .await;
+    let mut socket = served.open().await;
+    stall(&mut socket).await;
+    served.options.stop.cancel();
+    served.is_empty().await;
 }
 
 #[tokio::test]
