@@ -425,8 +425,10 @@ async fn a_node_paused_past_its_lease_cannot_write_when_it_wakes() {
     let app = TestApp::start(&backend).await;
     load.direct_to([app.server.address()]);
     for id in &napping {
+        // On a busy machine this node may miss its lease, too.
         let done = app.ended(*id).await;
-        assert_eq!((done.status, done.attempt), (ExecutionStatus::Completed, 2));
+        assert_eq!(done.status, ExecutionStatus::Completed);
+        assert!(done.attempt >= 2, "{}", done.attempt);
     }
     node.resume();
     load.direct_to([app.server.address(), node.address]);

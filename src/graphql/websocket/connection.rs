@@ -62,6 +62,8 @@ pub(super) struct Connection {
     heartbeat: Interval,
     /// Whether something came since the last ping.
     is_heard: bool,
+    /// Ends the connection because the server stops.
+    stop: CancellationToken,
 }
 
 impl Connection {
@@ -71,6 +73,7 @@ impl Connection {
         principal: Principal,
         request_id: Option<RequestId>,
         options: WebSocketOptions,
+        stop: CancellationToken,
         socket: WebSocket,
     ) -> Self {
         let (sender, outgoing) = mpsc::channel(OUTGOING);
@@ -89,13 +92,14 @@ impl Connection {
             heartbeat,
             is_heard: true,
             options,
+            stop,
         }
     }
 
     /// Serves until the client goes or the server stops; then tells the client to come back.
-    pub(super) async fn serve(mut self, stop: CancellationToken) {
+    pub(super) async fn serve(mut self) {
         let end = loop {
-            if let Err(end) = self.step(&stop).await {
+            if let Err(end) = self.step().await {
                 break end;
             }
         };
@@ -111,9 +115,9 @@ impl Connection {
     }
 
     /// Does the next thing that is to be done.
-    async fn step(&mut self, stop: &CancellationToken) -> Result<(), End> {
+    async fn step(&mut self) -> Result<(), End> {
         tokio::select! {
-            () = stop.cancelled() => Err(Close::Stopping.into()),
+            () = self.stop.cancelled() => Err(Close::Stopping.into()),
             incoming = self.socket.next() => self.receive(incoming).await,
             Some(outgoing) = self.outgoing.recv() => match self.operations.pass(outgoing) {
                 Some(message) => self.write(message).await,
@@ -214,8 +218,12 @@ impl Connection {
     }
 
     async fn write(&mut self, message: Message) -> Result<(), End> {
-        let writing = self.socket.send(message);
-        match timeout(self.options.write_timeout, writing).await {
+        let writing = timeout(self.options.write_timeout, self.socket.send(message));
+        let written = tokio::select! {
+            written = writing => written,
+            () = self.stop.cancelled() => return Err(Close::Stopping.into()),
+        };
+        match written {
             Ok(Ok(())) => Ok(()),
             Ok(Err(_)) => Err(End::Gone),
             Err(_) => {

@@ -96,10 +96,9 @@ pub(super) async fn connect(
     // It counts from now on, so that a server that stops does not overlook it.
     let open = sockets.open.token();
     upgrade.on_upgrade(move |socket| async move {
-        let stop = sockets.stop.clone();
-        let options = sockets.options.clone();
-        Connection::new(served.api, principal, request_id, options, socket)
-            .serve(stop)
+        let (options, stop) = (sockets.options.clone(), sockets.stop.clone());
+        Connection::new(served.api, principal, request_id, options, stop, socket)
+            .serve()
             .await;
         drop(open);
     })

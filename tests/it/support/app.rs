@@ -233,9 +233,26 @@ impl TestApp {
 /// No error of any answer shows anything of the layers below.
 pub fn assert_nothing_leaks(answer: &Value) {
     let lower = [
-        "SELECT ", "INSERT ", "UPDATE ", "DELETE ", "sqlx", "sea_orm", "DbErr", "SqlxError",
-        "tokio", "panicked", "src/", ".rs:", "/tmp/", "/root/", "Some(", "None)", "Err(", "Error {",
-        "postgres://", "sqlite://",
+        "SELECT ",
+        "INSERT ",
+        "UPDATE ",
+        "DELETE ",
+        "sqlx",
+        "sea_orm",
+        "DbErr",
+        "SqlxError",
+        "tokio",
+        "panicked",
+        "src/",
+        ".rs:",
+        "/tmp/",
+        "/root/",
+        "Some(",
+        "None)",
+        "Err(",
+        "Error {",
+        "postgres://",
+        "sqlite://",
     ];
     for error in answer["errors"].as_array().into_iter().flatten() {
         let text = error["message"].as_str().expect("an error without message");
