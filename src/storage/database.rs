@@ -99,7 +99,7 @@ fn sqlite(options: &Options, connections: u32, read_only: bool) -> ConnectOption
         .sqlx_logging(false)
         .map_sqlx_sqlite_opts(move |sqlite| {
             let sqlite = sqlite
-                .busy_timeout(Duration::from_secs(5))
+                .busy_timeout(Duration::from_secs(2))
                 .statement_cache_capacity(512)
                 .pragma("journal_mode", "WAL")
                 .pragma("synchronous", "FULL")

@@ -7,8 +7,9 @@
 use std::{future::Future, time::Duration};
 
 use sea_orm::{
-    ConnectionTrait, DatabaseConnection, DbBackend, DbErr, ExecResult, QueryResult, RuntimeErr,
-    Statement, prelude::async_trait::async_trait,
+    AccessMode, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
+    ExecResult, IsolationLevel, QueryResult, RuntimeErr, Statement, TransactionOptions,
+    TransactionTrait, prelude::async_trait::async_trait,
 };
 
 /// Connections whose statements end within a limit.
@@ -33,6 +34,18 @@ pub(super) async fn within<T, E: From<DbErr>>(
 }
 
 impl Timed {
+    /// A transaction that sees what was committed when it began, and changes nothing.
+    pub(super) async fn snapshot(&self) -> Result<DatabaseTransaction, DbErr> {
+        // A transaction of SQLite is one without being told.
+        let is_told = self.get_database_backend() == DbBackend::Postgres;
+        let options = TransactionOptions {
+            isolation_level: is_told.then_some(IsolationLevel::RepeatableRead),
+            access_mode: is_told.then_some(AccessMode::ReadOnly),
+            ..TransactionOptions::default()
+        };
+        within(self.limit, self.inner.begin_with_options(options)).await
+    }
+
     pub(super) fn get_database_backend(&self) -> DbBackend {
         self.inner.get_database_backend()
     }

@@ -4,7 +4,7 @@
 use std::{collections::HashMap, fmt};
 
 use entity::{artifact, event, execution};
-use sea_orm::FromQueryResult;
+use sea_orm::{DatabaseTransaction, FromQueryResult};
 use uuid::Uuid;
 
 use super::{Error, Storage, sql};
@@ -80,25 +80,31 @@ struct ToldArtifact {
 }
 
 impl Storage {
-    /// Compares log and state of all tenants. Meant for a quiet database: what changes meanwhile may
-    /// be reported.
+    /// Compares log and state of all tenants, as they are at one moment.
     ///
     /// # Errors
     /// When the database does not answer, or a row cannot be read at all.
     pub async fn verify(&self) -> Result<Report, Error> {
+        let snapshot = self.db.reader.snapshot().await?;
         let mut report = Report::default();
-        self.verify_executions(&mut report).await?;
-        self.verify_orphans(&mut report).await?;
-        self.verify_artifacts(&mut report).await?;
-        self.verify_places(&mut report).await?;
+        let view = View(&snapshot);
+        view.verify_executions(&mut report).await?;
+        view.verify_orphans(&mut report).await?;
+        view.verify_artifacts(&mut report).await?;
+        view.verify_places(&mut report).await?;
         Ok(report)
     }
+}
 
+/// The database at one moment.
+struct View<'a>(&'a DatabaseTransaction);
+
+impl View<'_> {
     async fn verify_executions(&self, report: &mut Report) -> Result<(), Error> {
         let mut after = Uuid::nil();
         loop {
             let text = "SELECT * FROM execution WHERE id > $1 ORDER BY id LIMIT $2";
-            let rows = sql::query(&self.db.reader, text, [after.into(), PAGE.into()]).await?;
+            let rows = sql::query(self.0, text, [after.into(), PAGE.into()]).await?;
             let Some(last) = rows.last() else {
                 return Ok(());
             };
@@ -132,7 +138,7 @@ impl Storage {
         let tail =
             "SELECT e.* FROM x JOIN event e ON e.stream_id = x.id ORDER BY e.stream_id, e.seq";
         let mut streams: HashMap<Uuid, Vec<Event>> = HashMap::new();
-        for row in ids.select(&self.db.reader, tail).await? {
+        for row in ids.select(self.0, tail).await? {
             report.events += 1;
             let model = event::Model::from_query_result(&row, "")?;
             let (id, seq) = (model.stream_id, model.seq);
@@ -148,7 +154,7 @@ impl Storage {
         let ids = Rows::column(&["id"], page.iter().map(|execution| execution.id.0));
         let tail = "SELECT s.execution_id, COUNT(*) AS steps FROM x JOIN step s \
                     ON s.execution_id = x.id GROUP BY s.execution_id";
-        let rows = ids.select(&self.db.reader, tail).await?;
+        let rows = ids.select(self.0, tail).await?;
         rows.iter()
             .map(|row| {
                 Ok((
@@ -164,7 +170,7 @@ impl Storage {
         let text = "SELECT DISTINCT e.stream_id FROM event e \
                     LEFT JOIN execution x ON x.id = e.stream_id \
                     WHERE e.stream_kind = 0 AND e.seq = 1 AND x.id IS NULL LIMIT 1000";
-        for row in sql::query(&self.db.reader, text, []).await? {
+        for row in sql::query(self.0, text, []).await? {
             report.differ(
                 ExecutionId(get(&row, "stream_id")?),
                 "the log has it, the state has not",
@@ -180,7 +186,7 @@ impl Storage {
              + (SELECT COUNT(*) FROM lease l WHERE l.execution_id = e.id) \
              + (SELECT COUNT(*) FROM timer t WHERE t.execution_id = e.id AND t.kind IN (0, 1)) \
              AS places FROM execution e WHERE e.status IN (0, 1)";
-        for row in sql::query(&self.db.reader, text, []).await? {
+        for row in sql::query(self.0, text, []).await? {
             let places: i64 = get(&row, "places")?;
             if places != 1 {
                 let id = ExecutionId(get(&row, "id")?);
@@ -192,7 +198,7 @@ impl Storage {
         }
         let text = "SELECT l.execution_id FROM lease l JOIN execution e ON e.id = l.execution_id \
                     WHERE e.status NOT IN (0, 1)";
-        for row in sql::query(&self.db.reader, text, []).await? {
+        for row in sql::query(self.0, text, []).await? {
             let id = ExecutionId(get(&row, "execution_id")?);
             report.differ(id, "it has ended and is held by a node");
         }
@@ -204,7 +210,7 @@ impl Storage {
         let mut after = 0_i64;
         loop {
             let text = "SELECT * FROM artifact WHERE key > $1 ORDER BY key LIMIT $2";
-            let rows = sql::query(&self.db.reader, text, [after.into(), PAGE.into()]).await?;
+            let rows = sql::query(self.0, text, [after.into(), PAGE.into()]).await?;
             let Some(last) = rows.last() else { break };
             after = get(last, "key")?;
             let mut page = Vec::with_capacity(rows.len());
@@ -247,7 +253,7 @@ impl Storage {
                  ('artifact.registered', 'artifact.transitioned') \
                  ORDER BY stream_id, seq LIMIT $3";
             let values = [after.0.into(), after.1.into(), PAGE.into()];
-            let rows = sql::query(&self.db.reader, text, values).await?;
+            let rows = sql::query(self.0, text, values).await?;
             if rows.is_empty() {
                 break;
             }
@@ -305,7 +311,7 @@ impl Storage {
         let tail = "SELECT a.id AS child_id, p.id AS parent_id FROM x JOIN artifact a ON a.id = x.id \
              JOIN artifact_edge e ON e.child = a.key JOIN artifact p ON p.key = e.parent";
         let mut parents: HashMap<Uuid, Vec<ArtifactId>> = HashMap::new();
-        for row in rows.select(&self.db.reader, tail).await? {
+        for row in rows.select(self.0, tail).await? {
             let parent = ArtifactId(get(&row, "parent_id")?);
             parents
                 .entry(get(&row, "child_id")?)
@@ -319,7 +325,7 @@ impl Storage {
         let rows = Rows::column(&["id"], ids.iter().map(|id| id.0));
         let tail = "SELECT m.artifact_id, COUNT(*) AS forms FROM x JOIN materialization m \
                     ON m.artifact_id = x.id GROUP BY m.artifact_id";
-        let rows = rows.select(&self.db.reader, tail).await?;
+        let rows = rows.select(self.0, tail).await?;
         rows.iter()
             .map(|row| {
                 let forms = usize::try_from(get::<i64>(row, "forms")?).unwrap_or(0);

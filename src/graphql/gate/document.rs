@@ -11,7 +11,7 @@ use async_graphql::parser::{
     types::{ExecutableDocument as Parsed, OperationType},
 };
 
-use super::{Limits, Refused, budget, introspection};
+use super::{Limits, Refused, budget, introspection, scalars};
 use crate::api::ApiError;
 
 /// Deeper nesting of anything is refused by the parser itself.
@@ -53,6 +53,7 @@ impl Document {
             return Err(ApiError::bad_input("the document has no operation").into());
         }
         introspection::check_depth(&checked)?;
+        scalars::check_literals(schema, &checked)?;
         let parsed = parse_query(text)
             .map_err(|_| Refused::from(ApiError::bad_input("the document cannot be parsed")))?;
         Ok(Self { checked, parsed })

@@ -12,6 +12,7 @@ mod introspection;
 mod limits;
 mod refused;
 mod request;
+mod scalars;
 mod tenants;
 #[cfg(test)]
 mod tests;
@@ -108,6 +109,7 @@ impl Gate {
         }
         let given = incoming.variables.unwrap_or_default();
         let coerced = variables::coerce(&self.schema, &document, operation, &given)?;
+        scalars::check_variables(&self.schema, operation, &coerced)?;
         let cost = cost::of(&document.checked, operation, &coerced);
         let most = self.limits.cost;
         if cost > most {

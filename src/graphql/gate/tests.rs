@@ -145,6 +145,45 @@ fn variables_are_coerced_before_anything_runs() {
 }
 
 #[test]
+fn a_text_that_is_no_time_runs_nothing() {
+    let gate = gate(&Limits::default());
+    let by_variable = "query($f: ExecutionFilter) { executions(filter: $f) { nodes { id } } }";
+    let literal = |value: &str| {
+        query(format!(
+            "{{ executions(filter: {{createdAfter: {value}}}) {{ nodes {{ id }} }} }}"
+        ))
+    };
+    let variable = |value: serde_json::Value| json!({"query": by_variable, "variables": {"f": {"createdAfter": value}}});
+    for bad in [
+        literal("\"yesterday\""),
+        literal("7"),
+        literal("{}"),
+        variable(json!("yesterday")),
+        variable(json!(7)),
+        query(
+            "query($t: DateTime = \"x\") { executions(filter: {createdAfter: $t}) { nodes { id } } }",
+        ),
+        query(
+            "mutation { setSessionState(input: {sessionId: \"x\", state: 1, ifVersion: \"1.5\"}) { errors { code } } }",
+        ),
+    ] {
+        let (code, message) = refusal(&gate, &bad);
+        assert_eq!(code, ErrorCode::BadUserInput, "{bad}: {message}");
+    }
+    for good in [
+        literal("\"2026-01-31T12:00:00Z\""),
+        literal("null"),
+        variable(json!("2026-01-31T12:00:00+01:00")),
+        variable(json!(null)),
+        query(
+            "mutation { setSessionState(input: {sessionId: \"x\", state: {a: [1]}, ifVersion: 1}) { errors { code } } }",
+        ),
+    ] {
+        assert!(admit(&gate, &good).is_ok(), "{good}");
+    }
+}
+
+#[test]
 fn defaults_fill_in_and_what_is_left_out_stays_out() {
     let text = "query($first: Int = 3, $after: String) { executions(first: $first, after: $after) { nodes { id } } }";
     let admitted = admit(&gate(&Limits::default()), &query(text)).ok().unwrap();

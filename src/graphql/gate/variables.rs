@@ -32,7 +32,8 @@ pub(super) fn converted(values: JsonMap) -> Variables {
     variables
 }
 
-fn value_of(value: JsonValue) -> Value {
+/// A JSON value as the executor takes it.
+pub(super) fn value_of(value: JsonValue) -> Value {
     match value {
         JsonValue::Null => Value::Null,
         JsonValue::Bool(value) => Value::Boolean(value),
