@@ -14,6 +14,7 @@ pub mod ids;
 pub mod model;
 pub mod prelude;
 pub mod redis;
+pub mod rest;
 pub mod runtime;
 pub mod services;
 pub mod solutions;

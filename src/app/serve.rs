@@ -16,7 +16,7 @@ use super::{Node, probes, trace};
 use crate::{
     api::TENANT_HEADER,
     config::{Config, Http},
-    graphql,
+    graphql, rest,
     telemetry::metrics::Metrics,
     uploads,
 };
@@ -127,7 +127,13 @@ fn router(
         sockets: sockets.clone(),
     };
     // Content is sent as it is stored; what the APIs say is text.
-    let apis = graphql::routes(api, &options).layer(CompressionLayer::new());
+    let rest = rest::RestOptions {
+        max_body_bytes: http.max_body_bytes,
+        stop: stop.clone(),
+    };
+    let apis = graphql::routes(api, &options)
+        .merge(rest::routes(node.services.clone(), &rest))
+        .layer(CompressionLayer::new());
     let routes = Router::new()
         .merge(apis)
         .merge(uploads::routes(node.services.uploads.clone()))

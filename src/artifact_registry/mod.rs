@@ -88,6 +88,28 @@ impl ArtifactRegistry {
         }
     }
 
+    /// Artifacts by their place in the list, newest first.
+    ///
+    /// # Errors
+    /// As [`Self::list`].
+    pub async fn slice(
+        &self,
+        scope: &TenantScope,
+        filter: &ArtifactFilter,
+        eligible_for: Option<&str>,
+        limit: u32,
+        offset: u32,
+    ) -> Result<Vec<Artifact>, Error> {
+        match self.narrowed(filter, eligible_for)? {
+            Some(filter) => {
+                self.storage
+                    .slice_artifacts(scope, &filter, limit, offset)
+                    .await
+            }
+            None => Ok(Vec::new()),
+        }
+    }
+
     /// How many artifacts [`Self::list`] goes through.
     ///
     /// # Errors

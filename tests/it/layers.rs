@@ -23,6 +23,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "hot",
             "ids",
             "redis",
+            "rest",
             "runtime",
             "services",
             "solutions",
@@ -45,6 +46,17 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "state_surface",
             "storage",
             "uploads",
+        ],
+    ),
+    (
+        "rest",
+        &[
+            "api",
+            "model",
+            "runtime",
+            "services",
+            "state_surface",
+            "storage",
         ],
     ),
     ("api", &["model", "storage"]),
@@ -102,6 +114,7 @@ const OWNED: &[(&str, &str)] = &[
     ("entity", "storage"),
     ("migration", "storage"),
     ("async_graphql", "graphql"),
+    ("utoipa", "rest"),
     ("object_store", "content"),
     ("indicatif", "cli"),
 ];

@@ -22,6 +22,7 @@ mod limits;
 mod outage;
 mod properties;
 mod recovery;
+mod rest;
 mod start;
 mod statements;
 mod subscriptions;

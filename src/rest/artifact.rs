@@ -1,0 +1,270 @@
+//! Artifacts: one by id and type, or a list.
+
+use std::collections::HashMap;
+
+use axum::{Json, extract::State};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{
+    Served,
+    body::{Body, Caller, id},
+    check_tenant,
+    error::{ErrorBody, Failure},
+    shown,
+};
+use crate::{
+    api::ApiError,
+    model::{
+        Artifact, ArtifactId, ArtifactState, Materialization, Principal, RawJson, TenantScope,
+    },
+    services::Services,
+    storage::{ArtifactFilter, Relation},
+};
+
+/// So many parents of an artifact are shown; `lineage` of the GraphQL API shows all.
+const MOST_PARENTS: u32 = 1000;
+const DEFAULT_LIMIT: u32 = 50;
+const MAX_LIMIT: u32 = 200;
+const MAX_OFFSET: u32 = 10_000;
+
+/// The record of an artifact.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ArtifactBody {
+    artifact_id: String,
+    artifact_type: String,
+    tenant_id: String,
+    session_id: String,
+    execution_id: String,
+    intent_id: String,
+    intent_type: String,
+    /// `pending`, `ready`, `failed`, `archived` or `deleted`.
+    lifecycle_state: String,
+    #[schema(value_type = Object)]
+    semantic_descriptor: RawJson,
+    parent_artifacts: Vec<String>,
+    materializations: Vec<MaterializationBody>,
+    display_name: Option<String>,
+    owner: Option<String>,
+    purpose: Option<String>,
+    generation: i64,
+    roots: Vec<String>,
+    created_at: String,
+    updated_at: String,
+}
+
+/// A stored form of an artifact.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct MaterializationBody {
+    materialization_id: String,
+    storage_type: String,
+    uri: String,
+    format: String,
+    compression: Option<String>,
+    size_bytes: i64,
+    digest: String,
+    /// A signed link to the bytes, for a while.
+    download_url: Option<String>,
+    created_at: String,
+}
+
+impl ArtifactBody {
+    /// The records with their parents and stored forms.
+    pub(super) async fn of_all(
+        services: &Services,
+        principal: &Principal,
+        artifacts: Vec<Artifact>,
+    ) -> Result<Vec<Self>, Failure> {
+        let scope = principal.scope();
+        let ids: Vec<ArtifactId> = artifacts.iter().map(|artifact| artifact.id).collect();
+        let mut parents = parents(services, &scope, &ids).await?;
+        let mut forms = services.storage.find_materializations(&scope, &ids).await?;
+        let bodies = artifacts.into_iter().map(|artifact| {
+            let parents = parents.remove(&artifact.id).unwrap_or_default();
+            let forms = forms.remove(&artifact.id).unwrap_or_default();
+            let forms = forms
+                .into_iter()
+                .map(|form| form_body(services, principal, form));
+            Self::of(artifact, parents, forms.collect())
+        });
+        Ok(bodies.collect())
+    }
+
+    fn of(artifact: Artifact, parents: Vec<String>, forms: Vec<MaterializationBody>) -> Self {
+        Self {
+            artifact_id: artifact.id.to_string(),
+            artifact_type: artifact.artifact_type,
+            tenant_id: artifact.tenant_id.to_string(),
+            session_id: artifact.session_id.to_string(),
+            execution_id: artifact.execution_id.to_string(),
+            intent_id: artifact.intent_id.to_string(),
+            intent_type: artifact.intent_type,
+            lifecycle_state: artifact.state.name().to_lowercase(),
+            semantic_descriptor: artifact.semantic_descriptor,
+            parent_artifacts: parents,
+            materializations: forms,
+            display_name: artifact.display_name,
+            owner: artifact.owner,
+            purpose: artifact.purpose,
+            generation: artifact.generation,
+            roots: artifact.roots.iter().map(ToString::to_string).collect(),
+            created_at: shown(artifact.created_at),
+            updated_at: shown(artifact.updated_at),
+        }
+    }
+}
+
+async fn parents(
+    services: &Services,
+    scope: &TenantScope,
+    ids: &[ArtifactId],
+) -> Result<HashMap<ArtifactId, Vec<String>>, Failure> {
+    let storage = &services.storage;
+    let found = storage
+        .relatives_of(scope, ids, Relation::Parents, MOST_PARENTS)
+        .await?;
+    let named = found.into_iter().map(|(id, parents)| {
+        let names = parents.iter().map(|(_, parent)| parent.id.to_string());
+        (id, names.collect())
+    });
+    Ok(named.collect())
+}
+
+fn form_body(
+    services: &Services,
+    principal: &Principal,
+    form: Materialization,
+) -> MaterializationBody {
+    MaterializationBody {
+        download_url: services.uploads.download_url(&form, principal.tenant()),
+        materialization_id: form.id.to_string(),
+        storage_type: form.storage_type,
+        uri: form.uri,
+        format: form.format,
+        compression: form.compression,
+        size_bytes: form.size_bytes,
+        digest: form.digest,
+        created_at: shown(form.created_at),
+    }
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Resolve {
+    artifact_id: String,
+    artifact_type: String,
+    /// The caller's own tenant, if it is named at all.
+    tenant_id: Option<String>,
+}
+
+/// An artifact of this type that is ready or archived.
+#[utoipa::path(post, path = "/api/artifact/resolve", tag = "artifact", request_body = Resolve, responses(
+    (status = 200, description = "The record", body = ArtifactBody),
+    (status = 400, description = "Faulty input", body = ErrorBody),
+    (status = 403, description = "Another tenant", body = ErrorBody),
+    (status = 404, description = "No such artifact, whatever the reason", body = ErrorBody),
+    (status = 413, description = "Too large", body = ErrorBody),
+    (status = 415, description = "Not JSON", body = ErrorBody),
+    (status = 503, description = "Not available", body = ErrorBody),
+))]
+pub(super) async fn resolve(
+    State(served): State<Served>,
+    Caller(principal): Caller,
+    Body(input): Body<Resolve>,
+) -> Result<Json<ArtifactBody>, Failure> {
+    check_tenant(&principal, input.tenant_id.as_deref())?;
+    let registry = &served.services.artifacts;
+    let artifact = registry
+        .resolve(
+            &principal.scope(),
+            id(&input.artifact_id)?,
+            &input.artifact_type,
+        )
+        .await?;
+    let mut bodies = ArtifactBody::of_all(&served.services, &principal, vec![artifact]).await?;
+    let body = bodies.pop().ok_or_else(|| Failure::not_found("artifact"))?;
+    Ok(Json(body))
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct List {
+    artifact_type: Option<String>,
+    /// `pending`, `ready`, `failed`, `archived` or `deleted`.
+    lifecycle_state: Option<String>,
+    /// An intent type: only what it takes as input.
+    eligible_for: Option<String>,
+    /// 1 to 200; 50 when left out.
+    #[schema(minimum = 1, maximum = 200)]
+    limit: Option<u32>,
+    /// 0 to 10,000.
+    #[schema(maximum = 10000)]
+    offset: Option<u32>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ArtifactPage {
+    artifacts: Vec<ArtifactBody>,
+    /// How many there are in all.
+    total: u64,
+    limit: u32,
+    offset: u32,
+}
+
+/// The tenant's artifacts, newest first.
+#[utoipa::path(post, path = "/api/artifact/list", tag = "artifact", request_body = List, responses(
+    (status = 200, description = "A part of them", body = ArtifactPage),
+    (status = 400, description = "Faulty input", body = ErrorBody),
+    (status = 413, description = "Too large", body = ErrorBody),
+    (status = 415, description = "Not JSON", body = ErrorBody),
+    (status = 503, description = "Not available", body = ErrorBody),
+))]
+pub(super) async fn list(
+    State(served): State<Served>,
+    Caller(principal): Caller,
+    Body(input): Body<List>,
+) -> Result<Json<ArtifactPage>, Failure> {
+    let (limit, offset) = (
+        input.limit.unwrap_or(DEFAULT_LIMIT),
+        input.offset.unwrap_or(0),
+    );
+    if !(1..=MAX_LIMIT).contains(&limit) || offset > MAX_OFFSET {
+        let message = format!("limit is 1 to {MAX_LIMIT}, offset 0 to {MAX_OFFSET}");
+        return Err(ApiError::bad_input(message).into());
+    }
+    let filter = ArtifactFilter {
+        artifact_types: input.artifact_type.into_iter().collect(),
+        states: input
+            .lifecycle_state
+            .as_deref()
+            .map(state)
+            .transpose()?
+            .into_iter()
+            .collect(),
+        ..ArtifactFilter::default()
+    };
+    let (registry, scope) = (&served.services.artifacts, principal.scope());
+    let eligible_for = input.eligible_for.as_deref();
+    let total = registry.count(&scope, &filter, eligible_for).await?;
+    let found = registry
+        .slice(&scope, &filter, eligible_for, limit, offset)
+        .await?;
+    Ok(Json(ArtifactPage {
+        artifacts: ArtifactBody::of_all(&served.services, &principal, found).await?,
+        total,
+        limit,
+        offset,
+    }))
+}
+
+fn state(name: &str) -> Result<ArtifactState, ApiError> {
+    let mut all = ArtifactState::ALL.iter().copied();
+    all.find(|state| state.name().eq_ignore_ascii_case(name))
+        .ok_or_else(|| {
+            let names = ArtifactState::ALL
+                .iter()
+                .map(|state| state.name().to_lowercase());
+            let names = names.collect::<Vec<_>>().join(", ");
+            ApiError::bad_input(format!("lifecycle_state is one of {names}"))
+        })
+}

@@ -1,0 +1,153 @@
+//! What a request that fails is answered with.
+
+use axum::{
+    Json,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::{
+    api::{ApiError, ErrorCode, RefusalCode},
+    model::{Fault, Refusal},
+    storage,
+};
+
+/// One fault of an input.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Detail {
+    /// The way to the faulty value.
+    path: Vec<String>,
+    /// What is wrong with it.
+    message: String,
+}
+
+/// Why a request failed.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ErrorBody {
+    /// In words.
+    error: String,
+    /// By a stable name.
+    error_code: String,
+    /// The execution that it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    execution_id: Option<String>,
+    /// The intent type that it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    intent_type: Option<String>,
+    /// Each fault of the input.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    details: Vec<Detail>,
+}
+
+/// A request that failed.
+#[derive(Debug)]
+pub(super) struct Failure {
+    status: u16,
+    body: Box<ErrorBody>,
+}
+
+impl Failure {
+    fn new(status: u16, code: &str, error: String) -> Self {
+        let body = ErrorBody {
+            error,
+            error_code: code.to_owned(),
+            execution_id: None,
+            intent_type: None,
+            details: Vec::new(),
+        };
+        Self {
+            status,
+            body: Box::new(body),
+        }
+    }
+
+    /// What the URL names does not exist, or is not the caller's.
+    pub(super) fn not_found(what: &'static str) -> Self {
+        ApiError::new(ErrorCode::NotFound, format!("{what} not found")).into()
+    }
+
+    /// The request cannot be understood.
+    pub(super) fn with_status(status: StatusCode, error: &ApiError) -> Self {
+        Self::new(
+            status.as_u16(),
+            error.code().name(),
+            error.message().to_owned(),
+        )
+    }
+}
+
+impl From<ApiError> for Failure {
+    fn from(error: ApiError) -> Self {
+        let code = error.code();
+        Self::new(code.http_status(), code.name(), error.message().to_owned())
+    }
+}
+
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        let code = RefusalCode::from(&refusal);
+        let mut this = Self::new(code.http_status(), code.name(), refusal.to_string());
+        match refusal {
+            Refusal::InvalidInput(faults) => this.body.details = details(faults),
+            Refusal::NotFound { what, path } => {
+                this.body.details = details(vec![Fault {
+                    path,
+                    message: format!("{what} not found"),
+                }]);
+            }
+            Refusal::IdempotencyKeyConflict { execution_id } => {
+                this.body.execution_id = Some(execution_id.to_string());
+            }
+            Refusal::UnknownIntentType { intent_type }
+            | Refusal::AmbiguousHandler { intent_type, .. } => {
+                this.body.intent_type = Some(intent_type);
+            }
+            _ => {}
+        }
+        this
+    }
+}
+
+impl From<storage::Error> for Failure {
+    fn from(error: storage::Error) -> Self {
+        match error {
+            storage::Error::Refused(refusal) => refusal.into(),
+            other => ApiError::from(other).into(),
+        }
+    }
+}
+
+/// Inputs are in `snake_case` here, and what the services call `sessionId` is `session_id`.
+fn details(faults: Vec<Fault>) -> Vec<Detail> {
+    let detail = |mut fault: Fault| {
+        if let Some(first) = fault.path.first_mut() {
+            *first = snake_case(first);
+        }
+        Detail {
+            path: fault.path,
+            message: fault.message,
+        }
+    };
+    faults.into_iter().map(detail).collect()
+}
+
+fn snake_case(name: &str) -> String {
+    let mut snake = String::with_capacity(name.len() + 4);
+    for letter in name.chars() {
+        if letter.is_ascii_uppercase() {
+            snake.push('_');
+        }
+        snake.push(letter.to_ascii_lowercase());
+    }
+    snake
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status);
+        let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        (status, Json(self.body)).into_response()
+    }
+}

@@ -1,0 +1,186 @@
+//! Executions: how they stand, and their end before their time.
+
+#![expect(unused_qualifications, reason = "the macro for parameters writes them")]
+
+use axum::{Json, extract::State};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::{IntoParams, ToSchema};
+
+use super::{
+    Served,
+    artifact::ArtifactBody,
+    body::{Body, Caller, Id, Parameters},
+    error::{ErrorBody, Failure},
+    event::{EventShown, error_of},
+    shown,
+};
+use crate::model::{Execution, ExecutionId, Principal, RawJson};
+
+/// So many artifacts and events are shown; the rest is read by `artifact/list` and the stream.
+const MOST: u32 = 1000;
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Including {
+    /// Whether the artifacts it registered are wanted, the first 1,000.
+    include_artifacts: Option<bool>,
+    /// Whether its events are wanted, the first 1,000.
+    include_events: Option<bool>,
+}
+
+/// How an execution stands.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct StatusBody {
+    execution_id: String,
+    /// `created`, `running`, `completed`, `failed` or `cancelled`.
+    status: String,
+    intent_id: String,
+    intent_type: String,
+    session_id: String,
+    attempt: i64,
+    /// What the handler returned.
+    #[schema(value_type = Option<Value>)]
+    result: Option<RawJson>,
+    #[schema(value_type = Option<Object>)]
+    error: Option<Value>,
+    /// When they are asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    artifacts: Option<Vec<ArtifactBody>>,
+    /// When they are asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    events: Option<Vec<EventShown>>,
+    created_at: String,
+    started_at: Option<String>,
+    finished_at: Option<String>,
+}
+
+/// How an execution stands.
+#[utoipa::path(get, path = "/api/execution/{execution_id}/status", tag = "execution",
+    params(("execution_id" = String, Path, description = "The execution"), Including), responses(
+    (status = 200, description = "How it stands", body = StatusBody),
+    (status = 400, description = "Not an id", body = ErrorBody),
+    (status = 404, description = "No such execution", body = ErrorBody),
+    (status = 503, description = "Not available", body = ErrorBody),
+))]
+pub(super) async fn status(
+    State(served): State<Served>,
+    Caller(principal): Caller,
+    Id(id): Id<ExecutionId>,
+    Parameters(including): Parameters<Including>,
+) -> Result<Json<StatusBody>, Failure> {
+    let storage = &served.services.storage;
+    let found = storage.find_executions(&principal.scope(), &[id]).await?;
+    let execution = found.into_iter().next();
+    let execution = execution.ok_or_else(|| Failure::not_found("execution"))?;
+    let artifacts = if including.include_artifacts == Some(true) {
+        Some(artifacts(&served, &principal, id).await?)
+    } else {
+        None
+    };
+    let events = if including.include_events == Some(true) {
+        Some(events(&served, &principal, id).await?)
+    } else {
+        None
+    };
+    let result = match &execution.result {
+        Some(payload) => {
+            let runtime = &served.services.runtime;
+            Some(runtime.payload(&principal.scope(), payload).await?)
+        }
+        None => None,
+    };
+    Ok(Json(body(&execution, result, artifacts, events)))
+}
+
+fn body(
+    execution: &Execution,
+    result: Option<RawJson>,
+    artifacts: Option<Vec<ArtifactBody>>,
+    events: Option<Vec<EventShown>>,
+) -> StatusBody {
+    StatusBody {
+        execution_id: execution.id.to_string(),
+        status: execution.status.name().to_owned(),
+        intent_id: execution.intent.id.to_string(),
+        intent_type: execution.intent.intent_type.clone(),
+        session_id: execution.intent.session_id.to_string(),
+        attempt: execution.attempt,
+        result,
+        error: execution.error.as_ref().map(error_of),
+        artifacts,
+        events,
+        created_at: shown(execution.created_at),
+        started_at: execution.started_at.map(shown),
+        finished_at: execution.finished_at.map(shown),
+    }
+}
+
+async fn artifacts(
+    served: &Served,
+    principal: &Principal,
+    id: ExecutionId,
+) -> Result<Vec<ArtifactBody>, Failure> {
+    let (storage, scope) = (&served.services.storage, principal.scope());
+    let mut found = storage.artifacts_of_executions(&scope, &[id], MOST).await?;
+    let records = found.remove(&id).unwrap_or_default();
+    let records = records.into_iter().map(|(_, artifact)| artifact).collect();
+    ArtifactBody::of_all(&served.services, principal, records).await
+}
+
+async fn events(
+    served: &Served,
+    principal: &Principal,
+    id: ExecutionId,
+) -> Result<Vec<EventShown>, Failure> {
+    let storage = &served.services.storage;
+    let mut shown = Vec::new();
+    for event in storage
+        .events_after(&principal.scope(), id, 0, MOST)
+        .await?
+    {
+        shown.extend(EventShown::of(&served.services, principal, &event).await?);
+    }
+    Ok(shown)
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Cancel {
+    /// Why.
+    #[schema(max_length = 1000)]
+    reason: Option<String>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Cancelled {
+    execution_id: String,
+    /// `running` while the handler has not noticed yet, then `cancelled`.
+    status: String,
+}
+
+/// Cancels an execution and everything below it.
+#[utoipa::path(post, path = "/api/execution/{execution_id}/cancel", tag = "execution",
+    params(("execution_id" = String, Path, description = "The execution")), request_body = Cancel, responses(
+    (status = 200, description = "It is cancelled, or about to be", body = Cancelled),
+    (status = 400, description = "Faulty input", body = ErrorBody),
+    (status = 404, description = "No such execution", body = ErrorBody),
+    (status = 409, description = "It has ended", body = ErrorBody),
+    (status = 413, description = "Too large", body = ErrorBody),
+    (status = 415, description = "Not JSON", body = ErrorBody),
+    (status = 429, description = "Saturated", body = ErrorBody),
+    (status = 503, description = "Not available", body = ErrorBody),
+))]
+pub(super) async fn cancel(
+    State(served): State<Served>,
+    Caller(principal): Caller,
+    Id(id): Id<ExecutionId>,
+    Body(input): Body<Cancel>,
+) -> Result<Json<Cancelled>, Failure> {
+    let runtime = &served.services.runtime;
+    let execution = runtime.cancel(&principal, id, input.reason).await?;
+    Ok(Json(Cancelled {
+        execution_id: execution.id.to_string(),
+        status: execution.status.name().to_owned(),
+    }))
+}

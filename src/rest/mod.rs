@@ -1,0 +1,88 @@
+//! The REST contract: thin routes over the services that GraphQL stands on, with the same checks
+//! and the same codes. Names are in `snake_case`, states in lower case, times in RFC 3339.
+//!
+//! A route that the router serves is in the OpenAPI document, and the other way round.
+
+mod artifact;
+mod body;
+mod error;
+mod event;
+mod execution;
+mod intent;
+mod openapi;
+mod session;
+mod stream;
+
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    routing::{get, patch, post},
+};
+use chrono::SecondsFormat;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    api::{ApiError, ErrorCode},
+    model::{Micros, Principal, time_of},
+    services::Services,
+};
+
+/// How the routes are served.
+#[derive(Debug, Clone)]
+pub struct RestOptions {
+    /// Bytes of the largest body.
+    pub max_body_bytes: usize,
+    /// Ends the streams that would last for ever.
+    pub stop: CancellationToken,
+}
+
+/// What the routes share.
+#[derive(Clone)]
+struct Served {
+    services: Services,
+    stop: CancellationToken,
+}
+
+/// The routes under `/api`.
+pub fn routes(services: Services, options: &RestOptions) -> Router {
+    Router::new()
+        .route("/api/session/create", post(session::create))
+        .route("/api/session/{session_id}", get(session::read))
+        .route("/api/session/{session_id}/upgrade", patch(session::upgrade))
+        .route("/api/intent/submit", post(intent::submit))
+        .route("/api/intents", get(intent::list))
+        .route(
+            "/api/execution/{execution_id}/status",
+            get(execution::status),
+        )
+        .route(
+            "/api/execution/{execution_id}/cancel",
+            post(execution::cancel),
+        )
+        .route("/api/execution/{execution_id}/stream", get(stream::follow))
+        .route("/api/artifact/resolve", post(artifact::resolve))
+        .route("/api/artifact/list", post(artifact::list))
+        .route("/api/openapi.json", get(openapi::document))
+        .route("/api/docs", get(openapi::page))
+        .layer(DefaultBodyLimit::max(options.max_body_bytes))
+        .with_state(Served {
+            services,
+            stop: options.stop.clone(),
+        })
+}
+
+/// A time as clients see it.
+fn shown(time: Micros) -> String {
+    time_of(time).to_rfc3339_opts(SecondsFormat::Micros, true)
+}
+
+/// Refuses a request that names another tenant than its caller's, whatever it asks for.
+fn check_tenant(principal: &Principal, named: Option<&str>) -> Result<(), ApiError> {
+    if named.is_none_or(|tenant| tenant == principal.tenant().as_str()) {
+        return Ok(());
+    }
+    Err(ApiError::new(
+        ErrorCode::Forbidden,
+        "tenant_id names another tenant than the caller's",
+    ))
+}

@@ -1,0 +1,207 @@
+//! Sessions.
+
+#![expect(unused_qualifications, reason = "the macro for parameters writes them")]
+
+use axum::{Json, extract::State};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::{IntoParams, ToSchema};
+
+use super::{
+    Served,
+    body::{Body, Caller, Id, Parameters, id},
+    check_tenant,
+    error::{ErrorBody, Failure},
+    shown,
+};
+use crate::{
+    model::{RawJson, Session, SessionId, SessionStatus},
+    state_surface::NewSession,
+};
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CreateSession {
+    /// The caller's own tenant, if it is named at all.
+    tenant_id: Option<String>,
+    /// The user; none for an anonymous session.
+    #[schema(min_length = 1, max_length = 255)]
+    user_id: Option<String>,
+    /// The session's id, if the client has one already.
+    session_id: Option<String>,
+    /// The solution of its intents.
+    #[schema(min_length = 1, max_length = 100)]
+    solution_id: Option<String>,
+    /// Notes, an object.
+    #[schema(value_type = Option<Object>)]
+    metadata: Option<Value>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct CreatedSession {
+    session_id: String,
+    tenant_id: String,
+    user_id: Option<String>,
+    created_at: String,
+}
+
+/// Creates a session.
+#[utoipa::path(post, path = "/api/session/create", tag = "session", request_body = CreateSession, responses(
+    (status = 200, description = "The session", body = CreatedSession),
+    (status = 400, description = "Faulty input", body = ErrorBody),
+    (status = 403, description = "Another tenant", body = ErrorBody),
+    (status = 413, description = "Too large", body = ErrorBody),
+    (status = 415, description = "Not JSON", body = ErrorBody),
+    (status = 429, description = "Saturated", body = ErrorBody),
+    (status = 503, description = "Not available", body = ErrorBody),
+))]
+pub(super) async fn create(
+    State(served): State<Served>,
+    Caller(principal): Caller,
+    Body(input): Body<CreateSession>,
+) -> Result<Json<CreatedSession>, Failure> {
+    check_tenant(&principal, input.tenant_id.as_deref())?;
+    let new = NewSession {
+        session_id: input.session_id.as_deref().map(id).transpose()?,
+        user_id: input.user_id,
+        solution_id: input.solution_id,
+        metadata: input
+            .metadata
+            .as_ref()
+            .map_or_else(RawJson::empty_object, RawJson::from),
+        ..NewSession::anonymous()
+    };
+    let session = served
+        .services
+        .state
+        .create_session(&principal, new)
+        .await?;
+    Ok(Json(CreatedSession {
+        session_id: session.id.to_string(),
+        tenant_id: session.tenant_id.to_string(),
+        user_id: session.user_id,
+        created_at: shown(session.created_at),
+    }))
+}
+
+/// A session with its state.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct SessionBody {
+    session_id: String,
+    tenant_id: String,
+    user_id: Option<String>,
+    solution_id: Option<String>,
+    is_anonymous: bool,
+    /// `active`, `upgraded`, `closed` or `expired`.
+    status: String,
+    #[schema(value_type = Value)]
+    state: RawJson,
+    state_version: i64,
+    #[schema(value_type = Object)]
+    metadata: RawJson,
+    created_at: String,
+    updated_at: String,
+    expires_at: String,
+}
+
+fn status_name(status: SessionStatus) -> &'static str {
+    match status {
+        SessionStatus::Active => "active",
+        SessionStatus::Upgraded => "upgraded",
+        SessionStatus::Closed => "closed",
+        SessionStatus::Expired => "expired",
+    }
+}
+
+impl From<Session> for SessionBody {
+    fn from(session: Session) -> Self {
+        Self {
+            session_id: session.id.to_string(),
+            tenant_id: session.tenant_id.to_string(),
+            user_id: session.user_id,
+            solution_id: session.solution_id,
+            is_anonymous: session.is_anonymous,
+            status: status_name(session.status).to_owned(),
+            state: session.state,
+            state_version: session.state_version,
+            metadata: session.metadata,
+            created_at: shown(session.created_at),
+            updated_at: shown(session.updated_at),
+            expires_at: shown(session.expires_at),
+        }
+    }
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OfTenant {
+    /// The caller's own tenant, if it is named at all.
+    tenant_id: Option<String>,
+}
+
+/// A session with its state.
+#[utoipa::path(get, path = "/api/session/{session_id}", tag = "session",
+    params(("session_id" = String, Path, description = "The session"), OfTenant), responses(
+    (status = 200, description = "The session", body = SessionBody),
+    (status = 400, description = "Not an id", body = ErrorBody),
+    (status = 403, description = "Another tenant", body = ErrorBody),
+    (status = 404, description = "No such session", body = ErrorBody),
+    (status = 503, description = "Not available", body = ErrorBody),
+))]
+pub(super) async fn read(
+    State(served): State<Served>,
+    Caller(principal): Caller,
+    Id(id): Id<SessionId>,
+    Parameters(of): Parameters<OfTenant>,
+) -> Result<Json<SessionBody>, Failure> {
+    check_tenant(&principal, of.tenant_id.as_deref())?;
+    let found = served
+        .services
+        .state
+        .get_session(&principal.scope(), id)
+        .await?;
+    let session = found.ok_or_else(|| Failure::not_found("session"))?;
+    Ok(Json(session.into()))
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct UpgradeSession {
+    /// The user that the session belongs to from now on.
+    #[schema(min_length = 1, max_length = 255)]
+    user_id: String,
+    /// The caller's own tenant, if it is named at all.
+    tenant_id: Option<String>,
+    /// Notes, an object, that take the place of the earlier ones.
+    #[schema(value_type = Option<Object>)]
+    metadata: Option<Value>,
+}
+
+/// Gives an anonymous session its user.
+#[utoipa::path(patch, path = "/api/session/{session_id}/upgrade", tag = "session",
+    params(("session_id" = String, Path, description = "The session")),
+    request_body = UpgradeSession, responses(
+    (status = 200, description = "The session", body = SessionBody),
+    (status = 400, description = "Faulty input", body = ErrorBody),
+    (status = 403, description = "Another tenant", body = ErrorBody),
+    (status = 404, description = "No such session", body = ErrorBody),
+    (status = 409, description = "It has a user, or has ended", body = ErrorBody),
+    (status = 413, description = "Too large", body = ErrorBody),
+    (status = 415, description = "Not JSON", body = ErrorBody),
+    (status = 429, description = "Saturated", body = ErrorBody),
+    (status = 503, description = "Not available", body = ErrorBody),
+))]
+pub(super) async fn upgrade(
+    State(served): State<Served>,
+    Caller(principal): Caller,
+    Id(id): Id<SessionId>,
+    Body(input): Body<UpgradeSession>,
+) -> Result<Json<SessionBody>, Failure> {
+    check_tenant(&principal, input.tenant_id.as_deref())?;
+    let metadata = input.metadata.as_ref().map(RawJson::from);
+    let state = &served.services.state;
+    let session = state
+        .upgrade_session(&principal, id, input.user_id, metadata)
+        .await?;
+    Ok(Json(session.into()))
+}

@@ -1,0 +1,88 @@
+//! The events of an execution as server-sent events: past, then live, to the terminal one.
+
+use std::{convert::Infallible, time::Duration};
+
+use axum::{
+    extract::State,
+    http::HeaderMap,
+    response::{
+        IntoResponse, Response,
+        sse::{Event, KeepAlive, Sse},
+    },
+};
+use futures::StreamExt;
+
+use super::{
+    Served,
+    body::{Caller, Id},
+    error::{ErrorBody, Failure},
+    event::EventShown,
+};
+use crate::{
+    api::ApiError,
+    model::{Cursor, ExecutionId},
+};
+
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// Follows an execution. Each event has its type as `event`, its cursor as `id` and itself as
+/// `data`; `Last-Event-ID` goes on behind that one.
+#[utoipa::path(get, path = "/api/execution/{execution_id}/stream", tag = "execution",
+    params(
+        ("execution_id" = String, Path, description = "The execution"),
+        ("Last-Event-ID" = Option<String>, Header, description = "Where to go on"),
+    ), responses(
+    (status = 200, description = "The events, until the terminal one", body = String, content_type = "text/event-stream"),
+    (status = 400, description = "Not an id, or not a cursor", body = ErrorBody),
+    (status = 404, description = "No such execution", body = ErrorBody),
+    (status = 503, description = "Not available", body = ErrorBody),
+))]
+pub(super) async fn follow(
+    State(served): State<Served>,
+    Caller(principal): Caller,
+    Id(id): Id<ExecutionId>,
+    headers: HeaderMap,
+) -> Result<Response, Failure> {
+    let after = after(&headers)?;
+    let events = served.services.events.clone();
+    let services = served.services.clone();
+    let batches = events.watch_execution(&principal, id, after).await?;
+    let shown = batches.then(move |batch| {
+        let (services, principal) = (services.clone(), principal.clone());
+        async move {
+            // A stream that breaks off without its terminal event is taken up again by its client.
+            let batch = batch.map_err(|_| ())?;
+            let mut frames = Vec::new();
+            for event in batch.events.iter() {
+                let shown = EventShown::of(&services, &principal, event).await;
+                frames.extend(shown.map_err(|_| ())?.and_then(|shown| frame(&shown)));
+            }
+            Ok(frames)
+        }
+    });
+    let whole =
+        shown.take_while(|batch: &Result<Vec<Event>, ()>| std::future::ready(batch.is_ok()));
+    let frames = whole.flat_map(|batch| futures::stream::iter(batch.unwrap_or_default()));
+    let until_stop = frames.take_until(served.stop.clone().cancelled_owned());
+    let stream = until_stop.map(Ok::<_, Infallible>).boxed();
+    Ok(Sse::new(stream)
+        .keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
+        .into_response())
+}
+
+fn after(headers: &HeaderMap) -> Result<Option<Cursor>, ApiError> {
+    let Some(id) = headers.get("last-event-id") else {
+        return Ok(None);
+    };
+    let cursor = id.to_str().ok().and_then(|text| text.parse().ok());
+    cursor
+        .map(Some)
+        .ok_or_else(|| ApiError::bad_input("Last-Event-ID is not the id of an event"))
+}
+
+fn frame(shown: &EventShown) -> Option<Event> {
+    let data = serde_json::to_string(shown);
+    let data = data.inspect_err(|error| tracing::error!(%error, "an event cannot be written"));
+    let event = Event::default().event(&shown.event_type).id(&shown.cursor);
+    data.ok().map(|data| event.data(data))
+}
