@@ -151,6 +151,7 @@ fn form_body(
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Resolve {
+    #[schema(pattern = "^art_[0-9a-z]{26}$")]
     artifact_id: String,
     artifact_type: String,
     /// The caller's own tenant, if it is named at all.
@@ -191,6 +192,7 @@ pub(super) async fn resolve(
 pub(super) struct List {
     artifact_type: Option<String>,
     /// `pending`, `ready`, `failed`, `archived` or `deleted`.
+    #[schema(pattern = "^(pending|ready|failed|archived|deleted)$")]
     lifecycle_state: Option<String>,
     /// An intent type: only what it takes as input.
     eligible_for: Option<String>,

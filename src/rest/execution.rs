@@ -57,7 +57,7 @@ pub(super) struct StatusBody {
 
 /// How an execution stands.
 #[utoipa::path(get, path = "/api/execution/{execution_id}/status", tag = "execution",
-    params(("execution_id" = String, Path, description = "The execution"), Including), responses(
+    params(("execution_id" = String, Path, description = "The execution", pattern = "^exe_[0-9a-z]{26}$"), Including), responses(
     (status = 200, description = "How it stands", body = StatusBody),
     (status = 400, description = "Not an id", body = ErrorBody),
     (status = 404, description = "No such execution", body = ErrorBody),
@@ -161,7 +161,7 @@ pub(super) struct Cancelled {
 
 /// Cancels an execution and everything below it.
 #[utoipa::path(post, path = "/api/execution/{execution_id}/cancel", tag = "execution",
-    params(("execution_id" = String, Path, description = "The execution")), request_body = Cancel, responses(
+    params(("execution_id" = String, Path, description = "The execution", pattern = "^exe_[0-9a-z]{26}$")), request_body = Cancel, responses(
     (status = 200, description = "It is cancelled, or about to be", body = Cancelled),
     (status = 400, description = "Faulty input", body = ErrorBody),
     (status = 404, description = "No such execution", body = ErrorBody),

@@ -24,6 +24,7 @@ pub(super) struct Submit {
     /// What is to be done.
     intent_type: String,
     /// The session it belongs to.
+    #[schema(pattern = "^ses_[0-9a-z]{26}$")]
     session_id: String,
     /// The caller's own tenant, if it is named at all.
     tenant_id: Option<String>,

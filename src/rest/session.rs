@@ -28,6 +28,7 @@ pub(super) struct CreateSession {
     #[schema(min_length = 1, max_length = 255)]
     user_id: Option<String>,
     /// The session's id, if the client has one already.
+    #[schema(pattern = "^ses_[0-9a-z]{26}$")]
     session_id: Option<String>,
     /// The solution of its intents.
     #[schema(min_length = 1, max_length = 100)]
@@ -141,7 +142,7 @@ pub(super) struct OfTenant {
 
 /// A session with its state.
 #[utoipa::path(get, path = "/api/session/{session_id}", tag = "session",
-    params(("session_id" = String, Path, description = "The session"), OfTenant), responses(
+    params(("session_id" = String, Path, description = "The session", pattern = "^ses_[0-9a-z]{26}$"), OfTenant), responses(
     (status = 200, description = "The session", body = SessionBody),
     (status = 400, description = "Not an id", body = ErrorBody),
     (status = 403, description = "Another tenant", body = ErrorBody),
@@ -179,7 +180,7 @@ pub(super) struct UpgradeSession {
 
 /// Gives an anonymous session its user.
 #[utoipa::path(patch, path = "/api/session/{session_id}/upgrade", tag = "session",
-    params(("session_id" = String, Path, description = "The session")),
+    params(("session_id" = String, Path, description = "The session", pattern = "^ses_[0-9a-z]{26}$")),
     request_body = UpgradeSession, responses(
     (status = 200, description = "The session", body = SessionBody),
     (status = 400, description = "Faulty input", body = ErrorBody),

@@ -29,7 +29,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// `data`; `Last-Event-ID` goes on behind that one.
 #[utoipa::path(get, path = "/api/execution/{execution_id}/stream", tag = "execution",
     params(
-        ("execution_id" = String, Path, description = "The execution"),
+        ("execution_id" = String, Path, description = "The execution", pattern = "^exe_[0-9a-z]{26}$"),
         ("Last-Event-ID" = Option<String>, Header, description = "Where to go on"),
     ), responses(
     (status = 200, description = "The events, until the terminal one", body = String, content_type = "text/event-stream"),
