@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from pathlib import Path
@@ -59,7 +60,8 @@ def main() -> int:
     command += ["--max-examples", str(arguments.examples), "--seed", str(arguments.seed)]
     known = {"CONFORMANCE_IDS": " ".join(existing_ids()), "SCHEMATHESIS_HOOKS": "checks"}
     path = {"PYTHONPATH": str(Path(__file__).parent)}
-    return subprocess.run(command, env=os.environ | known | path, check=False).returncode
+    with tempfile.TemporaryDirectory() as folder:  # it keeps a cache where it runs
+        return subprocess.run(command, env=os.environ | known | path, cwd=folder, check=False).returncode
 
 
 if __name__ == "__main__":

@@ -1,7 +1,4 @@
-// Where the server is, and its schema as the repository has it.
-
-import { readFileSync } from 'node:fs';
-import { buildSchema } from 'graphql';
+// Where the server is, and how to ask it.
 
 const origin = process.env.TAKEOFF_URL;
 if (!origin) throw new Error('TAKEOFF_URL is missing; run this by scripts/test-conformance');
@@ -9,14 +6,6 @@ if (!origin) throw new Error('TAKEOFF_URL is missing; run this by scripts/test-c
 export const httpUrl = `${origin}/graphql`;
 export const streamUrl = `${origin}/graphql/stream`;
 export const socketUrl = `${origin.replace(/^http/, 'ws')}/graphql/ws`;
-
-export const isFull = process.env.CONFORMANCE_FULL === '1';
-
-export const schemaFile = new URL('../../../schema.graphql', import.meta.url);
-
-export function readSchema() {
-  return buildSchema(readFileSync(schemaFile, 'utf8'));
-}
 
 // One request; the answer's status and body.
 export async function post(request) {

@@ -1,7 +1,7 @@
 // What graphql-js says about a document.
 
 import { GraphQLError, Kind, parse, specifiedRules, validate } from 'graphql';
-import { readSchema } from '../lib/server.mjs';
+import { readSchema } from '../lib/files.mjs';
 
 export const schema = readSchema();
 export const rules = specifiedRules;
