@@ -1,0 +1,593 @@
+// Documents for each validation rule of graphql-js, over this schema: `valid` ones that come close to the
+// rule, `invalid` ones that break it. compare.mjs checks that graphql-js agrees before it asks the server.
+
+export const documents = {
+  ExecutableDefinitionsRule: {
+    valid: [
+      'query A { viewer { tenantId } }',
+      'query A { ...F } fragment F on Query { viewer { tenantId } }',
+      'query A { viewer { tenantId } } mutation B { createSession(input: {}) { session { id } } }',
+    ],
+    invalid: [
+      'query A { viewer { tenantId } } type Thing { id: ID! }',
+      'query A { viewer { tenantId } } extend type Viewer { more: String }',
+      'query A { viewer { tenantId } } schema { query: Query }',
+      'query A { viewer { tenantId } } directive @thing on FIELD',
+      'query A { viewer { tenantId } } scalar Thing',
+      'type Thing { id: ID! }',
+    ],
+  },
+
+  UniqueOperationNamesRule: {
+    valid: [
+      'query A { viewer { tenantId } } query B { viewer { tenantId } }',
+      'query A { viewer { tenantId } } subscription B { tenantEvents { cursor } }',
+      'query A { ...A } fragment A on Query { viewer { tenantId } }',
+    ],
+    invalid: [
+      'query A { viewer { tenantId } } query A { viewer { actor } }',
+      'query A { viewer { tenantId } } mutation A { createSession(input: {}) { session { id } } }',
+      'query A { viewer { tenantId } } subscription A { tenantEvents { cursor } }',
+      'query A { viewer { tenantId } } query B { viewer { tenantId } } query A { viewer { tenantId } }',
+    ],
+  },
+
+  LoneAnonymousOperationRule: {
+    valid: [
+      '{ viewer { tenantId } }',
+      'query { viewer { tenantId } }',
+      '{ ...F } fragment F on Query { viewer { tenantId } }',
+      'query A { viewer { tenantId } } query B { viewer { tenantId } }',
+    ],
+    invalid: [
+      '{ viewer { tenantId } } { viewer { actor } }',
+      '{ viewer { tenantId } } query A { viewer { actor } }',
+      'query A { viewer { actor } } { viewer { tenantId } }',
+      'query A { viewer { actor } } mutation { createSession(input: {}) { session { id } } }',
+      'query A { viewer { actor } } subscription { tenantEvents { cursor } }',
+    ],
+  },
+
+  SingleFieldSubscriptionsRule: {
+    valid: [
+      'subscription A { tenantEvents { cursor } }',
+      'subscription A { tenantEvents { cursor } tenantEvents { hasMorePastEvents } }',
+      'subscription A { ...F } fragment F on Subscription { tenantEvents { cursor } }',
+      'subscription A { ... on Subscription { tenantEvents { cursor } } }',
+      'subscription A { watched: tenantEvents { cursor } }',
+      'subscription A { tenantEvents { cursor __typename } }',
+    ],
+    invalid: [
+      'subscription A { tenantEvents { cursor } sessionEvents(sessionId: "s") { cursor } }',
+      'subscription A { a: tenantEvents { cursor } b: tenantEvents { cursor } }',
+      'subscription A { ...F } fragment F on Subscription { a: tenantEvents { cursor } b: tenantEvents { cursor } }',
+      'subscription A { ...F b: tenantEvents { cursor } } fragment F on Subscription { a: tenantEvents { cursor } }',
+      'subscription A { a: tenantEvents { cursor } ... on Subscription { b: tenantEvents { cursor } } }',
+      'subscription A { __typename }',
+      'subscription A { tenantEvents { cursor } __typename }',
+      'subscription A { kind: __typename }',
+    ],
+  },
+
+  KnownTypeNamesRule: {
+    valid: [
+      'query A($id: ID!) { execution(id: $id) { id } }',
+      'query A { node(id: "n") { ... on Execution { id } } }',
+      'query A { node(id: "n") { ...F } } fragment F on Artifact { id }',
+      'query A($f: ArtifactFilter) { artifacts(filter: $f) { nodes { id } } }',
+    ],
+    invalid: [
+      'query A($id: Id!) { execution(id: $id) { id } }',
+      'query A { node(id: "n") { ... on Nothing { id } } }',
+      'query A { node(id: "n") { ...F } } fragment F on Nothing { id }',
+      'query A($f: [Nothing!]!) { viewer { tenantId } }',
+      'query A { viewer { tenantId } } fragment F on viewer { tenantId }',
+      'query A($time: datetime) { executions(filter: {createdAfter: $time}) { nodes { id } } }',
+    ],
+  },
+
+  FragmentsOnCompositeTypesRule: {
+    valid: [
+      'query A { viewer { ...F } } fragment F on Viewer { tenantId }',
+      'query A { node(id: "n") { ...F } } fragment F on Node { id }',
+      'query A { node(id: "n") { ... on Node { id } } }',
+      'query A { viewer { ... { tenantId } } }',
+    ],
+    invalid: [
+      'query A { viewer { ...F } } fragment F on String { tenantId }',
+      'query A { viewer { ... on ExecutionStatus { tenantId } } }',
+      'query A { viewer { ... on ArtifactFilter { tenantId } } }',
+      'query A { viewer { ...F } } fragment F on JSON { tenantId }',
+      'query A { viewer { ... on ID { tenantId } } }',
+    ],
+  },
+
+  VariablesAreInputTypesRule: {
+    valid: [
+      'query A($a: ID!) { execution(id: $a) { id } }',
+      'query A($a: [ExecutionStatus!]) { executions(filter: {status: $a}) { nodes { id } } }',
+      'query A($a: ArtifactFilter) { artifacts(filter: $a) { nodes { id } } }',
+      'mutation A($a: JSON!, $b: ID!) { setSessionState(input: {sessionId: $b, state: $a}) { session { id } } }',
+    ],
+    invalid: [
+      'query A($a: Execution) { viewer { tenantId } }',
+      'query A($a: [Node!]!) { viewer { tenantId } }',
+      'query A($a: ExecutionEvent, $b: ID!) { execution(id: $b) { id } }',
+      'query A($a: Query!) { execution(id: $a) { id } }',
+    ],
+  },
+
+  ScalarLeafsRule: {
+    valid: [
+      'query A { viewer { tenantId } }',
+      'query A { executions { nodes { status result } } }',
+      'query A { __schema { description } }',
+    ],
+    invalid: [
+      'query A { viewer }',
+      'query A { viewer { tenantId { id } } }',
+      'query A { executions { nodes { status { name } } } }',
+      'query A { executions { nodes { result { value } } } }',
+      'query A { executions { nodes } }',
+      'query A { node(id: "n") }',
+      'query A { __typename { name } }',
+      'query A { __schema }',
+    ],
+  },
+
+  FieldsOnCorrectTypeRule: {
+    valid: [
+      'query A { node(id: "n") { __typename id ... on Execution { status } } }',
+      'query A { viewer { who: tenantId } }',
+      'query A { __type(name: "Execution") { name fields { name } } }',
+      'subscription A { tenantEvents { events { id ... on DomainEvent { name } } } }',
+    ],
+    invalid: [
+      'query A { nothing }',
+      'query A { viewer { nothing } }',
+      'query A { viewer { id: nothing } }',
+      'query A { node(id: "n") { status } }',
+      'query A { node(id: "n") { ... on Execution { artifactType } } }',
+      'query A { viewer { ...F } } fragment F on Viewer { nothing }',
+      'query A { viewer { __schema { description } } }',
+      'mutation A { viewer { tenantId } }',
+      'query A { createSession(input: {}) { session { id } } }',
+      'query A { viewer { __type(name: "A") { name } } }',
+      'mutation A { createSession(input: {}) { errors { code currentVersion } } }',
+      'subscription A { tenantEvents { events { name } } }',
+      'mutation A { __schema { description } }',
+    ],
+  },
+
+  UniqueFragmentNamesRule: {
+    valid: [
+      'query A { viewer { ...F ...G } } fragment F on Viewer { tenantId } fragment G on Viewer { tenantId }',
+      'query F { viewer { ...F } } fragment F on Viewer { tenantId }',
+      'query A { viewer { ... on Viewer { tenantId } ... on Viewer { actor } } }',
+    ],
+    invalid: [
+      'query A { viewer { ...F } } fragment F on Viewer { tenantId } fragment F on Viewer { tenantId }',
+      'query A { viewer { ...F } } fragment F on Viewer { tenantId } fragment F on Viewer { actor }',
+      'query A { viewer { ...F } node(id: "n") { ...F } } fragment F on Viewer { tenantId } fragment F on Node { id }',
+    ],
+  },
+
+  KnownFragmentNamesRule: {
+    valid: [
+      'query A { ...F } fragment F on Query { viewer { ...G } } fragment G on Viewer { tenantId }',
+      'query A { viewer { ...F } } fragment F on Viewer { tenantId }',
+      'query A { viewer { ...viewer } } fragment viewer on Viewer { tenantId }',
+    ],
+    invalid: [
+      'query A { ...Nothing }',
+      'query A { viewer { tenantId ...Nothing } }',
+      'query A { viewer { ...F } } fragment F on Viewer { ...Nothing }',
+      'query A { viewer { ...f } } fragment F on Viewer { tenantId } query B { viewer { ...F } }',
+    ],
+  },
+
+  NoUnusedFragmentsRule: {
+    valid: [
+      'query A { viewer { ...F } } fragment F on Viewer { ...G } fragment G on Viewer { tenantId }',
+      'query A { viewer { tenantId } } query B { viewer { ...F } } fragment F on Viewer { actor }',
+      'query A { ... @skip(if: true) { viewer { ...F } } } fragment F on Viewer { actor }',
+    ],
+    invalid: [
+      'query A { viewer { tenantId } } fragment F on Viewer { tenantId }',
+      'query A { viewer { ...F } } fragment F on Viewer { tenantId } fragment G on Viewer { ...F }',
+      'query A { viewer { tenantId } } fragment F on Viewer { ...G } fragment G on Viewer { tenantId }',
+      'query A { viewer { tenantId } } fragment F on Viewer { ...G } fragment G on Viewer { ...F }',
+    ],
+  },
+
+  PossibleFragmentSpreadsRule: {
+    valid: [
+      'query A { node(id: "n") { ... on Execution { id } ... on Session { id } } }',
+      'query A { viewer { ...F } } fragment F on Viewer { tenantId }',
+      'query A { execution(id: "e") { ... on Node { id } } }',
+      'query A { execution(id: "e") { ...F } } fragment F on Node { id ... on Execution { status } }',
+      'mutation A { createSession(input: {}) { errors { ... on StaleVersion { currentVersion } } } }',
+    ],
+    invalid: [
+      'query A { viewer { ... on Execution { id } } }',
+      'query A { execution(id: "e") { ... on Artifact { id } } }',
+      'query A { node(id: "n") { ... on Viewer { tenantId } } }',
+      'query A { execution(id: "e") { ...F } } fragment F on UserError { message }',
+      'query A { execution(id: "e") { ... on Node { ... on Artifact { id } ... on ExecutionCreated { id } } } }',
+      'query A { node(id: "n") { ... on ExecutionEvent { id } } }',
+      'mutation A { createSession(input: {}) { errors { ... on Node { id } } } }',
+    ],
+  },
+
+  NoFragmentCyclesRule: {
+    valid: [
+      'query A { viewer { ...F ...F } } fragment F on Viewer { tenantId }',
+      'query A { viewer { ...F } } fragment F on Viewer { ...G ...H } fragment G on Viewer { ...H } fragment H on Viewer { actor }',
+      'query A { node(id: "n") { ...F } } fragment F on Execution { parent { parent { id } } }',
+    ],
+    invalid: [
+      'query A { viewer { ...F } } fragment F on Viewer { ...F }',
+      'query A { viewer { ...F } } fragment F on Viewer { tenantId ...G } fragment G on Viewer { ...F }',
+      'query A { node(id: "n") { ...F } } fragment F on Execution { parent { ...F } }',
+      'query A { node(id: "n") { ...F } } fragment F on Execution { parent { ... on Execution { children { nodes { ...F } } } } }',
+      'query A { viewer { ...F } } fragment F on Viewer { ...G } fragment G on Viewer { ...H } fragment H on Viewer { ...F }',
+      'query A { viewer { ...F } } fragment F on Viewer { ...G } fragment G on Viewer { ...G }',
+    ],
+  },
+
+  UniqueVariableNamesRule: {
+    valid: [
+      'query A($a: ID!, $b: ID!) { a: execution(id: $a) { id } b: execution(id: $b) { id } }',
+      'query A($a: ID!) { execution(id: $a) { id } } query B($a: ID!) { execution(id: $a) { id } }',
+      'query A($id: ID!, $Id: ID!) { a: execution(id: $id) { id } b: execution(id: $Id) { id } }',
+    ],
+    invalid: [
+      'query A($a: ID!, $a: ID!) { execution(id: $a) { id } }',
+      'query A($a: ID!, $a: String) { execution(id: $a) { id } }',
+      'query A($a: Int, $a: Int, $a: Int) { executions(first: $a) { nodes { id } } }',
+    ],
+  },
+
+  NoUndefinedVariablesRule: {
+    valid: [
+      'query A($a: ID!) { ...F } fragment F on Query { execution(id: $a) { id } }',
+      'query A($a: ID!) { execution(id: $a) { id } } query B($a: ID!) { execution(id: $a) { id } }',
+      'query A($a: Boolean!) { viewer { tenantId @include(if: $a) } }',
+      'query A { viewer { tenantId } } mutation B($b: JSON) { createSession(input: {metadata: {a: [$b]}}) { session { id } } }',
+    ],
+    invalid: [
+      'query A { execution(id: $a) { id } }',
+      'query A($a: ID!) { a: execution(id: $a) { id } b: execution(id: $b) { id } }',
+      'query A { ...F } fragment F on Query { execution(id: $a) { id } }',
+      'query A($a: ID!) { ...F } query B { ...F } fragment F on Query { execution(id: $a) { id } }',
+      'query A { viewer { tenantId @include(if: $a) } }',
+      'query A { viewer @skip(if: $a) { tenantId } }',
+      'query A { executions(filter: {status: [$a]}) { nodes { id } } }',
+      'mutation A { createSession(input: {metadata: {deep: [$a]}}) { session { id } } }',
+      'query A { executions(filter: {sessionId: $a}) { nodes { id } } }',
+      'query A { ...F @include(if: $a) } fragment F on Query { viewer { tenantId } }',
+    ],
+  },
+
+  NoUnusedVariablesRule: {
+    valid: [
+      'query A($a: ID!) { ...F } fragment F on Query { ...G } fragment G on Query { execution(id: $a) { id } }',
+      'query A($a: Boolean!) { viewer { tenantId @skip(if: $a) } }',
+      'query A($a: ExecutionStatus!) { executions(filter: {status: [$a]}) { nodes { id } } }',
+      'mutation A($a: JSON) { createSession(input: {metadata: {deep: [$a]}}) { session { id } } }',
+    ],
+    invalid: [
+      'query A($a: ID!) { viewer { tenantId } }',
+      'query A($a: ID, $b: ID!) { execution(id: $b) { id } }',
+      'query A($a: ID!) { ...F } query B { execution(id: "e") { id } } fragment F on Query { viewer { tenantId } }',
+      'query A($a: ID!) { viewer { tenantId } } query B($a: ID!) { execution(id: $a) { id } }',
+      'query A($a: ID = "x") { viewer { tenantId } }',
+    ],
+  },
+
+  KnownDirectivesRule: {
+    valid: [
+      'query A { viewer @include(if: true) { tenantId @skip(if: false) } }',
+      'query A { ...F @include(if: true) } fragment F on Query { viewer { tenantId } }',
+      'query A { ... @skip(if: true) { viewer { tenantId } } viewer { actor } }',
+    ],
+    invalid: [
+      'query A { viewer @nothing { tenantId } }',
+      'query A @skip(if: false) { viewer { tenantId } }',
+      'query A { viewer { ...F } } fragment F on Viewer @include(if: true) { tenantId }',
+      'query A($a: ID! @skip(if: false)) { execution(id: $a) { id } }',
+      'query A { viewer @deprecated { tenantId } }',
+      'query A { viewer @specifiedBy(url: "a") { tenantId } }',
+      'query A { ...F @nothing } fragment F on Query { viewer { tenantId } }',
+      'query A { ... @nothing { viewer { tenantId } } }',
+      'query A($a: ID! @nothing) { execution(id: $a) { id } }',
+      'query A @nothing { viewer { tenantId } }',
+      'subscription A @include(if: true) { tenantEvents { cursor } }',
+      'query A { viewer { ...F } } fragment F on Viewer @nothing { tenantId }',
+      'query A { viewer @defer { tenantId } }',
+    ],
+  },
+
+  UniqueDirectivesPerLocationRule: {
+    valid: [
+      'query A { viewer @skip(if: false) @include(if: true) { tenantId } }',
+      'query A { viewer @skip(if: false) { tenantId @skip(if: false) } }',
+      'query A { a: viewer @skip(if: false) { tenantId } b: viewer @skip(if: false) { tenantId } }',
+    ],
+    invalid: [
+      'query A { viewer @skip(if: false) @skip(if: false) { tenantId } }',
+      'query A { viewer { tenantId @include(if: true) @skip(if: false) @include(if: true) } }',
+      'query A { ...F @skip(if: false) @skip(if: false) } fragment F on Query { viewer { tenantId } }',
+      'query A { ... @skip(if: false) @skip(if: true) { viewer { tenantId } } }',
+    ],
+  },
+
+  KnownArgumentNamesRule: {
+    valid: [
+      'query A { executions(first: 1, after: null) { nodes { id } } }',
+      'query A { executions(orderBy: NEWEST_FIRST) { nodes { children(last: 1) { nodes { id } } } } }',
+      'query A { __type(name: "A") { fields(includeDeprecated: true) { name } } }',
+    ],
+    invalid: [
+      'query A { viewer(id: "a") { tenantId } }',
+      'query A { execution(id: "e", status: COMPLETED) { id } }',
+      'query A { execution(id: "e", Id: "e") { id } }',
+      'query A { viewer @skip(if: false, unless: true) { tenantId } }',
+      'query A { execution(id: "e") { ...F } } fragment F on Execution { id(upper: true) }',
+      'query A { __type(name: "A", kind: OBJECT) { name } }',
+      'query A { __typename(a: 1) }',
+      'query A { viewer { tenantId } ... @include(if: true, a: 1) { viewer { tenantId } } }',
+    ],
+  },
+
+  UniqueArgumentNamesRule: {
+    valid: [
+      'query A { a: execution(id: "e") { id } b: execution(id: "e") { id } }',
+      'query A { executions(first: 1) { nodes { children(first: 1) { nodes { id } } } } }',
+      'query A { viewer @skip(if: false) @include(if: true) { tenantId } }',
+    ],
+    invalid: [
+      'query A { execution(id: "e", id: "e") { id } }',
+      'query A { executions(first: 1, after: null, first: 2) { nodes { id } } }',
+      'query A { viewer @skip(if: false, if: false) { tenantId } }',
+      'query A { executions { nodes { children(last: 1, last: 1) { nodes { id } } } } }',
+    ],
+  },
+
+  ValuesOfCorrectTypeRule: {
+    valid: [
+      'query A { execution(id: 7) { id } }',
+      'query A { executions(first: null) { nodes { id } } }',
+      'query A { executions(filter: {status: COMPLETED}) { nodes { id } } }',
+      'query A { executions(filter: {status: [COMPLETED, FAILED]}) { nodes { id } } }',
+      'query A { executions(filter: {createdAfter: "2026-01-31T12:00:00Z"}) { nodes { id } } }',
+      'query A($a: [ExecutionStatus!] = [RUNNING]) { executions(filter: {status: $a}) { nodes { id } } }',
+      'mutation A { createSession(input: {metadata: {a: [1, 2.5, "x", null, true, {b: C}]}}) { session { id } } }',
+      'mutation A { setSessionState(input: {sessionId: "s", state: [], ifVersion: 3}) { session { id } } }',
+      'mutation A { setSessionState(input: {sessionId: "s", state: 1, ifVersion: "3", mode: MERGE}) { session { id } } }',
+      'query A { lineage(roots: "a") { truncated } }',
+      'query A { executions(first: -3) { nodes { id } } }',
+      'query A { executions(filter: null) { nodes { id } } }',
+      'query A { execution(id: """block""") { id } }',
+    ],
+    invalid: [
+      'query A { execution(id: true) { id } }',
+      'query A { execution(id: 1.5) { id } }',
+      'query A { execution(id: A) { id } }',
+      'query A { execution(id: null) { id } }',
+      'query A { execution(id: ["e"]) { id } }',
+      'query A { execution(id: {id: "e"}) { id } }',
+      'query A { executions(first: "1") { nodes { id } } }',
+      'query A { executions(first: 1.0) { nodes { id } } }',
+      'query A { executions(first: 3000000000) { nodes { id } } }',
+      'query A { executions(first: true) { nodes { id } } }',
+      'query A { executions(first: [1]) { nodes { id } } }',
+      'query A { executions(orderBy: "NEWEST_FIRST") { nodes { id } } }',
+      'query A { executions(orderBy: NOTHING) { nodes { id } } }',
+      'query A { executions(orderBy: newest_first) { nodes { id } } }',
+      'query A { executions(orderBy: true) { nodes { id } } }',
+      'query A { executions(filter: {status: [COMPLETED, null]}) { nodes { id } } }',
+      'query A { executions(filter: {status: ["COMPLETED"]}) { nodes { id } } }',
+      'query A { executions(filter: {nothing: 1}) { nodes { id } } }',
+      'query A { executions(filter: "x") { nodes { id } } }',
+      'query A { executions(filter: [{}]) { nodes { id } } }',
+      'query A { lineage(roots: ["a", null]) { truncated } }',
+      'query A { lineage(roots: ["a"], maxDepth: null) { truncated } }',
+      'query A { viewer @skip(if: "false") { tenantId } }',
+      'query A { viewer @skip(if: null) { tenantId } }',
+      'query A { viewer @include(if: 1) { tenantId } }',
+      'query A { intentType(name: 7) { name } }',
+      'query A { intentType(name: ECHO) { name } }',
+      'query A($a: Int = "1") { executions(first: $a) { nodes { id } } }',
+      'query A($a: Int = 1.5) { executions(first: $a) { nodes { id } } }',
+      'query A($a: Int! = null) { executions(first: $a) { nodes { id } } }',
+      'query A($a: [ExecutionStatus!] = [null]) { executions(filter: {status: $a}) { nodes { id } } }',
+      'query A($a: ExecutionFilter = {nothing: 1}) { executions(filter: $a) { nodes { id } } }',
+      'mutation A { submitIntent(input: {intentType: "echo"}) { replayed } }',
+      'mutation A { submitIntent(input: {intentType: "echo", sessionId: null}) { replayed } }',
+      'mutation A { submitIntents(input: {intents: [{intentType: "echo"}]}) { errors { code } } }',
+      'mutation A { setSessionState(input: {sessionId: "s", state: 1, mode: null}) { session { id } } }',
+      'mutation A { setSessionState(input: {sessionId: "s", state: null}) { session { id } } }',
+      'mutation A { createSession(input: {ttlSeconds: "9"}) { session { id } } }',
+      'mutation A($a: CreateSessionInput! = {ttlSeconds: "9"}) { createSession(input: $a) { session { id } } }',
+      'query A { __type(name: 1) { name } }',
+      'query A { __type(name: "A") { fields(includeDeprecated: "yes") { name } } }',
+    ],
+  },
+
+  ProvidedRequiredArgumentsRule: {
+    valid: [
+      'query A { executions { nodes { id } } }',
+      'query A { lineage(roots: []) { truncated } }',
+      'query A { execution(id: "e") { lineageRoot: id } }',
+    ],
+    invalid: [
+      'query A { execution { id } }',
+      'query A { lineage { truncated } }',
+      'query A { lineage(maxDepth: 1) { truncated } }',
+      'query A { lineagePath(from: "a") { id } }',
+      'query A { viewer @skip { tenantId } }',
+      'query A { viewer { tenantId @include } }',
+      'query A { ... @skip { viewer { tenantId } } }',
+      'mutation A { createSession { session { id } } }',
+      'subscription A { executionEvents { cursor } }',
+      'query A { __type { name } }',
+      'query A { ...F } fragment F on Query { execution { id } }',
+    ],
+  },
+
+  VariablesInAllowedPositionRule: {
+    valid: [
+      'query A($a: ID!) { execution(id: $a) { id } }',
+      'query A($a: ID = "e") { execution(id: $a) { id } }',
+      'query A($a: Int!) { executions(first: $a) { nodes { id } } }',
+      'query A($a: Int) { lineage(roots: [], maxDepth: $a) { truncated } }',
+      'query A($a: [ID!]!) { lineage(roots: $a) { truncated } }',
+      'query A($a: ID!) { lineage(roots: [$a]) { truncated } }',
+      'query A($a: Boolean = true) { viewer { tenantId @include(if: $a) } }',
+      'mutation A($a: StateWriteMode) { setSessionState(input: {sessionId: "s", state: 1, mode: $a}) { session { id } } }',
+    ],
+    invalid: [
+      'query A($a: ID) { execution(id: $a) { id } }',
+      'query A($a: String!) { execution(id: $a) { id } }',
+      'query A($a: ID!) { intentType(name: $a) { name } }',
+      'query A($a: [ID!]) { lineage(roots: $a) { truncated } }',
+      'query A($a: [ID]!) { lineage(roots: $a) { truncated } }',
+      'query A($a: ID!) { lineage(roots: $a) { truncated } }',
+      'query A($a: ID) { lineage(roots: [$a]) { truncated } }',
+      'query A($a: [Int]) { executions(first: $a) { nodes { id } } }',
+      'query A($a: Boolean) { viewer { tenantId @include(if: $a) } }',
+      'query A($a: String!) { viewer { tenantId @skip(if: $a) } }',
+      'query A($a: Float) { executions(first: $a) { nodes { id } } }',
+      'query A($a: ID = null) { execution(id: $a) { id } }',
+      'query A($a: String) { executions(filter: {status: $a}) { nodes { id } } }',
+      'query A($a: ExecutionStatus) { executions(filter: {status: [$a]}) { nodes { id } } }',
+      'query A($a: ID) { ...F } fragment F on Query { execution(id: $a) { id } }',
+      'query A($a: ID!) { ...F } query B($a: ID) { ...F } fragment F on Query { execution(id: $a) { id } }',
+      'mutation A($a: CreateSessionInput) { createSession(input: $a) { session { id } } }',
+      'mutation A($a: String) { submitIntent(input: {intentType: $a, sessionId: "s"}) { replayed } }',
+      'query A($a: Int) { executions(filter: {createdAfter: $a}) { nodes { id } } }',
+    ],
+  },
+
+  OverlappingFieldsCanBeMergedRule: {
+    valid: [
+      'query A { viewer { tenantId tenantId } }',
+      'query A { executions(first: 1) { nodes { id } } executions(first: 1) { nodes { status } } }',
+      'query A { node(id: "n") { ... on Execution { name: handlerName } ... on Artifact { name: artifactType } } }',
+      'query A($a: ID!) { execution(id: $a) { id } execution(id: $a) { status } }',
+      'query A { viewer { ...F tenantId } } fragment F on Viewer { tenantId }',
+      'query A { executions(first: 1, last: 2) { nodes { id } } executions(last: 2, first: 1) { nodes { id } } }',
+      'query A { viewer { tenantId @skip(if: true) tenantId @include(if: true) } }',
+      'query A { node(id: "n") { ... on Execution { c: children(first: 1) { nodes { id } } } ... on Artifact { c: children(first: 2) { nodes { id } } } } }',
+      'query A { executions(filter: {sessionId: "s", status: [FAILED]}) { nodes { id } } executions(filter: {status: [FAILED], sessionId: "s"}) { nodes { id } } }',
+    ],
+    invalid: [
+      'query A { viewer { who: tenantId who: actor } }',
+      'query A { executions(first: 1) { nodes { id } } executions(first: 2) { nodes { id } } }',
+      'query A { executions { nodes { id } } executions(first: 2) { nodes { id } } }',
+      'query A($a: ID!, $b: ID!) { execution(id: $a) { id } execution(id: $b) { id } }',
+      'query A($a: ID!) { execution(id: $a) { id } execution(id: "e") { id } }',
+      'query A { viewer { ...F who: actor } } fragment F on Viewer { who: tenantId }',
+      'query A { viewer { ...F ...G } } fragment F on Viewer { who: tenantId } fragment G on Viewer { who: actor }',
+      'query A { a: viewer { who: tenantId } a: viewer { who: actor } }',
+      'query A { a: executions { nodes { id } } a: artifacts { nodes { id } } }',
+      'query A { node(id: "n") { ... on Execution { name: attempt } ... on Artifact { name: artifactType } } }',
+      'query A { node(id: "n") { ... on Execution { name: handlerName } ... on Artifact { name: displayName } } }',
+      'query A { node(id: "n") { ... on Execution { c: children { nodes { x: handlerName } } } ... on Artifact { c: children { nodes { x: generation } } } } }',
+      'query A { node(id: "n") { ... on Execution { x: steps { name } } ... on Artifact { x: artifactType } } }',
+      'query A { node(id: "n") { ... on Node { x: id } ... on Execution { x: handlerName } } }',
+      'query A { executions { nodes { ...F } } } fragment F on Execution { x: id ... on Execution { x: handlerName } }',
+      'subscription A { tenantEvents { events { ... on DomainEvent { x: payload } ... on StepCompleted { x: name } } } }',
+      'query A { executions(filter: {status: [FAILED, RUNNING]}) { nodes { id } } executions(filter: {status: [RUNNING, FAILED]}) { nodes { id } } }',
+      'query A { ...F ...G } fragment F on Query { v: viewer { who: actor } } fragment G on Query { v: viewer { who: tenantId } }',
+    ],
+  },
+
+  UniqueInputFieldNamesRule: {
+    valid: [
+      'query A { executions(filter: {sessionId: "s", status: [FAILED]}) { nodes { id } } }',
+      'mutation A { createSession(input: {metadata: {a: {a: {a: 1}}}}) { session { id } } }',
+      'mutation A { createSession(input: {metadata: [{a: 1}, {a: 2}]}) { session { id } } }',
+    ],
+    invalid: [
+      'query A { executions(filter: {sessionId: "s", sessionId: "s"}) { nodes { id } } }',
+      'mutation A { createSession(input: {userId: "a", userId: "b"}) { session { id } } }',
+      'mutation A { createSession(input: {metadata: {a: 1, a: 2}}) { session { id } } }',
+      'query A($a: ExecutionFilter = {sessionId: "s", sessionId: "t"}) { executions(filter: $a) { nodes { id } } }',
+      'mutation A { submitIntents(input: {intents: [{intentType: "echo", intentType: "echo", sessionId: "s"}]}) { errors { code } } }',
+    ],
+  },
+
+  MaxIntrospectionDepthRule: {
+    valid: [
+      'query A { __schema { types { fields { type { ofType { ofType { name } } } } } } }',
+      'query A { __type(name: "Execution") { fields { type { fields { name } } } } }',
+      'query A { __type(name: "Node") { possibleTypes { fields { name } } } }',
+    ],
+    invalid: [
+      'query A { __schema { types { fields { type { fields { type { fields { name } } } } } } } }',
+      'query A { __type(name: "Node") { fields { type { interfaces { possibleTypes { name } } } } } }',
+      'query A { __type(name: "Node") { ...F } } fragment F on __Type { possibleTypes { interfaces { possibleTypes { name } } } }',
+      'query A { __type(name: "ExecutionFilter") { inputFields { type { inputFields { type { inputFields { name } } } } } } }',
+    ],
+  },
+
+  // Not validation rules: what graphql-js refuses to parse, and what it must parse.
+  parse: {
+    valid: [
+      '\uFEFFquery A { viewer { tenantId } }',
+      'query A { viewer { tenantId, actor, } }',
+      'query A { # a comment\n viewer { tenantId } }',
+      'query on { viewer { on: tenantId } }',
+      'query query { mutation: viewer { fragment: tenantId } }',
+      'query A { intentType(name: "\\u00e9\\u{1F600}\\n") { name } }',
+      'query A { intentType(name: """a "quoted" \\""" text""") { name } }',
+      'query A($type: ID!) { execution(id: $type) { id } }',
+      'query A { intentType(name: "\u{1F600}") { name } }',
+      'query A { intentType(name: "\\uD83D\\uDE00") { name } }',
+      'mutation A { createSession(input: {metadata: {a: -0, b: 1e5, c: 1.5E-3}}) { session { id } } }',
+    ],
+    invalid: [
+      '',
+      '{',
+      'query A { }',
+      'query A { viewer { tenantId { } } }',
+      'query A { viewer { tenantId }',
+      'query A { viewer { tenantId } } }',
+      'query A() { viewer { tenantId } }',
+      'query A { execution() { id } }',
+      'query A { ... }',
+      'query A { ...on }',
+      'fragment on on Viewer { tenantId }',
+      'query A { executions(first: 01) { nodes { id } } }',
+      'query A { executions(first: 1.) { nodes { id } } }',
+      'query A { executions(first: .5) { nodes { id } } }',
+      'query A { executions(first: 1a) { nodes { id } } }',
+      'query A { executions(first: +1) { nodes { id } } }',
+      'query A { executions(first: --1) { nodes { id } } }',
+      'query A { intentType(name: "open) { name } }',
+      'query A { intentType(name: "line\nbreak") { name } }',
+      'query A { intentType(name: "\\x") { name } }',
+      'query A { intentType(name: "\\u12") { name } }',
+      'query A { intentType(name: "\\u{110000}") { name } }',
+      'query A { intentType(name: "\\uD800") { name } }',
+      "query A { intentType(name: 'echo') { name } }",
+      'query A($a: ID! = $b) { execution(id: $a) { id } }',
+      'query A($a) { viewer { tenantId } }',
+      'query A($a: ID!!) { execution(id: $a) { id } }',
+      'query A($a: [ID!) { viewer { tenantId } }',
+      'query A { viewer { tenantId: } }',
+      'query A { viewer: { tenantId } }',
+      'query A { viewer { $tenantId } }',
+      'query A { viewer @ { tenantId } }',
+      'subscribe A { tenantEvents { cursor } }',
+      'query A { viewer { tenantId ? } }',
+      'query A { viewer { tenant-id } }',
+      'query A { executions(orderBy: true: 1) { nodes { id } } }',
+      'query A { a { b } } & B',
+      'query A { execution(id: "e" id) { id } }',
+      'query A { executions(filter: {status [FAILED]}) { nodes { id } } }',
+    ],
+  },
+};
