@@ -11,7 +11,7 @@ use async_graphql::parser::{
     types::{ExecutableDocument as Parsed, OperationType},
 };
 
-use super::{Limits, Refused, budget, introspection, scalars};
+use super::{Limits, Refused, budget, introspection, scalars, values};
 use crate::api::ApiError;
 
 /// Deeper nesting of anything is refused by the parser itself.
@@ -53,9 +53,9 @@ impl Document {
             return Err(ApiError::bad_input("the document has no operation").into());
         }
         introspection::check_depth(&checked)?;
+        values::check(schema, &checked)?;
         scalars::check_literals(schema, &checked)?;
-        let parsed = parse_query(text)
-            .map_err(|_| Refused::from(ApiError::bad_input("the document cannot be parsed")))?;
+        let parsed = parsed(text, &checked)?;
         Ok(Self { checked, parsed })
     }
 
@@ -78,6 +78,16 @@ impl Document {
             .filter(|_| has_choice)
             .map(ToString::to_string)
     }
+}
+
+/// The document as the executor's own parser reads it, which is the stricter of the two. It does not
+/// know every escape in a string; a document that has such is read as it is written anew, without.
+fn parsed(text: &str, checked: &ExecutableDocument) -> Result<Parsed, ApiError> {
+    let read = match parse_query(text) {
+        Err(_) if text.contains("\\u") => parse_query(checked.serialize().no_indent().to_string()),
+        read => read,
+    };
+    read.map_err(|_| ApiError::bad_input("the document cannot be parsed"))
 }
 
 /// What kind of operation it is.

@@ -17,6 +17,7 @@ mod tenants;
 #[cfg(test)]
 mod tests;
 mod trusted;
+mod values;
 mod variables;
 
 use std::{sync::Arc, time::Duration};

@@ -70,6 +70,19 @@ fn what_tools_ask_passes() {
 }
 
 #[test]
+fn every_escape_in_a_string_is_read() {
+    let gate = gate(&Limits::default());
+    for text in [
+        "{ intentType(name: \"\\uD83D\\uDE00\") { name } }",
+        "{ intentType(name: \"\\u00e9\\u{1F600}\\n\\\"\") { name } }",
+        "mutation { createSession(input: {metadata: {a: \"\"\"block \"quoted\" \\u{1}\"\"\"}}) { session { id } } }",
+    ] {
+        let admitted = admit(&gate, &query(text)).map_err(|refused| refused.into_errors(None));
+        assert!(admitted.is_ok(), "{text}: {:?}", admitted.err());
+    }
+}
+
+#[test]
 fn introspection_can_be_switched_off() {
     let gate = gate(&Limits {
         introspection: false,
@@ -111,6 +124,13 @@ fn what_the_executor_itself_would_let_pass_is_refused() {
         "{ __typename } { __typename }",
         "fragment f on Query { __typename }",
         "type Query { a: Int }",
+        // Values within values.
+        "mutation { createSession(input: {metadata: {a: 1, a: 2}}) { session { id } } }",
+        "{ executions(filter: {sessionId: \"s\", sessionId: \"s\"}) { nodes { id } } }",
+        "query($a: ID = null) { execution(id: $a) { id } }",
+        "query($a: ID) { lineage(roots: [$a]) { truncated } }",
+        "mutation($a: String) { submitIntent(input: {intentType: $a, sessionId: \"s\"}) { replayed } }",
+        "mutation { createSession(input: {metadata: {deep: [$a]}}) { session { id } } }",
     ] {
         assert_eq!(
             refusal(&gate, &query(text)).0,

@@ -13,10 +13,19 @@ const isFull = process.env.CONFORMANCE_FULL === '1';
 const seed = Number(process.env.CONFORMANCE_SEED ?? 1);
 const count = Number(process.env.CONFORMANCE_DOCUMENTS ?? (isFull ? 50_000 : 2_500));
 
+// Where the server is stricter on purpose. The specification of September 2025 refuses @skip and @include at the
+// root of a subscription, and graphql-js 16 does not yet. A root field that is selected twice would be one
+// stream by the specification; the executor would make two of it.
+const STRICTER = [
+  /^subscription `\w+` can not specify @skip or @include on root fields$/,
+  /^subscription `\w+` can only have one root field$/,
+];
+
 const disagreements = new Map();
 const faults = [];
 let valid = 0;
 let invalid = 0;
+let stricter = 0;
 
 function tableIsWhole() {
   for (const { name } of rules) {
@@ -40,6 +49,10 @@ async function compare(text) {
   if (found.length === 0) valid += 1;
   else invalid += 1;
   if (accepted === (found.length === 0)) return;
+  if (!accepted && reason.split('; ').every((one) => STRICTER.some((known) => known.test(one)))) {
+    stricter += 1;
+    return;
+  }
   const group = accepted ? `accepted against ${found.join(', ')}` : `refused: ${reason.replace(/"[^"]*"/g, '"…"')}`;
   disagreements.set(group, [...(disagreements.get(group) ?? []), { text, reason }]);
 }
@@ -68,5 +81,5 @@ for (const [group, cases] of [...disagreements].sort((a, b) => b[1].length - a[1
 for (const fault of faults.slice(0, 20)) console.log(fault);
 const different = [...disagreements.values()].flat().length;
 console.log(`${inTable} documents of the table and ${count} variations (seed ${seed}):`);
-console.log(`graphql-js accepts ${valid} and refuses ${invalid}; the server differs in ${different}, ${faults.length} faults`);
+console.log(`graphql-js accepts ${valid} and refuses ${invalid}; the server differs in ${different} and is stricter on purpose in ${stricter}; ${faults.length} faults`);
 process.exitCode = different === 0 && faults.length === 0 ? 0 : 1;
