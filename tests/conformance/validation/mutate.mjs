@@ -1,7 +1,8 @@
-// Random variations of the valid operations: each is changed in one to three places, in ways that may break a
+// Random variations of the valid operations and documents: each is changed in one to three places, in ways that may break a
 // rule.
 
 import { Kind, isInputType, isObjectType, isInterfaceType, parse, print } from 'graphql';
+import { documents } from './documents.mjs';
 import { operations } from './operations.mjs';
 import { random } from './random.mjs';
 import { schema } from './reference.mjs';
@@ -17,8 +18,10 @@ const aliases = ['id', 'name', 'a', 'type'];
 
 export function* variations(seed, count) {
   const dice = random(seed);
-  const sources = operations.map((text) => JSON.stringify(parse(text, { noLocation: true })));
-  for (let made = 0; made < count; made += 1) yield variation(dice, JSON.parse(dice.pick(sources)));
+  const read = (texts) => texts.map((text) => JSON.stringify(parse(text, { noLocation: true })));
+  const large = read(operations);
+  const small = read(Object.values(documents).flatMap((cases) => cases.valid));
+  for (let made = 0; made < count; made += 1) yield variation(dice, JSON.parse(dice.pick(dice.pick([large, small]))));
 }
 
 function variation(dice, document) {

@@ -45,3 +45,20 @@ function keeps(document, rule) {
     throw error;
   }
 }
+
+// Whether @skip or @include stands at the root of a subscription. graphql-js 16 takes the values into account
+// when it counts the fields there; later editions of the specification forbid the directives.
+export function isUndecided(text) {
+  const roots = (parsed(text)?.definitions ?? []).filter(
+    ({ operation, typeCondition }) => operation === 'subscription' || typeCondition?.name.value === 'Subscription',
+  );
+  return roots.some(hasConditions);
+}
+
+function hasConditions({ selectionSet }) {
+  return selectionSet.selections.some(
+    (selection) =>
+      selection.directives.some(({ name }) => name.value === 'skip' || name.value === 'include') ||
+      (selection.kind === Kind.INLINE_FRAGMENT && hasConditions(selection)),
+  );
+}
