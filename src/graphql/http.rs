@@ -15,7 +15,7 @@ use axum::{
         HeaderMap, Method, StatusCode,
         header::{ALLOW, CONTENT_TYPE},
     },
-    response::{Html, IntoResponse, Response},
+    response::{IntoResponse, Response},
     routing::get,
 };
 use serde::Serialize;
@@ -25,6 +25,7 @@ use super::{
     Api,
     executor::{Asking, Ready},
     gate::{Incoming, Refused},
+    graphiql,
     negotiation::Form,
     stream,
     websocket::{self, Sockets, WebSocketOptions},
@@ -60,17 +61,13 @@ pub fn routes(api: Api, options: &HttpOptions) -> Router {
         .route("/graphql", get(run).post(run))
         .route("/graphql/stream", get(stream::run).post(stream::run))
         .route("/graphql/ws", get(websocket::connect))
-        .route("/graphiql", get(page))
+        .merge(graphiql::routes())
         .layer(DefaultBodyLimit::max(options.max_body_bytes))
         .with_state(Served {
             api,
             stop: options.stop.clone(),
             sockets: Sockets::new(options),
         })
-}
-
-async fn page() -> Html<&'static str> {
-    Html(include_str!("graphiql.html"))
 }
 
 async fn run(State(served): State<Served>, asker: Asker, request: Request) -> Response {

@@ -13,6 +13,7 @@ mod execution;
 mod executor;
 mod filter;
 mod gate;
+mod graphiql;
 mod http;
 mod ids;
 mod intent;

@@ -1,0 +1,113 @@
+//! Puts GraphiQL into the server: with npm the packages of `graphiql/package-lock.json`, without it
+//! a page that loads the same versions from a CDN. Nothing is written outside of the build folder.
+
+use std::{
+    collections::hash_map::DefaultHasher,
+    env, fs,
+    hash::Hasher,
+    io,
+    path::{Path, PathBuf},
+    process::{Command, ExitCode, Stdio},
+};
+
+/// Files of the packages: what the page calls each, and where npm puts it.
+const PACKAGED: &[(&str, &str)] = &[
+    ("react.js", "react/umd/react.production.min.js"),
+    ("react-dom.js", "react-dom/umd/react-dom.production.min.js"),
+    ("graphql-ws.js", "graphql-ws/umd/graphql-ws.min.js"),
+    ("graphiql.js", "graphiql/graphiql.min.js"),
+    ("explorer.js", "@graphiql/plugin-explorer/dist/index.umd.js"),
+    ("graphiql.css", "graphiql/graphiql.min.css"),
+    ("explorer.css", "@graphiql/plugin-explorer/dist/style.css"),
+];
+/// Files of the project's own.
+const OWN: &[&str] = &["page.js", "page.css", "tour.graphql"];
+/// Packages of the server set it: then a page that needs a CDN is an error.
+const REQUIRED: &str = "TAKEOFF_REQUIRE_GRAPHIQL";
+
+fn main() -> ExitCode {
+    for file in [
+        "package.json",
+        "package-lock.json",
+        "page.js",
+        "page.css",
+        "tour.graphql",
+    ] {
+        println!("cargo::rerun-if-changed=graphiql/{file}");
+    }
+    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-env-changed={REQUIRED}");
+    let Some(out) = env::var_os("OUT_DIR").map(PathBuf::from) else {
+        return ExitCode::FAILURE;
+    };
+    let installed = install(&out);
+    if let Err(reason) = &installed {
+        println!("cargo::warning=the page /graphiql loads GraphiQL from a CDN: {reason}");
+        if env::var_os(REQUIRED).is_some() {
+            println!(
+                "cargo::error={REQUIRED} is set, and GraphiQL could not be installed: {reason}"
+            );
+            return ExitCode::FAILURE;
+        }
+    }
+    match generate(&out, installed.is_ok()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            println!("cargo::error=the page /graphiql cannot be made: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Installs by lock file, keeps the files that the page needs, and removes the rest.
+fn install(out: &Path) -> Result<(), String> {
+    let work = out.join("npm");
+    let told = |error: io::Error| error.to_string();
+    fs::create_dir_all(&work).map_err(told)?;
+    for file in ["package.json", "package-lock.json"] {
+        fs::copy(Path::new("graphiql").join(file), work.join(file)).map_err(told)?;
+    }
+    let npm = Command::new(if cfg!(windows) { "npm.cmd" } else { "npm" })
+        .args([
+            "ci",
+            "--ignore-scripts",
+            "--omit=dev",
+            "--no-audit",
+            "--no-fund",
+        ])
+        .args(["--loglevel", "error"])
+        .current_dir(&work)
+        .stdin(Stdio::null())
+        .output();
+    let npm = npm.map_err(|error| format!("npm cannot be run: {error}"))?;
+    if !npm.status.success() {
+        let said = String::from_utf8_lossy(&npm.stderr);
+        let line = said.lines().next().unwrap_or("no reason given").to_owned();
+        return Err(format!("npm ci failed: {line}"));
+    }
+    for (name, place) in PACKAGED {
+        let from = work.join("node_modules").join(place);
+        fs::copy(&from, out.join(name)).map_err(|e| format!("{place}: {e}"))?;
+    }
+    fs::remove_dir_all(&work).map_err(told)
+}
+
+/// Writes the list of files that the server includes.
+fn generate(out: &Path, is_embedded: bool) -> io::Result<()> {
+    let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default());
+    let own = OWN
+        .iter()
+        .map(|name| (*name, root.join("graphiql").join(name)));
+    let packaged = PACKAGED.iter().map(|(name, _)| (*name, out.join(name)));
+    let packaged: Vec<_> = packaged.filter(|_| is_embedded).collect();
+    let mut list = String::from("&[\n");
+    for (name, path) in packaged.into_iter().chain(own) {
+        let mut hasher = DefaultHasher::new();
+        hasher.write(&fs::read(&path)?);
+        let hash = format!("{:016x}", hasher.finish());
+        list += &format!(
+            "    File {{ name: {name:?}, hash: {hash:?}, body: include_bytes!({path:?}) }},\n"
+        );
+    }
+    fs::write(out.join("graphiql_files.rs"), list + "]\n")
+}

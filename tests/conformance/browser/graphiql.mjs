@@ -1,0 +1,131 @@
+// The page /graphiql in Chromium, with every other host blocked: the tour is run as it is written, a
+// subscription ticks to the terminal event, the header editor is heard, and nothing breaks the policy.
+//
+//   GRAPHIQL_SCREENSHOTS=folder   keeps a picture of each theme
+
+import assert from 'node:assert/strict';
+import { chromium } from 'playwright-core';
+
+const base = process.env.TAKEOFF_URL;
+const pictures = process.env.GRAPHIQL_SCREENSHOTS;
+const limit = 20_000;
+
+const browser = await chromium.launch({
+  executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+  args: [
+    '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
+    '--disable-component-update', '--disable-sync', '--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1',
+  ],
+});
+const outside = [];
+const broken = [];
+
+async function open(path, options = {}) {
+  const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, ...options });
+  await context.route((url) => url.origin !== base && url.protocol.startsWith('http'), (route) => {
+    outside.push(route.request().url());
+    return route.abort();
+  });
+  const page = await context.newPage();
+  page.setDefaultTimeout(limit);
+  page.on('pageerror', (error) => broken.push(`an error on the page: ${error.message}`));
+  page.on('console', (message) => {
+    if (message.type() === 'error') broken.push(`on the console: ${message.text()}`);
+  });
+  await page.goto(base + path);
+  await page.waitForSelector('.graphiql-query-editor .CodeMirror');
+  return page;
+}
+
+// What an editor of the page holds, and what it is to hold.
+const text = (page, editor) => page.$eval(`${editor} .CodeMirror`, (one) => one.CodeMirror.getValue());
+const write = (page, editor, value) =>
+  page.$eval(`${editor} .CodeMirror`, (one, text) => one.CodeMirror.setValue(text), value);
+
+// Runs one operation of the tab by its name, from the menu of the run button; its answer.
+async function run(page, name, isEnough = () => true) {
+  await write(page, '.graphiql-response', '');
+  await page.click('.graphiql-execute-button');
+  const item = page.getByRole('menuitem', { name, exact: true });
+  if (await item.waitFor({ timeout: 2_000 }).then(() => true, () => false)) await item.click();
+  const deadline = Date.now() + limit;
+  for (;;) {
+    const shown = await text(page, '.graphiql-response');
+    try {
+      const answer = JSON.parse(shown);
+      if (isEnough(answer)) return answer;
+    } catch {
+      // It is not there, or not whole, yet.
+    }
+    assert.ok(Date.now() < deadline, `${name}: ${shown}`);
+    await page.waitForTimeout(50);
+  }
+}
+
+const page = await open('/');
+assert.equal(new URL(page.url()).pathname, '/graphiql');
+const tour = await text(page, '.graphiql-query-editor');
+assert.match(tour, /mutation Submit/);
+
+// The tour, each operation as it is written.
+const variables = {};
+const set = (more) => write(page, '.graphiql-editor-tool .graphiql-editor:not(.hidden)', JSON.stringify(Object.assign(variables, more)));
+const session = (await run(page, 'CreateSession', (a) => a.data)).data.createSession.session.id;
+await set({ session, execution: '', artifact: '' });
+const submitted = await run(page, 'Submit', (a) => a.data?.submitIntent);
+const execution = submitted.data.submitIntent.execution.id;
+await set({ execution });
+const isLast = (a) => (a.data?.executionEvents?.events ?? []).some(({ type }) => type === 'execution.completed');
+const watched = await run(page, 'Watch', isLast);
+assert.equal(watched.errors, undefined);
+const looked = await run(page, 'Look', (a) => a.data?.execution);
+const artifacts = looked.data.execution.children.nodes.flatMap((child) => child.artifacts.nodes);
+assert.equal(artifacts.length, 3);
+await set({ artifact: artifacts.at(-1).id });
+const { lineage } = (await run(page, 'Lineage', (a) => a.data?.lineage)).data;
+assert.deepEqual(lineage.nodes.map(({ depth }) => depth), [0, 1, 2]);
+if (pictures) await page.screenshot({ path: `${pictures}/lineage.png` });
+const state = (await run(page, 'SetState', (a) => a.data?.setSessionState)).data.setSessionState;
+assert.deepEqual(state.session.state, { step: 2 });
+const stale = (await run(page, 'SetState', (a) => a.data?.setSessionState?.errors?.length)).data.setSessionState;
+assert.equal(stale.errors[0].currentVersion, '2');
+assert.ok((await run(page, 'IntentTypes', (a) => a.data?.intentTypes)).data.intentTypes.length > 5);
+
+// The explorer, the documentation, and both themes.
+await page.click('button[aria-label="Show GraphiQL Explorer"]');
+await page.waitForSelector('.docExplorerWrap, .graphiql-plugin');
+if (pictures) await page.screenshot({ path: `${pictures}/explorer.png` });
+await page.click('button[aria-label="Hide GraphiQL Explorer"]');
+for (const theme of ['Light', 'Dark']) {
+  await page.click('button[aria-label="Open settings dialog"]');
+  await page.getByRole('button', { name: theme, exact: true }).click();
+  await page.keyboard.press('Escape');
+  await page.waitForSelector(`body.graphiql-${theme.toLowerCase()}`);
+  if (pictures) await page.screenshot({ path: `${pictures}/${theme.toLowerCase()}.png` });
+}
+
+// A link fills a tab; what the header editor says is sent, by HTTP and by WebSocket.
+const live = 'subscription { tenantEvents { events { type } } }';
+const query = `query Who { viewer { tenantId } } ${live.replace('{', 'Live {').replace('subscription Live', 'subscription Live')}`;
+const linked = await open(`/graphiql?query=${encodeURIComponent(query)}`);
+assert.equal(await text(linked, '.graphiql-query-editor'), query);
+await linked.getByRole('button', { name: 'Headers', exact: true }).click();
+await write(linked, '.graphiql-editor-tool .graphiql-editor:not(.hidden)', '{"X-Takeoff-Tenant": "elsewhere"}');
+const who = await run(linked, 'Who', (a) => a.data?.viewer);
+assert.equal(who.data.viewer.tenantId, 'elsewhere');
+const post = (body) =>
+  fetch(`${base}/graphql`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json', 'x-takeoff-tenant': 'elsewhere' },
+    body: JSON.stringify(body),
+  }).then((response) => response.json());
+const other = await post({ query: 'mutation { createSession(input: {}) { session { id } } }' });
+const submit = 'mutation($s: ID!) { submitIntent(input: {sessionId: $s, intentType: "echo"}) { execution { id } } }';
+await post({ query: submit, variables: { s: other.data.createSession.session.id } });
+const ticked = await run(linked, 'Live', (a) => a.data?.tenantEvents?.events?.length);
+assert.equal(ticked.data.tenantEvents.events[0].type, 'execution.created');
+
+await browser.close();
+assert.deepEqual(outside, [], 'the page asked other hosts');
+assert.deepEqual(broken, [], 'the page broke');
+console.log('the tour, a link, headers, the explorer and both themes: as they should be');
