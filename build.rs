@@ -1,6 +1,11 @@
 //! Puts GraphiQL into the server: with npm the packages of `graphiql/package-lock.json`, without it
 //! a page that loads the same versions from a CDN. Nothing is written outside of the build folder.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "cargo speaks to a build script by its environment"
+)]
+
 use std::{
     collections::hash_map::DefaultHasher,
     env, fs,
@@ -100,14 +105,16 @@ fn generate(out: &Path, is_embedded: bool) -> io::Result<()> {
         .map(|name| (*name, root.join("graphiql").join(name)));
     let packaged = PACKAGED.iter().map(|(name, _)| (*name, out.join(name)));
     let packaged: Vec<_> = packaged.filter(|_| is_embedded).collect();
-    let mut list = String::from("&[\n");
+    let mut list = vec!["&[\n".to_owned()];
     for (name, path) in packaged.into_iter().chain(own) {
         let mut hasher = DefaultHasher::new();
         hasher.write(&fs::read(&path)?);
         let hash = format!("{:016x}", hasher.finish());
-        list += &format!(
+        let path = path.to_string_lossy();
+        list.push(format!(
             "    File {{ name: {name:?}, hash: {hash:?}, body: include_bytes!({path:?}) }},\n"
-        );
+        ));
     }
-    fs::write(out.join("graphiql_files.rs"), list + "]\n")
+    list.push("]\n".to_owned());
+    fs::write(out.join("graphiql_files.rs"), list.concat())
 }
