@@ -119,7 +119,7 @@ section! {
         max_concurrent_operations: usize [.within(1, 1_000_000)] = 1_000,
         /// How long a query or mutation may take, in milliseconds.
         timeout_ms: u64 [.within(1, 600_000)] = 10_000,
-        /// Parsed and checked documents that are kept.
+        /// Parsed and checked documents that are kept, each for a kibibyte of its text.
         cached_documents: u64 [.within(0, 1_000_000)] = 1_000,
         /// Folder of trusted documents: `NAME.graphql` files, which requests name by the SHA-256 of
         /// their text, and manifests `NAME.json` that give documents by id. Read at start.

@@ -68,6 +68,17 @@ impl Admitted {
     }
 }
 
+/// Room for so many documents of a kibibyte; a larger one takes the room of several.
+fn known(documents: u64) -> Cache<Arc<str>, Arc<Document>> {
+    let room = |text: &Arc<str>, _: &Arc<Document>| {
+        u32::try_from(text.len() / 1024 + 1).unwrap_or(u32::MAX)
+    };
+    Cache::builder()
+        .max_capacity(documents)
+        .weigher(room)
+        .build()
+}
+
 impl Gate {
     /// The gate before the schema of the API.
     ///
@@ -79,7 +90,7 @@ impl Gate {
         let mut gate = Self {
             schema: Arc::new(schema),
             limits: Arc::new(limits.clone()),
-            known: Cache::new(limits.cached_documents),
+            known: known(limits.cached_documents),
             trusted: Arc::default(),
             tenants: Tenants::new(limits),
         };

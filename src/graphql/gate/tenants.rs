@@ -4,7 +4,10 @@
 use std::{
     collections::HashMap,
     num::NonZeroU32,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use async_graphql::parser::types::OperationType;
@@ -22,7 +25,11 @@ pub(super) struct Tenants {
     costs: Arc<DefaultKeyedRateLimiter<TenantId>>,
     running: Arc<Mutex<HashMap<TenantId, usize>>>,
     most_running: usize,
+    taken: Arc<AtomicU64>,
 }
+
+/// After so many requests, tenants that have asked for nothing lately are forgotten.
+const FORGET_EVERY: u64 = 4096;
 
 /// A place among the operations that run; given back when it is dropped.
 pub(crate) struct Ticket {
@@ -42,6 +49,7 @@ impl Tenants {
             costs: Arc::new(RateLimiter::keyed(quota)),
             running: Arc::default(),
             most_running: limits.concurrent_operations,
+            taken: Arc::default(),
         }
     }
 
@@ -52,6 +60,10 @@ impl Tenants {
         cost: u64,
         kind: OperationType,
     ) -> Result<Option<Ticket>, ApiError> {
+        if self.taken.fetch_add(1, Ordering::Relaxed) % FORGET_EVERY == FORGET_EVERY - 1 {
+            self.costs.retain_recent();
+            self.costs.shrink_to_fit();
+        }
         let busy = |message| Err(ApiError::new(ErrorCode::RateLimited, message));
         let cost = u32::try_from(cost).ok().and_then(NonZeroU32::new);
         let cost = cost.unwrap_or(NonZeroU32::MIN);
@@ -108,6 +120,17 @@ mod tests {
         assert!(tenants.take(&two, 1, OperationType::Mutation).is_ok());
         drop(ticket);
         assert!(tenants.take(&one, 1, OperationType::Query).is_ok());
+    }
+
+    #[test]
+    fn tenants_that_ask_no_more_are_forgotten() {
+        let tenants = Tenants::new(&Limits::default());
+        for n in 0..3 * FORGET_EVERY {
+            let tenant = format!("t{n}").parse().unwrap();
+            assert!(tenants.take(&tenant, 1, OperationType::Query).is_ok());
+        }
+        assert!(tenants.costs.len() < 3 * usize::try_from(FORGET_EVERY).unwrap());
+        assert!(tenants.running.lock().unwrap().is_empty());
     }
 
     #[test]
