@@ -11,6 +11,7 @@ use axum::{
     },
 };
 use futures::StreamExt;
+use utoipa::ToSchema;
 
 use super::{
     Served,
@@ -23,6 +24,18 @@ use crate::{
     model::{Cursor, ExecutionId},
 };
 
+/// One event of the stream.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "it describes what the library writes")]
+struct Frame {
+    /// The event's type, such as `execution.completed`.
+    event: String,
+    /// Its cursor.
+    id: String,
+    /// The event as a JSON object.
+    data: String,
+}
+
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
 /// Follows an execution. Each event has its type as `event`, its cursor as `id` and itself as
@@ -32,7 +45,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
         ("execution_id" = String, Path, description = "The execution", pattern = "^exe_[0-9a-z]{26}$"),
         ("Last-Event-ID" = Option<String>, Header, description = "Where to go on"),
     ), responses(
-    (status = 200, description = "The events, until the terminal one", body = String, content_type = "text/event-stream"),
+    (status = 200, description = "The events, until the terminal one", body = Frame, content_type = "text/event-stream"),
     (status = 400, description = "Not an id, or not a cursor", body = ErrorBody),
     (status = 404, description = "No such execution", body = ErrorBody),
     (status = 503, description = "Not available", body = ErrorBody),
