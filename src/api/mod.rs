@@ -1,11 +1,13 @@
 //! What GraphQL and REST share: one set of error codes, and one error that carries nothing of the
 //! layers below to a client.
 
+mod body;
 mod codes;
 mod error;
 mod identity;
 mod refusal;
 
+pub use body::json_body;
 pub use codes::errors_document;
 pub use error::{ApiError, ErrorCode};
 pub use identity::{Asker, TENANT_HEADER, principal_named, principal_of};

@@ -9,7 +9,6 @@ use std::sync::Arc;
 use async_graphql::{Response as Answer, ServerError, parser::types::OperationType};
 use axum::{
     Router,
-    body::Bytes,
     extract::{DefaultBodyLimit, FromRequest, RawQuery, Request, State},
     http::{
         HeaderMap, Method, StatusCode,
@@ -30,7 +29,7 @@ use super::{
     stream,
     websocket::{self, Sockets, WebSocketOptions},
 };
-use crate::api::{ApiError, Asker, ErrorCode, RequestId};
+use crate::api::{ApiError, Asker, ErrorCode, RequestId, json_body};
 
 /// How the API is served.
 #[derive(Debug, Clone)]
@@ -169,17 +168,8 @@ pub(super) async fn accept(api: &Api, asker: Asker, request: Request) -> Result<
 }
 
 async fn read(request: Request) -> Result<Incoming, Rejection> {
-    if !is_json(request.headers()) {
-        let error = ApiError::bad_input("the content type must be application/json");
-        return Err(Rejection::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, error));
-    }
-    let body = Bytes::from_request(request, &()).await.map_err(|fault| {
-        let message = match fault.status() {
-            StatusCode::PAYLOAD_TOO_LARGE => "the body is too large",
-            _ => "the body cannot be read",
-        };
-        Rejection::new(fault.status(), ApiError::bad_input(message))
-    })?;
+    let rejected = |(status, error)| Rejection::new(status, error);
+    let body = json_body(request).await.map_err(rejected)?;
     Incoming::read(&body).map_err(|error| Rejection::new(StatusCode::BAD_REQUEST, error))
 }
 
@@ -194,14 +184,6 @@ fn asking(asker: Asker, headers: &HeaderMap) -> Result<Asking, ApiError> {
     asking.idempotency_key = text("idempotency-key")?.map(Into::into);
     asking.last_event_id = text("last-event-id")?.map(Into::into);
     Ok(asking)
-}
-
-fn is_json(headers: &HeaderMap) -> bool {
-    let kind = headers
-        .get(CONTENT_TYPE)
-        .and_then(|kind| kind.to_str().ok());
-    let essence = kind.and_then(|kind| kind.split(';').next());
-    essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"))
 }
 
 /// An answer as it is written: without `data` when nothing was run.
@@ -241,24 +223,4 @@ fn response(form: Form, status: StatusCode, shown: &Shown<'_>) -> Response {
 /// A request that is not run, answered in the form of one that was.
 pub(super) fn failed(status: StatusCode, id: Option<&RequestId>, error: ApiError) -> Response {
     Rejection::new(status, error).shown(Form::Json, id)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_json_is_taken_whatever_its_charset() {
-        let takes = |kind: &str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(CONTENT_TYPE, kind.parse().unwrap());
-            is_json(&headers)
-        };
-        assert!(takes("application/json"));
-        assert!(takes("Application/JSON; charset=utf-8"));
-        for other in ["text/plain", "application/jsonx", "multipart/form-data", ""] {
-            assert!(!takes(other), "{other}");
-        }
-        assert!(!is_json(&HeaderMap::new()));
-    }
 }

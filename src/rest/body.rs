@@ -3,15 +3,14 @@
 use std::str::FromStr;
 
 use axum::{
-    body::Bytes,
     extract::{FromRequest, FromRequestParts, Path, RawQuery, Request},
-    http::{HeaderMap, StatusCode, header::CONTENT_TYPE, request::Parts},
+    http::request::Parts,
 };
 use serde::de::DeserializeOwned;
 
 use super::error::Failure;
 use crate::{
-    api::{ApiError, Asker},
+    api::{ApiError, Asker, json_body},
     model::{IdError, Principal},
 };
 
@@ -35,21 +34,9 @@ pub(super) struct Body<T>(pub(super) T);
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     type Rejection = Failure;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
-        if !is_json(request.headers()) {
-            let error = ApiError::bad_input("the content type must be application/json");
-            return Err(Failure::with_status(
-                StatusCode::UNSUPPORTED_MEDIA_TYPE,
-                &error,
-            ));
-        }
-        let body = Bytes::from_request(request, state).await.map_err(|fault| {
-            let message = match fault.status() {
-                StatusCode::PAYLOAD_TOO_LARGE => "the body is too large",
-                _ => "the body cannot be read",
-            };
-            Failure::with_status(fault.status(), &ApiError::bad_input(message))
-        })?;
+    async fn from_request(request: Request, _: &S) -> Result<Self, Failure> {
+        let body = json_body(request).await;
+        let body = body.map_err(|(status, error)| Failure::with_status(status, &error))?;
         if body.trim_ascii_start().first() != Some(&b'{') {
             return Err(ApiError::bad_input("the body is a JSON object").into());
         }
@@ -57,15 +44,6 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
             .map(Self)
             .map_err(|fault| ApiError::bad_input(format!("the body: {fault}")).into())
     }
-}
-
-/// As `application/json`, or a kind of it, with any parameters.
-fn is_json(headers: &HeaderMap) -> bool {
-    let kind = headers
-        .get(CONTENT_TYPE)
-        .and_then(|kind| kind.to_str().ok());
-    let essence = kind.and_then(|kind| kind.split(';').next());
-    essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"))
 }
 
 /// An id in the path.
