@@ -28,7 +28,7 @@ const PACKAGED: &[(&str, &str)] = &[
 /// Files of the project's own.
 const OWN: &[&str] = &["page.js", "page.css", "tour.graphql"];
 /// Packages of the server set it: then a page that needs a CDN is an error.
-const REQUIRED: &str = "TAKEOFF_REQUIRE_GRAPHIQL";
+const REQUIRED: &str = "REQUIRE_EMBEDDED_GRAPHIQL";
 
 fn main() -> ExitCode {
     for file in [
