@@ -7,6 +7,7 @@ use axum::{
     Router,
     http::{HeaderName, HeaderValue, Method},
     middleware,
+    serve::ListenerExt,
 };
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -59,6 +60,11 @@ impl Server {
         let sockets = TaskTracker::new();
         let routes = router(&node, http, parts, &stop, &sockets);
         let until = stop.clone();
+        // Two small packets in a row, as an event and the end of its subscription are, would else wait
+        // for the client's delayed acknowledgement.
+        let listener = listener.tap_io(|connection| {
+            let _ = connection.set_nodelay(true);
+        });
         let task = tokio::spawn(async move {
             let served = axum::serve(listener, routes)
                 .with_graceful_shutdown(async move { until.cancelled().await });

@@ -1,0 +1,185 @@
+//! Rows about subscribers.
+
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
+
+use futures::{StreamExt, TryStreamExt, future::try_join_all, stream};
+use serde_json::{Value, json};
+
+use crate::{
+    http::Http,
+    load::{SUBMIT, count, exactly, histogram, micros, submit, submit_many},
+    report::Beside,
+    rows::{Run, wait_for},
+    server::{Backend, Server},
+    socket::Socket,
+    watch::{EXECUTION_EVENTS, execution_id},
+};
+
+const SESSION_EVENTS: &str = "subscription Feed($id: ID!) { sessionEvents(sessionId: $id) \
+    { cursor hasMorePastEvents events { executionId type } } }";
+/// Sockets that are opened at the same time.
+const AT_ONCE: usize = 64;
+
+impl Run<'_> {
+    /// From the answer to a submit, which comes after the commit, to the event at a subscriber.
+    pub(crate) async fn hint(&mut self) -> anyhow::Result<()> {
+        let server = Server::start(&self.place, &[]).await?;
+        let session = server.session().await?;
+        let millis = self.after_commit(&server, &server, &session).await?;
+        let beside = Beside {
+            goal: Some(1.0),
+            limit: None,
+        };
+        let row = "commit to subscriber, same node, p50";
+        self.report.add(row, "ms", millis, beside);
+        if self.place.backend == Backend::Postgres {
+            let other = Server::start(&self.place, &[]).await?;
+            let millis = self.after_commit(&server, &other, &session).await?;
+            let beside = Beside {
+                goal: Some(3.0),
+                limit: None,
+            };
+            let row = "commit to subscriber, other node, p50";
+            self.report.add(row, "ms", millis, beside);
+        }
+        Ok(())
+    }
+
+    async fn after_commit(
+        &self,
+        server: &Server,
+        watched: &Server,
+        session: &str,
+    ) -> anyhow::Result<f64> {
+        let mut http = Http::open(server.address).await?;
+        let mut latency = histogram()?;
+        // One that starts later, so that its first event is alone.
+        let later = json!({"intentType": "echo", "sessionId": session, "runAt": "2100-01-01T00:00:00Z",
+            "parameters": {"message": "hello"}});
+        let body = crate::load::request(SUBMIT, &json!({"input": later}));
+        let mut socket = Socket::open(watched.address).await?;
+        let feed = json!({"id": session});
+        socket.subscribe("feed", SESSION_EVENTS, &feed).await?;
+        for number in 0..self.scale.singles / 2 {
+            let id = execution_id(http.post("/graphql", &body).await?)?.to_owned();
+            let answered = Instant::now();
+            while !socket.receive().await?.contains(&id) {}
+            if number >= 10 {
+                latency.saturating_record(micros(answered.elapsed()).max(1));
+            }
+        }
+        Ok(count(latency.value_at_percentile(50.0)) / 1e3)
+    }
+
+    /// Subscribers on sockets of their own that wait, and one event that reaches a thousand of them.
+    pub(crate) async fn subscribers(&mut self) -> anyhow::Result<()> {
+        let server = Server::start(&self.place, &[]).await?;
+        let session = server.session().await?;
+        let delayed = json!({"intentType": "echo", "sessionId": session,
+            "parameters": {"delay_ms": 60_000}});
+        let data = server.ask(SUBMIT, json!({"input": delayed})).await?;
+        let id = data["submitIntent"]["execution"]["id"].clone();
+        let before = server.memory()?;
+        let wanted = self.scale.subscribers;
+        let sockets: Vec<Socket> = stream::iter(0..wanted)
+            .map(|_| subscribed(&server, &id))
+            .buffer_unordered(AT_ONCE)
+            .try_collect()
+            .await?;
+        let beside = Beside {
+            goal: Some(250.0),
+            limit: None,
+        };
+        let memory = count(server.memory()? - before) / 1e6;
+        let each = memory / count(wanted as u64) * 1e4;
+        let row =
+            format!("memory for 10,000 subscribers, each on its own socket ({wanted} opened)");
+        self.report.add(&row, "MB", each, beside);
+
+        let mut sockets = sockets;
+        let mut thousand = sockets.split_off(wanted.saturating_sub(1_000));
+        drop(sockets);
+        self.settle().await;
+        let cancel = "mutation Cancel($input: CancelExecutionInput!) { cancelExecution(input: $input) { execution { id } errors { code } } }";
+        let body = crate::load::request(cancel, &json!({"input": {"executionId": id}}));
+        let mut http = Http::open(server.address).await?;
+        let last = try_join_all(thousand.iter_mut().map(|socket| async {
+            while !socket.receive().await?.contains("execution.cancel") {}
+            anyhow::Ok(Instant::now())
+        }));
+        let (answered, last) = futures::future::join(
+            async {
+                anyhow::ensure!(http.post("/graphql", &body).await?.contains("exe_"));
+                Ok(Instant::now())
+            },
+            last,
+        )
+        .await;
+        let answered: Instant = answered?;
+        let latest = last?.into_iter().max().unwrap_or(answered);
+        let millis = latest.saturating_duration_since(answered).as_secs_f64() * 1e3;
+        let beside = Beside {
+            goal: Some(50.0),
+            limit: None,
+        };
+        let row = "one event to 1,000 subscribers, commit to the last one";
+        self.report.add(row, "ms", millis, beside);
+        Ok(())
+    }
+
+    /// A session's feed from its beginning.
+    pub(crate) async fn resume(&mut self) -> anyhow::Result<()> {
+        const EVENTS: usize = 10_000;
+        let server = Server::start(&self.place, &[]).await?;
+        let session = server.session().await?;
+        // Three events each: created, started, completed.
+        let executions = EVENTS / 3 + 1;
+        exactly(
+            server.address,
+            &submit_many(&session, 100),
+            4,
+            executions / 100,
+        )
+        .await?;
+        exactly(server.address, &submit(&session), 4, executions % 100).await?;
+        wait_for(&server, "echo", count(executions as u64)).await?;
+        self.settle().await;
+        let began = Instant::now();
+        let mut socket = Socket::open(server.address).await?;
+        socket
+            .subscribe("feed", SESSION_EVENTS, &json!({"id": session}))
+            .await?;
+        let mut seen: HashMap<String, usize> = HashMap::new();
+        while seen.values().sum::<usize>() < EVENTS {
+            let message: Value = serde_json::from_str(&socket.receive().await?)?;
+            let events = message["payload"]["data"]["sessionEvents"]["events"].as_array();
+            for event in events.into_iter().flatten() {
+                let id = event["executionId"].as_str().unwrap_or_default();
+                *seen.entry(id.to_owned()).or_default() += 1;
+            }
+        }
+        let beside = Beside {
+            goal: Some(1.0),
+            limit: None,
+        };
+        let row = "resume over 10,000 past events";
+        self.report
+            .add(row, "s", began.elapsed().as_secs_f64(), beside);
+        Ok(())
+    }
+}
+
+/// A socket that has seen the first event.
+async fn subscribed(server: &Server, id: &Value) -> anyhow::Result<Socket> {
+    let mut socket = Socket::open(server.address).await?;
+    socket
+        .subscribe("1", EXECUTION_EVENTS, &json!({"id": id}))
+        .await?;
+    let limit = Duration::from_secs(30);
+    let first = tokio::time::timeout(limit, socket.receive()).await??;
+    anyhow::ensure!(first.contains("execution.created"), "{first}");
+    Ok(socket)
+}

@@ -1,0 +1,139 @@
+//! The load driver: starts the server as a user would, speaks GraphQL with it over HTTP and
+//! WebSocket, measures beside it what the machine gives without it, and prints one table.
+//!
+//! `scripts/bench` runs it with a private `PostgreSQL` and Redis.
+
+mod http;
+mod limits;
+mod live;
+mod load;
+mod reads;
+mod report;
+mod rows;
+mod seed;
+mod server;
+mod socket;
+mod watch;
+
+use std::{process::ExitCode, time::Duration};
+
+use clap::Parser;
+
+use report::{Report, show};
+use server::Backend;
+
+/// Measures a Takeoff server against its database and a bare HTTP route.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// Short forms: about three minutes.
+    #[arg(long)]
+    quick: bool,
+    /// How often each row is measured; 3, or 1 with `--quick`.
+    #[arg(long)]
+    runs: Option<usize>,
+    /// Only this backend: `postgres` or `sqlite`.
+    #[arg(long)]
+    backend: Option<String>,
+    /// Only the rows whose name contains this.
+    #[arg(long)]
+    row: Option<String>,
+    /// Serves the bare route at this address; used by the driver itself.
+    #[arg(long)]
+    bare_route: Option<String>,
+    /// Given by cargo.
+    #[arg(long, hide = true)]
+    bench: bool,
+}
+
+/// How long and how large.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Scale {
+    pub(crate) quick: bool,
+    /// A closed loop.
+    pub(crate) time: Duration,
+    /// The sustained load.
+    pub(crate) sustained: Duration,
+    pub(crate) backlog: usize,
+    /// Requests one after the other.
+    pub(crate) singles: usize,
+    pub(crate) subscribers: usize,
+    /// Seeded artifacts; three times as many edges.
+    pub(crate) artifacts: u64,
+    /// Seeded finished executions; three times as many events.
+    pub(crate) past: u64,
+}
+
+impl Scale {
+    fn of(quick: bool) -> Self {
+        let seconds = Duration::from_secs;
+        if quick {
+            return Self {
+                quick,
+                time: seconds(2),
+                sustained: seconds(5),
+                backlog: 5_000,
+                singles: 300,
+                subscribers: 2_000,
+                artifacts: 50_000,
+                past: 100_000,
+            };
+        }
+        Self {
+            quick,
+            time: seconds(5),
+            sustained: seconds(60),
+            backlog: 20_000,
+            singles: 2_000,
+            subscribers: 10_000,
+            artifacts: 1_000_000,
+            past: 5_000_000,
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let done = match &arguments.bare_route {
+        Some(address) => limits::serve_bare(address),
+        None => run(&arguments),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            show(&format!("bench: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let backends = match arguments.backend.as_deref() {
+        None => vec![Backend::Postgres, Backend::Sqlite],
+        Some("postgres") => vec![Backend::Postgres],
+        Some("sqlite") => vec![Backend::Sqlite],
+        Some(other) => anyhow::bail!("there is no backend {other}"),
+    };
+    let scale = Scale::of(arguments.quick);
+    let runs = arguments
+        .runs
+        .unwrap_or(if arguments.quick { 1 } else { 3 });
+    let wanted = arguments.row.as_deref().unwrap_or_default();
+    // One thread: the driver leaves the rest of the machine to the server and its database.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    for backend in backends {
+        let mut report = Report::default();
+        for run in 1..=runs {
+            show(&format!("{}, run {run} of {runs}", backend.name()));
+            runtime.block_on(rows::measure(backend, scale, wanted, &mut report))?;
+        }
+        print(&report.table(backend.name()));
+    }
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "the table is what the program is for")]
+fn print(table: &str) {
+    println!("{table}");
+}

@@ -1,0 +1,170 @@
+//! Rows that read: state, lineage, pages, and what age costs.
+
+use std::time::Instant;
+
+use futures::future::try_join_all;
+use serde_json::{Value, json};
+
+use crate::{
+    http::Http,
+    load::{ACCEPTED, closed_loop, count, histogram, micros, request, submit},
+    report::Beside,
+    rows::{Run, ended, wait_for},
+    seed::{Seed, artifact_id},
+    server::Server,
+};
+
+const STATE: &str = "query State($id: ID!) { session(id: $id) { state stateVersion } }";
+const SET: &str = "mutation Set($input: SetSessionStateInput!) \
+    { setSessionState(input: $input) { session { stateVersion } errors { code } } }";
+const LINEAGE: &str = "query Lineage($root: ID!, $nodes: Int!) { lineage(roots: [$root], maxDepth: 100, \
+    maxNodes: $nodes) { nodes { depth artifact { id artifactType displayName } } edges { parent { id } child { id } } } }";
+const PAGE: &str = "{ executions(first: 50) { nodes { id status intent { intentType parameters \
+    session { id } } artifacts { nodes { id displayName parents { nodes { id displayName } } } } } } }";
+const CALLERS: usize = 64;
+
+impl Run<'_> {
+    /// Session state, each caller with a session of its own.
+    pub(crate) async fn state(&mut self) -> anyhow::Result<()> {
+        let server = Server::start(&self.place, &[]).await?;
+        let session = server.session().await?;
+        let body = request(STATE, &json!({"id": session}));
+        let asked = ("/graphql", body.as_str(), "stateVersion");
+        let done = closed_loop(server.address, asked, CALLERS, self.scale.time).await?;
+        let beside = Beside {
+            goal: Some(15_000.0),
+            limit: None,
+        };
+        let row = "session state read, 64 callers";
+        self.report.add(row, "/s", done.per_second(), beside);
+        self.settle().await;
+        let rate = self.compare_and_set(&server).await?;
+        let beside = Beside {
+            goal: self.goal(4_000.0, 6_000.0),
+            limit: None,
+        };
+        let row = "session state compare-and-set, 64 callers";
+        self.report.add(row, "/s", rate, beside);
+        Ok(())
+    }
+
+    async fn compare_and_set(&self, server: &Server) -> anyhow::Result<f64> {
+        let sessions = try_join_all((0..CALLERS).map(|_| server.session())).await?;
+        let began = Instant::now();
+        let callers = sessions.iter().map(|session| async move {
+            let mut http = Http::open(server.address).await?;
+            let mut version = 1_u64;
+            while began.elapsed() < self.scale.time {
+                let input = json!({"sessionId": session, "state": {"step": version},
+                    "ifVersion": version.to_string()});
+                let answer = http
+                    .post("/graphql", &request(SET, &json!({"input": input})))
+                    .await?;
+                version += 1;
+                let expected = format!(r#""stateVersion":"{version}""#);
+                anyhow::ensure!(answer.contains(&expected), "{answer}");
+            }
+            anyhow::Ok(version)
+        });
+        let written: u64 = try_join_all(callers).await?.into_iter().sum();
+        Ok(count(written - CALLERS as u64) / began.elapsed().as_secs_f64())
+    }
+
+    /// Lineage and a page, among a million artifacts.
+    pub(crate) async fn lineage(&mut self) -> anyhow::Result<()> {
+        let server = Server::start(&self.place, &[]).await?;
+        let session = server.session().await?;
+        let made = json!({"intentType": "ingest_file", "sessionId": session,
+            "parameters": {"filename": "note.txt", "content": "hello"}});
+        server
+            .ask(crate::load::SUBMIT, json!({"input": made}))
+            .await?;
+        wait_for(&server, "ingest_file", 1.0).await?;
+        let all = self.scale.artifacts;
+        Seed::open(&self.place).await?.artifacts(all).await?;
+        for (nodes, millis) in [(200, 10.0), (1_000, 50.0)] {
+            let requests = (0..self.scale.singles.min(300) as u64).map(|number| {
+                let root = artifact_id(all - (number * 7_919) % (all / 2));
+                request(LINEAGE, &json!({"root": root, "nodes": nodes}))
+            });
+            let p95 = p95_of(&server, requests, "\"depth\":1").await?;
+            let beside = Beside {
+                goal: Some(millis),
+                limit: None,
+            };
+            let row = format!("lineage of {nodes} nodes, p95");
+            self.report.add(&row, "ms", p95, beside);
+        }
+        let before = server
+            .metric("takeoff_statements_total{purpose=\"read\"")
+            .await?;
+        let times = self.scale.singles.min(300);
+        let body = request(PAGE, &Value::Null);
+        let p95 = p95_of(&server, std::iter::repeat_n(body, times), "parents").await?;
+        let after = server
+            .metric("takeoff_statements_total{purpose=\"read\"")
+            .await?;
+        let goal = self.goal(15.0, 10.0);
+        let row = "page of 50 executions with intent, artifacts, parents, p95";
+        self.report
+            .add(row, "ms", p95, Beside { goal, limit: None });
+        let each = (after - before) / count(times as u64);
+        let row = "statements of that page, with the node's own beside it";
+        let goal = Some(6.0);
+        self.report.add(row, "", each, Beside { goal, limit: None });
+        Ok(())
+    }
+
+    /// Completions with many finished executions there, against none.
+    pub(crate) async fn age(&mut self) -> anyhow::Result<()> {
+        let server = Server::start(&self.place, &[]).await?;
+        let session = server.session().await?;
+        let young = self.completions(&server, &session).await?;
+        Seed::open(&self.place)
+            .await?
+            .executions(self.scale.past, true)
+            .await?;
+        self.completions(&server, &session).await?;
+        let old = self.completions(&server, &session).await?;
+        let beside = Beside {
+            goal: self.goal(85.0, 80.0),
+            limit: None,
+        };
+        let row = format!(
+            "completed/s with {} finished executions, against none",
+            self.scale.past
+        );
+        self.report.add(&row, "%", 100.0 * old / young, beside);
+        Ok(())
+    }
+
+    async fn completions(&self, server: &Server, session: &str) -> anyhow::Result<f64> {
+        let before = ended(server, "echo").await?;
+        let body = submit(session);
+        let began = Instant::now();
+        let asked = ("/graphql", body.as_str(), ACCEPTED);
+        let done = closed_loop(server.address, asked, CALLERS, self.scale.time * 2).await?;
+        wait_for(server, "echo", before + count(done.requests)).await?;
+        Ok(count(done.requests) / began.elapsed().as_secs_f64())
+    }
+}
+
+/// The 95th percentile in milliseconds of requests that are made one after another.
+async fn p95_of(
+    server: &Server,
+    requests: impl Iterator<Item = String>,
+    expected: &str,
+) -> anyhow::Result<f64> {
+    let mut http = Http::open(server.address).await?;
+    let mut latency = histogram()?;
+    for (number, body) in requests.enumerate() {
+        let asked = Instant::now();
+        let answer = http.post("/graphql", &body).await?;
+        anyhow::ensure!(answer.contains(expected), "{answer}");
+        // The first ones fill caches.
+        if number >= 10 {
+            latency.saturating_record(micros(asked.elapsed()));
+        }
+    }
+    Ok(count(latency.value_at_percentile(95.0)) / 1e3)
+}

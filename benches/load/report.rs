@@ -1,0 +1,103 @@
+//! Figures of several runs, as a Markdown table.
+
+use std::fmt::Write as _;
+
+/// What a figure is compared with: the goal, and what the machine gives without us in the same run.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Beside {
+    pub(crate) goal: Option<f64>,
+    pub(crate) limit: Option<f64>,
+}
+
+struct Line {
+    row: String,
+    unit: &'static str,
+    goal: Option<f64>,
+    values: Vec<f64>,
+    limits: Vec<f64>,
+}
+
+/// All figures of one backend.
+#[derive(Default)]
+pub(crate) struct Report {
+    lines: Vec<Line>,
+}
+
+impl Report {
+    /// Adds a figure of this run, and shows it.
+    pub(crate) fn add(&mut self, row: &str, unit: &'static str, value: f64, beside: Beside) {
+        show(&format!("  {row}: {} {unit}", number(value)));
+        let known = self.lines.iter().position(|line| line.row == row);
+        let at = known.unwrap_or_else(|| {
+            self.lines.push(Line {
+                row: row.to_owned(),
+                unit,
+                goal: beside.goal,
+                values: Vec::new(),
+                limits: Vec::new(),
+            });
+            self.lines.len() - 1
+        });
+        let line = &mut self.lines[at];
+        line.values.push(value);
+        line.limits.extend(beside.limit);
+    }
+
+    /// Median, spread, goal and the ratio to the limit of the same run.
+    pub(crate) fn table(&self, title: &str) -> String {
+        let mut text = format!(
+            "### {title}\n\n| | median | lowest to highest | goal | limit in the same run | of the limit |\n|---|---|---|---|---|---|\n"
+        );
+        for line in &self.lines {
+            let value = median(&line.values);
+            let low = line.values.iter().copied().fold(f64::INFINITY, f64::min);
+            let high = line.values.iter().copied().fold(0.0, f64::max);
+            let goal = line.goal.map(number).unwrap_or_default();
+            let limit = (!line.limits.is_empty()).then(|| median(&line.limits));
+            let ratio = limit.map(|limit| format!("{:.0} %", 100.0 * value / limit));
+            let _ = writeln!(
+                text,
+                "| {} | {} {} | {} to {} | {goal} | {} | {} |",
+                line.row,
+                number(value),
+                line.unit,
+                number(low),
+                number(high),
+                limit.map(number).unwrap_or_default(),
+                ratio.unwrap_or_default(),
+            );
+        }
+        text
+    }
+}
+
+pub(crate) fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+/// Three digits that count, with commas.
+fn number(value: f64) -> String {
+    if value < 10.0 {
+        return format!("{value:.2}");
+    }
+    if value < 100.0 {
+        return format!("{value:.1}");
+    }
+    let digits = format!("{value:.0}");
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Progress, beside the table.
+#[expect(clippy::print_stderr, reason = "a benchmark tells what it is doing")]
+pub(crate) fn show(line: &str) {
+    eprintln!("{line}");
+}

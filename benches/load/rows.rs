@@ -1,0 +1,304 @@
+//! The rows of the table.
+
+use std::time::{Duration, Instant};
+
+use crate::{
+    Scale,
+    limits::{Bare, Inserts},
+    load::{ACCEPTED, closed_loop, count, exactly, request, submit, submit_many},
+    report::{Beside, Report},
+    server::{Backend, Place, Server, cpu_micros},
+    watch,
+};
+
+/// One run of one backend.
+pub(crate) struct Run<'a> {
+    pub(crate) place: Place,
+    pub(crate) scale: Scale,
+    pub(crate) report: &'a mut Report,
+}
+
+/// Measures every row whose name contains `wanted` once.
+pub(crate) async fn measure(
+    backend: Backend,
+    scale: Scale,
+    wanted: &str,
+    report: &mut Report,
+) -> anyhow::Result<()> {
+    for row in ROWS.iter().filter(|row| row.contains(wanted)) {
+        let place = Place::new(backend).await?;
+        let mut run = Run {
+            place,
+            scale,
+            report,
+        };
+        match *row {
+            "submit" => run.submit().await?,
+            "sustained" => run.sustained().await?,
+            "drain" => run.drain().await?,
+            "latency" => run.latency().await?,
+            "gate" => run.gate().await?,
+            "start" => run.start().await?,
+            "hint" => run.hint().await?,
+            "state" => run.state().await?,
+            "subscribers" => run.subscribers().await?,
+            "resume" => run.resume().await?,
+            "lineage" => run.lineage().await?,
+            "age" => run.age().await?,
+            other => anyhow::bail!("there is no row {other}"),
+        }
+        run.place.remove().await?;
+    }
+    Ok(())
+}
+
+const ROWS: &[&str] = &[
+    "submit",
+    "sustained",
+    "drain",
+    "latency",
+    "hint",
+    "state",
+    "subscribers",
+    "resume",
+    "lineage",
+    "gate",
+    "start",
+    "age",
+];
+
+/// One slot, so that a server whose slot is taken accepts and runs nothing.
+const ONE_SLOT: &[(&str, &str)] = &[
+    ("TAKEOFF_RUNTIME_MAX_CONCURRENT_EXECUTIONS", "1"),
+    ("TAKEOFF_RUNTIME_SHUTDOWN_GRACE_SECONDS", "0"),
+];
+
+impl Run<'_> {
+    fn is_postgres(&self) -> bool {
+        self.place.backend == Backend::Postgres
+    }
+
+    /// One of the goals, by backend.
+    pub(crate) fn goal(&self, postgres: f64, embedded: f64) -> Option<f64> {
+        Some(if self.is_postgres() {
+            postgres
+        } else {
+            embedded
+        })
+    }
+
+    pub(crate) async fn settle(&self) {
+        // What the row before left to the database's background processes.
+        tokio::time::sleep(Duration::from_millis(if self.scale.quick {
+            200
+        } else {
+            1000
+        }))
+        .await;
+    }
+
+    /// A server that accepts and does not run: its one slot is taken for a minute.
+    async fn accepting(&self) -> anyhow::Result<(Server, String)> {
+        let server = Server::start(&self.place, ONE_SLOT).await?;
+        let session = server.session().await?;
+        let blocker = serde_json::json!({"intentType": "echo", "sessionId": session,
+            "parameters": {"delay_ms": 60_000}});
+        let variables = serde_json::json!({"input": blocker});
+        server.ask(crate::load::SUBMIT, variables).await?;
+        Ok((server, session))
+    }
+
+    /// Accepted intents a second, while nothing runs.
+    async fn submit(&mut self) -> anyhow::Result<()> {
+        let inserts = Inserts::new(&self.place).await?;
+        let (server, session) = self.accepting().await?;
+        let body = submit(&session);
+        for (callers, postgres, embedded) in [
+            (1, 1_000.0, 1_000.0),
+            (16, 5_000.0, 6_000.0),
+            (64, 7_000.0, 8_000.0),
+        ] {
+            let limit = inserts.rate(callers, 1, self.scale.time / 2).await?;
+            self.settle().await;
+            let request = ("/graphql", body.as_str(), ACCEPTED);
+            let done = closed_loop(server.address, request, callers, self.scale.time).await?;
+            let beside = Beside {
+                goal: self.goal(postgres, embedded),
+                limit: Some(limit),
+            };
+            let row = format!("durable submits, {callers} callers (limit: single inserts)");
+            self.report.add(&row, "/s", done.per_second(), beside);
+            self.settle().await;
+        }
+        Ok(())
+    }
+
+    /// Submitted and completed: submits for a time, then waits for the last completion.
+    async fn sustained(&mut self) -> anyhow::Result<()> {
+        let inserts = Inserts::new(&self.place).await?;
+        let limit = inserts.rate(4, 50, self.scale.time / 2).await?;
+        let server = Server::start(&self.place, &[]).await?;
+        let session = server.session().await?;
+        for (body, each, name, postgres, embedded) in [
+            (submit(&session), 1, "one each", 3_500.0, 5_000.0),
+            (
+                submit_many(&session, 100),
+                100,
+                "100 each",
+                6_000.0,
+                9_000.0,
+            ),
+        ] {
+            let before = ended(&server, "echo").await?;
+            let began = Instant::now();
+            let request = ("/graphql", body.as_str(), ACCEPTED);
+            let done = closed_loop(server.address, request, 64, self.scale.sustained).await?;
+            let submitted = count(done.requests) * f64::from(each);
+            wait_for(&server, "echo", before + submitted).await?;
+            let rate = submitted / began.elapsed().as_secs_f64();
+            let beside = Beside {
+                goal: self.goal(postgres, embedded),
+                limit: Some(limit),
+            };
+            let row = format!(
+                "submitted and completed, 64 callers, {name} (limit: rows in batches of 50)"
+            );
+            self.report.add(&row, "/s", rate, beside);
+            if each == 1 {
+                let memory = count(server.memory()?) / 1e6;
+                let goal = self.goal(200.0, 150.0);
+                self.report.add(
+                    "memory at full load",
+                    "MB",
+                    memory,
+                    Beside { goal, limit: None },
+                );
+            }
+            self.settle().await;
+        }
+        Ok(())
+    }
+
+    /// A backlog, made by a server that runs nothing, drained by one that starts on it.
+    async fn drain(&mut self) -> anyhow::Result<()> {
+        let inserts = Inserts::new(&self.place).await?;
+        let limit = inserts.rate(4, 50, self.scale.time / 2).await?;
+        let (server, session) = self.accepting().await?;
+        let backlog = self.scale.backlog;
+        exactly(
+            server.address,
+            &submit_many(&session, 100),
+            8,
+            backlog / 100,
+        )
+        .await?;
+        server.stop().await?;
+        let server = Server::spawn(&self.place, &[])?;
+        server.ready().await?;
+        let began = Instant::now();
+        let before = server
+            .metric("takeoff_executions_total{intent_type=\"echo\"")
+            .await?;
+        wait_for(&server, "echo", count(backlog as u64)).await?;
+        let drained = count(backlog as u64) - before;
+        let beside = Beside {
+            goal: self.goal(9_000.0, 12_000.0),
+            limit: Some(limit),
+        };
+        let rate = drained / began.elapsed().as_secs_f64();
+        let row = "backlog drained (limit: rows in batches of 50)";
+        self.report.add(row, "/s", rate, beside);
+        Ok(())
+    }
+
+    async fn latency(&mut self) -> anyhow::Result<()> {
+        let server = Server::start(&self.place, &[]).await?;
+        let session = server.session().await?;
+        watch::one_by_one(&server, &session, 50).await?;
+        self.settle().await;
+        let alone = watch::one_by_one(&server, &session, self.scale.singles).await?;
+        self.settle().await;
+        let time = self.scale.time * 2;
+        let steady = watch::at_rate(&server, &session, 500, time).await?;
+        for (found, name, goals) in [
+            (alone, "one after another", [(2.5, 1.5), (8.0, 5.0)]),
+            (steady, "at 500/s", [(4.0, 3.0), (25.0, 15.0)]),
+        ] {
+            for (percent, (postgres, embedded)) in [50.0, 99.0].into_iter().zip(goals) {
+                let millis = count(found.value_at_percentile(percent)) / 1e3;
+                let row = format!("submit to terminal event, {name}, p{percent}");
+                let goal = self.goal(postgres, embedded);
+                self.report
+                    .add(&row, "ms", millis, Beside { goal, limit: None });
+            }
+        }
+        Ok(())
+    }
+
+    /// Processor time of the smallest request.
+    async fn gate(&mut self) -> anyhow::Result<()> {
+        let server = Server::start(&self.place, &[]).await?;
+        let bare = Bare::start().await?;
+        let body = request("{ __typename }", &serde_json::json!({}));
+        let mut cpu = Vec::new();
+        for (address, pid, expected) in [
+            (bare.address, bare.pid(), "asked"),
+            (server.address, server.pid(), "Query"),
+        ] {
+            let request = ("/graphql", body.as_str(), expected);
+            closed_loop(address, request, 16, self.scale.time / 4).await?;
+            let before = cpu_micros(pid)?;
+            let done = closed_loop(address, request, 16, self.scale.time).await?;
+            cpu.push((cpu_micros(pid)? - before) / count(done.requests));
+        }
+        let beside = Beside {
+            goal: Some(2.0 * cpu[0]),
+            limit: Some(cpu[0]),
+        };
+        let row = "`{ __typename }`: processor time of a request (limit: bare route)";
+        self.report.add(row, "us", cpu[1], beside);
+        Ok(())
+    }
+
+    /// From the start of the process to an accepted intent, on a database that has its schema.
+    async fn start(&mut self) -> anyhow::Result<()> {
+        let server = Server::start(&self.place, &[]).await?;
+        let session = server.session().await?;
+        server.stop().await?;
+        let server = Server::spawn(&self.place, &[])?;
+        server.ready().await?;
+        let variables = serde_json::json!({"input": crate::load::intent(&session)});
+        server.ask(crate::load::SUBMIT, variables).await?;
+        let millis = server.age().as_secs_f64() * 1e3;
+        let goal = self.goal(300.0, 150.0);
+        self.report.add(
+            "start to first accepted intent",
+            "ms",
+            millis,
+            Beside { goal, limit: None },
+        );
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let goal = self.goal(40.0, 30.0);
+        let memory = count(server.memory()?) / 1e6;
+        self.report
+            .add("memory idle", "MB", memory, Beside { goal, limit: None });
+        Ok(())
+    }
+}
+
+/// Waits until so many executions of a type have ended.
+pub(crate) async fn wait_for(server: &Server, intent_type: &str, total: f64) -> anyhow::Result<()> {
+    let began = Instant::now();
+    while ended(server, intent_type).await? < total {
+        let is_late = began.elapsed() > Duration::from_secs(300);
+        anyhow::ensure!(!is_late, "executions do not end");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    Ok(())
+}
+
+/// How many executions of a type have ended since the server was started.
+pub(crate) async fn ended(server: &Server, intent_type: &str) -> anyhow::Result<f64> {
+    let name = format!("takeoff_executions_total{{intent_type=\"{intent_type}\"");
+    server.metric(&name).await
+}

@@ -1,0 +1,157 @@
+//! Databases with a past: rows made by SQL from a real one of each kind, in the millions.
+
+use anyhow::Context;
+use sqlx::{Any, AnyConnection, Connection, any::install_default_drivers, query::Query};
+
+use crate::server::{Backend, Place};
+
+/// Rows of one statement; a database keeps the undo of one transaction at a time.
+const CHUNK: u64 = 200_000;
+
+/// A connection beside the server's.
+pub(crate) struct Seed {
+    db: AnyConnection,
+    backend: Backend,
+}
+
+fn sql(text: &str) -> Query<'static, Any, sqlx::any::AnyArguments> {
+    sqlx::query(sqlx::AssertSqlSafe(text.to_owned()))
+}
+
+impl Seed {
+    pub(crate) async fn open(place: &Place) -> anyhow::Result<Self> {
+        install_default_drivers();
+        let db = AnyConnection::connect(&place.url).await?;
+        Ok(Self {
+            db,
+            backend: place.backend,
+        })
+    }
+
+    /// The UUID that stands for the number `n` in rows of one kind.
+    fn uuid(&self, kind: &str) -> String {
+        match self.backend {
+            Backend::Postgres => format!("('{kind}' || lpad(to_hex(n), 28, '0'))::uuid"),
+            Backend::Sqlite => format!("unhex('{kind}' || printf('%028x', n))"),
+        }
+    }
+
+    /// `INSERT INTO table (columns) SELECT values FROM n, from`, for n from `first` to `last`.
+    async fn fill(
+        &mut self,
+        (table, columns, values, from): (&str, &str, &str, &str),
+        last: u64,
+    ) -> anyhow::Result<()> {
+        for first in (1..=last).step_by(usize::try_from(CHUNK)?) {
+            let end = last.min(first + CHUNK - 1);
+            let (series, all) = match self.backend {
+                Backend::Postgres => (
+                    String::new(),
+                    format!("generate_series({first}::bigint, {end}) AS s(n)"),
+                ),
+                Backend::Sqlite => (
+                    format!(
+                        "WITH RECURSIVE s(n) AS (SELECT {first} UNION ALL SELECT n + 1 FROM s WHERE n < {end}) "
+                    ),
+                    "s".to_owned(),
+                ),
+            };
+            let text =
+                format!("INSERT INTO {table} ({columns}) {series}SELECT {values} FROM {all}{from}");
+            let done = sql(&text).execute(&mut self.db).await;
+            done.with_context(|| format!("{table} from {first}"))?;
+        }
+        Ok(())
+    }
+
+    /// The columns of a table but those named, as a list and as those of the template `t`.
+    async fn others(&mut self, table: &str, but: &[&str]) -> anyhow::Result<(String, String)> {
+        let text = match self.backend {
+            Backend::Postgres => format!(
+                "SELECT column_name::text FROM information_schema.columns \
+                 WHERE table_schema = 'public' AND table_name = '{table}'"
+            ),
+            Backend::Sqlite => format!("SELECT name FROM pragma_table_info('{table}')"),
+        };
+        let names: Vec<(String,)> = sqlx::query_as(sqlx::AssertSqlSafe(text))
+            .fetch_all(&mut self.db)
+            .await?;
+        let kept: Vec<String> = names
+            .into_iter()
+            .map(|(name,)| format!("\"{name}\""))
+            .filter(|name| !but.contains(&name.trim_matches('"')))
+            .collect();
+        let of_template: Vec<String> = kept.iter().map(|name| format!("t.{name}")).collect();
+        Ok((kept.join(", "), of_template.join(", ")))
+    }
+
+    /// `count` more executions like the newest finished one, with or without their events.
+    pub(crate) async fn executions(&mut self, count: u64, events: bool) -> anyhow::Result<()> {
+        let template = ", (SELECT * FROM execution WHERE finished_at IS NOT NULL \
+             AND status = 2 ORDER BY id DESC LIMIT 1) t";
+        let id = self.uuid("018f");
+        let (names, values) = self
+            .others(
+                "execution",
+                &["id", "intent_id", "idempotency_key", "last_tx"],
+            )
+            .await?;
+        let columns = format!("id, intent_id, last_tx, {names}");
+        let values = format!("{id}, {id}, 1, {values}");
+        self.fill(("execution", &columns, &values, template), count)
+            .await?;
+        if events {
+            let template = ", (SELECT * FROM event WHERE stream_id = (SELECT id FROM execution \
+                 WHERE finished_at IS NOT NULL AND status = 2 ORDER BY id DESC LIMIT 1)) t";
+            let (names, values) = self.others("event", &["stream_id", "tx", "ord"]).await?;
+            let columns = format!("stream_id, tx, ord, {names}");
+            let values = format!("{id}, 1, n * 8 + t.seq, {values}");
+            self.fill(("event", &columns, &values, template), count)
+                .await?;
+        }
+        self.analyze().await
+    }
+
+    /// `count` artifacts like the newest one, of as many executions, with three parents each from
+    /// among the ten thousand before.
+    pub(crate) async fn artifacts(&mut self, count: u64) -> anyhow::Result<()> {
+        self.executions(count, false).await?;
+        let template = ", (SELECT * FROM artifact ORDER BY key DESC LIMIT 1) t";
+        let (id, execution) = (self.uuid("0a47"), self.uuid("018f"));
+        let but = ["key", "id", "execution_id", "intent_id"];
+        let (names, values) = self.others("artifact", &but).await?;
+        let columns = format!("key, id, execution_id, intent_id, {names}");
+        let values = format!("n + {FIRST_KEY}, {id}, {execution}, {execution}, {values}");
+        self.fill(("artifact", &columns, &values, template), count)
+            .await?;
+        for step in [7_919, 104_729, 15_485_863_u64] {
+            let parent = format!("n + {FIRST_KEY} - 1 - (n * {step} + {step}) % 10000");
+            let values = format!("n + {FIRST_KEY}, {parent}");
+            let only = format!(
+                " WHERE {parent} > {FIRST_KEY} AND NOT EXISTS (SELECT 1 \
+                 FROM artifact_edge e WHERE e.child = n + {FIRST_KEY} AND e.parent = {parent})"
+            );
+            self.fill(("artifact_edge", "child, parent", &values, &only), count)
+                .await?;
+        }
+        self.analyze().await
+    }
+
+    async fn analyze(&mut self) -> anyhow::Result<()> {
+        let text = match self.backend {
+            Backend::Postgres => "VACUUM ANALYZE",
+            Backend::Sqlite => "PRAGMA wal_checkpoint(TRUNCATE)",
+        };
+        sql(text).execute(&mut self.db).await?;
+        Ok(())
+    }
+}
+
+/// Keys below it are those of artifacts that the server made.
+const FIRST_KEY: u64 = 1_000;
+
+/// The id of the seeded artifact number `n`, as clients name it.
+pub(crate) fn artifact_id(n: u64) -> String {
+    let id = uuid::Uuid::from_u128((0x0a47_u128 << 112) | u128::from(n));
+    takeoff::model::ArtifactId(id).to_string()
+}
