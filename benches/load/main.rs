@@ -18,6 +18,7 @@ mod watch;
 use std::{process::ExitCode, time::Duration};
 
 use clap::Parser;
+use tokio::signal::unix::{SignalKind, signal};
 
 use report::{Report, show};
 use server::Backend;
@@ -126,11 +127,22 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         let mut report = Report::default();
         for run in 1..=runs {
             show(&format!("{}, run {run} of {runs}", backend.name()));
-            runtime.block_on(rows::measure(backend, scale, wanted, &mut report))?;
+            let measured = rows::measure(backend, scale, wanted, &mut report);
+            runtime.block_on(unless_stopped(measured))?;
         }
         print(&report.table(backend.name()));
     }
     Ok(())
+}
+
+/// Ends in order when the driver is told to, so that no server is left behind.
+async fn unless_stopped(measured: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+    let mut terminated = signal(SignalKind::terminate())?;
+    tokio::select! {
+        done = measured => done,
+        _ = terminated.recv() => anyhow::bail!("stopped"),
+        _ = tokio::signal::ctrl_c() => anyhow::bail!("stopped"),
+    }
 }
 
 #[expect(clippy::print_stdout, reason = "the table is what the program is for")]

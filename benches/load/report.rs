@@ -26,7 +26,9 @@ pub(crate) struct Report {
 impl Report {
     /// Adds a figure of this run, and shows it.
     pub(crate) fn add(&mut self, row: &str, unit: &'static str, value: f64, beside: Beside) {
-        show(&format!("  {row}: {} {unit}", number(value)));
+        let limit = beside.limit.map(|limit| format!(" of {}", number(limit)));
+        let limit = limit.unwrap_or_default();
+        show(&format!("  {row}: {} {unit}{limit}", number(value)));
         let known = self.lines.iter().position(|line| line.row == row);
         let at = known.unwrap_or_else(|| {
             self.lines.push(Line {

@@ -63,14 +63,17 @@ pub(crate) async fn at_rate(
 ) -> anyhow::Result<Histogram<u64>> {
     const CONNECTIONS: u32 = 32;
     let latency = Rc::new(RefCell::new(histogram()?));
+    let mut connections = Vec::new();
+    for _ in 0..CONNECTIONS {
+        let http = Http::open(server.address).await?;
+        connections.push((http, Socket::open(server.address).await?));
+    }
     let began = Instant::now();
     let pause = Duration::from_secs(1) / rate;
     let total = rate * u32::try_from(time.as_secs())?;
-    let lanes = (0..CONNECTIONS).map(|lane| {
+    let lanes = (0..).zip(connections).map(|(lane, (mut http, mut socket))| {
         let latency = Rc::clone(&latency);
         async move {
-            let mut http = Http::open(server.address).await?;
-            let mut socket = Socket::open(server.address).await?;
             let body = submit(session);
             let mut open: HashMap<String, Instant> = HashMap::new();
             let mut due_number = lane;

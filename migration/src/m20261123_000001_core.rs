@@ -271,7 +271,6 @@ const INDEXES: &[(&str, &str, &str)] = &[
         "",
     ),
     ("timer", "fire_at", ""),
-    ("lease", "node_id", ""),
     ("event", "tenant_id, tx, ord", ""),
     ("event", "session_id, tx, ord", ""),
     ("session", "tenant_id, id", ""),
@@ -313,8 +312,27 @@ fn create_table(table: &Table, backend: DbBackend) -> String {
             quoted(table.key.iter().copied())
         ));
     }
-    format!("CREATE TABLE \"{}\" ({})", table.name, parts.join(", "))
+    // SQLite then keeps the rows in their key and needs no second tree for it. The log alone is read
+    // in the order of its insertion.
+    let is_clustered = backend != DbBackend::Postgres && CLUSTERED.contains(&table.name);
+    let rule = if is_clustered { " WITHOUT ROWID" } else { "" };
+    format!(
+        "CREATE TABLE \"{}\" ({}){rule}",
+        table.name,
+        parts.join(", ")
+    )
 }
+
+/// Tables of small rows, by their keys.
+const CLUSTERED: &[&str] = &[
+    "idempotency",
+    "ready",
+    "timer",
+    "lease",
+    "step",
+    "artifact_edge",
+    "artifact_transition",
+];
 
 fn create_index(position: usize, (table, columns, rule): &(&str, &str, &str)) -> String {
     let unique = if *rule == "UNIQUE" { "UNIQUE " } else { "" };

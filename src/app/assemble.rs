@@ -12,7 +12,7 @@ use crate::{
     content::{ContentStore, Payloads, S3Options, Signer, load_or_create_key},
     events::Events,
     graphql,
-    hot::{HotCopies, InProcess},
+    hot::{HotCopies, InProcess, Layered},
     redis::{HintBus, Redis, RedisCopies},
     runtime::{Limits, Parts, Runtime, Settings, Works},
     services::Services,
@@ -71,7 +71,7 @@ impl Node {
         let poll = Duration::from_millis(config.runtime.poll_ms);
         let events = Events::start(storage.clone(), bus, poll, app.metrics.clone());
         let hot: Arc<dyn HotCopies> = match &redis {
-            Some(redis) => Arc::new(RedisCopies::new(redis)),
+            Some(redis) => Arc::new(Layered::new(RedisCopies::new(redis))),
             None => Arc::new(InProcess::new()),
         };
         let state = StateSurface::new(

@@ -31,6 +31,11 @@ pub(super) struct Watch {
 }
 
 impl Watch {
+    /// What is known now.
+    pub(super) fn known(&self) -> i64 {
+        *self.receiver.borrow()
+    }
+
     /// Waits until more is known than at the last call.
     pub(super) async fn changed(&mut self) {
         // The sender lives in the hub while there are receivers; without it nothing can change.

@@ -141,11 +141,22 @@ impl Events {
     ) -> Result<impl Stream<Item = Result<EventBatch, Error>> + Send + use<>, Error> {
         let scope = principal.scope();
         // Interest is registered before the past is read, or what happens between would be lost.
-        let watch = self.hub.watch_execution(id);
-        self.get(&scope, id).await?;
-        Ok(self
-            .clone()
-            .stream_of(scope, id, watch, after.unwrap_or_default()))
+        let mut watch = self.hub.watch_execution(id);
+        let mut first = None;
+        if after.is_some() {
+            self.get(&scope, id).await?;
+        } else {
+            watch.mark_seen();
+            let page = self.storage.events_after(&scope, id, 0, BATCH_EVENTS);
+            // Every execution has a first event.
+            let page = page.await?;
+            if page.is_empty() {
+                return Err(Refusal::not_found("execution", "executionId").into());
+            }
+            first = Some(page);
+        }
+        let after = after.unwrap_or_default();
+        Ok(self.clone().stream_of(scope, id, watch, after, first))
     }
 
     fn stream_of(
@@ -154,15 +165,20 @@ impl Events {
         id: ExecutionId,
         mut watch: Watch,
         mut cursor: Cursor,
+        mut first: Option<Arc<Vec<Event>>>,
     ) -> impl Stream<Item = Result<EventBatch, Error>> + Send {
         async_stream::stream! {
             let _subscriber = self.metrics.subscribed();
             let mut looked_for_end = false;
             loop {
-                watch.mark_seen();
-                let page = match self.storage.events_after(&scope, id, cursor.seq, BATCH_EVENTS).await {
-                    Ok(page) => page,
-                    Err(error) => { yield Err(error); return; }
+                let page = if let Some(first) = first.take() {
+                    first
+                } else {
+                    watch.mark_seen();
+                    match self.storage.events_after(&scope, id, cursor.seq, BATCH_EVENTS).await {
+                        Ok(page) => page,
+                        Err(error) => { yield Err(error); return; }
+                    }
                 };
                 let Some(last) = page.last() else {
                     // A cursor at or past the end of a finished stream has nothing to wait for.
@@ -181,9 +197,13 @@ impl Events {
                 cursor = last.cursor;
                 let is_end = last.body.is_terminal();
                 let has_more_past_events = !is_end && page.len() == BATCH_EVENTS as usize;
-                yield Ok(EventBatch { events: Arc::new(page), cursor, has_more_past_events });
+                yield Ok(EventBatch { events: page, cursor, has_more_past_events });
                 if is_end {
                     return;
+                }
+                // What is known to be there has been read; there is nothing to look for until more is.
+                while !has_more_past_events && watch.known() <= cursor.seq {
+                    watch.changed().await;
                 }
             }
         }

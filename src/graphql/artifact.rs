@@ -37,7 +37,7 @@ impl Artifact {
     /// The artifact with that id, as it stands; none where it is absent or not the caller's.
     pub(super) async fn find(ctx: &Context<'_>, id: model::ArtifactId) -> Nullable<Self> {
         let loaders = match Caller::of(ctx) {
-            Ok(caller) => &caller.loaders,
+            Ok(caller) => caller.loaders(),
             Err(error) => return Some(Err(error)),
         };
         let found = loaders.artifacts.load(id).await;
@@ -85,7 +85,7 @@ impl Artifact {
 
     /// The steps of its life, oldest first.
     async fn transitions(&self, ctx: &Context<'_>) -> Result<Vec<ArtifactTransition>, ApiError> {
-        let loaders = &Caller::of(ctx)?.loaders;
+        let loaders = Caller::of(ctx)?.loaders();
         let steps = loaders
             .transitions
             .load(self.0.id)
@@ -101,7 +101,7 @@ impl Artifact {
 
     /// Its stored forms.
     async fn materializations(&self, ctx: &Context<'_>) -> Result<Vec<Materialization>, ApiError> {
-        let loaders = &Caller::of(ctx)?.loaders;
+        let loaders = Caller::of(ctx)?.loaders();
         let forms = loaders
             .materializations
             .load(self.0.id)
@@ -137,7 +137,7 @@ impl Artifact {
         };
         let caller = Caller::of(ctx)?;
         if let Some(size) = args.first_page()? {
-            let page = caller.loaders.parents.load((self.0.id, size)).await?;
+            let page = caller.loaders().parents.load((self.0.id, size)).await?;
             return Ok(page.into());
         }
         relatives(caller, self.0.id, Relation::Parents, &args).await
@@ -160,7 +160,7 @@ impl Artifact {
         };
         let caller = Caller::of(ctx)?;
         if let Some(size) = args.first_page()? {
-            let page = caller.loaders.children.load((self.0.id, size)).await?;
+            let page = caller.loaders().children.load((self.0.id, size)).await?;
             return Ok(page.into());
         }
         relatives(caller, self.0.id, Relation::Children, &args).await

@@ -1,7 +1,7 @@
 //! Who asks, with the services and the loaders of this one request. Every resolver starts here, so
 //! no data is reached without a principal.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use async_graphql::Context;
 
@@ -14,10 +14,11 @@ use crate::{
 
 /// The caller of one request.
 pub(super) struct Caller {
-    pub(super) services: Services,
+    pub(super) services: Arc<Services>,
     pub(super) principal: Principal,
     pub(super) scope: TenantScope,
-    pub(super) loaders: Loaders,
+    /// Made when the first edge of the graph is followed; most requests follow none.
+    loaders: OnceLock<Loaders>,
     /// The key of a submit that brings none itself.
     pub(super) idempotency_key: Option<Arc<str>>,
     /// Where a subscription goes on, whatever its own argument says.
@@ -26,13 +27,12 @@ pub(super) struct Caller {
 
 impl Caller {
     /// A caller whose loaders hold nothing yet.
-    pub(super) fn new(services: Services, asking: Asking) -> Self {
-        let scope = asking.principal.scope();
+    pub(super) fn new(services: Arc<Services>, asking: Asking) -> Self {
         Self {
-            loaders: Loaders::new(&services.storage, &scope),
+            loaders: OnceLock::new(),
             services,
+            scope: asking.principal.scope(),
             principal: asking.principal,
-            scope,
             idempotency_key: asking.idempotency_key,
             last_event_id: asking.last_event_id,
         }
@@ -41,6 +41,19 @@ impl Caller {
     /// The caller of the request that `ctx` belongs to.
     pub(super) fn of<'a>(ctx: &Context<'a>) -> Result<&'a Self, ApiError> {
         ctx.data_opt().ok_or_else(ApiError::unauthenticated)
+    }
+
+    /// The loaders of the request.
+    pub(super) fn loaders(&self) -> &Loaders {
+        let make = || Loaders::new(&self.services.storage, &self.scope);
+        self.loaders.get_or_init(make)
+    }
+
+    /// Forgets what was loaded: after a change, and before each batch of a subscription.
+    pub(super) fn forget(&self) {
+        if let Some(loaders) = self.loaders.get() {
+            loaders.reset();
+        }
     }
 
     /// The key of a submit: that of its input, or of the request around it.

@@ -147,7 +147,7 @@ impl Execution {
     /// The execution with that id, as it stands; none where it is absent or not the caller's.
     pub(super) async fn find(ctx: &Context<'_>, id: model::ExecutionId) -> Nullable<Self> {
         let loaders = match Caller::of(ctx) {
-            Ok(caller) => &caller.loaders,
+            Ok(caller) => caller.loaders(),
             Err(error) => return Some(Err(error)),
         };
         let found = loaders.executions.load(id).await;
@@ -194,7 +194,7 @@ impl Execution {
             return None;
         }
         let reason = async {
-            let loaders = &Caller::of(ctx)?.loaders;
+            let loaders = Caller::of(ctx)?.loaders();
             let reason = loaders.wait_reasons.load(self.0.id).await?;
             Ok(reason.map(Into::into))
         };
@@ -213,7 +213,7 @@ impl Execution {
 
     /// Its recorded steps, oldest first.
     async fn steps(&self, ctx: &Context<'_>) -> Result<Vec<ExecutionStep>, ApiError> {
-        let loaders = &Caller::of(ctx)?.loaders;
+        let loaders = Caller::of(ctx)?.loaders();
         let steps = loaders.steps.load(self.0.id).await?.unwrap_or_default();
         Ok(steps.iter().cloned().map(ExecutionStep).collect())
     }
@@ -241,7 +241,7 @@ impl Execution {
         let caller = Caller::of(ctx)?;
         if let Some(size) = args.first_page()? {
             let page = caller
-                .loaders
+                .loaders()
                 .child_executions
                 .load((self.0.id, size))
                 .await?;
@@ -282,7 +282,7 @@ impl Execution {
         let caller = Caller::of(ctx)?;
         if let Some(size) = args.first_page()? {
             let page = caller
-                .loaders
+                .loaders()
                 .execution_artifacts
                 .load((self.0.id, size))
                 .await?;
@@ -314,9 +314,9 @@ impl Execution {
             .events_after(&caller.scope, self.0.id, start.seq, size + 1)
             .await?;
         let has_next = events.len() > size as usize;
-        let page = events.into_iter().take(size as usize);
+        let page = events.iter().take(size as usize);
         let nodes =
-            page.filter_map(|event| Some((event.cursor.to_string(), ExecutionEvent::of(&event)?)));
+            page.filter_map(|event| Some((event.cursor.to_string(), ExecutionEvent::of(event)?)));
         Ok(ExecutionEventConnection::new(
             nodes,
             has_next,

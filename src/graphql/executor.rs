@@ -22,7 +22,7 @@ use crate::{
 #[derive(Clone)]
 pub struct Api {
     schema: Schema,
-    services: Services,
+    services: Arc<Services>,
     gate: Gate,
 }
 
@@ -70,7 +70,7 @@ impl Api {
     pub fn new(services: Services, gate: Gate) -> Self {
         Self {
             schema: schema(),
-            services,
+            services: Arc::new(services),
             gate,
         }
     }
@@ -83,7 +83,7 @@ impl Api {
             return Err(ApiError::bad_input(message).into());
         }
         let request_id = asking.request_id.clone();
-        let caller = Caller::new(self.services.clone(), asking);
+        let caller = Caller::new(Arc::clone(&self.services), asking);
         admitted.request = admitted.request.data(caller);
         Ok(Ready {
             admitted,

@@ -35,7 +35,7 @@ impl Intent {
     /// The session it was submitted in.
     async fn session(&self, ctx: &Context<'_>) -> Result<Session, ApiError> {
         let id = self.0.intent.session_id;
-        let session = Caller::of(ctx)?.loaders.sessions.load(id).await?;
+        let session = Caller::of(ctx)?.loaders().sessions.load(id).await?;
         session
             .map(Session)
             .ok_or_else(|| ApiError::dangling("session of an intent"))

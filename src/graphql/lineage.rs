@@ -136,7 +136,7 @@ impl Lineage {
     async fn mermaid(&self, ctx: &Context<'_>) -> Result<String, ApiError> {
         let caller = Caller::of(ctx)?;
         let ids = self.0.nodes.iter().map(|node| node.artifact_id);
-        let found = caller.loaders.artifacts.load_many(ids).await?;
+        let found = caller.loaders().artifacts.load_many(ids).await?;
         let artifacts = found
             .iter()
             .map(|it| (it.id, it.as_ref().clone()))
@@ -167,7 +167,7 @@ impl From<&storage::LineageNode> for LineageNode {
 impl LineageNode {
     /// The artifact.
     async fn artifact(&self, ctx: &Context<'_>) -> Result<Artifact, ApiError> {
-        let loaders = &Caller::of(ctx)?.loaders;
+        let loaders = Caller::of(ctx)?.loaders();
         let artifact = loaders.artifacts.load(self.artifact_id).await?;
         artifact
             .map(Artifact)

@@ -112,7 +112,7 @@ impl Loaders {
         }
     }
 
-    /// Forgets everything: after a change, and before each batch of a subscription.
+    /// Forgets everything.
     pub(super) fn reset(&self) {
         self.executions.reset();
         self.sessions.reset();

@@ -56,7 +56,7 @@ impl NodeId {
 
     /// The node; none where it is absent or not the caller's.
     pub(super) async fn load(self, caller: &Caller) -> Result<Option<Node>, ApiError> {
-        let loaders = &caller.loaders;
+        let loaders = caller.loaders();
         Ok(match self {
             // An intent has the UUID of the first execution it led to.
             Self::Intent(IntentId(uuid)) => {

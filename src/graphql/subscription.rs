@@ -109,7 +109,7 @@ fn shown<'a>(
     batches: impl Stream<Item = Result<EventBatch, storage::Error>> + 'a,
 ) -> impl Stream<Item = Result<ExecutionEventBatch, ApiError>> + 'a {
     batches.map(|batch| {
-        caller.loaders.reset();
+        caller.forget();
         let batch = batch?;
         Ok(ExecutionEventBatch {
             cursor: batch.cursor.to_string(),

@@ -2,6 +2,7 @@
 //! one checks it against the database, so losing, delaying or forging one changes no answer.
 
 mod in_process;
+mod layered;
 
 use std::{fmt, time::Duration};
 
@@ -9,6 +10,7 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 
 pub use in_process::InProcess;
+pub use layered::Layered;
 
 /// The copies cannot be reached now. The caller goes to the database instead.
 #[derive(Debug, thiserror::Error)]

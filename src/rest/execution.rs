@@ -135,11 +135,11 @@ async fn events(
 ) -> Result<Vec<EventShown>, Failure> {
     let storage = &served.services.storage;
     let mut shown = Vec::new();
-    for event in storage
+    let events = storage
         .events_after(&principal.scope(), id, 0, MOST)
-        .await?
-    {
-        shown.extend(EventShown::of(&served.services, principal, &event).await?);
+        .await?;
+    for event in events.iter() {
+        shown.extend(EventShown::of(&served.services, principal, event).await?);
     }
     Ok(shown)
 }

@@ -48,6 +48,8 @@ use write::{Settings, Writer};
 pub struct Storage {
     db: Database,
     writer: Writer,
+    session_heads: read::SessionHeads,
+    event_pages: read::EventPages,
 }
 
 /// How the writers of a node work.
@@ -99,7 +101,14 @@ impl Storage {
             queue_capacity: write.queue_capacity,
         };
         let writer = Writer::start(&db.writer, settings, metrics);
-        Ok(Self { db, writer })
+        let session_heads = read::session_heads(&db.reader);
+        let event_pages = read::event_pages(&db.reader);
+        Ok(Self {
+            db,
+            writer,
+            session_heads,
+            event_pages,
+        })
     }
 
     /// What commits of this node mean to those who wait.

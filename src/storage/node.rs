@@ -196,7 +196,7 @@ impl Storage {
         let tail = "SELECT e.id FROM x JOIN execution e ON e.id = x.id \
              WHERE e.cancel_requested_at IS NOT NULL AND e.status = 1";
         let rows = sql::Rows::column(&["id"], ids.iter().map(|id| id.0));
-        let rows = rows.select(&self.db.reader, tail).await?;
+        let rows = rows.query(&self.db.reader, tail).await?;
         rows.iter()
             .map(|row| Ok(ExecutionId(sql::get(row, "id")?)))
             .collect()

@@ -2,7 +2,8 @@
 //!
 //! [`Rows`] is a table of values that a statement takes as the common table expression `x`: on
 //! PostgreSQL an `UNNEST` of arrays, so that one prepared statement serves every number of rows; on
-//! SQLite a `VALUES` list whose length is a power of two, so that few statements are prepared.
+//! SQLite a `VALUES` list, filled up with rows of NULL to a power of two, so that few statements are
+//! prepared and most sets of rows take one.
 
 use sea_orm::sea_query::ArrayType;
 use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Statement, Value};
@@ -10,11 +11,10 @@ use uuid::Uuid;
 
 use super::Error;
 
-/// SQLite takes at most this many rows a statement; larger sets are cut.
-const SQLITE_MAX_ROWS: usize = 64;
-
-/// A `SELECT` takes at most this many rows a statement, on either database.
-const MAX_SELECTED: usize = 4096;
+/// What SQLite takes in one statement; larger sets are cut.
+const SQLITE_MAX_VALUES: usize = 8192;
+/// Larger sets are cut.
+const MAX_ROWS: usize = 4096;
 
 /// Stands for NULL inside an array, which the driver cannot express; no stored text begins with it.
 const NULL_TEXT: &str = "\u{1}";
@@ -142,31 +142,25 @@ impl Rows {
         columns: &[&str],
         backend: DbBackend,
     ) -> (String, Vec<Value>) {
-        let names = columns.join(", ");
         if backend == DbBackend::Postgres {
-            return Self::unnest(rows, columns, &names);
+            return Self::unnest(rows, columns, 0);
         }
-        let mut place = 0;
-        let mut tuples = Vec::with_capacity(rows.len());
-        let mut values = Vec::with_capacity(rows.len() * columns.len());
-        for row in rows {
-            let places: Vec<String> = row
-                .into_iter()
-                .map(|cell| {
-                    place += 1;
-                    values.push(cell.into_value());
-                    format!("?{place}")
-                })
-                .collect();
-            tuples.push(format!("({})", places.join(",")));
-        }
-        (
-            format!("WITH x({names}) AS (VALUES {})", tuples.join(",")),
-            values,
-        )
+        let names = columns.join(", ");
+        // Not `?1`, `?2`: SQLite looks a numbered place up in a list of all of them.
+        let tuple = format!("({})", vec!["?"; columns.len()].join(","));
+        let tuples = vec![tuple; rows.len()];
+        let values = rows.into_iter().flatten().map(Cell::into_value).collect();
+        let tuples = tuples.join(",");
+        // The first column of a real row is never NULL.
+        let text = format!(
+            "WITH x({names}) AS (SELECT * FROM (VALUES {tuples}) WHERE column1 IS NOT NULL)"
+        );
+        (text, values)
     }
 
-    fn unnest(rows: Vec<Vec<Cell>>, columns: &[&str], names: &str) -> (String, Vec<Value>) {
+    /// The same for PostgreSQL, where `before` values come before those of the rows.
+    fn unnest(rows: Vec<Vec<Cell>>, columns: &[&str], before: usize) -> (String, Vec<Value>) {
+        let names = columns.join(", ");
         let types: Vec<_> = rows
             .first()
             .map(|row| row.iter().map(Cell::array_type).collect())
@@ -180,7 +174,7 @@ impl Rows {
         let mut selected = Vec::with_capacity(columns.len());
         let mut places = Vec::with_capacity(columns.len());
         for (position, (column, (_, sql_type, null))) in columns.iter().zip(&types).enumerate() {
-            places.push(format!("${}::{sql_type}[]", position + 1));
+            places.push(format!("${}::{sql_type}[]", before + position + 1));
             selected.push(match null {
                 Some(null) => format!("NULLIF({column}, {null})"),
                 None => (*column).to_owned(),
@@ -201,44 +195,24 @@ impl Rows {
 
     /// Cuts into the sizes that the database should see.
     fn chunks(mut rows: Vec<Vec<Cell>>, backend: DbBackend) -> Vec<Vec<Vec<Cell>>> {
-        if backend == DbBackend::Postgres {
-            return vec![rows];
-        }
+        let is_padded = backend != DbBackend::Postgres;
+        let width = rows.first().map_or(1, Vec::len);
+        let most = if is_padded {
+            1 << (SQLITE_MAX_VALUES / width).min(MAX_ROWS).ilog2()
+        } else {
+            MAX_ROWS
+        };
         let mut chunks = Vec::new();
         while !rows.is_empty() {
-            let largest_power = 1 << rows.len().ilog2();
-            let rest = rows.split_off(largest_power.min(SQLITE_MAX_ROWS));
-            chunks.push(std::mem::replace(&mut rows, rest));
+            let rest = rows.split_off(most.min(rows.len()));
+            let mut chunk = std::mem::replace(&mut rows, rest);
+            if is_padded {
+                let padded = chunk.len().next_power_of_two();
+                chunk.resize_with(padded, || vec![Cell::Padding; width]);
+            }
+            chunks.push(chunk);
         }
         chunks
-    }
-
-    /// Runs `tail`, a `SELECT` that joins `x` by equality, in one statement. On SQLite the list is
-    /// filled with rows of NULL, which join nothing.
-    pub(super) async fn select(
-        mut self,
-        db: &impl ConnectionTrait,
-        tail: &str,
-    ) -> Result<Vec<QueryResult>, Error> {
-        if self.rows.is_empty() {
-            return Ok(Vec::new());
-        }
-        let backend = db.get_database_backend();
-        if backend != DbBackend::Postgres {
-            let width = self.columns.len();
-            let padded = self.rows.len().next_power_of_two();
-            self.rows.resize_with(padded, || vec![Cell::Padding; width]);
-        }
-        let mut results = Vec::new();
-        while !self.rows.is_empty() {
-            let rest = self.rows.split_off(self.rows.len().min(MAX_SELECTED));
-            let chunk = std::mem::replace(&mut self.rows, rest);
-            let (head, values) = Self::expression(chunk, self.columns, backend);
-            let statement =
-                Statement::from_sql_and_values(backend, format!("{head} {tail}"), values);
-            results.append(&mut db.query_all_raw(statement).await?);
-        }
-        Ok(results)
     }
 
     /// Runs `tail`, which reads from `x`, and returns what it returns. No rows: nothing is run.
@@ -253,12 +227,30 @@ impl Rows {
         }
         let backend = db.get_database_backend();
         for chunk in Self::chunks(self.rows, backend) {
-            let (head, values) = Self::expression(chunk, self.columns, backend);
-            let statement =
-                Statement::from_sql_and_values(backend, format!("{head} {tail}"), values);
+            let statement = Self::statement(chunk, self.columns, tail, backend);
             results.append(&mut db.query_all_raw(statement).await?);
         }
         Ok(results)
+    }
+
+    fn statement(
+        rows: Vec<Vec<Cell>>,
+        columns: &[&str],
+        tail: &str,
+        backend: DbBackend,
+    ) -> Statement {
+        let (head, values) = Self::expression(rows, columns, backend);
+        let text = if backend == DbBackend::Postgres {
+            format!("{head} {tail}")
+        } else {
+            // The order in which joins are written is the one to follow; SQLite might else read the
+            // whole other table, to have its order, and look up `x` for each of its rows.
+            let tail = tail
+                .replace(" JOIN ", " CROSS JOIN ")
+                .replace(" LEFT CROSS JOIN ", " LEFT JOIN ");
+            format!("{head} {tail}")
+        };
+        Statement::from_sql_and_values(backend, text, values)
     }
 
     /// Runs `tail`, which reads from `x`; the number of rows it changed.
@@ -269,19 +261,53 @@ impl Rows {
         }
         let backend = db.get_database_backend();
         for chunk in Self::chunks(self.rows, backend) {
-            let (head, values) = Self::expression(chunk, self.columns, backend);
-            let statement =
-                Statement::from_sql_and_values(backend, format!("{head} {tail}"), values);
+            let statement = Self::statement(chunk, self.columns, tail, backend);
             changed += db.execute_raw(statement).await?.rows_affected();
         }
         Ok(changed)
     }
+}
+
+/// Changes of several tables, none of which touches a row that another one touches. PostgreSQL gets
+/// them in one statement: the way there and back costs more than the rows.
+#[derive(Default)]
+pub(super) struct Combined(Vec<(Rows, String)>);
+
+impl Combined {
+    /// `tail` reads from `x`; without rows it is not run.
+    pub(super) fn add(&mut self, rows: Rows, tail: impl Into<String>) {
+        if !rows.rows.is_empty() {
+            self.0.push((rows, tail.into()));
+        }
+    }
 
     /// `INSERT INTO table (columns of x) SELECT … FROM x`.
-    pub(super) async fn insert(self, db: &impl ConnectionTrait, table: &str) -> Result<u64, Error> {
-        let names = self.columns.join(", ");
-        let tail = format!("INSERT INTO {table} ({names}) SELECT {names} FROM x");
-        self.execute(db, &tail).await
+    pub(super) fn insert(&mut self, rows: Rows, table: &str) {
+        let names = rows.columns.join(", ");
+        self.add(
+            rows,
+            format!("INSERT INTO {table} ({names}) SELECT {names} FROM x"),
+        );
+    }
+
+    pub(super) async fn run(self, db: &impl ConnectionTrait) -> Result<(), Error> {
+        let backend = db.get_database_backend();
+        if backend != DbBackend::Postgres || self.0.len() < 2 {
+            for (rows, tail) in self.0 {
+                rows.execute(db, &tail).await?;
+            }
+            return Ok(());
+        }
+        let (mut parts, mut values) = (Vec::new(), Vec::new());
+        for (number, (rows, tail)) in self.0.into_iter().enumerate() {
+            let (head, more) = Rows::unnest(rows.rows, rows.columns, values.len());
+            parts.push(format!("p{number} AS ({head} {tail})"));
+            values.extend(more);
+        }
+        let text = format!("WITH {} SELECT 1", parts.join(", "));
+        let statement = Statement::from_sql_and_values(backend, text, values);
+        db.execute_raw(statement).await?;
+        Ok(())
     }
 }
 

@@ -138,7 +138,7 @@ impl View<'_> {
         let tail =
             "SELECT e.* FROM x JOIN event e ON e.stream_id = x.id ORDER BY e.stream_id, e.seq";
         let mut streams: HashMap<Uuid, Vec<Event>> = HashMap::new();
-        for row in ids.select(self.0, tail).await? {
+        for row in ids.query(self.0, tail).await? {
             report.events += 1;
             let model = event::Model::from_query_result(&row, "")?;
             let (id, seq) = (model.stream_id, model.seq);
@@ -154,7 +154,7 @@ impl View<'_> {
         let ids = Rows::column(&["id"], page.iter().map(|execution| execution.id.0));
         let tail = "SELECT s.execution_id, COUNT(*) AS steps FROM x JOIN step s \
                     ON s.execution_id = x.id GROUP BY s.execution_id";
-        let rows = ids.select(self.0, tail).await?;
+        let rows = ids.query(self.0, tail).await?;
         rows.iter()
             .map(|row| {
                 Ok((
@@ -311,7 +311,7 @@ impl View<'_> {
         let tail = "SELECT a.id AS child_id, p.id AS parent_id FROM x JOIN artifact a ON a.id = x.id \
              JOIN artifact_edge e ON e.child = a.key JOIN artifact p ON p.key = e.parent";
         let mut parents: HashMap<Uuid, Vec<ArtifactId>> = HashMap::new();
-        for row in rows.select(self.0, tail).await? {
+        for row in rows.query(self.0, tail).await? {
             let parent = ArtifactId(get(&row, "parent_id")?);
             parents
                 .entry(get(&row, "child_id")?)
@@ -325,7 +325,7 @@ impl View<'_> {
         let rows = Rows::column(&["id"], ids.iter().map(|id| id.0));
         let tail = "SELECT m.artifact_id, COUNT(*) AS forms FROM x JOIN materialization m \
                     ON m.artifact_id = x.id GROUP BY m.artifact_id";
-        let rows = rows.select(self.0, tail).await?;
+        let rows = rows.query(self.0, tail).await?;
         rows.iter()
             .map(|row| {
                 let forms = usize::try_from(get::<i64>(row, "forms")?).unwrap_or(0);

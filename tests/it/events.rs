@@ -135,7 +135,7 @@ backends! {
         for (id, events) in ids.iter().zip(&read) {
             let scope = TestApp::principal().scope();
             let log = app.services().storage.events_after(&scope, *id, 0, 1000).await.unwrap();
-            assert_eq!(*events, log);
+            assert_eq!(*events, *log);
             assert_whole(events, &[*id]);
         }
         app.assert_verified().await;

@@ -54,7 +54,7 @@ pub(super) fn payload<T, P: From<Outcome<T>>>(
     caller: &Caller,
     change: Result<T, Failure>,
 ) -> Result<P, ApiError> {
-    caller.loaders.reset();
+    caller.forget();
     match change {
         Ok(value) => Ok(Outcome::Ok(value).into()),
         Err(Failure::Refused(errors)) => Ok(Outcome::Err(errors).into()),

@@ -104,7 +104,7 @@ impl ArtifactQuery {
             let Some(way) = artifacts.path(&caller.scope, from, to).await? else {
                 return Ok(None);
             };
-            let artifacts = caller.loaders.artifacts.load_many(way).await?;
+            let artifacts = caller.loaders().artifacts.load_many(way).await?;
             Ok(Some(artifacts.into_iter().map(Artifact).collect()))
         };
         way.await.transpose()

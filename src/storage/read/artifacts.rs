@@ -88,7 +88,7 @@ impl Storage {
     ) -> Result<Vec<Keyed>, Error> {
         let tail = "SELECT a.* FROM x JOIN artifact a ON a.id = x.id AND a.tenant_id = x.tenant_id";
         let rows = ids_of_tenant(scope, ids.iter().map(|id| id.0));
-        rows.select(&self.db.reader, tail)
+        rows.query(&self.db.reader, tail)
             .await?
             .iter()
             .map(keyed)
@@ -170,7 +170,7 @@ impl Storage {
         );
         let rows = ids_of_tenant(scope, executions.iter().map(|id| id.0));
         let mut found: HashMap<ExecutionId, Vec<Keyed>> = HashMap::new();
-        for row in rows.select(&self.db.reader, &tail).await? {
+        for row in rows.query(&self.db.reader, &tail).await? {
             let (key, artifact) = keyed(&row)?;
             found
                 .entry(artifact.execution_id)
@@ -193,7 +193,7 @@ impl Storage {
                     JOIN materialization m ON m.artifact_id = a.id ORDER BY m.created_at, m.id";
         let rows = ids_of_tenant(scope, ids.iter().map(|id| id.0));
         let mut found: HashMap<ArtifactId, Vec<Materialization>> = HashMap::new();
-        for row in rows.select(&self.db.reader, tail).await? {
+        for row in rows.query(&self.db.reader, tail).await? {
             let form = Materialization::from(materialization::Model::from_query_result(&row, "")?);
             found.entry(form.artifact_id).or_default().push(form);
         }
@@ -213,7 +213,7 @@ impl Storage {
                     JOIN artifact_transition t ON t.artifact_id = a.id ORDER BY t.version";
         let rows = ids_of_tenant(scope, ids.iter().map(|id| id.0));
         let mut found: HashMap<ArtifactId, Vec<ArtifactTransition>> = HashMap::new();
-        for row in rows.select(&self.db.reader, tail).await? {
+        for row in rows.query(&self.db.reader, tail).await? {
             let model = artifact_transition::Model::from_query_result(&row, "")?;
             let transition = ArtifactTransition::try_from(model)?;
             found

@@ -3,13 +3,14 @@
 //! On PostgreSQL transactions commit out of the order of their numbers. A feed therefore reads only
 //! what is below every transaction still running: what it has passed, nothing can appear behind.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use entity::event;
 use sea_orm::{DbBackend, FromQueryResult, QueryResult};
 
 use super::{
-    super::{Error, Storage, sql},
+    super::{Error, Storage, sql, timed::Timed},
+    gather::Gather,
     page::Conditions,
 };
 use crate::model::{Cursor, Event, ExecutionId, Micros, SessionId, StreamKind, TenantScope};
@@ -88,8 +89,61 @@ impl Feed {
     }
 }
 
+/// Part of an execution's stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(in crate::storage) struct EventPage {
+    id: ExecutionId,
+    after_seq: i64,
+    limit: u32,
+}
+
+/// Events of executions of whatever tenant, for [`Storage::events_after`] alone.
+pub(in crate::storage) type EventPages = Gather<EventPage, Arc<Vec<Event>>>;
+
+/// Reads parts of streams, those that are asked for at the same time in one query.
+pub(in crate::storage) fn event_pages(db: &Timed) -> EventPages {
+    let db = db.clone();
+    Gather::start(QUERIES, MOST_PAGES, move |pages| {
+        load_pages(db.clone(), pages)
+    })
+}
+
+const QUERIES: usize = 2;
+/// Payloads of up to 8 KiB are in the rows, a hundred rows a page.
+const MOST_PAGES: usize = 64;
+
+async fn load_pages(
+    db: Timed,
+    pages: Vec<EventPage>,
+) -> Result<HashMap<EventPage, Arc<Vec<Event>>>, Error> {
+    let mut rows = Rows::of(&["id", "after_seq", "last_seq"]);
+    for page in &pages {
+        // The numbers are dense: so many rows are so many numbers.
+        let last = page.after_seq.saturating_add(page.limit.into());
+        rows.push(vec![page.id.0.into(), page.after_seq.into(), last.into()]);
+    }
+    let tail = "SELECT e.*, x.after_seq AS page_after, x.last_seq AS page_last FROM x JOIN event e \
+         ON e.stream_id = x.id AND e.seq > x.after_seq AND e.seq <= x.last_seq ORDER BY e.seq";
+    let mut found: HashMap<EventPage, Vec<Event>> = HashMap::new();
+    for row in rows.query(&db, tail).await? {
+        let event = event_of(&row)?;
+        let (after_seq, last): (i64, i64) = (get(&row, "page_after")?, get(&row, "page_last")?);
+        let page = EventPage {
+            id: ExecutionId(event.stream_id),
+            after_seq,
+            limit: u32::try_from(last.saturating_sub(after_seq)).unwrap_or(u32::MAX),
+        };
+        found.entry(page).or_default().push(event);
+    }
+    let shared = found
+        .into_iter()
+        .map(|(page, events)| (page, Arc::new(events)));
+    Ok(shared.collect())
+}
+
 impl Storage {
-    /// Up to `limit` events of an execution after a sequence: dense and ascending.
+    /// Up to `limit` events of an execution after a sequence: dense and ascending. All who ask for
+    /// the same at the same time share one answer.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -99,21 +153,17 @@ impl Storage {
         id: ExecutionId,
         after_seq: i64,
         limit: u32,
-    ) -> Result<Vec<Event>, Error> {
-        let text = "SELECT * FROM event WHERE stream_id = $1 AND seq > $2 AND tenant_id = $3 \
-                    ORDER BY seq LIMIT $4";
-        let tenant = scope.tenant().as_str();
-        let values = [
-            id.0.into(),
-            after_seq.into(),
-            tenant.into(),
-            i64::from(limit).into(),
-        ];
-        sql::query(&self.db.reader, text, values)
-            .await?
-            .iter()
-            .map(event_of)
-            .collect()
+    ) -> Result<Arc<Vec<Event>>, Error> {
+        let page = EventPage {
+            id,
+            after_seq,
+            limit,
+        };
+        let found = self.event_pages.get(page).await?.unwrap_or_default();
+        let is_ours = found
+            .first()
+            .is_some_and(|event| event.tenant_id == *scope.tenant());
+        Ok(if is_ours { found } else { Arc::default() })
     }
 
     /// The next part of a feed. It may be empty though more follows: then `last` has moved on.
@@ -255,7 +305,7 @@ impl Storage {
     ) -> Result<HashMap<ExecutionId, i64>, Error> {
         let rows = Rows::column(&["id"], ids.iter().map(|id| id.0));
         let tail = "SELECT e.id, e.next_seq - 1 AS head FROM x JOIN execution e ON e.id = x.id";
-        let rows = rows.select(&self.db.reader, tail).await?;
+        let rows = rows.query(&self.db.reader, tail).await?;
         rows.iter()
             .map(|row| Ok((ExecutionId(get(row, "id")?), get(row, "head")?)))
             .collect()

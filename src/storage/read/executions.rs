@@ -51,7 +51,7 @@ impl Storage {
         let tail =
             "SELECT e.* FROM x JOIN execution e ON e.id = x.id WHERE e.tenant_id = x.tenant_id";
         let rows = ids_of_tenant(scope, wanted.iter().map(|id| id.0));
-        rows.select(&self.db.reader, tail)
+        rows.query(&self.db.reader, tail)
             .await?
             .iter()
             .map(execution_of)
@@ -128,7 +128,7 @@ impl Storage {
             limit - 1
         );
         let mut children: HashMap<ExecutionId, Vec<Execution>> = HashMap::new();
-        for row in rows.select(&self.db.reader, &tail).await? {
+        for row in rows.query(&self.db.reader, &tail).await? {
             let child = execution_of(&row)?;
             if let Some(parent) = child.parent_id {
                 children.entry(parent).or_default().push(child);
@@ -150,7 +150,7 @@ impl Storage {
         let tail = "SELECT s.* FROM x JOIN execution e ON e.id = x.id AND e.tenant_id = x.tenant_id \
              JOIN step s ON s.execution_id = e.id ORDER BY s.finished_at, s.started_at, s.name";
         let mut steps: HashMap<ExecutionId, Vec<Step>> = HashMap::new();
-        for row in rows.select(&self.db.reader, tail).await? {
+        for row in rows.query(&self.db.reader, tail).await? {
             let step = Step::from(step::Model::from_query_result(&row, "")?);
             steps.entry(step.execution_id).or_default().push(step);
         }
@@ -175,7 +175,7 @@ impl Storage {
              LEFT JOIN timer t ON t.execution_id = e.id AND t.kind IN (0, 1) \
              LEFT JOIN lease l ON l.execution_id = e.id WHERE e.status IN (0, 1)";
         let mut reasons = HashMap::new();
-        for row in rows.select(&self.db.reader, tail).await? {
+        for row in rows.query(&self.db.reader, tail).await? {
             let queue: Option<String> = get(&row, "queue")?;
             let timer: Option<i64> = get(&row, "kind")?;
             let awaits: bool = get(&row, "awaits")?;

@@ -4,6 +4,7 @@
 mod artifacts;
 mod events;
 mod executions;
+pub(super) mod gather;
 mod lineage;
 mod page;
 mod relatives;
@@ -13,10 +14,12 @@ mod sessions;
 pub(crate) mod tests;
 
 pub use artifacts::ArtifactFilter;
+pub(super) use events::{EventPages, event_pages};
 pub use events::{Feed, FeedPage, WalFilter};
 pub use executions::ExecutionFilter;
 pub use lineage::{Direction, Lineage, LineageEdge, LineageNode, LineageRequest, Truncation};
 pub use page::{Page, PageRequest};
 pub use relatives::Relation;
 pub use session_head::{SessionHead, StateStamp};
+pub(super) use session_head::{SessionHeads, session_heads};
 pub use sessions::SessionFilter;

@@ -67,7 +67,7 @@ impl Storage {
             relation.columns().1
         );
         let rows = ids_of_tenant(scope, ids.iter().map(|id| id.0));
-        for row in rows.select(&self.db.reader, &tail).await? {
+        for row in rows.query(&self.db.reader, &tail).await? {
             found
                 .entry(ArtifactId(get(&row, "own_id")?))
                 .or_default()

@@ -1,7 +1,12 @@
 //! What is read of a session and of an execution's state before deciding whether a copy of the
 //! state will do.
 
-use super::super::{Error, Storage, sql};
+use std::collections::HashMap;
+
+use super::{
+    super::{Error, Storage, sql, timed::Timed},
+    gather::Gather,
+};
 use crate::model::{
     ExecutionId, Micros, RawJson, Session, SessionId, SessionStatus, TenantId, TenantScope,
 };
@@ -41,6 +46,37 @@ impl SessionHead {
     }
 }
 
+/// Heads of sessions of whatever tenant, for [`Storage::session_head`] alone.
+pub(in crate::storage) type SessionHeads = Gather<SessionId, SessionHead>;
+
+/// Reads heads, those that are asked for at the same time in one query.
+pub(in crate::storage) fn session_heads(db: &Timed) -> SessionHeads {
+    let db = db.clone();
+    Gather::start(QUERIES, MOST_HEADS, move |ids| load_heads(db.clone(), ids))
+}
+
+const QUERIES: usize = 2;
+const MOST_HEADS: usize = 256;
+
+async fn load_heads(
+    db: Timed,
+    ids: Vec<SessionId>,
+) -> Result<HashMap<SessionId, SessionHead>, Error> {
+    let tail = format!(
+        "SELECT s.id, s.tenant_id, s.user_id, s.solution_id, s.is_anonymous, s.status, s.metadata, \
+         s.state_version, s.created_at, s.updated_at, s.expires_at, s.expires_at <= {} AS overdue \
+         FROM x JOIN session s ON s.id = x.id",
+        sql::now_expression(db.get_database_backend())
+    );
+    let ids = sql::Rows::column(&["id"], ids.into_iter().map(|id| id.0));
+    let rows = ids.query(&db, &tail).await?;
+    let heads = rows.iter().map(|row| {
+        let id = SessionId(sql::get(row, "id")?);
+        Ok((id, head(id, row)?))
+    });
+    heads.collect()
+}
+
 impl Storage {
     /// The session without its state; an overdue one is EXPIRED.
     ///
@@ -51,16 +87,8 @@ impl Storage {
         scope: &TenantScope,
         id: SessionId,
     ) -> Result<Option<SessionHead>, Error> {
-        let db = &self.db.reader;
-        let now = sql::now_expression(self.db.backend());
-        let text = format!(
-            "SELECT tenant_id, user_id, solution_id, is_anonymous, status, metadata, \
-             state_version, created_at, updated_at, expires_at, expires_at <= {now} AS overdue \
-             FROM session WHERE id = $1 AND tenant_id = $2"
-        );
-        let values = [id.0.into(), scope.tenant().as_str().into()];
-        let rows = sql::query(db, &text, values).await?;
-        rows.first().map(|row| head(id, row)).transpose()
+        let found = self.session_heads.get(id).await?;
+        Ok(found.filter(|head| head.session.tenant_id == *scope.tenant()))
     }
 
     /// The version of an execution's state; none before the first write.

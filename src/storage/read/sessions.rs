@@ -45,7 +45,7 @@ impl Storage {
             "SELECT s.*, {} AS now FROM x JOIN session s ON s.id = x.id AND s.tenant_id = x.tenant_id",
             now_expression(db.get_database_backend())
         );
-        rows.select(db, &tail)
+        rows.query(db, &tail)
             .await?
             .iter()
             .map(session_of)

@@ -1,4 +1,7 @@
-//! The third phase: what was decided is written by one statement a table.
+//! The third phase: what was decided is written, by one statement a table on SQLite and by one or two
+//! in all on PostgreSQL.
+
+use std::collections::BTreeSet;
 
 use sea_orm::DatabaseTransaction;
 
@@ -8,7 +11,7 @@ use super::{
     working::{Changes, Tracked, Working},
 };
 use crate::model::{Artifact, ArtifactId, Event, Execution, ExecutionId};
-use sql::{Cell, Rows, get};
+use sql::{Cell, Combined, Rows, get};
 
 /// Writes the working set.
 pub(super) async fn apply(
@@ -16,18 +19,24 @@ pub(super) async fn apply(
     working: &mut Working,
     given_up: &[KeyClaim],
 ) -> Result<(), Error> {
-    release_keys(db, given_up).await?;
-    executions(db, working).await?;
-    queues(db, &mut working.changes).await?;
-    events(db, &mut working.changes).await?;
-    sessions(db, working).await?;
-    states(db, working).await?;
-    artifacts(db, working).await?;
-    uploads(db, &mut working.changes).await
+    // An edge needs the keys that its artifacts get.
+    new_artifacts(db, working).await?;
+    let mut changes = Combined::default();
+    release_keys(&mut changes, given_up);
+    executions(&mut changes, working);
+    queues(&mut changes, &mut working.changes);
+    events(&mut changes, &mut working.changes)?;
+    sessions(&mut changes, working);
+    states(&mut changes, working);
+    changed_artifacts(&mut changes, working);
+    edges(&mut changes, working);
+    histories(&mut changes, &mut working.changes);
+    uploads(&mut changes, &mut working.changes);
+    changes.run(db).await
 }
 
 /// Frees the keys of intents that were refused after all.
-async fn release_keys(db: &DatabaseTransaction, keys: &[KeyClaim]) -> Result<(), Error> {
+fn release_keys(changes: &mut Combined, keys: &[KeyClaim]) {
     let mut rows = Rows::of(&["tenant_id", "scope", "key", "execution_id"]);
     for claim in keys {
         rows.push(vec![
@@ -37,13 +46,13 @@ async fn release_keys(db: &DatabaseTransaction, keys: &[KeyClaim]) -> Result<(),
             claim.execution_id.0.into(),
         ]);
     }
-    let tail = "DELETE FROM idempotency WHERE EXISTS (SELECT 1 FROM x \
-         WHERE x.tenant_id = idempotency.tenant_id AND x.scope = idempotency.scope \
-         AND x.key = idempotency.key AND x.execution_id = idempotency.execution_id)";
-    rows.execute(db, tail).await.map(|_| ())
+    let tail = "DELETE FROM idempotency \
+         WHERE (tenant_id, scope, key) IN (SELECT tenant_id, scope, key FROM x) \
+         AND execution_id IN (SELECT execution_id FROM x)";
+    changes.add(rows, tail);
 }
 
-fn filled(columns: &'static [&'static str], rows: Vec<Vec<Cell>>) -> Rows {
+fn filled(columns: &'static [&'static str], rows: impl IntoIterator<Item = Vec<Cell>>) -> Rows {
     let mut filled = Rows::of(columns);
     for row in rows {
         filled.push(row);
@@ -179,7 +188,7 @@ fn update_tail(table: &str, columns: &[&str]) -> String {
     format!("UPDATE {table} SET {sets} FROM x WHERE {table}.{key} = x.{key}")
 }
 
-async fn executions(db: &DatabaseTransaction, working: &Working) -> Result<(), Error> {
+fn executions(changes: &mut Combined, working: &Working) {
     let (mut made, mut changed) = (Rows::of(EXECUTION_COLUMNS), Rows::of(EXECUTION_CHANGES));
     for Tracked { row, is_new, dirty } in working.executions.values() {
         if *is_new {
@@ -188,47 +197,31 @@ async fn executions(db: &DatabaseTransaction, working: &Working) -> Result<(), E
             changed.push(change_cells(row));
         }
     }
-    made.insert(db, "execution").await?;
-    changed
-        .execute(db, &update_tail("execution", EXECUTION_CHANGES))
-        .await?;
-    Ok(())
+    changes.insert(made, "execution");
+    changes.add(changed, update_tail("execution", EXECUTION_CHANGES));
 }
 
-async fn queues(db: &DatabaseTransaction, changes: &mut Changes) -> Result<(), Error> {
-    let ids = |ids: &mut std::collections::HashSet<ExecutionId>| {
-        let mut ids: Vec<_> = ids.drain().collect();
-        ids.sort_unstable();
-        Rows::column(&["id"], ids.into_iter().map(|id| id.0))
-    };
-    let mut unqueue = changes.unqueue.clone();
+fn queues(changes: &mut Combined, decided: &mut Changes) {
     let delete =
         |table: &str| format!("DELETE FROM {table} WHERE execution_id IN (SELECT id FROM x)");
-    ids(&mut changes.unqueue)
-        .execute(db, &delete("ready"))
-        .await?;
-    ids(&mut unqueue).execute(db, &delete("timer")).await?;
-    ids(&mut changes.leases_out)
-        .execute(db, &delete("lease"))
-        .await?;
+    let ids = |ids: &BTreeSet<ExecutionId>| Rows::column(&["id"], ids.iter().map(|id| id.0));
+    changes.add(ids(&decided.unqueued), delete("ready"));
+    changes.add(ids(&decided.unqueued), delete("timer"));
+    changes.add(ids(&decided.leases_out), delete("lease"));
 
-    let leases = filled(
-        &["execution_id", "epoch", "node_id"],
-        std::mem::take(&mut changes.leases_in),
-    );
-    leases.insert(db, "lease").await?;
+    let columns = &["execution_id", "epoch", "node_id"];
+    let leases = std::mem::take(&mut decided.leases_in);
+    changes.insert(filled(columns, leases.into_values()), "lease");
     let columns = &["execution_id", "tenant_id", "queue", "priority", "ready_at"];
-    let ready = filled(columns, std::mem::take(&mut changes.ready_in));
+    let ready = std::mem::take(&mut decided.ready_in);
     let names = columns.join(", ");
     let tail = format!(
         "INSERT INTO ready ({names}) SELECT {names} FROM x WHERE true ON CONFLICT DO NOTHING"
     );
-    ready.execute(db, &tail).await?;
+    changes.add(filled(columns, ready.into_values()), tail);
     let columns = &["execution_id", "kind", "tenant_id", "queue", "fire_at"];
-    filled(columns, std::mem::take(&mut changes.timers_in))
-        .insert(db, "timer")
-        .await?;
-    Ok(())
+    let timers = std::mem::take(&mut decided.timers_in);
+    changes.insert(filled(columns, timers.into_values()), "timer");
 }
 
 fn event_cells(event: &Event) -> Result<Vec<Cell>, Error> {
@@ -256,7 +249,7 @@ fn event_cells(event: &Event) -> Result<Vec<Cell>, Error> {
     ])
 }
 
-async fn events(db: &DatabaseTransaction, changes: &mut Changes) -> Result<(), Error> {
+fn events(changes: &mut Combined, decided: &mut Changes) -> Result<(), Error> {
     let mut rows = Rows::of(&[
         "stream_id",
         "seq",
@@ -271,10 +264,10 @@ async fn events(db: &DatabaseTransaction, changes: &mut Changes) -> Result<(), E
         "ord",
         "occurred_at",
     ]);
-    for event in &changes.events {
+    for event in &decided.events {
         rows.push(event_cells(event)?);
     }
-    rows.insert(db, "event").await?;
+    changes.insert(rows, "event");
     let columns = &[
         "execution_id",
         "name",
@@ -284,13 +277,12 @@ async fn events(db: &DatabaseTransaction, changes: &mut Changes) -> Result<(), E
         "started_at",
         "finished_at",
     ];
-    filled(columns, std::mem::take(&mut changes.steps))
-        .insert(db, "step")
-        .await?;
+    let steps = std::mem::take(&mut decided.steps);
+    changes.insert(filled(columns, steps), "step");
     Ok(())
 }
 
-async fn sessions(db: &DatabaseTransaction, working: &Working) -> Result<(), Error> {
+fn sessions(changes: &mut Combined, working: &Working) {
     const COLUMNS: &[&str] = &[
         "id",
         "tenant_id",
@@ -333,14 +325,11 @@ async fn sessions(db: &DatabaseTransaction, working: &Working) -> Result<(), Err
             changed.push(cells);
         }
     }
-    made.insert(db, "session").await?;
-    changed
-        .execute(db, &update_tail("session", COLUMNS))
-        .await?;
-    Ok(())
+    changes.insert(made, "session");
+    changes.add(changed, update_tail("session", COLUMNS));
 }
 
-async fn states(db: &DatabaseTransaction, working: &Working) -> Result<(), Error> {
+fn states(changes: &mut Combined, working: &Working) {
     const COLUMNS: &[&str] = &[
         "execution_id",
         "tenant_id",
@@ -363,11 +352,8 @@ async fn states(db: &DatabaseTransaction, working: &Working) -> Result<(), Error
             changed.push(cells);
         }
     }
-    made.insert(db, "execution_state").await?;
-    changed
-        .execute(db, &update_tail("execution_state", COLUMNS))
-        .await?;
-    Ok(())
+    changes.insert(made, "execution_state");
+    changes.add(changed, update_tail("execution_state", COLUMNS));
 }
 
 const ARTIFACT_COLUMNS: &[&str] = &[
@@ -418,9 +404,8 @@ fn artifact_cells(artifact: &Artifact) -> Vec<Cell> {
     ]
 }
 
-async fn artifacts(db: &DatabaseTransaction, working: &mut Working) -> Result<(), Error> {
-    const CHANGES: &[&str] = &["id", "state", "version", "next_seq", "updated_at"];
-    let (mut made, mut changed) = (Rows::of(ARTIFACT_COLUMNS), Rows::of(CHANGES));
+async fn new_artifacts(db: &DatabaseTransaction, working: &mut Working) -> Result<(), Error> {
+    let mut made = Rows::of(ARTIFACT_COLUMNS);
     // A parent that is made in the same transaction gets the smaller key.
     let mut new: Vec<&Artifact> = working
         .artifacts
@@ -432,6 +417,22 @@ async fn artifacts(db: &DatabaseTransaction, working: &mut Working) -> Result<()
     for artifact in &new {
         made.push(artifact_cells(artifact));
     }
+    let names = ARTIFACT_COLUMNS.join(", ");
+    let insert = format!(
+        "INSERT INTO artifact ({names}) SELECT {names} FROM x ORDER BY generation, id \
+         RETURNING id, key"
+    );
+    for row in made.query(db, &insert).await? {
+        if let Some(tracked) = working.artifacts.get_mut(&ArtifactId(get(&row, "id")?)) {
+            tracked.row.key = Some(get(&row, "key")?);
+        }
+    }
+    Ok(())
+}
+
+fn changed_artifacts(changes: &mut Combined, working: &Working) {
+    const CHANGES: &[&str] = &["id", "state", "version", "next_seq", "updated_at"];
+    let mut changed = Rows::of(CHANGES);
     for Tracked { row, is_new, dirty } in working.artifacts.values() {
         let artifact = &row.artifact;
         if *dirty && !is_new {
@@ -444,24 +445,10 @@ async fn artifacts(db: &DatabaseTransaction, working: &mut Working) -> Result<()
             ]);
         }
     }
-    let names = ARTIFACT_COLUMNS.join(", ");
-    let insert = format!(
-        "INSERT INTO artifact ({names}) SELECT {names} FROM x ORDER BY generation, id \
-         RETURNING id, key"
-    );
-    for row in made.query(db, &insert).await? {
-        if let Some(tracked) = working.artifacts.get_mut(&ArtifactId(get(&row, "id")?)) {
-            tracked.row.key = Some(get(&row, "key")?);
-        }
-    }
-    changed
-        .execute(db, &update_tail("artifact", CHANGES))
-        .await?;
-    edges(db, working).await?;
-    histories(db, &mut working.changes).await
+    changes.add(changed, update_tail("artifact", CHANGES));
 }
 
-async fn edges(db: &DatabaseTransaction, working: &Working) -> Result<(), Error> {
+fn edges(changes: &mut Combined, working: &Working) {
     let mut rows = Rows::of(&["child", "parent"]);
     let key_of = |id: &ArtifactId| {
         working
@@ -482,10 +469,10 @@ async fn edges(db: &DatabaseTransaction, working: &Working) -> Result<(), Error>
             }
         }
     }
-    rows.insert(db, "artifact_edge").await.map(|_| ())
+    changes.insert(rows, "artifact_edge");
 }
 
-async fn histories(db: &DatabaseTransaction, changes: &mut Changes) -> Result<(), Error> {
+fn histories(changes: &mut Combined, decided: &mut Changes) {
     let mut transitions = Rows::of(&[
         "artifact_id",
         "version",
@@ -495,7 +482,7 @@ async fn histories(db: &DatabaseTransaction, changes: &mut Changes) -> Result<()
         "actor",
         "reason",
     ]);
-    for (version, transition) in changes.transitions.drain(..) {
+    for (version, transition) in decided.transitions.drain(..) {
         transitions.push(vec![
             transition.artifact_id.0.into(),
             version.into(),
@@ -509,7 +496,7 @@ async fn histories(db: &DatabaseTransaction, changes: &mut Changes) -> Result<()
             transition.reason.into(),
         ]);
     }
-    transitions.insert(db, "artifact_transition").await?;
+    changes.insert(transitions, "artifact_transition");
     let mut forms = Rows::of(&[
         "id",
         "artifact_id",
@@ -521,7 +508,7 @@ async fn histories(db: &DatabaseTransaction, changes: &mut Changes) -> Result<()
         "digest",
         "created_at",
     ]);
-    for form in changes.materializations.drain(..) {
+    for form in decided.materializations.drain(..) {
         forms.push(vec![
             form.id.0.into(),
             form.artifact_id.0.into(),
@@ -534,10 +521,10 @@ async fn histories(db: &DatabaseTransaction, changes: &mut Changes) -> Result<()
             form.created_at.into(),
         ]);
     }
-    forms.insert(db, "materialization").await.map(|_| ())
+    changes.insert(forms, "materialization");
 }
 
-async fn uploads(db: &DatabaseTransaction, changes: &mut Changes) -> Result<(), Error> {
+fn uploads(changes: &mut Combined, decided: &mut Changes) {
     let columns = &[
         "id",
         "tenant_id",
@@ -547,14 +534,11 @@ async fn uploads(db: &DatabaseTransaction, changes: &mut Changes) -> Result<(), 
         "created_at",
         "expires_at",
     ];
-    filled(columns, std::mem::take(&mut changes.uploads))
-        .insert(db, "upload")
-        .await?;
+    let announced = std::mem::take(&mut decided.uploads);
+    changes.insert(filled(columns, announced), "upload");
     let columns = &["id", "tenant_id", "digest", "completed_at"];
     let tail = "UPDATE upload SET digest = x.digest, completed_at = x.completed_at FROM x \
          WHERE upload.id = x.id AND upload.tenant_id = x.tenant_id AND upload.digest IS NULL";
-    filled(columns, std::mem::take(&mut changes.uploads_done))
-        .execute(db, tail)
-        .await?;
-    Ok(())
+    let done = std::mem::take(&mut decided.uploads_done);
+    changes.add(filled(columns, done), tail);
 }

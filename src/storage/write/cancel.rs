@@ -75,7 +75,7 @@ impl Cancel {
         if held {
             working.changes.notices.push(Notice::Cancel(id));
         } else {
-            working.changes.unqueue.insert(id);
+            working.changes.unqueue(id);
             working.finish(id, Ending::Cancelled);
         }
     }

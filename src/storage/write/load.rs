@@ -22,6 +22,9 @@ const TENANTS_PER_CLAIM: usize = 64;
 
 /// Begins the working set of a transaction.
 pub(super) async fn load(db: &DatabaseTransaction, needs: Needs) -> Result<Working, Error> {
+    if needs.are_named() && db.get_database_backend() == DbBackend::Postgres {
+        return load_named(db, &needs).await;
+    }
     let mut working = clock(db).await?;
     keys(db, &needs.keys, &mut working).await?;
     let mut executions: BTreeSet<ExecutionId> = needs.executions.iter().copied().collect();
@@ -39,30 +42,94 @@ pub(super) async fn load(db: &DatabaseTransaction, needs: Needs) -> Result<Worki
     cancel_targets(db, &needs, &mut working, &mut held).await?;
     recheck(db, &mut working).await?;
     leases(db, &held, &mut working).await?;
-    steps(db, &needs.steps, &mut working).await?;
-    sessions(db, &needs, &mut working).await?;
-    states(db, &needs.execution_states, &mut working).await?;
-    artifacts(db, &needs, &mut working).await?;
+    load_others(db, &needs, &mut working).await?;
     Ok(working)
 }
 
+/// What comes after the executions.
+async fn load_others(
+    db: &DatabaseTransaction,
+    needs: &Needs,
+    working: &mut Working,
+) -> Result<(), Error> {
+    steps(db, &needs.steps, working).await?;
+    sessions(db, needs, working).await?;
+    states(db, &needs.execution_states, working).await?;
+    artifacts(db, needs, working).await
+}
+
+/// Most batches name what they need: PostgreSQL locks or reads the first of it and tells the time in
+/// one statement.
+async fn load_named(db: &DatabaseTransaction, needs: &Needs) -> Result<Working, Error> {
+    let executions: BTreeSet<ExecutionId> = needs.executions.iter().copied().collect();
+    let mut working;
+    if !executions.is_empty() {
+        let rows = Rows::column(&["id"], executions.iter().map(|id| id.0));
+        let lock = format!("{LOCK_EXECUTIONS} FOR UPDATE OF e");
+        let found;
+        (working, found) = with_clock(db, rows, &lock).await?;
+        remember_executions(found, &mut working)?;
+    } else if !needs.sessions_locked.is_empty() {
+        let lock = format!("{LOCK_SESSIONS} FOR UPDATE OF s");
+        let found;
+        (working, found) = with_clock(db, session_rows(&needs.sessions_locked), &lock).await?;
+        remember_sessions(found, &mut working)?;
+    } else if !needs.sessions.is_empty() {
+        let found;
+        (working, found) = with_clock(db, session_rows(&needs.sessions), READ_SESSIONS).await?;
+        remember_sessions(found, &mut working)?;
+    } else {
+        working = clock(db).await?;
+    }
+    leases(db, &needs.leases, &mut working).await?;
+    load_others(db, needs, &mut working).await?;
+    Ok(working)
+}
+
+/// What `select` finds, and the clock beside each row of it, or alone.
+async fn with_clock(
+    db: &DatabaseTransaction,
+    rows: Rows,
+    select: &str,
+) -> Result<(Working, Vec<QueryResult>), Error> {
+    let clock = clock_expression(db.get_database_backend());
+    let tail = format!(
+        ", found AS MATERIALIZED ({select}) \
+         SELECT c.clock_tx, c.clock_now, f.* FROM ({clock}) c LEFT JOIN found f ON true"
+    );
+    let mut rows = rows.query(db, &tail).await?;
+    let working = clock_of(&rows)?;
+    let is_alone = get::<Option<Uuid>>(&rows[0], "id")?.is_none();
+    if is_alone {
+        rows.clear();
+    }
+    Ok((working, rows))
+}
+
 /// The transaction's number in the log, and the time by the database's clock.
-async fn clock(db: &DatabaseTransaction) -> Result<Working, Error> {
-    let backend = db.get_database_backend();
+fn clock_expression(backend: DbBackend) -> String {
     // SQLite has one writer, so the next number is one more than that of the last row.
     let tx = match backend {
         DbBackend::Postgres => "pg_current_xact_id()::text::bigint",
         _ => "COALESCE((SELECT tx FROM event ORDER BY rowid DESC LIMIT 1), 0) + 1",
     };
-    let text = format!("SELECT {tx} AS tx, {} AS now", sql::now_expression(backend));
-    let rows = sql::query(db, &text, []).await?;
+    let now = sql::now_expression(backend);
+    format!("SELECT {tx} AS clock_tx, {now} AS clock_now")
+}
+
+async fn clock(db: &DatabaseTransaction) -> Result<Working, Error> {
+    let text = clock_expression(db.get_database_backend());
+    clock_of(&sql::query(db, &text, []).await?)
+}
+
+fn clock_of(rows: &[QueryResult]) -> Result<Working, Error> {
     let row = rows.first().ok_or(Error::Corrupt {
         what: "clock",
         source: None,
     })?;
     Ok(Working {
-        tx: get(row, "tx")?,
-        now: get(row, "now")?,
+        tx: get(row, "clock_tx")?,
+        now: get(row, "clock_now")?,
         ..Working::default()
     })
 }
@@ -349,18 +416,21 @@ fn id_rows(ids: &[ExecutionId]) -> Rows {
     Rows::column(&["id"], ids.iter().map(|id| id.0))
 }
 
+const LOCK_EXECUTIONS: &str = "SELECT e.* FROM x JOIN execution e ON e.id = x.id ORDER BY e.id";
+
 async fn lock_executions(
     db: &DatabaseTransaction,
     ids: &BTreeSet<ExecutionId>,
     working: &mut Working,
 ) -> Result<(), Error> {
-    let tail = format!(
-        "SELECT e.* FROM x JOIN execution e ON e.id = x.id ORDER BY e.id {}",
-        lock_clause(db, "FOR UPDATE OF e")
-    );
+    let clause = lock_clause(db, "FOR UPDATE OF e");
     let rows = Rows::column(&["id"], ids.iter().map(|id| id.0))
-        .query(db, &tail)
+        .query(db, &format!("{LOCK_EXECUTIONS} {clause}"))
         .await?;
+    remember_executions(rows, working)
+}
+
+fn remember_executions(rows: Vec<QueryResult>, working: &mut Working) -> Result<(), Error> {
     for row in rows {
         let execution = Execution::try_from(execution::Model::from_query_result(&row, "")?)?;
         working
@@ -470,33 +540,44 @@ async fn steps(
     Ok(())
 }
 
+fn session_rows<'a>(ids: impl IntoIterator<Item = &'a SessionId>) -> Rows {
+    let ids: BTreeSet<SessionId> = ids.into_iter().copied().collect();
+    Rows::column(&["id"], ids.iter().map(|id| id.0))
+}
+
+const LOCK_SESSIONS: &str = "SELECT s.* FROM x JOIN session s ON s.id = x.id ORDER BY s.id";
+
+/// Those that are not there yet; first the ones to be locked.
 async fn sessions(
     db: &DatabaseTransaction,
     needs: &Needs,
     working: &mut Working,
 ) -> Result<(), Error> {
-    let mut locked: BTreeSet<SessionId> = needs.sessions_locked.iter().copied().collect();
-    locked.extend(&working.overdue_sessions);
-    let read: BTreeSet<SessionId> = needs
-        .sessions
-        .iter()
-        .filter(|id| !locked.contains(id))
-        .copied()
-        .collect();
-    for (ids, clause) in [(locked, lock_clause(db, "FOR UPDATE OF s")), (read, "")] {
-        let tail =
-            format!("SELECT s.* FROM x JOIN session s ON s.id = x.id ORDER BY s.id {clause}");
-        for row in Rows::column(&["id"], ids.iter().map(|id| id.0))
-            .query(db, &tail)
-            .await?
-        {
-            let next_seq = get(&row, "next_seq")?;
-            let session = Session::try_from(session::Model::from_query_result(&row, "")?)?;
-            let row = SessionRow { session, next_seq };
-            working
-                .sessions
-                .insert(row.session.id, Tracked::loaded(row));
-        }
+    let lock = format!("{LOCK_SESSIONS} {}", lock_clause(db, "FOR UPDATE OF s"));
+    let overdue = working.overdue_sessions.clone();
+    let locked = needs.sessions_locked.iter().chain(&overdue);
+    let missing = locked.filter(|id| !working.sessions.contains_key(id));
+    let found = session_rows(missing).query(db, &lock).await?;
+    remember_sessions(found, working)?;
+    let missing = needs.sessions.iter();
+    let missing = missing.filter(|id| !working.sessions.contains_key(id));
+    let found = session_rows(missing).query(db, READ_SESSIONS).await?;
+    remember_sessions(found, working)
+}
+
+/// What is only looked at comes without its state, which may be large.
+const READ_SESSIONS: &str = "SELECT s.id, s.tenant_id, s.user_id, s.solution_id, s.is_anonymous, \
+     s.status, '{}' AS metadata, '{}' AS state, s.state_version, s.next_seq, s.created_at, \
+     s.updated_at, s.expires_at FROM x JOIN session s ON s.id = x.id";
+
+fn remember_sessions(rows: Vec<QueryResult>, working: &mut Working) -> Result<(), Error> {
+    for row in rows {
+        let next_seq = get(&row, "next_seq")?;
+        let session = Session::try_from(session::Model::from_query_result(&row, "")?)?;
+        let row = SessionRow { session, next_seq };
+        working
+            .sessions
+            .insert(row.session.id, Tracked::loaded(row));
     }
     Ok(())
 }

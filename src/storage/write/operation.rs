@@ -40,6 +40,18 @@ pub(in crate::storage) struct Needs {
     pub(super) artifacts_locked: Vec<ArtifactId>,
 }
 
+impl Needs {
+    /// Whether rows are only wanted by their names: nothing is taken from a queue, no key is taken,
+    /// and no cancellation begins.
+    pub(super) fn are_named(&self) -> bool {
+        let limits = [self.timers, self.lost, self.stranded, self.overdue_sessions];
+        self.keys.is_empty()
+            && self.cancel.is_empty()
+            && self.claim.is_none()
+            && limits.iter().all(Option::is_none)
+    }
+}
+
 /// One change of durable state.
 pub(in crate::storage) trait Operation: Send + 'static {
     /// What the caller gets.

@@ -37,7 +37,7 @@ impl Operation for Recover {
 
 fn take_back(working: &mut Working, id: ExecutionId) {
     let now = working.now;
-    working.changes.leases_out.insert(id);
+    working.changes.drop_lease(id);
     let Some(execution) = working.execution_mut(id) else {
         return;
     };

@@ -50,7 +50,7 @@ fn expire(working: &mut Working, id: ExecutionId) {
     }
     if let Some(tracked) = working.executions.get(&id) {
         let error = deadline_error(&tracked.row);
-        working.changes.unqueue.insert(id);
+        working.changes.unqueue(id);
         working.finish(id, Ending::Failed(error));
     }
 }

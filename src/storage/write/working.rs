@@ -1,6 +1,6 @@
 //! The working set of one transaction: what was loaded, as it will be, and the rows to write.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use uuid::Uuid;
 
@@ -111,17 +111,34 @@ pub(super) enum TimerKind {
 #[derive(Debug, Default)]
 pub(super) struct Changes {
     pub(super) events: Vec<Event>,
-    pub(super) ready_in: Vec<Vec<Cell>>,
-    pub(super) timers_in: Vec<Vec<Cell>>,
-    pub(super) unqueue: HashSet<ExecutionId>,
-    pub(super) leases_in: Vec<Vec<Cell>>,
-    pub(super) leases_out: HashSet<ExecutionId>,
+    pub(super) ready_in: BTreeMap<ExecutionId, Vec<Cell>>,
+    pub(super) timers_in: BTreeMap<(ExecutionId, i64), Vec<Cell>>,
+    pub(super) unqueued: BTreeSet<ExecutionId>,
+    pub(super) leases_in: BTreeMap<ExecutionId, Vec<Cell>>,
+    pub(super) leases_out: BTreeSet<ExecutionId>,
     pub(super) steps: Vec<Vec<Cell>>,
     pub(super) transitions: Vec<(i64, ArtifactTransition)>,
     pub(super) materializations: Vec<Materialization>,
     pub(super) uploads: Vec<Vec<Cell>>,
     pub(super) uploads_done: Vec<Vec<Cell>>,
     pub(super) notices: Vec<Notice>,
+}
+
+impl Changes {
+    /// Takes an execution out of its queue and drops its timers, those of this transaction included.
+    pub(super) fn unqueue(&mut self, id: ExecutionId) {
+        self.ready_in.remove(&id);
+        for kind in [TimerKind::Start, TimerKind::Retry, TimerKind::Deadline] {
+            self.timers_in.remove(&(id, kind as i64));
+        }
+        self.unqueued.insert(id);
+    }
+
+    /// Drops an execution's lease, that of this transaction included.
+    pub(super) fn drop_lease(&mut self, id: ExecutionId) {
+        self.leases_in.remove(&id);
+        self.leases_out.insert(id);
+    }
 }
 
 /// See the module.
@@ -270,9 +287,8 @@ impl Working {
         execution.attempt += 1;
         execution.started_at.get_or_insert(now);
         let (attempt, epoch) = (execution.attempt, execution.epoch);
-        self.changes
-            .leases_in
-            .push(vec![id.0.into(), epoch.into(), node.0.into()]);
+        let lease = vec![id.0.into(), epoch.into(), node.0.into()];
+        self.changes.leases_in.insert(id, lease);
         self.append(
             id,
             EventBody::ExecutionStarted {
@@ -291,13 +307,14 @@ impl Working {
         let Some(Tracked { row: execution, .. }) = self.executions.get(&id) else {
             return;
         };
-        self.changes.ready_in.push(vec![
+        let place = vec![
             id.0.into(),
             execution.intent.tenant_id.as_str().into(),
             queue.into(),
             execution.priority.into(),
             now.into(),
-        ]);
+        ];
+        self.changes.ready_in.insert(id, place);
         self.changes.notices.push(Notice::Ready);
     }
 
@@ -312,13 +329,14 @@ impl Working {
         let Some(Tracked { row: execution, .. }) = self.executions.get(&id) else {
             return;
         };
-        self.changes.timers_in.push(vec![
+        let timer = vec![
             id.0.into(),
             (kind as i64).into(),
             execution.intent.tenant_id.as_str().into(),
             queue.name().into(),
             at.into(),
-        ]);
+        ];
+        self.changes.timers_in.insert((id, kind as i64), timer);
         self.changes.notices.push(Notice::Timer(at));
     }
 
@@ -327,7 +345,7 @@ impl Working {
         if let Some(execution) = self.execution_mut(id) {
             execution.epoch += 1;
         }
-        self.changes.leases_out.insert(id);
+        self.changes.drop_lease(id);
     }
 
     /// Ends an execution for ever.
@@ -368,7 +386,7 @@ impl Working {
         let has_deadline = execution.deadline_at.is_some();
         self.release(id);
         if has_deadline {
-            self.changes.unqueue.insert(id);
+            self.changes.unqueue(id);
         }
         self.append(id, body, payload);
     }

@@ -2,6 +2,9 @@
 //!
 //! Nothing waits for a batch to fill: while one transaction is on its way the next one gathers.
 //! With one caller there is no added delay, with many one commit serves hundreds.
+//!
+//! What the runtime writes goes before what clients ask for: an execution that has begun is ended
+//! before more are accepted.
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
@@ -49,15 +52,20 @@ pub(in crate::storage) struct Settings {
 /// The way in for changes. Clones share the queue.
 #[derive(Debug, Clone)]
 pub(in crate::storage) struct Writer {
-    queue: mpsc::Sender<Queued>,
+    own: mpsc::Sender<Queued>,
+    offered: mpsc::Sender<Queued>,
     notices: broadcast::Sender<Arc<Vec<Notice>>>,
 }
 
 impl Writer {
     /// Starts the writers; they end when the last handle is dropped.
     pub(in crate::storage) fn start(db: &Timed, settings: Settings, metrics: &Metrics) -> Self {
-        let (queue, waiting) = mpsc::channel(settings.queue_capacity);
-        let waiting = Arc::new(Mutex::new(waiting));
+        let (own, own_waiting) = mpsc::channel(settings.queue_capacity);
+        let (offered, offers_waiting) = mpsc::channel(settings.queue_capacity);
+        let waiting = Arc::new(Mutex::new(Waiting {
+            own: own_waiting,
+            offered: offers_waiting,
+        }));
         let (notices, _) = broadcast::channel(1024);
         let is_sqlite = db.get_database_backend() != DbBackend::Postgres;
         for _ in 0..if is_sqlite { 1 } else { settings.writers } {
@@ -70,7 +78,11 @@ impl Writer {
             };
             tokio::spawn(worker.run());
         }
-        Self { queue, notices }
+        Self {
+            own,
+            offered,
+            notices,
+        }
     }
 
     /// What commits mean to those who wait.
@@ -80,7 +92,8 @@ impl Writer {
 
     /// How many operations wait.
     pub(in crate::storage) fn depth(&self) -> usize {
-        self.queue.max_capacity() - self.queue.capacity()
+        let waiting = |queue: &mpsc::Sender<_>| queue.max_capacity() - queue.capacity();
+        waiting(&self.own) + waiting(&self.offered)
     }
 
     /// Carries out an operation for a client; refuses when too many wait.
@@ -94,7 +107,7 @@ impl Writer {
             decision: None,
             caller,
         });
-        self.queue
+        self.offered
             .try_send(request)
             .map_err(|refused| match refused {
                 mpsc::error::TrySendError::Full(_) => Error::from(Refusal::QuotaExceeded {
@@ -117,7 +130,7 @@ impl Writer {
             decision: None,
             caller,
         });
-        self.queue
+        self.own
             .send(request)
             .await
             .map_err(|_| Error::ShuttingDown)?;
@@ -126,9 +139,51 @@ impl Writer {
     }
 }
 
+/// What waits for a writer.
+struct Waiting {
+    own: mpsc::Receiver<Queued>,
+    offered: mpsc::Receiver<Queued>,
+}
+
+impl Waiting {
+    /// The next batch, when there is at least one operation; none when no more can come.
+    async fn next(&mut self, most: usize) -> Option<Vec<Queued>> {
+        let mut batch = Vec::new();
+        // Clients keep a share, however much the runtime writes.
+        let own_share = most - most / 4;
+        let mut taken = take(&mut self.own, &mut batch, own_share);
+        taken += take(&mut self.offered, &mut batch, most - taken);
+        taken += take(&mut self.own, &mut batch, most - taken);
+        if taken == 0 {
+            let first = tokio::select! {
+                biased;
+                Some(first) = self.own.recv() => first,
+                Some(first) = self.offered.recv() => first,
+                else => return None,
+            };
+            batch.push(first);
+            // What came together with it goes together with it.
+            taken = 1 + take(&mut self.own, &mut batch, own_share.saturating_sub(1));
+            take(&mut self.offered, &mut batch, most - taken);
+        }
+        Some(batch)
+    }
+}
+
+/// Takes what waits, at most `most`; how many.
+fn take(queue: &mut mpsc::Receiver<Queued>, batch: &mut Vec<Queued>, most: usize) -> usize {
+    let before = batch.len();
+    while batch.len() - before < most
+        && let Ok(request) = queue.try_recv()
+    {
+        batch.push(request);
+    }
+    batch.len() - before
+}
+
 struct Worker {
     db: Timed,
-    waiting: Arc<Mutex<mpsc::Receiver<Queued>>>,
+    waiting: Arc<Mutex<Waiting>>,
     notices: broadcast::Sender<Arc<Vec<Notice>>>,
     metrics: Metrics,
     batch_max_items: usize,
@@ -146,10 +201,7 @@ impl Worker {
     }
 
     async fn gather(&self) -> Option<Vec<Queued>> {
-        let mut waiting = self.waiting.lock().await;
-        let mut batch = Vec::new();
-        let count = waiting.recv_many(&mut batch, self.batch_max_items).await;
-        (count > 0).then_some(batch)
+        self.waiting.lock().await.next(self.batch_max_items).await
     }
 
     /// One transaction for all; should the database refuse it, one for each, so that a bad one

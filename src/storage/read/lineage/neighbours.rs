@@ -66,7 +66,7 @@ impl Storage {
         for key in keys {
             rows.push(vec![(*key).into(), scope.tenant().as_str().into()]);
         }
-        let rows = rows.select(&self.db.reader, &tail).await?;
+        let rows = rows.query(&self.db.reader, &tail).await?;
         rows.iter()
             .map(|row| {
                 Ok(Neighbour {

@@ -116,7 +116,7 @@ impl World {
 
     /// The clock that sessions expire by.
     async fn now(&self) -> i64 {
-        let now = sql::now_expression(self.storage.db.backend());
+        let now = sql::now_expression(self.storage.db.reader.get_database_backend());
         let text = format!("SELECT {now} AS now");
         let rows = sql::query(&self.storage.db.reader, &text, [])
             .await

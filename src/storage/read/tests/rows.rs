@@ -8,7 +8,7 @@ use crate::{
         ArtifactId, ArtifactState, EventBody, ExecutionId, ExecutionStatus, Micros, SessionId,
         SessionStatus, StreamKind,
     },
-    storage::sql::Rows,
+    storage::sql::{Combined, Rows},
 };
 
 pub(super) const TENANT: &str = "ours";
@@ -151,10 +151,7 @@ impl World {
                 row.key.into(),
             ]);
         }
-        cells
-            .insert(&self.storage.db.writer, "artifact")
-            .await
-            .unwrap();
+        insert(&self.storage.db.writer, cells, "artifact").await;
     }
 
     /// Edges as (child, parent).
@@ -163,10 +160,7 @@ impl World {
         for (child, parent) in edges {
             cells.push(vec![child.into(), parent.into()]);
         }
-        cells
-            .insert(&self.storage.db.writer, "artifact_edge")
-            .await
-            .unwrap();
+        insert(&self.storage.db.writer, cells, "artifact_edge").await;
     }
 
     pub(super) async fn put_executions(&self, rows: impl IntoIterator<Item = ExecutionRow>) {
@@ -217,10 +211,7 @@ impl World {
                 row.created_at.into(),
             ]);
         }
-        cells
-            .insert(&self.storage.db.writer, "execution")
-            .await
-            .unwrap();
+        insert(&self.storage.db.writer, cells, "execution").await;
     }
 
     pub(super) async fn put_events(&self, rows: impl IntoIterator<Item = EventRow>) {
@@ -256,10 +247,7 @@ impl World {
             1.into(),
             expires_at.into(),
         ]);
-        cells
-            .insert(&self.storage.db.writer, "session")
-            .await
-            .unwrap();
+        insert(&self.storage.db.writer, cells, "session").await;
     }
 
     /// Where live executions wait: rows of `ready`, `timer` or `lease`.
@@ -304,5 +292,11 @@ pub(super) async fn put_events(
             row.tx.into(),
         ]);
     }
-    cells.insert(db, "event").await.unwrap();
+    insert(db, cells, "event").await;
+}
+
+async fn insert(db: &impl sea_orm::ConnectionTrait, rows: Rows, table: &str) {
+    let mut inserted = Combined::default();
+    inserted.insert(rows, table);
+    inserted.run(db).await.unwrap();
 }
