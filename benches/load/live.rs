@@ -29,19 +29,13 @@ impl Run<'_> {
         let server = Server::start(&self.place, &[]).await?;
         let session = server.session().await?;
         let millis = self.after_commit(&server, &server, &session).await?;
-        let beside = Beside {
-            goal: Some(1.0),
-            limit: None,
-        };
+        let beside = Beside::goal(1.0);
         let row = "commit to subscriber, same node, p50";
         self.report.add(row, "ms", millis, beside);
         if self.place.backend == Backend::Postgres {
             let other = Server::start(&self.place, &[]).await?;
             let millis = self.after_commit(&server, &other, &session).await?;
-            let beside = Beside {
-                goal: Some(3.0),
-                limit: None,
-            };
+            let beside = Beside::goal(3.0);
             let row = "commit to subscriber, other node, p50";
             self.report.add(row, "ms", millis, beside);
         }
@@ -89,10 +83,7 @@ impl Run<'_> {
             .buffer_unordered(AT_ONCE)
             .try_collect()
             .await?;
-        let beside = Beside {
-            goal: Some(250.0),
-            limit: None,
-        };
+        let beside = Beside::goal(250.0);
         let memory = count(server.memory()? - before) / 1e6;
         let each = memory / count(wanted as u64) * 1e4;
         let row =
@@ -121,10 +112,7 @@ impl Run<'_> {
         let answered: Instant = answered?;
         let latest = last?.into_iter().max().unwrap_or(answered);
         let millis = latest.saturating_duration_since(answered).as_secs_f64() * 1e3;
-        let beside = Beside {
-            goal: Some(50.0),
-            limit: None,
-        };
+        let beside = Beside::goal(50.0);
         let row = "one event to 1,000 subscribers, commit to the last one";
         self.report.add(row, "ms", millis, beside);
         Ok(())
@@ -132,11 +120,11 @@ impl Run<'_> {
 
     /// A session's feed from its beginning.
     pub(crate) async fn resume(&mut self) -> anyhow::Result<()> {
-        const EVENTS: usize = 10_000;
+        let wanted = self.scale.past_events;
         let server = Server::start(&self.place, &[]).await?;
         let session = server.session().await?;
         // Three events each: created, started, completed.
-        let executions = EVENTS / 3 + 1;
+        let executions = wanted / 3 + 1;
         exactly(
             server.address,
             &submit_many(&session, 100),
@@ -153,7 +141,7 @@ impl Run<'_> {
             .subscribe("feed", SESSION_EVENTS, &json!({"id": session}))
             .await?;
         let mut seen: HashMap<String, usize> = HashMap::new();
-        while seen.values().sum::<usize>() < EVENTS {
+        while seen.values().sum::<usize>() < wanted {
             let message: Value = serde_json::from_str(&socket.receive().await?)?;
             let events = message["payload"]["data"]["sessionEvents"]["events"].as_array();
             for event in events.into_iter().flatten() {
@@ -161,11 +149,8 @@ impl Run<'_> {
                 *seen.entry(id.to_owned()).or_default() += 1;
             }
         }
-        let beside = Beside {
-            goal: Some(1.0),
-            limit: None,
-        };
-        let row = "resume over 10,000 past events";
+        let beside = Beside::goal(1.0);
+        let row = &format!("resume over {wanted} past events");
         self.report
             .add(row, "s", began.elapsed().as_secs_f64(), beside);
         Ok(())

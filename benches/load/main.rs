@@ -3,6 +3,7 @@
 //!
 //! `scripts/bench` runs it with a private `PostgreSQL` and Redis.
 
+mod budget;
 mod http;
 mod limits;
 mod live;
@@ -29,7 +30,10 @@ struct Arguments {
     /// Short forms: about three minutes.
     #[arg(long)]
     quick: bool,
-    /// How often each row is measured; 3, or 1 with `--quick`.
+    /// Every driver for a moment, and counts instead of times, against `benches/budget.toml`.
+    #[arg(long, conflicts_with = "quick")]
+    smoke: bool,
+    /// How often each row is measured; 3, or 1 with `--quick` or `--smoke`.
     #[arg(long)]
     runs: Option<usize>,
     /// Only this backend: `postgres` or `sqlite`.
@@ -54,9 +58,13 @@ pub(crate) struct Scale {
     pub(crate) time: Duration,
     /// The sustained load.
     pub(crate) sustained: Duration,
+    /// Submits a second of the open loop.
+    pub(crate) rate: u32,
     pub(crate) backlog: usize,
     /// Requests one after the other.
     pub(crate) singles: usize,
+    /// Events of the feed that is read again.
+    pub(crate) past_events: usize,
     pub(crate) subscribers: usize,
     /// Seeded artifacts; three times as many edges.
     pub(crate) artifacts: u64,
@@ -65,15 +73,32 @@ pub(crate) struct Scale {
 }
 
 impl Scale {
-    fn of(quick: bool) -> Self {
+    fn of(arguments: &Arguments) -> Self {
         let seconds = Duration::from_secs;
+        let quick = arguments.quick || arguments.smoke;
+        if arguments.smoke {
+            return Self {
+                quick,
+                time: Duration::from_millis(300),
+                sustained: Duration::from_millis(300),
+                rate: 50,
+                backlog: 300,
+                singles: 40,
+                past_events: 300,
+                subscribers: 100,
+                artifacts: 2_000,
+                past: 1_000,
+            };
+        }
         if quick {
             return Self {
                 quick,
                 time: seconds(2),
                 sustained: seconds(5),
+                rate: 500,
                 backlog: 5_000,
                 singles: 300,
+                past_events: 10_000,
                 subscribers: 2_000,
                 artifacts: 50_000,
                 past: 100_000,
@@ -83,8 +108,10 @@ impl Scale {
             quick,
             time: seconds(5),
             sustained: seconds(60),
+            rate: 500,
             backlog: 20_000,
             singles: 2_000,
+            past_events: 10_000,
             subscribers: 10_000,
             artifacts: 1_000_000,
             past: 5_000_000,
@@ -114,10 +141,8 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Some("sqlite") => vec![Backend::Sqlite],
         Some(other) => anyhow::bail!("there is no backend {other}"),
     };
-    let scale = Scale::of(arguments.quick);
-    let runs = arguments
-        .runs
-        .unwrap_or(if arguments.quick { 1 } else { 3 });
+    let scale = Scale::of(arguments);
+    let runs = arguments.runs.unwrap_or(if scale.quick { 1 } else { 3 });
     let wanted = arguments.row.as_deref().unwrap_or_default();
     // One thread: the driver leaves the rest of the machine to the server and its database.
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -130,7 +155,11 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
             let measured = rows::measure(backend, scale, wanted, &mut report);
             runtime.block_on(unless_stopped(measured))?;
         }
-        print(&report.table(backend.name()));
+        if arguments.smoke {
+            runtime.block_on(unless_stopped(budget::check(backend)))?;
+        } else {
+            print(&report.table(backend.name()));
+        }
     }
     Ok(())
 }

@@ -31,18 +31,12 @@ impl Run<'_> {
         let body = request(STATE, &json!({"id": session}));
         let asked = ("/graphql", body.as_str(), "stateVersion");
         let done = closed_loop(server.address, asked, CALLERS, self.scale.time).await?;
-        let beside = Beside {
-            goal: Some(15_000.0),
-            limit: None,
-        };
+        let beside = Beside::goal(15_000.0);
         let row = "session state read, 64 callers";
         self.report.add(row, "/s", done.per_second(), beside);
         self.settle().await;
         let rate = self.compare_and_set(&server).await?;
-        let beside = Beside {
-            goal: self.goal(4_000.0, 6_000.0),
-            limit: None,
-        };
+        let beside = Beside::goal(self.goal(4_000.0, 6_000.0));
         let row = "session state compare-and-set, 64 callers";
         self.report.add(row, "/s", rate, beside);
         Ok(())
@@ -90,10 +84,7 @@ impl Run<'_> {
                 request(LINEAGE, &json!({"root": root, "nodes": nodes}))
             });
             let p95 = p95_of(&server, requests, "\"depth\":1").await?;
-            let beside = Beside {
-                goal: Some(millis),
-                limit: None,
-            };
+            let beside = Beside::goal(millis);
             let row = format!("lineage of {nodes} nodes, p95");
             self.report.add(&row, "ms", p95, beside);
         }
@@ -108,12 +99,11 @@ impl Run<'_> {
             .await?;
         let goal = self.goal(15.0, 10.0);
         let row = "page of 50 executions with intent, artifacts, parents, p95";
-        self.report
-            .add(row, "ms", p95, Beside { goal, limit: None });
+        self.report.add(row, "ms", p95, Beside::goal(goal));
         let each = (after - before) / count(times as u64);
         let row = "statements of that page, with the node's own beside it";
-        let goal = Some(6.0);
-        self.report.add(row, "", each, Beside { goal, limit: None });
+        let goal = 6.0;
+        self.report.add(row, "", each, Beside::goal(goal));
         Ok(())
     }
 
@@ -128,10 +118,7 @@ impl Run<'_> {
             .await?;
         self.completions(&server, &session).await?;
         let old = self.completions(&server, &session).await?;
-        let beside = Beside {
-            goal: self.goal(85.0, 80.0),
-            limit: None,
-        };
+        let beside = Beside::goal(self.goal(85.0, 80.0));
         let row = format!(
             "completed/s with {} finished executions, against none",
             self.scale.past

@@ -3,16 +3,27 @@
 use std::fmt::Write as _;
 
 /// What a figure is compared with: the goal, and what the machine gives without us in the same run.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Beside {
-    pub(crate) goal: Option<f64>,
-    pub(crate) limit: Option<f64>,
+    goal: f64,
+    limit: Option<f64>,
+}
+
+impl Beside {
+    pub(crate) fn goal(goal: f64) -> Self {
+        Self { goal, limit: None }
+    }
+
+    pub(crate) fn limit(self, limit: f64) -> Self {
+        let limit = Some(limit);
+        Self { limit, ..self }
+    }
 }
 
 struct Line {
     row: String,
     unit: &'static str,
-    goal: Option<f64>,
+    goal: f64,
     values: Vec<f64>,
     limits: Vec<f64>,
 }
@@ -54,7 +65,7 @@ impl Report {
             let value = median(&line.values);
             let low = line.values.iter().copied().fold(f64::INFINITY, f64::min);
             let high = line.values.iter().copied().fold(0.0, f64::max);
-            let goal = line.goal.map(number).unwrap_or_default();
+            let goal = number(line.goal);
             let limit = (!line.limits.is_empty()).then(|| median(&line.limits));
             let ratio = limit.map(|limit| format!("{:.0} %", 100.0 * value / limit));
             let _ = writeln!(

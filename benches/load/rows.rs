@@ -79,12 +79,12 @@ impl Run<'_> {
     }
 
     /// One of the goals, by backend.
-    pub(crate) fn goal(&self, postgres: f64, embedded: f64) -> Option<f64> {
-        Some(if self.is_postgres() {
+    pub(crate) fn goal(&self, postgres: f64, embedded: f64) -> f64 {
+        if self.is_postgres() {
             postgres
         } else {
             embedded
-        })
+        }
     }
 
     pub(crate) async fn settle(&self) {
@@ -97,21 +97,10 @@ impl Run<'_> {
         .await;
     }
 
-    /// A server that accepts and does not run: its one slot is taken for a minute.
-    async fn accepting(&self) -> anyhow::Result<(Server, String)> {
-        let server = Server::start(&self.place, ONE_SLOT).await?;
-        let session = server.session().await?;
-        let blocker = serde_json::json!({"intentType": "echo", "sessionId": session,
-            "parameters": {"delay_ms": 60_000}});
-        let variables = serde_json::json!({"input": blocker});
-        server.ask(crate::load::SUBMIT, variables).await?;
-        Ok((server, session))
-    }
-
     /// Accepted intents a second, while nothing runs.
     async fn submit(&mut self) -> anyhow::Result<()> {
         let inserts = Inserts::new(&self.place).await?;
-        let (server, session) = self.accepting().await?;
+        let (server, session) = accepting(&self.place, &[]).await?;
         let body = submit(&session);
         for (callers, postgres, embedded) in [
             (1, 1_000.0, 1_000.0),
@@ -122,10 +111,7 @@ impl Run<'_> {
             self.settle().await;
             let request = ("/graphql", body.as_str(), ACCEPTED);
             let done = closed_loop(server.address, request, callers, self.scale.time).await?;
-            let beside = Beside {
-                goal: self.goal(postgres, embedded),
-                limit: Some(limit),
-            };
+            let beside = Beside::goal(self.goal(postgres, embedded)).limit(limit);
             let row = format!("durable submits, {callers} callers (limit: single inserts)");
             self.report.add(&row, "/s", done.per_second(), beside);
             self.settle().await;
@@ -156,10 +142,7 @@ impl Run<'_> {
             let submitted = count(done.requests) * f64::from(each);
             wait_for(&server, "echo", before + submitted).await?;
             let rate = submitted / began.elapsed().as_secs_f64();
-            let beside = Beside {
-                goal: self.goal(postgres, embedded),
-                limit: Some(limit),
-            };
+            let beside = Beside::goal(self.goal(postgres, embedded)).limit(limit);
             let row = format!(
                 "submitted and completed, 64 callers, {name} (limit: rows in batches of 50)"
             );
@@ -167,12 +150,8 @@ impl Run<'_> {
             if each == 1 {
                 let memory = count(server.memory()?) / 1e6;
                 let goal = self.goal(200.0, 150.0);
-                self.report.add(
-                    "memory at full load",
-                    "MB",
-                    memory,
-                    Beside { goal, limit: None },
-                );
+                self.report
+                    .add("memory at full load", "MB", memory, Beside::goal(goal));
             }
             self.settle().await;
         }
@@ -183,7 +162,7 @@ impl Run<'_> {
     async fn drain(&mut self) -> anyhow::Result<()> {
         let inserts = Inserts::new(&self.place).await?;
         let limit = inserts.rate(4, 50, self.scale.time / 2).await?;
-        let (server, session) = self.accepting().await?;
+        let (server, session) = accepting(&self.place, &[]).await?;
         let backlog = self.scale.backlog;
         exactly(
             server.address,
@@ -201,10 +180,7 @@ impl Run<'_> {
             .await?;
         wait_for(&server, "echo", count(backlog as u64)).await?;
         let drained = count(backlog as u64) - before;
-        let beside = Beside {
-            goal: self.goal(9_000.0, 12_000.0),
-            limit: Some(limit),
-        };
+        let beside = Beside::goal(self.goal(9_000.0, 12_000.0)).limit(limit);
         let rate = drained / began.elapsed().as_secs_f64();
         let row = "backlog drained (limit: rows in batches of 50)";
         self.report.add(row, "/s", rate, beside);
@@ -218,8 +194,8 @@ impl Run<'_> {
         self.settle().await;
         let alone = watch::one_by_one(&server, &session, self.scale.singles).await?;
         self.settle().await;
-        let time = self.scale.time * 2;
-        let steady = watch::at_rate(&server, &session, 500, time).await?;
+        let time = (self.scale.time * 2).max(Duration::from_secs(1));
+        let steady = watch::at_rate(&server, &session, self.scale.rate, time).await?;
         for (found, name, goals) in [
             (alone, "one after another", [(2.5, 1.5), (8.0, 5.0)]),
             (steady, "at 500/s", [(4.0, 3.0), (25.0, 15.0)]),
@@ -228,8 +204,7 @@ impl Run<'_> {
                 let millis = count(found.value_at_percentile(percent)) / 1e3;
                 let row = format!("submit to terminal event, {name}, p{percent}");
                 let goal = self.goal(postgres, embedded);
-                self.report
-                    .add(&row, "ms", millis, Beside { goal, limit: None });
+                self.report.add(&row, "ms", millis, Beside::goal(goal));
             }
         }
         Ok(())
@@ -251,10 +226,7 @@ impl Run<'_> {
             let done = closed_loop(address, request, 16, self.scale.time).await?;
             cpu.push((cpu_micros(pid)? - before) / count(done.requests));
         }
-        let beside = Beside {
-            goal: Some(2.0 * cpu[0]),
-            limit: Some(cpu[0]),
-        };
+        let beside = Beside::goal(2.0 * cpu[0]).limit(cpu[0]);
         let row = "`{ __typename }`: processor time of a request (limit: bare route)";
         self.report.add(row, "us", cpu[1], beside);
         Ok(())
@@ -275,22 +247,36 @@ impl Run<'_> {
             "start to first accepted intent",
             "ms",
             millis,
-            Beside { goal, limit: None },
+            Beside::goal(goal),
         );
         tokio::time::sleep(Duration::from_secs(1)).await;
         let goal = self.goal(40.0, 30.0);
         let memory = count(server.memory()?) / 1e6;
         self.report
-            .add("memory idle", "MB", memory, Beside { goal, limit: None });
+            .add("memory idle", "MB", memory, Beside::goal(goal));
         Ok(())
     }
+}
+
+/// A server that accepts and does not run: its one slot is taken for a minute.
+pub(crate) async fn accepting(
+    place: &Place,
+    more: &[(&str, &str)],
+) -> anyhow::Result<(Server, String)> {
+    let server = Server::start(place, &[ONE_SLOT, more].concat()).await?;
+    let session = server.session().await?;
+    let blocker = serde_json::json!({"intentType": "echo", "sessionId": session,
+        "parameters": {"delay_ms": 60_000}});
+    let variables = serde_json::json!({"input": blocker});
+    server.ask(crate::load::SUBMIT, variables).await?;
+    Ok((server, session))
 }
 
 /// Waits until so many executions of a type have ended.
 pub(crate) async fn wait_for(server: &Server, intent_type: &str, total: f64) -> anyhow::Result<()> {
     let began = Instant::now();
     while ended(server, intent_type).await? < total {
-        let is_late = began.elapsed() > Duration::from_secs(300);
+        let is_late = began.elapsed() > Duration::from_mins(5);
         anyhow::ensure!(!is_late, "executions do not end");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }

@@ -113,7 +113,7 @@ impl Seed {
     }
 
     /// `count` artifacts like the newest one, of as many executions, with three parents each from
-    /// among the ten thousand before.
+    /// among the ten thousand before, or fewer where there are not many.
     pub(crate) async fn artifacts(&mut self, count: u64) -> anyhow::Result<()> {
         self.executions(count, false).await?;
         let template = ", (SELECT * FROM artifact ORDER BY key DESC LIMIT 1) t";
@@ -124,8 +124,9 @@ impl Seed {
         let values = format!("n + {FIRST_KEY}, {id}, {execution}, {execution}, {values}");
         self.fill(("artifact", &columns, &values, template), count)
             .await?;
+        let window = (count / 10).clamp(10, 10_000);
         for step in [7_919, 104_729, 15_485_863_u64] {
-            let parent = format!("n + {FIRST_KEY} - 1 - (n * {step} + {step}) % 10000");
+            let parent = format!("n + {FIRST_KEY} - 1 - (n * {step} + {step}) % {window}");
             let values = format!("n + {FIRST_KEY}, {parent}");
             let only = format!(
                 " WHERE {parent} > {FIRST_KEY} AND NOT EXISTS (SELECT 1 \

@@ -152,7 +152,7 @@ impl Server {
     }
 
     pub(crate) async fn ready(&self) -> anyhow::Result<()> {
-        while self.started.elapsed() < Duration::from_secs(60) {
+        while self.started.elapsed() < Duration::from_mins(1) {
             if let Ok(mut http) = Http::open(self.address).await
                 && http.get("/ready").await.is_ok()
             {

@@ -130,6 +130,11 @@ impl Rows {
         }
     }
 
+    /// How many rows.
+    pub(super) fn len(&self) -> usize {
+        self.rows.len()
+    }
+
     /// Adds a row; its cells are in the order of the columns.
     pub(super) fn push(&mut self, row: Vec<Cell>) {
         debug_assert_eq!(row.len(), self.columns.len());
@@ -288,6 +293,11 @@ impl Combined {
             rows,
             format!("INSERT INTO {table} ({names}) SELECT {names} FROM x"),
         );
+    }
+
+    /// How many rows.
+    pub(super) fn len(&self) -> usize {
+        self.0.iter().map(|(rows, _)| rows.len()).sum()
     }
 
     pub(super) async fn run(self, db: &impl ConnectionTrait) -> Result<(), Error> {

@@ -145,6 +145,11 @@ impl Metrics {
         Tracked::begin(&self.subscribers)
     }
 
+    /// That many rows were sent to be written.
+    pub fn rows_written(&self, rows: usize) {
+        self.count(names::ROWS_WRITTEN, Vec::new(), rows as u64);
+    }
+
     /// A group of `items` writes was committed in `took`.
     pub fn committed(&self, items: usize, took: Duration) {
         self.batch_items.record(as_number(items));
@@ -234,6 +239,7 @@ mod tests {
         metrics.zombie_dropped(2);
         metrics.swept(1);
         metrics.statement("read");
+        metrics.rows_written(5);
         metrics.answered("GET", "/api/session/{session_id}", 404, MS);
         let running = metrics.running();
         let gone = metrics.subscribed();

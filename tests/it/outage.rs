@@ -2,6 +2,7 @@
 //! nothing lost. What is cut is a proxy; the services themselves are shared and go on.
 
 use std::{
+    net::SocketAddr,
     sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
@@ -16,7 +17,7 @@ use takeoff::{
     storage::{Emit, Error, Fence},
 };
 
-use crate::support::{Acknowledged, Backend, Load, NodeProcess, Proxy, TestApp};
+use crate::support::{Acknowledged, Backend, Load, NodeProcess, Proxy, Received, Socket, TestApp};
 
 /// Limits that a test can wait for: an answer comes within their sum.
 const IMPATIENT: [&str; 2] = [
@@ -401,6 +402,23 @@ async fn a_locked_sqlite_file_delays_or_refuses_and_recovers() {
         .await;
 }
 
+/// Returns when the first attempt of an execution has begun.
+async fn has_started(address: SocketAddr, id: ExecutionId) {
+    let mut socket = Socket::open(address, &json!({})).await.unwrap();
+    let query = "subscription($id: ID!) { executionEvents(executionId: $id) { events { type } } }";
+    let variables = json!({"id": id});
+    socket.subscribe("1", query, &variables).await.unwrap();
+    loop {
+        match socket.receive().await.unwrap() {
+            Received::Message(message) if message.to_string().contains("execution.started") => {
+                return;
+            }
+            Received::Message(_) => {}
+            Received::Closed(frame) => panic!("closed: {frame:?}"),
+        }
+    }
+}
+
 /// PostgreSQL only: a node that sleeps past its lease wakes up as a zombie.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_paused_past_its_lease_cannot_write_when_it_wakes() {
@@ -420,6 +438,10 @@ async fn a_node_paused_past_its_lease_cannot_write_when_it_wakes() {
     let mut napping: Vec<ExecutionId> = Vec::new();
     for n in 0..5 {
         napping.push(load.insist(&input(n), &mut random).await);
+    }
+    for id in &napping {
+        // One that still waits for a slot would have its first attempt elsewhere.
+        has_started(node.address, *id).await;
     }
     node.pause();
     let app = TestApp::start(&backend).await;

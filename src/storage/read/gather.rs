@@ -61,8 +61,8 @@ where
     /// What is under `key`.
     pub(in crate::storage) async fn get(&self, key: K) -> Result<Option<V>, Error> {
         let (asker, answer) = oneshot::channel();
-        let asked = self.questions.send(Question { key, asker }).await;
-        asked.map_err(|_| Error::ShuttingDown)?;
+        let sent = self.questions.send(Question { key, asker }).await;
+        sent.map_err(|_| Error::ShuttingDown)?;
         answer.await.unwrap_or(Err(Error::ShuttingDown))
     }
 }

@@ -13,30 +13,32 @@ use super::{
 use crate::model::{Artifact, ArtifactId, Event, Execution, ExecutionId};
 use sql::{Cell, Combined, Rows, get};
 
-/// Writes the working set.
+/// Writes the working set; how many rows that takes.
 pub(super) async fn apply(
     db: &DatabaseTransaction,
     working: &mut Working,
     given_up: &[KeyClaim],
-) -> Result<(), Error> {
+) -> Result<usize, Error> {
     // An edge needs the keys that its artifacts get.
-    new_artifacts(db, working).await?;
-    let mut changes = Combined::default();
-    release_keys(&mut changes, given_up);
-    executions(&mut changes, working);
-    queues(&mut changes, &mut working.changes);
-    events(&mut changes, &mut working.changes)?;
-    sessions(&mut changes, working);
-    states(&mut changes, working);
-    changed_artifacts(&mut changes, working);
-    edges(&mut changes, working);
-    histories(&mut changes, &mut working.changes);
-    uploads(&mut changes, &mut working.changes);
-    changes.run(db).await
+    let artifacts = new_artifacts(db, working).await?;
+    let mut all = Combined::default();
+    release_keys(&mut all, given_up);
+    executions(&mut all, working);
+    queues(&mut all, &mut working.changes);
+    events(&mut all, &mut working.changes)?;
+    sessions(&mut all, working);
+    states(&mut all, working);
+    changed_artifacts(&mut all, working);
+    edges(&mut all, working);
+    histories(&mut all, &mut working.changes);
+    uploads(&mut all, &mut working.changes);
+    let rows = artifacts + all.len();
+    all.run(db).await?;
+    Ok(rows)
 }
 
 /// Frees the keys of intents that were refused after all.
-fn release_keys(changes: &mut Combined, keys: &[KeyClaim]) {
+fn release_keys(all: &mut Combined, keys: &[KeyClaim]) {
     let mut rows = Rows::of(&["tenant_id", "scope", "key", "execution_id"]);
     for claim in keys {
         rows.push(vec![
@@ -49,7 +51,7 @@ fn release_keys(changes: &mut Combined, keys: &[KeyClaim]) {
     let tail = "DELETE FROM idempotency \
          WHERE (tenant_id, scope, key) IN (SELECT tenant_id, scope, key FROM x) \
          AND execution_id IN (SELECT execution_id FROM x)";
-    changes.add(rows, tail);
+    all.add(rows, tail);
 }
 
 fn filled(columns: &'static [&'static str], rows: impl IntoIterator<Item = Vec<Cell>>) -> Rows {
@@ -188,7 +190,7 @@ fn update_tail(table: &str, columns: &[&str]) -> String {
     format!("UPDATE {table} SET {sets} FROM x WHERE {table}.{key} = x.{key}")
 }
 
-fn executions(changes: &mut Combined, working: &Working) {
+fn executions(all: &mut Combined, working: &Working) {
     let (mut made, mut changed) = (Rows::of(EXECUTION_COLUMNS), Rows::of(EXECUTION_CHANGES));
     for Tracked { row, is_new, dirty } in working.executions.values() {
         if *is_new {
@@ -197,31 +199,31 @@ fn executions(changes: &mut Combined, working: &Working) {
             changed.push(change_cells(row));
         }
     }
-    changes.insert(made, "execution");
-    changes.add(changed, update_tail("execution", EXECUTION_CHANGES));
+    all.insert(made, "execution");
+    all.add(changed, update_tail("execution", EXECUTION_CHANGES));
 }
 
-fn queues(changes: &mut Combined, decided: &mut Changes) {
+fn queues(all: &mut Combined, decided: &mut Changes) {
     let delete =
         |table: &str| format!("DELETE FROM {table} WHERE execution_id IN (SELECT id FROM x)");
     let ids = |ids: &BTreeSet<ExecutionId>| Rows::column(&["id"], ids.iter().map(|id| id.0));
-    changes.add(ids(&decided.unqueued), delete("ready"));
-    changes.add(ids(&decided.unqueued), delete("timer"));
-    changes.add(ids(&decided.leases_out), delete("lease"));
+    all.add(ids(&decided.unqueued), delete("ready"));
+    all.add(ids(&decided.unqueued), delete("timer"));
+    all.add(ids(&decided.leases_out), delete("lease"));
 
     let columns = &["execution_id", "epoch", "node_id"];
     let leases = std::mem::take(&mut decided.leases_in);
-    changes.insert(filled(columns, leases.into_values()), "lease");
+    all.insert(filled(columns, leases.into_values()), "lease");
     let columns = &["execution_id", "tenant_id", "queue", "priority", "ready_at"];
     let ready = std::mem::take(&mut decided.ready_in);
     let names = columns.join(", ");
     let tail = format!(
         "INSERT INTO ready ({names}) SELECT {names} FROM x WHERE true ON CONFLICT DO NOTHING"
     );
-    changes.add(filled(columns, ready.into_values()), tail);
+    all.add(filled(columns, ready.into_values()), tail);
     let columns = &["execution_id", "kind", "tenant_id", "queue", "fire_at"];
     let timers = std::mem::take(&mut decided.timers_in);
-    changes.insert(filled(columns, timers.into_values()), "timer");
+    all.insert(filled(columns, timers.into_values()), "timer");
 }
 
 fn event_cells(event: &Event) -> Result<Vec<Cell>, Error> {
@@ -249,7 +251,7 @@ fn event_cells(event: &Event) -> Result<Vec<Cell>, Error> {
     ])
 }
 
-fn events(changes: &mut Combined, decided: &mut Changes) -> Result<(), Error> {
+fn events(all: &mut Combined, decided: &mut Changes) -> Result<(), Error> {
     let mut rows = Rows::of(&[
         "stream_id",
         "seq",
@@ -267,7 +269,7 @@ fn events(changes: &mut Combined, decided: &mut Changes) -> Result<(), Error> {
     for event in &decided.events {
         rows.push(event_cells(event)?);
     }
-    changes.insert(rows, "event");
+    all.insert(rows, "event");
     let columns = &[
         "execution_id",
         "name",
@@ -278,11 +280,11 @@ fn events(changes: &mut Combined, decided: &mut Changes) -> Result<(), Error> {
         "finished_at",
     ];
     let steps = std::mem::take(&mut decided.steps);
-    changes.insert(filled(columns, steps), "step");
+    all.insert(filled(columns, steps), "step");
     Ok(())
 }
 
-fn sessions(changes: &mut Combined, working: &Working) {
+fn sessions(all: &mut Combined, working: &Working) {
     const COLUMNS: &[&str] = &[
         "id",
         "tenant_id",
@@ -325,11 +327,11 @@ fn sessions(changes: &mut Combined, working: &Working) {
             changed.push(cells);
         }
     }
-    changes.insert(made, "session");
-    changes.add(changed, update_tail("session", COLUMNS));
+    all.insert(made, "session");
+    all.add(changed, update_tail("session", COLUMNS));
 }
 
-fn states(changes: &mut Combined, working: &Working) {
+fn states(all: &mut Combined, working: &Working) {
     const COLUMNS: &[&str] = &[
         "execution_id",
         "tenant_id",
@@ -352,8 +354,8 @@ fn states(changes: &mut Combined, working: &Working) {
             changed.push(cells);
         }
     }
-    changes.insert(made, "execution_state");
-    changes.add(changed, update_tail("execution_state", COLUMNS));
+    all.insert(made, "execution_state");
+    all.add(changed, update_tail("execution_state", COLUMNS));
 }
 
 const ARTIFACT_COLUMNS: &[&str] = &[
@@ -404,7 +406,7 @@ fn artifact_cells(artifact: &Artifact) -> Vec<Cell> {
     ]
 }
 
-async fn new_artifacts(db: &DatabaseTransaction, working: &mut Working) -> Result<(), Error> {
+async fn new_artifacts(db: &DatabaseTransaction, working: &mut Working) -> Result<usize, Error> {
     let mut made = Rows::of(ARTIFACT_COLUMNS);
     // A parent that is made in the same transaction gets the smaller key.
     let mut new: Vec<&Artifact> = working
@@ -422,15 +424,16 @@ async fn new_artifacts(db: &DatabaseTransaction, working: &mut Working) -> Resul
         "INSERT INTO artifact ({names}) SELECT {names} FROM x ORDER BY generation, id \
          RETURNING id, key"
     );
+    let count = made.len();
     for row in made.query(db, &insert).await? {
         if let Some(tracked) = working.artifacts.get_mut(&ArtifactId(get(&row, "id")?)) {
             tracked.row.key = Some(get(&row, "key")?);
         }
     }
-    Ok(())
+    Ok(count)
 }
 
-fn changed_artifacts(changes: &mut Combined, working: &Working) {
+fn changed_artifacts(all: &mut Combined, working: &Working) {
     const CHANGES: &[&str] = &["id", "state", "version", "next_seq", "updated_at"];
     let mut changed = Rows::of(CHANGES);
     for Tracked { row, is_new, dirty } in working.artifacts.values() {
@@ -445,10 +448,10 @@ fn changed_artifacts(changes: &mut Combined, working: &Working) {
             ]);
         }
     }
-    changes.add(changed, update_tail("artifact", CHANGES));
+    all.add(changed, update_tail("artifact", CHANGES));
 }
 
-fn edges(changes: &mut Combined, working: &Working) {
+fn edges(all: &mut Combined, working: &Working) {
     let mut rows = Rows::of(&["child", "parent"]);
     let key_of = |id: &ArtifactId| {
         working
@@ -469,10 +472,10 @@ fn edges(changes: &mut Combined, working: &Working) {
             }
         }
     }
-    changes.insert(rows, "artifact_edge");
+    all.insert(rows, "artifact_edge");
 }
 
-fn histories(changes: &mut Combined, decided: &mut Changes) {
+fn histories(all: &mut Combined, decided: &mut Changes) {
     let mut transitions = Rows::of(&[
         "artifact_id",
         "version",
@@ -496,7 +499,7 @@ fn histories(changes: &mut Combined, decided: &mut Changes) {
             transition.reason.into(),
         ]);
     }
-    changes.insert(transitions, "artifact_transition");
+    all.insert(transitions, "artifact_transition");
     let mut forms = Rows::of(&[
         "id",
         "artifact_id",
@@ -521,10 +524,10 @@ fn histories(changes: &mut Combined, decided: &mut Changes) {
             form.created_at.into(),
         ]);
     }
-    changes.insert(forms, "materialization");
+    all.insert(forms, "materialization");
 }
 
-fn uploads(changes: &mut Combined, decided: &mut Changes) {
+fn uploads(all: &mut Combined, decided: &mut Changes) {
     let columns = &[
         "id",
         "tenant_id",
@@ -535,10 +538,10 @@ fn uploads(changes: &mut Combined, decided: &mut Changes) {
         "expires_at",
     ];
     let announced = std::mem::take(&mut decided.uploads);
-    changes.insert(filled(columns, announced), "upload");
+    all.insert(filled(columns, announced), "upload");
     let columns = &["id", "tenant_id", "digest", "completed_at"];
     let tail = "UPDATE upload SET digest = x.digest, completed_at = x.completed_at FROM x \
          WHERE upload.id = x.id AND upload.tenant_id = x.tenant_id AND upload.digest IS NULL";
     let done = std::mem::take(&mut decided.uploads_done);
-    changes.add(filled(columns, done), tail);
+    all.add(filled(columns, done), tail);
 }

@@ -271,8 +271,9 @@ impl Worker {
                 given_up.append(&mut needs.keys);
             }
         }
-        apply(&db, &mut working, &given_up).await?;
+        let rows = apply(&db, &mut working, &given_up).await?;
         db.commit().await?;
+        self.metrics.rows_written(rows);
         if !working.changes.notices.is_empty() {
             // Without a listener there is nobody to tell.
             let _ = self.notices.send(Arc::new(working.changes.notices));

@@ -14,6 +14,7 @@ pub(super) const BATCH_COMMIT: &str = "takeoff_batch_commit_seconds";
 pub(super) const ZOMBIES_DROPPED: &str = "takeoff_zombies_dropped_total";
 pub(super) const SWEEP_REPAIRS: &str = "takeoff_sweep_repairs_total";
 pub(super) const STATEMENTS: &str = "takeoff_statements_total";
+pub(super) const ROWS_WRITTEN: &str = "takeoff_rows_written_total";
 pub(super) const SUBSCRIBERS: &str = "takeoff_subscribers";
 pub(super) const HTTP_REQUESTS: &str = "takeoff_http_requests_total";
 pub(super) const HTTP_DURATION: &str = "takeoff_http_request_duration_seconds";
@@ -43,6 +44,10 @@ const COUNTERS: &[(&str, &str)] = &[
         "Stranded executions that the sweep repaired; should be 0",
     ),
     (STATEMENTS, "Statements sent to the database, by purpose"),
+    (
+        ROWS_WRITTEN,
+        "Rows sent to the database to be inserted, updated or deleted",
+    ),
     (HTTP_REQUESTS, "HTTP requests by method, route and status"),
 ];
 const GAUGES: &[(&str, &str)] = &[
@@ -65,7 +70,7 @@ const HISTOGRAMS: &[(&str, &str)] = &[
 ];
 
 #[cfg(test)]
-pub(super) const ALL: [&str; 14] = [
+pub(super) const ALL: [&str; 15] = [
     SUBMITS,
     SUBMIT_DURATION,
     EXECUTIONS,
@@ -77,6 +82,7 @@ pub(super) const ALL: [&str; 14] = [
     ZOMBIES_DROPPED,
     SWEEP_REPAIRS,
     STATEMENTS,
+    ROWS_WRITTEN,
     SUBSCRIBERS,
     HTTP_REQUESTS,
     HTTP_DURATION,
