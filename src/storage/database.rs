@@ -113,7 +113,7 @@ fn sqlite(options: &Options, connections: u32, read_only: bool) -> ConnectOption
                 .statement_cache_capacity(512)
                 .pragma("journal_mode", "WAL")
                 .pragma("synchronous", "FULL")
-                .pragma("wal_autocheckpoint", "1000")
+                .pragma("wal_autocheckpoint", "4000")
                 .pragma("mmap_size", "134217728")
                 .pragma("cache_size", "-16000")
                 .pragma("temp_store", "MEMORY");

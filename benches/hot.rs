@@ -1,0 +1,143 @@
+//! Functions that run for every request or event: `cargo bench --bench hot`.
+
+use std::{collections::HashMap, hint::black_box};
+
+use anyhow::Context;
+use axum::{Router, body::Body, http::Request};
+use criterion::{BatchSize, Criterion};
+use takeoff::{
+    app::{App, Node},
+    artifact_registry::mermaid,
+    config::{Config, Overrides},
+    graphql,
+    model::{ArtifactId, EventBody, ExecutionId},
+    storage::{Lineage, LineageEdge, LineageNode},
+};
+use tokio::runtime::Runtime;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tower::ServiceExt;
+use uuid::Uuid;
+
+fn main() -> anyhow::Result<()> {
+    let mut criterion = Criterion::default().configure_from_args();
+    ids(&mut criterion)?;
+    events(&mut criterion)?;
+    lineage(&mut criterion);
+    gate(&mut criterion)?;
+    criterion.final_summary();
+    Ok(())
+}
+
+fn ids(criterion: &mut Criterion) -> anyhow::Result<()> {
+    let id = ExecutionId(Uuid::from_u128(0x0192_6c5e_7a11_7000_8000_0000_0000_0001));
+    let text = id.to_string();
+    text.parse::<ExecutionId>().context("an id of ours")?;
+    criterion.bench_function("id to text", |b| b.iter(|| black_box(id).to_string()));
+    criterion.bench_function("id from text", |b| {
+        b.iter(|| black_box(text.as_str()).parse::<ExecutionId>());
+    });
+    Ok(())
+}
+
+fn events(criterion: &mut Criterion) -> anyhow::Result<()> {
+    let body = EventBody::ProgressReported {
+        fraction: 0.25,
+        message: Some("a quarter of the file".to_owned()),
+    };
+    let (kind, data) = body.encode()?;
+    criterion.bench_function("event encoded", |b| b.iter(|| black_box(&body).encode()));
+    criterion.bench_function("event decoded", |b| {
+        b.iter(|| EventBody::decode(black_box(&kind), black_box(&data)));
+    });
+    Ok(())
+}
+
+/// A thousand artifacts with three parents each.
+fn lineage(criterion: &mut Criterion) {
+    let id = |n: u32| ArtifactId(Uuid::from_u128(n.into()));
+    let nodes = (0..1_000).map(|n| LineageNode {
+        depth: n / 10,
+        artifact_id: id(n),
+        is_root: n == 0,
+    });
+    let edges = (0..997).flat_map(|n| {
+        (1..=3).map(move |step| LineageEdge {
+            parent_id: id(n + step),
+            child_id: id(n),
+            intent_type: "parse_content".to_owned(),
+        })
+    });
+    let found = Lineage {
+        nodes: nodes.collect(),
+        edges: edges.collect(),
+        ..Lineage::default()
+    };
+    let artifacts = HashMap::new();
+    criterion.bench_function("lineage of 1,000 artifacts as Mermaid", |b| {
+        b.iter(|| mermaid(black_box(&found), &artifacts));
+    });
+}
+
+/// A request from its bytes to those of its answer, without a socket; what the gate has seen, and
+/// what it must parse and validate first.
+fn gate(criterion: &mut Criterion) -> anyhow::Result<()> {
+    let folder = tempfile::Builder::new()
+        .prefix("takeoff-bench.")
+        .tempdir()?;
+    let runtime = Runtime::new()?;
+    let node = runtime.block_on(start(folder.path()))?;
+    let gate = graphql::Gate::new(&graphql::Limits {
+        cost_per_second: u64::from(u32::MAX),
+        ..graphql::Limits::default()
+    })?;
+    let options = graphql::HttpOptions {
+        max_body_bytes: 1 << 20,
+        allowed_origins: Vec::new(),
+        stop: CancellationToken::new(),
+        websocket: graphql::WebSocketOptions::default(),
+        sockets: TaskTracker::new(),
+    };
+    let router = graphql::routes(graphql::Api::new(node.services.clone(), gate), &options);
+    criterion.bench_function("request with a known document", |b| {
+        b.iter_batched(
+            || r#"{"query": "{ __typename }"}"#.to_owned(),
+            |body| runtime.block_on(ask(&router, body)),
+            BatchSize::SmallInput,
+        );
+    });
+    let mut number = 0_u64;
+    criterion.bench_function("request with a new document", |b| {
+        b.iter_batched(
+            || {
+                number += 1;
+                format!(r#"{{"query": "query Q{number} {{ __typename }}"}}"#)
+            },
+            |body| runtime.block_on(ask(&router, body)),
+            BatchSize::SmallInput,
+        );
+    });
+    runtime.block_on(node.stop());
+    Ok(())
+}
+
+async fn start(folder: &std::path::Path) -> anyhow::Result<Node> {
+    let file = folder.join("takeoff.toml");
+    std::fs::write(&file, "")?;
+    let overrides = Overrides {
+        set: vec![format!("data_dir={}", folder.display())],
+        config: Some(file),
+        ..Overrides::default()
+    };
+    App::new(Config::load(&overrides, std::iter::empty())?)
+        .start()
+        .await
+}
+
+async fn ask(router: &Router, body: String) -> anyhow::Result<()> {
+    let request = Request::post("/graphql")
+        .header("content-type", "application/json")
+        .body(Body::from(body))?;
+    let answer = router.clone().oneshot(request).await?;
+    anyhow::ensure!(answer.status() == 200, "{}", answer.status());
+    Ok(())
+}
