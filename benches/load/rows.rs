@@ -254,6 +254,9 @@ impl Run<'_> {
         let memory = count(server.memory()?) / 1e6;
         self.report
             .add("memory idle", "MB", memory, Beside::goal(goal));
+        let own = count(server.memory_of_its_own()?) / 1e6;
+        let row = "memory idle, without the pages of the program's file";
+        self.report.add(row, "MB", own, Beside::goal(goal));
         Ok(())
     }
 }

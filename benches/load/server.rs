@@ -184,11 +184,20 @@ impl Server {
 
     /// Resident memory in bytes.
     pub(crate) fn memory(&self) -> anyhow::Result<u64> {
+        self.status("VmRSS:")
+    }
+
+    /// The same without the pages of files, most of which are those of the program.
+    pub(crate) fn memory_of_its_own(&self) -> anyhow::Result<u64> {
+        self.status("RssAnon:")
+    }
+
+    fn status(&self, name: &'static str) -> anyhow::Result<u64> {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
         let kib: u64 = line
             .and_then(|line| line.split_whitespace().next())
-            .context("no VmRSS")?
+            .context(name)?
             .parse()?;
         Ok(kib * 1024)
     }

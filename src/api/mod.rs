@@ -7,6 +7,8 @@ mod error;
 mod identity;
 mod refusal;
 
+use std::sync::Arc;
+
 pub use body::json_body;
 pub use codes::errors_document;
 pub use error::{ApiError, ErrorCode};
@@ -15,4 +17,4 @@ pub use refusal::RefusalCode;
 
 /// The id of one request, as the HTTP layer gave or received it; errors and logs repeat it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RequestId(pub String);
+pub struct RequestId(pub Arc<str>);

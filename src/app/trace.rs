@@ -1,6 +1,6 @@
 //! A span, an id and a measurement for each request.
 
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
 use axum::{
     extract::{MatchedPath, Request, State},
@@ -19,17 +19,14 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Names the request, traces it and counts it.
 pub(super) async fn request(
-    State(metrics): State<Metrics>,
+    State(metrics): State<Arc<Metrics>>,
     mut request: Request,
     next: Next,
 ) -> Response {
     let began = Instant::now();
     let id = request_id(&request);
-    let route = request
-        .extensions()
-        .get::<MatchedPath>()
-        .map(|path| path.as_str().to_owned());
-    let route = route.unwrap_or_else(|| "unmatched".to_owned());
+    let matched = request.extensions().get::<MatchedPath>().cloned();
+    let route = matched.as_ref().map_or("unmatched", MatchedPath::as_str);
     let method = method_name(request.method());
     let span = tracing::info_span!("request", method, route, request_id = %id.0);
     let parent = request
@@ -42,7 +39,7 @@ pub(super) async fn request(
     if let Ok(value) = HeaderValue::from_str(&id.0) {
         response.headers_mut().insert(REQUEST_ID, value);
     }
-    metrics.answered(method, &route, response.status().as_u16(), began.elapsed());
+    metrics.answered(method, route, response.status().as_u16(), began.elapsed());
     response
 }
 
@@ -60,7 +57,7 @@ fn request_id(request: &Request) -> RequestId {
         let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
         !id.is_empty() && id.len() <= 64 && id.bytes().all(allowed)
     });
-    RequestId(fit.map_or_else(|| uuid::Uuid::now_v7().to_string(), str::to_owned))
+    RequestId(fit.map_or_else(|| uuid::Uuid::now_v7().to_string().into(), Arc::from))
 }
 
 fn method_name(method: &Method) -> &'static str {

@@ -18,7 +18,7 @@ pub(super) struct Caller {
     pub(super) principal: Principal,
     pub(super) scope: TenantScope,
     /// Made when the first edge of the graph is followed; most requests follow none.
-    loaders: OnceLock<Loaders>,
+    loaders: OnceLock<Box<Loaders>>,
     /// The key of a submit that brings none itself.
     pub(super) idempotency_key: Option<Arc<str>>,
     /// Where a subscription goes on, whatever its own argument says.
@@ -45,7 +45,7 @@ impl Caller {
 
     /// The loaders of the request.
     pub(super) fn loaders(&self) -> &Loaders {
-        let make = || Loaders::new(&self.services.storage, &self.scope);
+        let make = || Box::new(Loaders::new(&self.services.storage, &self.scope));
         self.loaders.get_or_init(make)
     }
 

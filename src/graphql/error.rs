@@ -38,7 +38,7 @@ pub(super) fn complete(errors: &mut [ServerError], request_id: Option<&RequestId
             *extensions = self::extensions(ErrorCode::BadUserInput);
         }
         if let Some(RequestId(id)) = request_id {
-            extensions.set("requestId", id.as_str());
+            extensions.set("requestId", id.as_ref());
         }
     }
 }

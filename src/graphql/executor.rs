@@ -23,7 +23,7 @@ use crate::{
 pub struct Api {
     schema: Schema,
     services: Arc<Services>,
-    gate: Gate,
+    gate: Arc<Gate>,
 }
 
 /// What a request is run with, besides what it says itself.
@@ -71,7 +71,7 @@ impl Api {
         Self {
             schema: schema(),
             services: Arc::new(services),
-            gate,
+            gate: Arc::new(gate),
         }
     }
 

@@ -47,7 +47,6 @@ pub struct HttpOptions {
 }
 
 /// What the routes share.
-#[derive(Clone)]
 pub(super) struct Served {
     pub(super) api: Api,
     pub(super) stop: CancellationToken,
@@ -62,14 +61,14 @@ pub fn routes(api: Api, options: &HttpOptions) -> Router {
         .route("/graphql/ws", get(websocket::connect))
         .merge(graphiql::routes())
         .layer(DefaultBodyLimit::max(options.max_body_bytes))
-        .with_state(Served {
+        .with_state(Arc::new(Served {
             api,
             stop: options.stop.clone(),
             sockets: Sockets::new(options),
-        })
+        }))
 }
 
-async fn run(State(served): State<Served>, asker: Asker, request: Request) -> Response {
+async fn run(State(served): State<Arc<Served>>, asker: Asker, request: Request) -> Response {
     let id = asker.request_id.clone();
     let Some(form) = Form::accepted(request.headers()) else {
         let error = ApiError::bad_input(

@@ -4,7 +4,7 @@
 //! An event's id is the cursor of its batch where the document selects it, so that a client that
 //! comes back with `Last-Event-ID` goes on behind it.
 
-use std::{convert::Infallible, time::Duration};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use async_graphql::{Response as Answer, Value};
 use axum::{
@@ -27,7 +27,11 @@ use crate::api::{ApiError, Asker};
 const KEEP_ALIVE: Duration = Duration::from_secs(12);
 
 /// Runs any operation as a stream of its results.
-pub(super) async fn run(State(served): State<Served>, asker: Asker, request: Request) -> Response {
+pub(super) async fn run(
+    State(served): State<Arc<Served>>,
+    asker: Asker,
+    request: Request,
+) -> Response {
     let id = asker.request_id.clone();
     if !accepts_events(request.headers()) {
         let error = ApiError::bad_input("the answer is text/event-stream");

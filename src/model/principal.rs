@@ -1,7 +1,11 @@
 //! Who asks. A [`TenantScope`] is the key to every tenant's data and only a [`Principal`] yields
 //! one, so no call can reach storage without somebody answering for it.
 
-use std::{fmt, str::FromStr, sync::Arc};
+use std::{
+    fmt,
+    str::FromStr,
+    sync::{Arc, LazyLock},
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -27,7 +31,8 @@ impl TenantId {
     /// The tenant of a development server that was told no other.
     #[must_use]
     pub fn default_tenant() -> Self {
-        Self("default".into())
+        static NAME: LazyLock<Arc<str>> = LazyLock::new(|| "default".into());
+        Self(Arc::clone(&NAME))
     }
 
     /// A name that was checked when it was stored.
@@ -77,10 +82,9 @@ impl Principal {
     /// The identity of every caller while the server listens on loopback only.
     #[must_use]
     pub fn development(tenant: TenantId) -> Self {
-        Self {
-            tenant,
-            actor: "development".into(),
-        }
+        static ACTOR: LazyLock<Arc<str>> = LazyLock::new(|| "development".into());
+        let actor = Arc::clone(&ACTOR);
+        Self { tenant, actor }
     }
 
     /// The runtime itself, acting for the tenant whose execution it runs.

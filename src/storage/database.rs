@@ -120,7 +120,8 @@ fn sqlite(options: &Options, connections: u32, read_only: bool) -> ConnectOption
             if read_only {
                 sqlite.pragma("query_only", "ON")
             } else {
-                sqlite
+                // With 256 rows to change it would rather index those and read the whole table.
+                sqlite.pragma("automatic_index", "OFF")
             }
         });
     connect

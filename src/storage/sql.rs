@@ -15,6 +15,8 @@ use super::Error;
 const SQLITE_MAX_VALUES: usize = 8192;
 /// Larger sets are cut.
 const MAX_ROWS: usize = 4096;
+/// No more rows than this are few.
+const SMALL: usize = 2;
 
 /// Stands for NULL inside an array, which the driver cannot express; no stored text begins with it.
 const NULL_TEXT: &str = "\u{1}";
@@ -258,6 +260,20 @@ impl Rows {
         Statement::from_sql_and_values(backend, text, values)
     }
 
+    /// How SQLite would run `tail`: the details of its plan.
+    #[cfg(test)]
+    pub(super) async fn plan(self, db: &impl ConnectionTrait, tail: &str) -> Vec<String> {
+        let mut details = Vec::new();
+        for chunk in Self::chunks(self.rows, DbBackend::Sqlite) {
+            let mut explained = Self::statement(chunk, self.columns, tail, DbBackend::Sqlite);
+            explained.sql.insert_str(0, "EXPLAIN QUERY PLAN ");
+            for row in db.query_all_raw(explained).await.unwrap() {
+                details.push(get(&row, "detail").unwrap());
+            }
+        }
+        details
+    }
+
     /// Runs `tail`, which reads from `x`; the number of rows it changed.
     pub(super) async fn execute(self, db: &impl ConnectionTrait, tail: &str) -> Result<u64, Error> {
         let mut changed = 0;
@@ -274,7 +290,8 @@ impl Rows {
 }
 
 /// Changes of several tables, none of which touches a row that another one touches. PostgreSQL gets
-/// them in one statement: the way there and back costs more than the rows.
+/// them in one statement, and SQLite, where they are few, in one string of statements: the way there
+/// and back, be it to another thread only, costs more than the rows.
 #[derive(Default)]
 pub(super) struct Combined(Vec<(Rows, String)>);
 
@@ -302,12 +319,26 @@ impl Combined {
 
     pub(super) async fn run(self, db: &impl ConnectionTrait) -> Result<(), Error> {
         let backend = db.get_database_backend();
-        if backend != DbBackend::Postgres || self.0.len() < 2 {
+        let is_postgres = backend == DbBackend::Postgres;
+        // Of many sizes there are too many combinations to keep them prepared.
+        let is_small = self.0.iter().all(|(rows, _)| rows.len() <= SMALL);
+        if self.0.len() < 2 || !(is_postgres || is_small) {
             for (rows, tail) in self.0 {
                 rows.execute(db, &tail).await?;
             }
             return Ok(());
         }
+        let statement = if is_postgres {
+            self.into_one()
+        } else {
+            self.into_string()
+        };
+        db.execute_raw(statement).await?;
+        Ok(())
+    }
+
+    /// One statement of PostgreSQL.
+    fn into_one(self) -> Statement {
         let (mut parts, mut values) = (Vec::new(), Vec::new());
         for (number, (rows, tail)) in self.0.into_iter().enumerate() {
             let (head, more) = Rows::unnest(rows.rows, rows.columns, values.len());
@@ -315,9 +346,20 @@ impl Combined {
             values.extend(more);
         }
         let text = format!("WITH {} SELECT 1", parts.join(", "));
-        let statement = Statement::from_sql_and_values(backend, text, values);
-        db.execute_raw(statement).await?;
-        Ok(())
+        Statement::from_sql_and_values(DbBackend::Postgres, text, values)
+    }
+
+    /// One statement of SQLite after the other.
+    fn into_string(self) -> Statement {
+        let (mut texts, mut values) = (Vec::new(), Vec::new());
+        for (rows, tail) in self.0 {
+            for chunk in Rows::chunks(rows.rows, DbBackend::Sqlite) {
+                let statement = Rows::statement(chunk, rows.columns, &tail, DbBackend::Sqlite);
+                texts.push(statement.sql);
+                values.extend(statement.values.into_iter().flat_map(|values| values.0));
+            }
+        }
+        Statement::from_sql_and_values(DbBackend::Sqlite, texts.join("; "), values)
     }
 }
 

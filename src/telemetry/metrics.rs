@@ -6,9 +6,14 @@
 
 mod names;
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
 
-use ::metrics::{Gauge, Histogram, Key, Label, Level, Metadata, Recorder as _};
+use ::metrics::{Counter, Gauge, Histogram, Key, Label, Level, Metadata, Recorder as _};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle, PrometheusRecorder};
 use tokio_util::sync::CancellationToken;
 
@@ -37,13 +42,26 @@ pub enum Submit {
 
 /// The metrics of one server.
 #[derive(Clone)]
-pub struct Metrics {
-    recorder: Arc<PrometheusRecorder>,
+pub struct Metrics(Arc<Inner>);
+
+struct Inner {
+    recorder: PrometheusRecorder,
     handle: PrometheusHandle,
     running: Gauge,
     subscribers: Gauge,
     batch_items: Histogram,
     batch_commit: Histogram,
+    /// What counts answers, by route.
+    answers: RwLock<HashMap<Box<str>, Vec<Answers>>>,
+}
+
+/// Counts answers of one kind.
+#[derive(Clone)]
+struct Answers {
+    method: &'static str,
+    status: u16,
+    count: Counter,
+    duration: Histogram,
 }
 
 /// Counts one thing in a gauge until it is dropped.
@@ -72,16 +90,17 @@ impl Metrics {
     /// All metrics at zero.
     #[must_use]
     pub fn new() -> Self {
-        let recorder = Arc::new(names::with_buckets(PrometheusBuilder::new()).build_recorder());
+        let recorder = names::with_buckets(PrometheusBuilder::new()).build_recorder();
         names::describe(&recorder);
-        let metrics = Self {
+        let metrics = Self(Arc::new(Inner {
             handle: recorder.handle(),
             running: gauge(&recorder, names::RUNNING),
             subscribers: gauge(&recorder, names::SUBSCRIBERS),
             batch_items: histogram(&recorder, names::BATCH_ITEMS),
             batch_commit: histogram(&recorder, names::BATCH_COMMIT),
+            answers: RwLock::default(),
             recorder,
-        };
+        }));
         // Shown from the start: an alert on a counter that is not there would never fire.
         metrics.zombie_dropped(0);
         metrics.swept(0);
@@ -92,7 +111,7 @@ impl Metrics {
     /// The text that `/metrics` answers.
     #[must_use]
     pub fn render(&self) -> String {
-        self.handle.render()
+        self.0.handle.render()
     }
 
     /// Keeps the memory of histograms flat while nobody reads them, until `stop`.
@@ -102,7 +121,7 @@ impl Metrics {
             .await
             .is_some()
         {
-            self.handle.run_upkeep();
+            self.0.handle.run_upkeep();
         }
     }
 
@@ -132,17 +151,17 @@ impl Metrics {
 
     /// Executions of this node that are ready and wait for a slot.
     pub fn set_queue_depth(&self, executions: usize) {
-        gauge(&self.recorder, names::QUEUE_DEPTH).set(as_number(executions));
+        gauge(&self.0.recorder, names::QUEUE_DEPTH).set(as_number(executions));
     }
 
     /// A handler runs, until the answer is dropped.
     pub fn running(&self) -> Tracked {
-        Tracked::begin(&self.running)
+        Tracked::begin(&self.0.running)
     }
 
     /// A client is subscribed, until the answer is dropped.
     pub fn subscribed(&self) -> Tracked {
-        Tracked::begin(&self.subscribers)
+        Tracked::begin(&self.0.subscribers)
     }
 
     /// That many rows were sent to be written.
@@ -152,8 +171,8 @@ impl Metrics {
 
     /// A group of `items` writes was committed in `took`.
     pub fn committed(&self, items: usize, took: Duration) {
-        self.batch_items.record(as_number(items));
-        self.batch_commit.record(took);
+        self.0.batch_items.record(as_number(items));
+        self.0.batch_commit.record(took);
     }
 
     /// That many writes of handlers that had lost their execution were dropped.
@@ -168,12 +187,44 @@ impl Metrics {
 
     /// A request was answered. `route` is the route's pattern, not the path that was asked for.
     pub fn answered(&self, method: &'static str, route: &str, status: u16, took: Duration) {
-        let method = Label::from_static_parts("method", method);
-        let route = Label::new("route", route.to_owned());
-        let labels = vec![method.clone(), route.clone()];
-        self.measure(names::HTTP_DURATION, labels, took);
-        let status = Label::new("status", status.to_string());
-        self.count(names::HTTP_REQUESTS, vec![method, route, status], 1);
+        let known = self.known_answers(method, route, status);
+        let answers = known.unwrap_or_else(|| self.new_answers(method, route, status));
+        answers.duration.record(took);
+        answers.count.increment(1);
+    }
+
+    fn known_answers(&self, method: &'static str, route: &str, status: u16) -> Option<Answers> {
+        let known = self
+            .0
+            .answers
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        let of_route = known.get(route)?;
+        let is_it = |answers: &&Answers| answers.method == method && answers.status == status;
+        of_route.iter().find(is_it).cloned()
+    }
+
+    fn new_answers(&self, method: &'static str, route: &str, status: u16) -> Answers {
+        let labels = vec![
+            Label::from_static_parts("method", method),
+            Label::new("route", route.to_owned()),
+        ];
+        let duration = Key::from_parts(names::HTTP_DURATION, labels.clone());
+        let by_status = vec![Label::new("status", status.to_string())];
+        let count = Key::from_parts(names::HTTP_REQUESTS, [labels, by_status].concat());
+        let answers = Answers {
+            method,
+            status,
+            count: self.0.recorder.register_counter(&count, &METADATA),
+            duration: self.0.recorder.register_histogram(&duration, &METADATA),
+        };
+        let mut known = self
+            .0
+            .answers
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        known.entry(route.into()).or_default().push(answers.clone());
+        answers
     }
 
     /// A statement was sent to the database for `purpose`: `read` or `write`.
@@ -184,14 +235,16 @@ impl Metrics {
 
     fn count(&self, name: &'static str, labels: Vec<Label>, by: u64) {
         let key = Key::from_parts(name, labels);
-        self.recorder
+        self.0
+            .recorder
             .register_counter(&key, &METADATA)
             .increment(by);
     }
 
     fn measure(&self, name: &'static str, labels: Vec<Label>, took: Duration) {
         let key = Key::from_parts(name, labels);
-        self.recorder
+        self.0
+            .recorder
             .register_histogram(&key, &METADATA)
             .record(took);
     }

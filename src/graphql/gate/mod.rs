@@ -41,14 +41,13 @@ use crate::{
     model::Principal,
 };
 
-/// What passes, and what keeps count of it. Clones are the same gate.
-#[derive(Clone)]
+/// What passes, and what keeps count of it.
 pub struct Gate {
-    schema: Arc<Valid<Schema>>,
-    limits: Arc<Limits>,
+    schema: Valid<Schema>,
+    limits: Limits,
     /// Valid documents by their text.
     known: Cache<Arc<str>, Arc<Document>>,
-    trusted: Arc<Trusted>,
+    trusted: Trusted,
     tenants: Tenants,
 }
 
@@ -57,14 +56,13 @@ pub(super) struct Admitted {
     pub(super) request: Request,
     pub(super) kind: OperationType,
     pub(super) ticket: Option<Ticket>,
-    root_fields: Vec<String>,
+    is_one_submit: bool,
 }
 
 impl Admitted {
     /// Whether it is a submit and nothing else, so that a key outside of it can only mean that one.
     pub(super) fn takes_idempotency_key(&self) -> bool {
-        let is_submit = |name: &String| matches!(name.as_str(), "submitIntent" | "rerunExecution");
-        self.root_fields.len() == 1 && self.root_fields.iter().all(is_submit)
+        self.is_one_submit
     }
 }
 
@@ -88,16 +86,16 @@ impl Gate {
         let schema = Schema::parse_and_validate(export_schema(), "schema.graphql")
             .map_err(|invalid| TrustedError::Schema(invalid.errors.to_string()))?;
         let mut gate = Self {
-            schema: Arc::new(schema),
-            limits: Arc::new(limits.clone()),
+            schema,
+            limits: limits.clone(),
             known: known(limits.cached_documents),
-            trusted: Arc::default(),
+            trusted: Trusted::default(),
             tenants: Tenants::new(limits),
         };
         if let Some(folder) = &limits.documents {
-            gate.trusted = Arc::new(Trusted::read(folder, |text| {
+            gate.trusted = Trusted::read(folder, |text| {
                 Document::check(text, &gate.schema, &gate.limits)
-            })?);
+            })?;
         }
         Ok(gate)
     }
@@ -133,12 +131,15 @@ impl Gate {
         let mut request = Request::new("").variables(variables::converted(coerced));
         request.set_parsed_query(document.parsed.clone());
         request.operation_name = document.name_of(operation);
-        let root_fields = operation.root_fields(&document.checked);
+        let mut fields = operation.root_fields(&document.checked);
+        let is_submit = |name: &str| matches!(name, "submitIntent" | "rerunExecution");
+        let is_one_submit =
+            fields.next().is_some_and(|field| is_submit(&field.name)) && fields.next().is_none();
         Ok(Admitted {
             request,
             kind,
             ticket,
-            root_fields: root_fields.map(|field| field.name.to_string()).collect(),
+            is_one_submit,
         })
     }
 

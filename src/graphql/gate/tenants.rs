@@ -19,13 +19,12 @@ use crate::{
     model::TenantId,
 };
 
-/// The shares. Clones are the same.
-#[derive(Clone)]
+/// The shares.
 pub(super) struct Tenants {
-    costs: Arc<DefaultKeyedRateLimiter<TenantId>>,
+    costs: DefaultKeyedRateLimiter<TenantId>,
     running: Arc<Mutex<HashMap<TenantId, usize>>>,
     most_running: usize,
-    taken: Arc<AtomicU64>,
+    taken: AtomicU64,
 }
 
 /// After so many requests, tenants that have asked for nothing lately are forgotten.
@@ -46,10 +45,10 @@ impl Tenants {
         let quota = Quota::per_second(at_least_one(per_second));
         let quota = quota.allow_burst(at_least_one(per_second.max(most)));
         Self {
-            costs: Arc::new(RateLimiter::keyed(quota)),
+            costs: RateLimiter::keyed(quota),
             running: Arc::default(),
             most_running: limits.concurrent_operations,
-            taken: Arc::default(),
+            taken: AtomicU64::default(),
         }
     }
 

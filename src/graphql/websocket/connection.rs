@@ -55,7 +55,7 @@ pub(super) struct Connection {
     options: WebSocketOptions,
     socket: WebSocket,
     operations: Operations,
-    outgoing: mpsc::Receiver<Outgoing>,
+    outgoing: mpsc::Receiver<Box<Outgoing>>,
     /// Who runs operations, once `connection_init` was taken.
     caller: Option<OperationCaller>,
     init_deadline: Instant,
@@ -97,7 +97,7 @@ impl Connection {
     }
 
     /// Serves until the client goes or the server stops; then tells the client to come back.
-    pub(super) async fn serve(mut self) {
+    pub(super) async fn serve(&mut self) {
         let end = loop {
             if let Err(end) = self.step().await {
                 break end;
@@ -119,7 +119,7 @@ impl Connection {
         tokio::select! {
             () = self.stop.cancelled() => Err(Close::Stopping.into()),
             incoming = self.socket.next() => self.receive(incoming).await,
-            Some(outgoing) = self.outgoing.recv() => match self.operations.pass(outgoing) {
+            Some(outgoing) = self.outgoing.recv() => match self.operations.pass(*outgoing) {
                 Some(message) => self.write(message).await,
                 None => Ok(()),
             },
@@ -234,7 +234,7 @@ impl Connection {
     }
 
     /// The closing handshake (RFC 6455, section 7.1.2), begun by this side if it has a reason.
-    async fn finish(mut self, close: Option<Close>) {
+    async fn finish(&mut self, close: Option<Close>) {
         let closing = async {
             if let Some(close) = close {
                 let frame = Message::Close(Some(close.frame()));

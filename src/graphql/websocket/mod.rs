@@ -63,7 +63,7 @@ impl Sockets {
 
 /// Takes a connection over. The tenant is that of the header unless `connection_init` names one.
 pub(super) async fn connect(
-    State(served): State<Served>,
+    State(served): State<Arc<Served>>,
     asker: Asker,
     headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
@@ -97,9 +97,9 @@ pub(super) async fn connect(
     let open = sockets.open.token();
     upgrade.on_upgrade(move |socket| async move {
         let (options, stop) = (sockets.options.clone(), sockets.stop.clone());
-        Connection::new(served.api, principal, request_id, options, stop, socket)
-            .serve()
-            .await;
+        let api = served.api.clone();
+        let mut connection = Connection::new(api, principal, request_id, options, stop, socket);
+        connection.serve().await;
         drop(open);
     })
 }

@@ -16,7 +16,8 @@ use crate::{
     graphql::{Api, error::refusal, executor::Asking, gate::Incoming},
 };
 
-/// What an operation says to the client.
+/// What an operation says to the client. It is boxed on its way: a channel keeps places for 32 items
+/// even when it is empty.
 pub(super) struct Outgoing {
     id: Arc<str>,
     run: u64,
@@ -27,7 +28,7 @@ pub(super) struct Outgoing {
 /// The operations of one socket that have not ended.
 pub(super) struct Operations {
     live: HashMap<Arc<str>, Live>,
-    outgoing: mpsc::Sender<Outgoing>,
+    outgoing: mpsc::Sender<Box<Outgoing>>,
     /// Tells an operation from earlier ones with its id.
     last_run: u64,
 }
@@ -39,7 +40,7 @@ struct Live {
 
 impl Operations {
     /// No operations yet; those to come speak through `outgoing`.
-    pub(super) fn new(outgoing: mpsc::Sender<Outgoing>) -> Self {
+    pub(super) fn new(outgoing: mpsc::Sender<Box<Outgoing>>) -> Self {
         Self {
             live: HashMap::new(),
             outgoing,
@@ -113,7 +114,7 @@ struct Operation {
     caller: OperationCaller,
     id: Arc<str>,
     run: u64,
-    outgoing: mpsc::Sender<Outgoing>,
+    outgoing: mpsc::Sender<Box<Outgoing>>,
 }
 
 impl Operation {
@@ -175,7 +176,7 @@ impl Operation {
             is_last,
         };
         // A connection that takes no more is about to end this task.
-        let _ = self.outgoing.send(outgoing).await;
+        let _ = self.outgoing.send(Box::new(outgoing)).await;
         Ok(())
     }
 }

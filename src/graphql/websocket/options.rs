@@ -27,7 +27,7 @@ impl Default for WebSocketOptions {
             write_timeout: Duration::from_secs(10),
             close_timeout: Duration::from_secs(1),
             max_operations: 100,
-            buffer_bytes: 4 * 1024,
+            buffer_bytes: 1024,
         }
     }
 }

@@ -22,7 +22,7 @@ const TENANTS_PER_CLAIM: usize = 64;
 
 /// Begins the working set of a transaction.
 pub(super) async fn load(db: &DatabaseTransaction, needs: Needs) -> Result<Working, Error> {
-    if needs.are_named() && db.get_database_backend() == DbBackend::Postgres {
+    if needs.are_named() {
         return load_named(db, &needs).await;
     }
     let mut working = clock(db).await?;
@@ -58,19 +58,19 @@ async fn load_others(
     artifacts(db, needs, working).await
 }
 
-/// Most batches name what they need: PostgreSQL locks or reads the first of it and tells the time in
-/// one statement.
+/// Most batches name what they need: the first of it is locked or read, and the time told, by one
+/// statement.
 async fn load_named(db: &DatabaseTransaction, needs: &Needs) -> Result<Working, Error> {
     let executions: BTreeSet<ExecutionId> = needs.executions.iter().copied().collect();
     let mut working;
     if !executions.is_empty() {
         let rows = Rows::column(&["id"], executions.iter().map(|id| id.0));
-        let lock = format!("{LOCK_EXECUTIONS} FOR UPDATE OF e");
+        let lock = format!("{EXECUTIONS} {}", lock_clause(db, LOCK_EXECUTIONS));
         let found;
         (working, found) = with_clock(db, rows, &lock).await?;
         remember_executions(found, &mut working)?;
     } else if !needs.sessions_locked.is_empty() {
-        let lock = format!("{LOCK_SESSIONS} FOR UPDATE OF s");
+        let lock = format!("{SESSIONS} {}", lock_clause(db, LOCK_SESSIONS));
         let found;
         (working, found) = with_clock(db, session_rows(&needs.sessions_locked), &lock).await?;
         remember_sessions(found, &mut working)?;
@@ -97,13 +97,16 @@ async fn with_clock(
         ", found AS MATERIALIZED ({select}) \
          SELECT c.clock_tx, c.clock_now, f.* FROM ({clock}) c LEFT JOIN found f ON true"
     );
-    let mut rows = rows.query(db, &tail).await?;
+    let rows = rows.query(db, &tail).await?;
     let working = clock_of(&rows)?;
-    let is_alone = get::<Option<Uuid>>(&rows[0], "id")?.is_none();
-    if is_alone {
-        rows.clear();
+    let mut found = Vec::with_capacity(rows.len());
+    for row in rows {
+        // The clock's row may be alone.
+        if get::<Option<Uuid>>(&row, "id")?.is_some() {
+            found.push(row);
+        }
     }
-    Ok((working, rows))
+    Ok((working, found))
 }
 
 /// The transaction's number in the log, and the time by the database's clock.
@@ -416,16 +419,17 @@ fn id_rows(ids: &[ExecutionId]) -> Rows {
     Rows::column(&["id"], ids.iter().map(|id| id.0))
 }
 
-const LOCK_EXECUTIONS: &str = "SELECT e.* FROM x JOIN execution e ON e.id = x.id ORDER BY e.id";
+const EXECUTIONS: &str = "SELECT e.* FROM x JOIN execution e ON e.id = x.id";
+const LOCK_EXECUTIONS: &str = "ORDER BY e.id FOR UPDATE OF e";
 
 async fn lock_executions(
     db: &DatabaseTransaction,
     ids: &BTreeSet<ExecutionId>,
     working: &mut Working,
 ) -> Result<(), Error> {
-    let clause = lock_clause(db, "FOR UPDATE OF e");
+    let clause = lock_clause(db, LOCK_EXECUTIONS);
     let rows = Rows::column(&["id"], ids.iter().map(|id| id.0))
-        .query(db, &format!("{LOCK_EXECUTIONS} {clause}"))
+        .query(db, &format!("{EXECUTIONS} {clause}"))
         .await?;
     remember_executions(rows, working)
 }
@@ -545,7 +549,8 @@ fn session_rows<'a>(ids: impl IntoIterator<Item = &'a SessionId>) -> Rows {
     Rows::column(&["id"], ids.iter().map(|id| id.0))
 }
 
-const LOCK_SESSIONS: &str = "SELECT s.* FROM x JOIN session s ON s.id = x.id ORDER BY s.id";
+const SESSIONS: &str = "SELECT s.* FROM x JOIN session s ON s.id = x.id";
+const LOCK_SESSIONS: &str = "ORDER BY s.id FOR UPDATE OF s";
 
 /// Those that are not there yet; first the ones to be locked.
 async fn sessions(
@@ -553,7 +558,7 @@ async fn sessions(
     needs: &Needs,
     working: &mut Working,
 ) -> Result<(), Error> {
-    let lock = format!("{LOCK_SESSIONS} {}", lock_clause(db, "FOR UPDATE OF s"));
+    let lock = format!("{SESSIONS} {}", lock_clause(db, LOCK_SESSIONS));
     let overdue = working.overdue_sessions.clone();
     let locked = needs.sessions_locked.iter().chain(&overdue);
     let missing = locked.filter(|id| !working.sessions.contains_key(id));
@@ -616,9 +621,9 @@ async fn artifacts(
         .filter(|id| !locked.contains(id))
         .copied()
         .collect();
-    for (ids, clause) in [(locked, lock_clause(db, "FOR UPDATE OF a")), (read, "")] {
-        let tail =
-            format!("SELECT a.* FROM x JOIN artifact a ON a.id = x.id ORDER BY a.id {clause}");
+    let lock = lock_clause(db, "ORDER BY a.id FOR UPDATE OF a");
+    for (ids, clause) in [(locked, lock), (read, "")] {
+        let tail = format!("SELECT a.* FROM x JOIN artifact a ON a.id = x.id {clause}");
         for row in Rows::column(&["id"], ids.iter().map(|id| id.0))
             .query(db, &tail)
             .await?
