@@ -111,6 +111,8 @@ fn sqlite(options: &Options, connections: u32, read_only: bool) -> ConnectOption
             let sqlite = sqlite
                 .busy_timeout(Duration::from_secs(2))
                 .statement_cache_capacity(512)
+                // Rows come from another thread, which pauses when so many are not fetched yet.
+                .row_buffer_size(1024)
                 .pragma("journal_mode", "WAL")
                 .pragma("synchronous", "FULL")
                 .pragma("wal_autocheckpoint", "4000")

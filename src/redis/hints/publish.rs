@@ -1,4 +1,4 @@
-//! Sending hints: at once when it is quiet, merged every few milliseconds when it is not.
+//! Sending hints: at once when it is quiet, merged every millisecond or two when it is not.
 
 use std::{sync::Arc, time::Duration};
 
@@ -6,7 +6,7 @@ use super::{super::Redis, Outbox, wire::Message};
 use crate::model::NodeId;
 
 /// The pause between two rounds, in which hints are merged.
-const PAUSE: Duration = Duration::from_millis(3);
+const PAUSE: Duration = Duration::from_millis(1);
 /// How long a message may take.
 const LIMIT: Duration = Duration::from_millis(500);
 /// How long after a failure those who may have missed something are told to look.
