@@ -152,7 +152,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         let mut report = Report::default();
         for run in 1..=runs {
             show(&format!("{}, run {run} of {runs}", backend.name()));
-            let measured = rows::measure(backend, scale, wanted, &mut report);
+            let measured = rows::measure(backend, scale, (wanted, run == 1), &mut report);
             runtime.block_on(unless_stopped(measured))?;
         }
         if arguments.smoke {
