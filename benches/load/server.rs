@@ -88,6 +88,8 @@ async fn new_database() -> anyhow::Result<String> {
     let (count,): (i64,) = sqlx::query_as("SELECT count(*) FROM pg_database")
         .fetch_one(&mut admin)
         .await?;
+    // What the row before left to be written would be written during this one.
+    sqlx::query("CHECKPOINT").execute(&mut admin).await?;
     let name = format!(
         "bench_{}_{count}_{}",
         std::process::id(),

@@ -395,7 +395,7 @@ async fn stranded(
     limit: usize,
     within: Option<&[ExecutionId]>,
 ) -> Result<Vec<ExecutionId>, Error> {
-    let nowhere = "e.status IN (0, 1) \
+    let nowhere = "e.finished_at IS NULL \
          AND NOT EXISTS (SELECT 1 FROM ready r WHERE r.execution_id = e.id) \
          AND NOT EXISTS (SELECT 1 FROM lease l WHERE l.execution_id = e.id) \
          AND NOT EXISTS (SELECT 1 FROM timer t WHERE t.execution_id = e.id AND t.kind IN (0, 1))";
