@@ -198,9 +198,10 @@ impl Run<'_> {
         self.settle().await;
         let time = (self.scale.time * 2).max(Duration::from_secs(1));
         let steady = watch::at_rate(&server, &session, self.scale.rate, time).await?;
+        let rate = format!("at {}/s", self.scale.rate);
         for (found, name, goals) in [
             (alone, "one after another", [(2.5, 1.5), (8.0, 5.0)]),
-            (steady, "at 500/s", [(4.0, 3.0), (25.0, 15.0)]),
+            (steady, &rate, [(4.0, 3.0), (25.0, 15.0)]),
         ] {
             for (percent, (postgres, embedded)) in [50.0, 99.0].into_iter().zip(goals) {
                 let millis = count(found.value_at_percentile(percent)) / 1e3;
