@@ -1,6 +1,6 @@
 //! The HTTP server of a node.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::net::SocketAddr;
 
 use anyhow::Context;
 use axum::{
@@ -144,10 +144,8 @@ fn router(
         .merge(apis)
         .merge(uploads::routes(node.services.uploads.clone()))
         .merge(probes::routes(node, metrics.clone()));
-    with_cors(routes, &options.allowed_origins).layer(middleware::from_fn_with_state(
-        Arc::new(metrics),
-        trace::request,
-    ))
+    with_cors(routes, &options.allowed_origins)
+        .layer(middleware::from_fn_with_state(metrics, trace::request))
 }
 
 /// Lets pages of these origins call the server; those of others cannot.

@@ -19,7 +19,7 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Names the request, traces it and counts it.
 pub(super) async fn request(
-    State(metrics): State<Arc<Metrics>>,
+    State(metrics): State<Metrics>,
     mut request: Request,
     next: Next,
 ) -> Response {
