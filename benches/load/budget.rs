@@ -1,12 +1,10 @@
-//! Counts that a change must not raise unseen: statements, rows, allocations.
+//! Counts that a change must not raise unseen: statements and rows.
 
-use std::{collections::BTreeMap, path::Path};
-
-use anyhow::Context;
+use std::collections::BTreeMap;
 
 use crate::{
+    held,
     load::{count, exactly, submit},
-    report::show,
     rows::accepting,
     server::{Backend, Place, Server},
     watch,
@@ -25,7 +23,7 @@ const QUIET: &[(&str, &str)] = &[
 const WRITES: &str = "takeoff_statements_total{purpose=\"write\"}";
 const ROWS: &str = "takeoff_rows_written_total";
 
-/// Fails when a count is above its budget, and tells when one could be lowered.
+/// Fails when a count is above its budget.
 pub(crate) async fn check(backend: Backend) -> anyhow::Result<()> {
     let place = Place::new(backend).await?;
     let mut found = BTreeMap::new();
@@ -52,37 +50,14 @@ pub(crate) async fn check(backend: Backend) -> anyhow::Result<()> {
     found.insert("rows_per_submit", (rows_after - rows) / each);
     drop(server);
     place.remove().await?;
-    compare(backend, &found)
+    let section = match backend {
+        Backend::Postgres => "postgres",
+        Backend::Sqlite => "sqlite",
+    };
+    held::hold(section, &found)
 }
 
 /// Statements besides `BEGIN` and `COMMIT`, and rows, that were sent to be written.
 async fn counted(server: &Server) -> anyhow::Result<(f64, f64)> {
     Ok((server.metric(WRITES).await?, server.metric(ROWS).await?))
-}
-
-fn compare(backend: Backend, found: &BTreeMap<&str, f64>) -> anyhow::Result<()> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/budget.toml");
-    let text = std::fs::read_to_string(&path)?;
-    let budgets: BTreeMap<String, BTreeMap<String, f64>> = toml::from_str(&text)?;
-    let section = match backend {
-        Backend::Postgres => "postgres",
-        Backend::Sqlite => "sqlite",
-    };
-    let budget = budgets.get(section).context("a backend without a budget")?;
-    let mut exceeded = Vec::new();
-    for (name, value) in found {
-        let most = *budget
-            .get(*name)
-            .with_context(|| format!("no budget for {name}"))?;
-        show(&format!("  {name}: {value} of at most {most}"));
-        if *value > most {
-            exceeded.push(*name);
-        }
-    }
-    anyhow::ensure!(
-        exceeded.is_empty(),
-        "above the budget: {}",
-        exceeded.join(", ")
-    );
-    Ok(())
 }

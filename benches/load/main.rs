@@ -4,6 +4,8 @@
 //! `scripts/bench` runs it with a private `PostgreSQL` and Redis.
 
 mod budget;
+#[path = "../held/mod.rs"]
+mod held;
 mod http;
 mod limits;
 mod live;
