@@ -85,12 +85,17 @@ fn is_outage(error: &DbErr) -> bool {
         _ => return false,
     };
     if let sqlx::Error::Database(database) = source.as_ref() {
-        // Connection exceptions, resources, operator intervention, disk full (SQLite 13), I/O (10).
+        // Connection exceptions, resources, operator intervention, disk full (SQLite 13), I/O (10),
+        // not the primary any more (25006), a session ended for idling within a transaction (25P03)
+        // or for a transaction that takes too long (25P04).
         return database.code().is_some_and(|code| {
             ["08", "53", "57", "58"]
                 .iter()
                 .any(|class| code.len() == 5 && code.starts_with(class))
-                || matches!(code.as_ref(), "10" | "13" | "14" | "25006")
+                || matches!(
+                    code.as_ref(),
+                    "10" | "13" | "14" | "25006" | "25P03" | "25P04"
+                )
         });
     }
     matches!(

@@ -9,7 +9,7 @@ use std::{
 
 use futures::StreamExt;
 use serde_json::{Value, json};
-use sqlx::{Connection, Executor, SqliteConnection};
+use sqlx::{Connection, Executor, PgConnection, SqliteConnection};
 use takeoff::{
     model::{
         EventBody, Execution, ExecutionId, ExecutionStatus, RawJson, SessionId, StateWriteMode,
@@ -17,7 +17,9 @@ use takeoff::{
     storage::{Emit, Error, Fence},
 };
 
-use crate::support::{Acknowledged, Backend, Load, NodeProcess, Proxy, Received, Socket, TestApp};
+use crate::support::{
+    Acknowledged, Backend, Load, NodeProcess, PATIENCE, Proxy, Received, Socket, TestApp,
+};
 
 /// Limits that a test can wait for: an answer comes within their sum.
 const IMPATIENT: [&str; 2] = [
@@ -416,6 +418,69 @@ async fn has_started(address: SocketAddr, id: ExecutionId) {
             Received::Message(_) => {}
             Received::Closed(frame) => panic!("closed: {frame:?}"),
         }
+    }
+}
+
+/// PostgreSQL only: it ends a session that does nothing within a transaction, and says so by a code
+/// that is not among those of an outage.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_transaction_ended_for_idling_may_be_asked_again() {
+    let Some(backend) = Backend::postgres().await else {
+        return;
+    };
+    let node = NodeProcess::start(&backend, &[LONG_LEASE]).await;
+    let http = reqwest::Client::new();
+    let ask = async |query: &str, variables: Value| -> Value {
+        let request = http
+            .post(format!("http://{}/graphql", node.address))
+            .json(&json!({"query": query, "variables": variables}));
+        request.send().await.unwrap().json().await.unwrap()
+    };
+    let create = "mutation { createSession(input: {}) { session { id } } }";
+    let made = ask(create, json!({})).await;
+    let session = &made["data"]["createSession"]["session"]["id"];
+    let close = "mutation($id: ID!) { closeSession(input: {sessionId: $id}) { \
+        errors { __typename } session { status } } }";
+    let mut other = PgConnection::connect(&backend.url()).await.unwrap();
+    let mut holder = PgConnection::connect(&backend.url()).await.unwrap();
+    holder.execute("BEGIN").await.unwrap();
+    holder
+        .execute("SELECT id FROM session FOR UPDATE")
+        .await
+        .unwrap();
+    let closed = async {
+        let asked = ask(close, json!({"id": session}));
+        let slept = async {
+            // The node's transaction has begun and waits for the session.
+            let waiting = "SELECT pid FROM pg_stat_activity \
+                WHERE datname = current_database() AND wait_event_type = 'Lock'";
+            let pid = until_found(&mut other, waiting).await;
+            node.pause();
+            holder.execute("ROLLBACK").await.unwrap();
+            let gone = format!(
+                "SELECT 1 WHERE NOT EXISTS (SELECT 1 FROM pg_stat_activity WHERE pid = {pid})"
+            );
+            until_found(&mut other, &gone).await;
+            node.resume();
+        };
+        tokio::join!(asked, slept).0
+    };
+    let refused = tokio::time::timeout(PATIENCE, closed).await;
+    assert_unavailable(&refused.expect("it hangs"));
+    let closed = ask(close, json!({"id": session})).await;
+    let payload = &closed["data"]["closeSession"];
+    assert_eq!(payload["session"]["status"], "CLOSED", "{closed}");
+}
+
+/// The first value of a query, once it has one.
+async fn until_found(connection: &mut PgConnection, query: &str) -> i32 {
+    loop {
+        let query = sqlx::AssertSqlSafe(query.to_owned());
+        let found = sqlx::query_scalar(query).fetch_optional(&mut *connection);
+        if let Some(value) = found.await.unwrap() {
+            return value;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
 
