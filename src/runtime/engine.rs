@@ -389,10 +389,11 @@ impl Inner {
                 None => self.reincarnate(asked).await,
             };
             valid_until = beat.valid_until;
-            pause = if beat.is_due_again {
-                self.retry_pause()
-            } else {
-                self.settings.heartbeat
+            // An answer that took long leaves less time than a heartbeat.
+            let left = valid_until.map(|until| until.saturating_duration_since(Instant::now()));
+            pause = match left {
+                Some(left) if !beat.is_due_again => self.settings.heartbeat.min(left / 2),
+                _ => self.retry_pause(),
             };
         }
     }
@@ -437,7 +438,8 @@ impl Inner {
         if let Ok(mut node) = self.node.write() {
             *node = self.ids.node();
         }
-        match tokio::time::timeout(self.held(), self.beat(true)).await {
+        // A later answer would leave too little of the lease.
+        match tokio::time::timeout(self.held() / 2, self.beat(true)).await {
             Ok(Ok(_)) => {}
             Ok(Err(error)) => {
                 tracing::warn!(%error, "the new incarnation was not announced");

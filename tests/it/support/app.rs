@@ -146,10 +146,10 @@ impl TestApp {
     pub async fn ended(&self, id: ExecutionId) -> Execution {
         let scope = Self::principal().scope();
         let waiting = self.services().events.wait_until_terminal(&scope, id);
-        tokio::time::timeout(PATIENCE, waiting)
-            .await
-            .expect("the execution did not end")
-            .unwrap()
+        match tokio::time::timeout(PATIENCE, waiting).await {
+            Ok(ended) => ended.unwrap(),
+            Err(late) => panic!("{late}: {:?}", self.execution(id).await),
+        }
     }
 
     pub async fn run(&self, intent_type: &str, parameters: Value) -> Execution {
