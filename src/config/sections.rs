@@ -204,7 +204,7 @@ section! {
     /// The engine.
     pub Runtime "runtime" {
         /// Handlers that run at the same time on this node.
-        max_concurrent_executions: usize [.within(1, 100_000)] = 256,
+        max_concurrent_executions: usize [.within(1, 100_000)] = 1_024,
         /// Writes that may wait for the group commit; beyond it callers are told to come back.
         queue_capacity: usize [.within(1, 10_000_000)] = 10_000,
         /// Largest number of writes in one commit.
