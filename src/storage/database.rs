@@ -2,9 +2,10 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use sea_orm::{ConnectOptions, Database as SeaOrm};
+use sea_orm::{ConnectOptions, Database as SeaOrm, DatabaseConnection, DbErr, RuntimeErr};
+use sqlx::{ConnectOptions as _, SqliteConnection, sqlite::SqliteConnectOptions};
 
-use super::{Error, timed::Timed};
+use super::{Error, connection::WriteConnection, exclusive::Exclusive, timed::Timed};
 use crate::telemetry::metrics::Metrics;
 
 /// A node that stops in the middle of a transaction holds its locks no longer than this: nothing of
@@ -42,91 +43,86 @@ pub struct Options {
 #[derive(Debug, Clone)]
 pub(super) struct Database {
     pub(super) reader: Timed,
-    pub(super) writer: Timed,
+    pub(super) writer: WriteConnection,
 }
 
 impl Database {
-    /// Connects; on SQLite creates the file and its folder.
+    /// Connects to a database that is there.
     pub(super) async fn connect(options: &Options, metrics: &Metrics) -> Result<Self, Error> {
-        let mut db = Self::open(options).await?;
-        let (reads, writes) = (metrics.clone(), metrics.clone());
-        db.reader
-            .inner
-            .set_metric_callback(move |_| reads.statement("read"));
-        db.writer
-            .inner
-            .set_metric_callback(move |_| writes.statement("write"));
-        Ok(db)
-    }
-
-    /// The same, uncounted.
-    pub(super) async fn open(options: &Options) -> Result<Self, Error> {
-        if let Some(path) = sqlite_path(&options.url) {
-            if let Some(folder) = path.parent() {
-                tokio::fs::create_dir_all(folder)
-                    .await
-                    .map_err(|e| Error::Unavailable(sea_orm::DbErr::Custom(e.to_string())))?;
-            }
+        if sqlite_path(&options.url).is_some() {
             // The writer goes first and alone: it switches the file to WAL mode.
-            let writer = SeaOrm::connect(sqlite(options, 1, false)).await?;
-            let reader = SeaOrm::connect(sqlite(options, options.max_connections, true)).await?;
-            let alone = |inner| Timed { inner, limit: None };
+            let writer = Exclusive::new(sqlite_writer(options).await?, metrics);
+            let mut inner = SeaOrm::connect(sqlite_readers(options)).await?;
+            count(&mut inner, metrics, "read");
             return Ok(Self {
-                reader: alone(reader),
-                writer: alone(writer),
+                reader: Timed { inner, limit: None },
+                writer: WriteConnection::Sqlite(writer),
             });
         }
-        let inner = SeaOrm::connect(postgres(options)).await?;
+        let mut inner = SeaOrm::connect(postgres(options)).await?;
         let limit = Some(options.acquire_timeout + options.statement_timeout);
-        let pool = Timed { inner, limit };
+        let mut writer = inner.clone();
+        count(&mut inner, metrics, "read");
+        count(&mut writer, metrics, "write");
+        let timed = |inner| Timed { inner, limit };
         Ok(Self {
-            reader: pool.clone(),
-            writer: pool,
+            reader: timed(inner),
+            writer: WriteConnection::Postgres(timed(writer)),
         })
     }
 }
 
-/// The file of a `sqlite:` URL.
-pub(super) fn sqlite_path(url: &str) -> Option<PathBuf> {
-    let rest = url.strip_prefix("sqlite:")?;
-    let rest = rest.strip_prefix("//").unwrap_or(rest);
-    Some(PathBuf::from(rest.split('?').next().unwrap_or(rest)))
+fn count(db: &mut DatabaseConnection, metrics: &Metrics, purpose: &'static str) {
+    let metrics = metrics.clone();
+    db.set_metric_callback(move |_| metrics.statement(purpose));
 }
 
-fn sqlite(options: &Options, connections: u32, read_only: bool) -> ConnectOptions {
-    let separator = if options.url.contains('?') { '&' } else { '?' };
-    let url = if options.url.contains("mode=") {
-        options.url.clone()
-    } else {
-        format!("{}{separator}mode=rwc", options.url)
+/// One connection to SQLite, for changes.
+async fn sqlite_writer(options: &Options) -> Result<SqliteConnection, Error> {
+    let unreachable = |e: sqlx::Error| DbErr::Conn(RuntimeErr::SqlxError(e.into()));
+    let connect = async {
+        let connect: SqliteConnectOptions = options.url.parse()?;
+        // With 256 rows to change it would rather index those and read the whole table.
+        let connect = tuned(connect).pragma("automatic_index", "OFF");
+        connect.disable_statement_logging().connect().await
     };
-    let mut connect = ConnectOptions::new(url);
+    Ok(connect.await.map_err(unreachable)?)
+}
+
+/// One connection to SQLite, for migrations; creates the file.
+pub(super) async fn sqlite_migrator(options: &Options) -> Result<DatabaseConnection, Error> {
+    let mut connect = ConnectOptions::new(options.url.clone());
     connect
-        .max_connections(connections)
+        .max_connections(1)
+        .sqlx_logging(false)
+        .map_sqlx_sqlite_opts(|sqlite| tuned(sqlite).create_if_missing(true));
+    Ok(SeaOrm::connect(connect).await?)
+}
+
+fn sqlite_readers(options: &Options) -> ConnectOptions {
+    let mut connect = ConnectOptions::new(options.url.clone());
+    connect
+        .max_connections(options.max_connections)
         .min_connections(1)
         .acquire_timeout(options.acquire_timeout)
         .test_before_acquire(false)
         .sqlx_logging(false)
-        .map_sqlx_sqlite_opts(move |sqlite| {
-            let sqlite = sqlite
-                .busy_timeout(Duration::from_secs(2))
-                .statement_cache_capacity(512)
-                // Rows come from another thread, which pauses when so many are not fetched yet.
-                .row_buffer_size(1024)
-                .pragma("journal_mode", "WAL")
-                .pragma("synchronous", "FULL")
-                .pragma("wal_autocheckpoint", "4000")
-                .pragma("mmap_size", "134217728")
-                .pragma("cache_size", "-16000")
-                .pragma("temp_store", "MEMORY");
-            if read_only {
-                sqlite.pragma("query_only", "ON")
-            } else {
-                // With 256 rows to change it would rather index those and read the whole table.
-                sqlite.pragma("automatic_index", "OFF")
-            }
-        });
+        .map_sqlx_sqlite_opts(|sqlite| tuned(sqlite).pragma("query_only", "ON"));
     connect
+}
+
+fn tuned(sqlite: SqliteConnectOptions) -> SqliteConnectOptions {
+    sqlite
+        .busy_timeout(Duration::from_secs(2))
+        .statement_cache_capacity(512)
+        // Rows come from another thread, which pauses when so many are not fetched yet.
+        .row_buffer_size(1024)
+        .pragma("journal_mode", "WAL")
+        .pragma("synchronous", "FULL")
+        .pragma("wal_autocheckpoint", "4000")
+        .pragma("mmap_size", "134217728")
+        .pragma("cache_size", "-16000")
+        .pragma("temp_store", "MEMORY")
 }
 
 fn postgres(options: &Options) -> ConnectOptions {
@@ -147,4 +143,11 @@ fn postgres(options: &Options) -> ConnectOptions {
                 .options(BY_INDEX)
         });
     connect
+}
+
+/// The file of a `sqlite:` URL.
+pub(super) fn sqlite_path(url: &str) -> Option<PathBuf> {
+    let rest = url.strip_prefix("sqlite:")?;
+    let rest = rest.strip_prefix("//").unwrap_or(rest);
+    Some(PathBuf::from(rest.split('?').next().unwrap_or(rest)))
 }

@@ -71,10 +71,9 @@ async fn migrate_sqlite(options: &super::Options, path: &Path) -> Result<Vec<Str
     .await
     .map_err(|e| Error::Unavailable(DbErr::Custom(e.to_string())))?
     .map_err(unusable)?;
-    let db = database::Database::open(options).await?;
-    let applied = apply(&db.writer.inner).await;
-    db.reader.inner.close().await?;
-    db.writer.inner.close().await?;
+    let db = database::sqlite_migrator(options).await?;
+    let applied = apply(&db).await;
+    db.close().await?;
     drop(lock);
     applied
 }

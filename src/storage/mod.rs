@@ -2,9 +2,11 @@
 //! one kind of transaction (see `write`), so that a change, its log entries and its artifacts
 //! cannot be written apart.
 
+mod connection;
 mod convert;
 mod database;
 mod error;
+mod exclusive;
 mod migrate;
 mod node;
 mod read;

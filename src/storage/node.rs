@@ -47,7 +47,7 @@ impl Storage {
         first: bool,
     ) -> Result<bool, Error> {
         let db = &self.db.writer;
-        let now = sql::now_expression(db.get_database_backend());
+        let now = sql::now_expression(db.backend());
         if first {
             let text = format!(
                 "INSERT INTO node (id, name, version, capacity, running, started_at, expires_at) \
@@ -61,14 +61,14 @@ impl Storage {
                 node.running.into(),
                 lease_micros.into(),
             ];
-            return Ok(sql::execute(db, &text, values).await? == 1);
+            return Ok(db.execute(&text, values).await? == 1);
         }
         let text = format!(
             "UPDATE node SET running = $2, expires_at = {now} + $3 \
              WHERE id = $1 AND expires_at > {now}"
         );
         let values = [node.id.0.into(), node.running.into(), lease_micros.into()];
-        Ok(sql::execute(db, &text, values).await? == 1)
+        Ok(db.execute(&text, values).await? == 1)
     }
 
     /// Ends an incarnation: what it still holds may be taken at once.
@@ -76,12 +76,8 @@ impl Storage {
     /// # Errors
     /// When the database does not answer.
     pub async fn retire(&self, node: NodeId) -> Result<(), Error> {
-        sql::execute(
-            &self.db.writer,
-            "DELETE FROM node WHERE id = $1",
-            [node.0.into()],
-        )
-        .await?;
+        let text = "DELETE FROM node WHERE id = $1";
+        self.db.writer.execute(text, [node.0.into()]).await?;
         Ok(())
     }
 
@@ -91,12 +87,8 @@ impl Storage {
     /// # Errors
     /// When the database does not answer.
     pub async fn retire_others(&self, node: NodeId) -> Result<(), Error> {
-        sql::execute(
-            &self.db.writer,
-            "DELETE FROM node WHERE id <> $1",
-            [node.0.into()],
-        )
-        .await?;
+        let text = "DELETE FROM node WHERE id <> $1";
+        self.db.writer.execute(text, [node.0.into()]).await?;
         Ok(())
     }
 
@@ -106,12 +98,12 @@ impl Storage {
     /// When the database does not answer.
     pub async fn forget_dead_nodes(&self) -> Result<(), Error> {
         let db = &self.db.writer;
-        let now = sql::now_expression(db.get_database_backend());
+        let now = sql::now_expression(db.backend());
         let text = format!(
             "DELETE FROM node WHERE expires_at < {now} - 3600000000 \
              AND NOT EXISTS (SELECT 1 FROM lease WHERE lease.node_id = node.id)"
         );
-        sql::execute(db, &text, []).await?;
+        db.execute(&text, []).await?;
         Ok(())
     }
 

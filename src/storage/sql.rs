@@ -6,7 +6,7 @@
 //! prepared and most sets of rows take one.
 
 use sea_orm::sea_query::ArrayType;
-use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Statement, Value};
+use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Statement, Value, Values};
 use uuid::Uuid;
 
 use super::Error;
@@ -273,20 +273,6 @@ impl Rows {
         }
         details
     }
-
-    /// Runs `tail`, which reads from `x`; the number of rows it changed.
-    pub(super) async fn execute(self, db: &impl ConnectionTrait, tail: &str) -> Result<u64, Error> {
-        let mut changed = 0;
-        if self.rows.is_empty() {
-            return Ok(changed);
-        }
-        let backend = db.get_database_backend();
-        for chunk in Self::chunks(self.rows, backend) {
-            let statement = Self::statement(chunk, self.columns, tail, backend);
-            changed += db.execute_raw(statement).await?.rows_affected();
-        }
-        Ok(changed)
-    }
 }
 
 /// Changes of several tables, none of which touches a row that another one touches. PostgreSQL gets
@@ -317,24 +303,28 @@ impl Combined {
         self.0.iter().map(|(rows, _)| rows.len()).sum()
     }
 
-    pub(super) async fn run(self, db: &impl ConnectionTrait) -> Result<(), Error> {
+    /// Runs all but the last statement, which goes with the commit.
+    pub(super) async fn run(self, db: &impl ConnectionTrait) -> Result<Option<Statement>, Error> {
         let backend = db.get_database_backend();
-        let is_postgres = backend == DbBackend::Postgres;
+        if backend == DbBackend::Postgres {
+            return Ok((!self.0.is_empty()).then(|| self.into_one()));
+        }
         // Of many sizes there are too many combinations to keep them prepared.
         let is_small = self.0.iter().all(|(rows, _)| rows.len() <= SMALL);
-        if self.0.len() < 2 || !(is_postgres || is_small) {
-            for (rows, tail) in self.0 {
-                rows.execute(db, &tail).await?;
+        let mut statements = Vec::new();
+        for (rows, tail) in self.0 {
+            for chunk in Rows::chunks(rows.rows, backend) {
+                statements.push(Rows::statement(chunk, rows.columns, &tail, backend));
             }
-            return Ok(());
         }
-        let statement = if is_postgres {
-            self.into_one()
-        } else {
-            self.into_string()
-        };
-        db.execute_raw(statement).await?;
-        Ok(())
+        if is_small {
+            return Ok(statements.into_iter().reduce(joined));
+        }
+        let last = statements.pop();
+        for statement in statements {
+            db.execute_raw(statement).await?;
+        }
+        Ok(last)
     }
 
     /// One statement of PostgreSQL.
@@ -348,19 +338,19 @@ impl Combined {
         let text = format!("WITH {} SELECT 1", parts.join(", "));
         Statement::from_sql_and_values(DbBackend::Postgres, text, values)
     }
+}
 
-    /// One statement of SQLite after the other.
-    fn into_string(self) -> Statement {
-        let (mut texts, mut values) = (Vec::new(), Vec::new());
-        for (rows, tail) in self.0 {
-            for chunk in Rows::chunks(rows.rows, DbBackend::Sqlite) {
-                let statement = Rows::statement(chunk, rows.columns, &tail, DbBackend::Sqlite);
-                texts.push(statement.sql);
-                values.extend(statement.values.into_iter().flat_map(|values| values.0));
-            }
-        }
-        Statement::from_sql_and_values(DbBackend::Sqlite, texts.join("; "), values)
-    }
+/// One statement of SQLite after the other, as one.
+fn joined(mut first: Statement, then: Statement) -> Statement {
+    first.sql.push_str("; ");
+    first.sql.push_str(&then.sql);
+    let more = then.values.into_iter().flat_map(|values| values.0);
+    first
+        .values
+        .get_or_insert_with(|| Values(Vec::new()))
+        .0
+        .extend(more);
+    first
 }
 
 /// Runs one statement with `$1`, `$2`, … as places on both databases.

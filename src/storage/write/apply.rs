@@ -3,22 +3,23 @@
 
 use std::collections::BTreeSet;
 
-use sea_orm::DatabaseTransaction;
+use sea_orm::Statement;
 
 use super::{
-    super::{Error, sql},
+    super::{Error, connection::Transaction, sql},
     submit::KeyClaim,
     working::{Changes, Tracked, Working},
 };
 use crate::model::{Artifact, ArtifactId, Event, Execution, ExecutionId};
 use sql::{Cell, Combined, Rows, get};
 
-/// Writes the working set; how many rows that takes.
+/// Writes the working set, but for the statement that it returns: that one goes with the commit.
+/// Beside it the number of rows that all of it takes.
 pub(super) async fn apply(
-    db: &DatabaseTransaction,
+    db: &Transaction,
     working: &mut Working,
     given_up: &[KeyClaim],
-) -> Result<usize, Error> {
+) -> Result<(Option<Statement>, usize), Error> {
     // An edge needs the keys that its artifacts get.
     let artifacts = new_artifacts(db, working).await?;
     let mut all = Combined::default();
@@ -33,8 +34,7 @@ pub(super) async fn apply(
     histories(&mut all, &mut working.changes);
     uploads(&mut all, &mut working.changes);
     let rows = artifacts + all.len();
-    all.run(db).await?;
-    Ok(rows)
+    Ok((all.run(db).await?, rows))
 }
 
 /// Frees the keys of intents that were refused after all.
@@ -408,7 +408,7 @@ fn artifact_cells(artifact: &Artifact) -> Vec<Cell> {
     ]
 }
 
-async fn new_artifacts(db: &DatabaseTransaction, working: &mut Working) -> Result<usize, Error> {
+async fn new_artifacts(db: &Transaction, working: &mut Working) -> Result<usize, Error> {
     let mut made = Rows::of(ARTIFACT_COLUMNS);
     // A parent that is made in the same transaction gets the smaller key.
     let mut new: Vec<&Artifact> = working
@@ -553,7 +553,7 @@ fn uploads(all: &mut Combined, decided: &mut Changes) {
 mod tests {
     use super::*;
     use crate::storage::read_tests::on_each_database;
-    use sea_orm::DbBackend;
+    use sea_orm::{ConnectionTrait, DbBackend};
     use uuid::Uuid;
 
     /// SQLite weighs a plan by the number of values: what is right for one row need not be for 256.
@@ -574,7 +574,7 @@ mod tests {
         }));
         statements.extend(["ready", "timer", "lease"].map(|table| (table, IDS, delete(table))));
         on_each_database(async |world| {
-            let db = &world.storage.db.writer.inner;
+            let db = &world.storage.db.writer.begin().await.unwrap();
             if db.get_database_backend() == DbBackend::Postgres {
                 return;
             }

@@ -3,13 +3,11 @@
 use std::collections::BTreeSet;
 
 use entity::{artifact, execution, session};
-use sea_orm::{
-    ConnectionTrait, DatabaseTransaction, DbBackend, FromQueryResult, QueryResult, Value,
-};
+use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult, QueryResult, Value};
 use uuid::Uuid;
 
 use super::{
-    super::{Error, sql},
+    super::{Error, connection::Transaction, sql},
     operation::Needs,
     submit::{KeyClaim, KeyScope},
     working::{ArtifactRow, KeyHolder, SessionRow, StateRow, Tracked, Working},
@@ -21,7 +19,7 @@ use sql::{Cell, Rows, get};
 const TENANTS_PER_CLAIM: usize = 64;
 
 /// Begins the working set of a transaction.
-pub(super) async fn load(db: &DatabaseTransaction, needs: Needs) -> Result<Working, Error> {
+pub(super) async fn load(db: &Transaction, needs: Needs) -> Result<Working, Error> {
     if needs.are_named() {
         return load_named(db, &needs).await;
     }
@@ -47,11 +45,7 @@ pub(super) async fn load(db: &DatabaseTransaction, needs: Needs) -> Result<Worki
 }
 
 /// What comes after the executions.
-async fn load_others(
-    db: &DatabaseTransaction,
-    needs: &Needs,
-    working: &mut Working,
-) -> Result<(), Error> {
+async fn load_others(db: &Transaction, needs: &Needs, working: &mut Working) -> Result<(), Error> {
     steps(db, &needs.steps, working).await?;
     sessions(db, needs, working).await?;
     states(db, &needs.execution_states, working).await?;
@@ -60,7 +54,7 @@ async fn load_others(
 
 /// Most batches name what they need: the first of it is locked or read, and the time told, by one
 /// statement.
-async fn load_named(db: &DatabaseTransaction, needs: &Needs) -> Result<Working, Error> {
+async fn load_named(db: &Transaction, needs: &Needs) -> Result<Working, Error> {
     let executions: BTreeSet<ExecutionId> = needs.executions.iter().copied().collect();
     let mut working;
     if !executions.is_empty() {
@@ -88,7 +82,7 @@ async fn load_named(db: &DatabaseTransaction, needs: &Needs) -> Result<Working, 
 
 /// What `select` finds, and the clock beside each row of it, or alone.
 async fn with_clock(
-    db: &DatabaseTransaction,
+    db: &Transaction,
     rows: Rows,
     select: &str,
 ) -> Result<(Working, Vec<QueryResult>), Error> {
@@ -120,7 +114,7 @@ fn clock_expression(backend: DbBackend) -> String {
     format!("SELECT {tx} AS clock_tx, {now} AS clock_now")
 }
 
-async fn clock(db: &DatabaseTransaction) -> Result<Working, Error> {
+async fn clock(db: &Transaction) -> Result<Working, Error> {
     let text = clock_expression(db.get_database_backend());
     clock_of(&sql::query(db, &text, []).await?)
 }
@@ -137,7 +131,7 @@ fn clock_of(rows: &[QueryResult]) -> Result<Working, Error> {
     })
 }
 
-fn lock_clause(db: &DatabaseTransaction, clause: &'static str) -> &'static str {
+fn lock_clause(db: &Transaction, clause: &'static str) -> &'static str {
     if db.get_database_backend() == DbBackend::Postgres {
         clause
     } else {
@@ -169,11 +163,7 @@ fn key_cells(claim: &KeyClaim, now: i64) -> Vec<Cell> {
 }
 
 /// Takes the free keys and finds out who holds the others.
-async fn keys(
-    db: &DatabaseTransaction,
-    claims: &[KeyClaim],
-    working: &mut Working,
-) -> Result<(), Error> {
+async fn keys(db: &Transaction, claims: &[KeyClaim], working: &mut Working) -> Result<(), Error> {
     if claims.is_empty() {
         return Ok(());
     }
@@ -247,7 +237,7 @@ fn column<T: sea_orm::TryGetable + Ord>(
 }
 
 /// Takes rows of the queues.
-async fn pick(db: &DatabaseTransaction, needs: &Needs, working: &mut Working) -> Result<(), Error> {
+async fn pick(db: &Transaction, needs: &Needs, working: &mut Working) -> Result<(), Error> {
     if let Some((queue, slots, turn)) = &needs.claim {
         working.claimed = claim(db, queue, *slots, *turn).await?;
     }
@@ -275,7 +265,7 @@ fn limit_value(limit: usize) -> Value {
 
 /// Takes up to `slots` rows of `ready`, each tenant in turn.
 async fn claim(
-    db: &DatabaseTransaction,
+    db: &Transaction,
     queue: &str,
     slots: usize,
     turn: usize,
@@ -307,7 +297,7 @@ async fn claim(
 }
 
 /// The tenants with something to run, by hops over the index.
-async fn waiting_tenants(db: &DatabaseTransaction, queue: &str) -> Result<Vec<String>, Error> {
+async fn waiting_tenants(db: &Transaction, queue: &str) -> Result<Vec<String>, Error> {
     let text = "WITH RECURSIVE t(tenant_id) AS ( \
          SELECT * FROM (SELECT tenant_id FROM ready WHERE queue = $1 ORDER BY tenant_id LIMIT 1) f \
          UNION ALL SELECT (SELECT r.tenant_id FROM ready r WHERE r.queue = $1 \
@@ -319,7 +309,7 @@ async fn waiting_tenants(db: &DatabaseTransaction, queue: &str) -> Result<Vec<St
 }
 
 async fn claim_of(
-    db: &DatabaseTransaction,
+    db: &Transaction,
     queue: &str,
     tenant: &str,
     limit: usize,
@@ -339,7 +329,7 @@ async fn claim_of(
 }
 
 async fn due_timers(
-    db: &DatabaseTransaction,
+    db: &Transaction,
     limit: usize,
     now: i64,
 ) -> Result<Vec<(ExecutionId, i64, String)>, Error> {
@@ -364,7 +354,7 @@ async fn due_timers(
 
 /// Executions that dead incarnations hold; only among `within` when given.
 async fn lost(
-    db: &DatabaseTransaction,
+    db: &Transaction,
     now: i64,
     limit: usize,
     within: Option<&[ExecutionId]>,
@@ -391,7 +381,7 @@ async fn lost(
 
 /// Live executions without a place; only among `within` when given.
 async fn stranded(
-    db: &DatabaseTransaction,
+    db: &Transaction,
     limit: usize,
     within: Option<&[ExecutionId]>,
 ) -> Result<Vec<ExecutionId>, Error> {
@@ -423,7 +413,7 @@ const EXECUTIONS: &str = "SELECT e.* FROM x JOIN execution e ON e.id = x.id";
 const LOCK_EXECUTIONS: &str = "ORDER BY e.id FOR UPDATE OF e";
 
 async fn lock_executions(
-    db: &DatabaseTransaction,
+    db: &Transaction,
     ids: &BTreeSet<ExecutionId>,
     working: &mut Working,
 ) -> Result<(), Error> {
@@ -447,7 +437,7 @@ fn remember_executions(rows: Vec<QueryResult>, working: &mut Working) -> Result<
 /// Locks what a cancellation reaches: queue rows first, as a claim does, then executions. A child
 /// may be submitted until its parent is locked, so the walk is repeated until it finds no more.
 async fn cancel_targets(
-    db: &DatabaseTransaction,
+    db: &Transaction,
     needs: &Needs,
     working: &mut Working,
     held: &mut Vec<ExecutionId>,
@@ -484,7 +474,7 @@ async fn cancel_targets(
 
 /// The execution itself, whatever its status, and its live descendants.
 async fn live_family(
-    db: &DatabaseTransaction,
+    db: &Transaction,
     root: ExecutionId,
     tenant: &TenantId,
 ) -> Result<Vec<ExecutionId>, Error> {
@@ -500,7 +490,7 @@ async fn live_family(
 }
 
 /// What was picked without a lock may have moved before its row was locked.
-async fn recheck(db: &DatabaseTransaction, working: &mut Working) -> Result<(), Error> {
+async fn recheck(db: &Transaction, working: &mut Working) -> Result<(), Error> {
     if !working.lost.is_empty() {
         working.lost = lost(db, working.now, usize::MAX, Some(&working.lost)).await?;
     }
@@ -510,11 +500,7 @@ async fn recheck(db: &DatabaseTransaction, working: &mut Working) -> Result<(), 
     Ok(())
 }
 
-async fn leases(
-    db: &DatabaseTransaction,
-    ids: &[ExecutionId],
-    working: &mut Working,
-) -> Result<(), Error> {
+async fn leases(db: &Transaction, ids: &[ExecutionId], working: &mut Working) -> Result<(), Error> {
     let tail = "SELECT l.execution_id, l.node_id FROM x JOIN lease l ON l.execution_id = x.id";
     for row in id_rows(ids).query(db, tail).await? {
         working.held.insert(
@@ -526,7 +512,7 @@ async fn leases(
 }
 
 async fn steps(
-    db: &DatabaseTransaction,
+    db: &Transaction,
     names: &[(ExecutionId, String)],
     working: &mut Working,
 ) -> Result<(), Error> {
@@ -553,11 +539,7 @@ const SESSIONS: &str = "SELECT s.* FROM x JOIN session s ON s.id = x.id";
 const LOCK_SESSIONS: &str = "ORDER BY s.id FOR UPDATE OF s";
 
 /// Those that are not there yet; first the ones to be locked.
-async fn sessions(
-    db: &DatabaseTransaction,
-    needs: &Needs,
-    working: &mut Working,
-) -> Result<(), Error> {
+async fn sessions(db: &Transaction, needs: &Needs, working: &mut Working) -> Result<(), Error> {
     let lock = format!("{SESSIONS} {}", lock_clause(db, LOCK_SESSIONS));
     let overdue = working.overdue_sessions.clone();
     let locked = needs.sessions_locked.iter().chain(&overdue);
@@ -587,11 +569,7 @@ fn remember_sessions(rows: Vec<QueryResult>, working: &mut Working) -> Result<()
     Ok(())
 }
 
-async fn states(
-    db: &DatabaseTransaction,
-    ids: &[ExecutionId],
-    working: &mut Working,
-) -> Result<(), Error> {
+async fn states(db: &Transaction, ids: &[ExecutionId], working: &mut Working) -> Result<(), Error> {
     // The execution's own lock guards its state.
     let tail = "SELECT s.* FROM x JOIN execution_state s ON s.execution_id = x.id";
     for row in id_rows(ids).query(db, tail).await? {
@@ -609,11 +587,7 @@ async fn states(
     Ok(())
 }
 
-async fn artifacts(
-    db: &DatabaseTransaction,
-    needs: &Needs,
-    working: &mut Working,
-) -> Result<(), Error> {
+async fn artifacts(db: &Transaction, needs: &Needs, working: &mut Working) -> Result<(), Error> {
     let locked: BTreeSet<ArtifactId> = needs.artifacts_locked.iter().copied().collect();
     let read: BTreeSet<ArtifactId> = needs
         .artifacts

@@ -8,18 +8,16 @@
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
-use sea_orm::{
-    DatabaseTransaction, DbBackend, DbErr, SqliteTransactionMode, TransactionOptions,
-    TransactionTrait,
-};
+use sea_orm::{DbBackend, DbErr, Statement};
 use tokio::sync::{Mutex, broadcast, mpsc, oneshot};
 use tracing::Instrument;
 
 use super::{
     super::{
         Error,
+        connection::{Transaction, WriteConnection},
         error::is_contention,
-        timed::{Timed, within},
+        timed::within,
     },
     apply::apply,
     load::load,
@@ -59,7 +57,11 @@ pub(in crate::storage) struct Writer {
 
 impl Writer {
     /// Starts the writers; they end when the last handle is dropped.
-    pub(in crate::storage) fn start(db: &Timed, settings: Settings, metrics: &Metrics) -> Self {
+    pub(in crate::storage) fn start(
+        db: &WriteConnection,
+        settings: Settings,
+        metrics: &Metrics,
+    ) -> Self {
         let (own, own_waiting) = mpsc::channel(settings.queue_capacity);
         let (offered, offers_waiting) = mpsc::channel(settings.queue_capacity);
         let waiting = Arc::new(Mutex::new(Waiting {
@@ -67,7 +69,7 @@ impl Writer {
             offered: offers_waiting,
         }));
         let (notices, _) = broadcast::channel(1024);
-        let is_sqlite = db.get_database_backend() != DbBackend::Postgres;
+        let is_sqlite = db.backend() != DbBackend::Postgres;
         for _ in 0..if is_sqlite { 1 } else { settings.writers } {
             let worker = Worker {
                 db: db.clone(),
@@ -182,7 +184,7 @@ fn take(queue: &mut mpsc::Receiver<Queued>, batch: &mut Vec<Queued>, most: usize
 }
 
 struct Worker {
-    db: Timed,
+    db: WriteConnection,
     waiting: Arc<Mutex<Waiting>>,
     notices: broadcast::Sender<Arc<Vec<Notice>>>,
     metrics: Metrics,
@@ -233,7 +235,7 @@ impl Worker {
     async fn transact(&self, batch: &mut [Queued]) -> Result<(), Error> {
         let (mut tries, began) = (0, std::time::Instant::now());
         loop {
-            let result = within(self.db.limit, self.try_transact(batch)).await;
+            let result = within(self.db.limit(), self.try_transact(batch)).await;
             match &result {
                 Ok(false) => {}
                 Ok(true) => return Ok(()),
@@ -253,14 +255,36 @@ impl Worker {
     /// False when another transaction that began later came first: this one then needs a higher
     /// number, for in the feeds the events of an execution are in the order of the numbers.
     async fn try_transact(&self, batch: &mut [Queued]) -> Result<bool, Error> {
+        let transaction = self.db.begin().await?;
+        let (last, decided) = match Self::work(&transaction, batch).await {
+            Ok(Some(done)) => done,
+            given_up => {
+                // What is reported is why.
+                let _ = transaction.roll_back().await;
+                return given_up.map(|_| false);
+            }
+        };
+        transaction.commit(last).await?;
+        self.metrics.rows_written(decided.rows);
+        if !decided.notices.is_empty() {
+            // Without a listener there is nobody to tell.
+            let _ = self.notices.send(Arc::new(decided.notices));
+        }
+        Ok(true)
+    }
+
+    /// All but the last statement, which goes with the commit; none when overtaken.
+    async fn work(
+        db: &Transaction,
+        batch: &mut [Queued],
+    ) -> Result<Option<(Option<Statement>, Decided)>, Error> {
         let mut needs = Needs::default();
         for request in batch.iter() {
             request.needs(&mut needs);
         }
-        let db = self.begin().await?;
-        let mut working = load(&db, needs).await?;
+        let mut working = load(db, needs).await?;
         if working.is_overtaken() {
-            return Ok(false);
+            return Ok(None);
         }
         let mut given_up: Vec<KeyClaim> = Vec::new();
         for request in batch.iter_mut() {
@@ -271,23 +295,16 @@ impl Worker {
                 given_up.append(&mut needs.keys);
             }
         }
-        let rows = apply(&db, &mut working, &given_up).await?;
-        db.commit().await?;
-        self.metrics.rows_written(rows);
-        if !working.changes.notices.is_empty() {
-            // Without a listener there is nobody to tell.
-            let _ = self.notices.send(Arc::new(working.changes.notices));
-        }
-        Ok(true)
+        let (last, rows) = apply(db, &mut working, &given_up).await?;
+        let notices = working.changes.notices;
+        Ok(Some((last, Decided { rows, notices })))
     }
+}
 
-    async fn begin(&self) -> Result<DatabaseTransaction, DbErr> {
-        let options = TransactionOptions {
-            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-            ..TransactionOptions::default()
-        };
-        self.db.inner.begin_with_options(options).await
-    }
+/// What a transaction comes to, once it is committed.
+struct Decided {
+    rows: usize,
+    notices: Vec<Notice>,
 }
 
 /// One transaction can take a key once: who names it again waits for the next one.

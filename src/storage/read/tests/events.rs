@@ -168,7 +168,7 @@ async fn a_feed_waits_for_a_transaction_that_began_earlier() {
         if !world.is_postgres() {
             return;
         }
-        let db = &world.storage.db.writer;
+        let db = &world.storage.db.reader;
         let number = async |db: &sea_orm::DatabaseTransaction| -> i64 {
             let text = "SELECT pg_current_xact_id()::text::bigint AS tx";
             let rows = sql::query(db, text, []).await.unwrap();

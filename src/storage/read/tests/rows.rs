@@ -151,7 +151,7 @@ impl World {
                 row.key.into(),
             ]);
         }
-        insert(&self.storage.db.writer, cells, "artifact").await;
+        self.insert(cells, "artifact").await;
     }
 
     /// Edges as (child, parent).
@@ -160,7 +160,7 @@ impl World {
         for (child, parent) in edges {
             cells.push(vec![child.into(), parent.into()]);
         }
-        insert(&self.storage.db.writer, cells, "artifact_edge").await;
+        self.insert(cells, "artifact_edge").await;
     }
 
     pub(super) async fn put_executions(&self, rows: impl IntoIterator<Item = ExecutionRow>) {
@@ -211,11 +211,13 @@ impl World {
                 row.created_at.into(),
             ]);
         }
-        insert(&self.storage.db.writer, cells, "execution").await;
+        self.insert(cells, "execution").await;
     }
 
     pub(super) async fn put_events(&self, rows: impl IntoIterator<Item = EventRow>) {
-        put_events(&self.storage.db.writer, rows).await;
+        let transaction = self.storage.db.writer.begin().await.unwrap();
+        put_events(&transaction, rows).await;
+        transaction.commit(None).await.unwrap();
     }
 
     pub(super) async fn put_session(&self, number: u128, status: SessionStatus, expires_at: i64) {
@@ -247,15 +249,19 @@ impl World {
             1.into(),
             expires_at.into(),
         ]);
-        insert(&self.storage.db.writer, cells, "session").await;
+        self.insert(cells, "session").await;
     }
 
     /// Where live executions wait: rows of `ready`, `timer` or `lease`.
     pub(super) async fn run(&self, statement: &str, values: Vec<sea_orm::Value>) {
         let db = &self.storage.db.writer;
-        crate::storage::sql::execute(db, statement, values)
-            .await
-            .unwrap();
+        db.execute(statement, values).await.unwrap();
+    }
+
+    async fn insert(&self, rows: Rows, table: &str) {
+        let transaction = self.storage.db.writer.begin().await.unwrap();
+        insert(&transaction, rows, table).await;
+        transaction.commit(None).await.unwrap();
     }
 }
 
@@ -298,5 +304,7 @@ pub(super) async fn put_events(
 async fn insert(db: &impl sea_orm::ConnectionTrait, rows: Rows, table: &str) {
     let mut inserted = Combined::default();
     inserted.insert(rows, table);
-    inserted.run(db).await.unwrap();
+    if let Some(last) = inserted.run(db).await.unwrap() {
+        db.execute_raw(last).await.unwrap();
+    }
 }

@@ -1,0 +1,123 @@
+//! What writes go through, on either database.
+
+use sea_orm::{
+    ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, ExecResult, QueryResult, Statement,
+    TransactionTrait, Value, prelude::async_trait::async_trait,
+};
+
+use super::{
+    Error,
+    exclusive::{Exclusive, ExclusiveTransaction},
+    sql,
+    timed::Timed,
+};
+
+/// Where changes are made. Clones share it.
+#[derive(Debug, Clone)]
+pub(super) enum WriteConnection {
+    /// The pool that reads use, too.
+    Postgres(Timed),
+    Sqlite(Exclusive),
+}
+
+impl WriteConnection {
+    pub(super) fn backend(&self) -> DbBackend {
+        match self {
+            Self::Postgres(_) => DbBackend::Postgres,
+            Self::Sqlite(_) => DbBackend::Sqlite,
+        }
+    }
+
+    /// How long a transaction may take; none where there is no network in between.
+    pub(super) fn limit(&self) -> Option<std::time::Duration> {
+        match self {
+            Self::Postgres(pool) => pool.limit,
+            Self::Sqlite(_) => None,
+        }
+    }
+
+    /// Runs one statement by itself; the number of rows it changed.
+    pub(super) async fn execute(
+        &self,
+        text: &str,
+        values: impl IntoIterator<Item = Value>,
+    ) -> Result<u64, Error> {
+        match self {
+            Self::Postgres(pool) => sql::execute(pool, text, values).await,
+            Self::Sqlite(connection) => {
+                let statement = Statement::from_sql_and_values(DbBackend::Sqlite, text, values);
+                Ok(connection.execute(statement).await?)
+            }
+        }
+    }
+
+    pub(super) async fn begin(&self) -> Result<Transaction, DbErr> {
+        Ok(match self {
+            Self::Postgres(pool) => Transaction::Postgres(pool.inner.begin().await?),
+            Self::Sqlite(connection) => Transaction::Sqlite(connection.begin().await?),
+        })
+    }
+}
+
+/// Changes that are made together or not at all.
+#[derive(Debug)]
+pub(super) enum Transaction {
+    Postgres(DatabaseTransaction),
+    Sqlite(ExclusiveTransaction),
+}
+
+impl Transaction {
+    /// Runs the last statement and commits.
+    pub(super) async fn commit(self, last: Option<Statement>) -> Result<(), DbErr> {
+        match self {
+            Self::Postgres(transaction) => {
+                if let Some(last) = last {
+                    transaction.execute_raw(last).await?;
+                }
+                transaction.commit().await
+            }
+            Self::Sqlite(transaction) => transaction.commit(last).await,
+        }
+    }
+
+    /// Undoes everything.
+    pub(super) async fn roll_back(self) -> Result<(), DbErr> {
+        match self {
+            Self::Postgres(transaction) => transaction.rollback().await,
+            Self::Sqlite(transaction) => transaction.roll_back().await,
+        }
+    }
+}
+
+#[async_trait]
+impl ConnectionTrait for Transaction {
+    fn get_database_backend(&self) -> DbBackend {
+        match self {
+            Self::Postgres(_) => DbBackend::Postgres,
+            Self::Sqlite(_) => DbBackend::Sqlite,
+        }
+    }
+
+    async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
+        match self {
+            Self::Postgres(transaction) => transaction.execute_raw(statement).await,
+            Self::Sqlite(transaction) => transaction.execute(statement).await,
+        }
+    }
+
+    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        let backend = self.get_database_backend();
+        self.execute_raw(Statement::from_string(backend, sql)).await
+    }
+
+    async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+        Ok(self.query_all_raw(statement).await?.into_iter().next())
+    }
+
+    async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        match self {
+            Self::Postgres(transaction) => transaction.query_all_raw(statement).await,
+            Self::Sqlite(transaction) => transaction.query(statement).await,
+        }
+    }
+}
