@@ -98,7 +98,7 @@ impl Scale {
                 time: seconds(2),
                 sustained: seconds(5),
                 rate: 500,
-                backlog: 5_000,
+                backlog: 20_000,
                 singles: 300,
                 past_events: 10_000,
                 subscribers: 2_000,
@@ -160,7 +160,8 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         if arguments.smoke {
             runtime.block_on(unless_stopped(budget::check(backend)))?;
         } else {
-            print(&report.table(backend.name()));
+            let title = format!("{}, profile `{}`", backend.name(), server::profile());
+            print(&report.table(&title));
         }
     }
     Ok(())

@@ -138,6 +138,18 @@ impl Seed {
         self.analyze().await
     }
 
+    /// Artifact number `root` with those that it comes from, at most `nodes`; how many.
+    pub(crate) async fn ancestors(&mut self, root: u64, nodes: usize) -> anyhow::Result<usize> {
+        let key = root + FIRST_KEY;
+        let text = format!(
+            "WITH RECURSIVE up(key) AS (SELECT CAST({key} AS bigint) UNION \
+             SELECT e.parent FROM up JOIN artifact_edge e ON e.child = up.key) \
+             SELECT a.key, a.artifact_type, a.display_name \
+             FROM (SELECT key FROM up LIMIT {nodes}) f JOIN artifact a ON a.key = f.key"
+        );
+        Ok(sql(&text).fetch_all(&mut self.db).await?.len())
+    }
+
     async fn analyze(&mut self) -> anyhow::Result<()> {
         let text = match self.backend {
             Backend::Postgres => "VACUUM ANALYZE",

@@ -3,7 +3,7 @@
 use std::{
     fs::File,
     net::{SocketAddr, TcpListener},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
@@ -79,6 +79,14 @@ impl Place {
     }
 }
 
+const PROGRAM: &str = env!("CARGO_BIN_EXE_takeoff");
+
+/// How the server was built: Cargo's folder for it.
+pub(crate) fn profile() -> &'static str {
+    let folder = Path::new(PROGRAM).parent().and_then(Path::file_name);
+    folder.and_then(|name| name.to_str()).unwrap_or_default()
+}
+
 const DATABASE: &str = "TAKEOFF_TEST_DATABASE_URL";
 
 async fn new_database() -> anyhow::Result<String> {
@@ -130,7 +138,7 @@ impl Server {
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let log: PathBuf = place.folder.path().join("log");
         let log = File::options().append(true).create(true).open(log)?;
-        let mut command = Command::new(env!("CARGO_BIN_EXE_takeoff"));
+        let mut command = Command::new(PROGRAM);
         command
             .env_remove("TAKEOFF_TEST_DATABASE_URL")
             .env_remove("TAKEOFF_TEST_REDIS_URL")
