@@ -326,8 +326,7 @@ impl Customer {
         );
         println!("  lineage of the shipment:");
         for node in lineage.nodes {
-            let artifact = artifacts.find(&scope, node.artifact_id).await?;
-            let artifact = artifact.context("the artifact is gone")?;
+            let artifact = node.artifact;
             let indent = "  ".repeat(node.depth as usize + 2);
             println!(
                 "{indent}{} ({}) made by {}",

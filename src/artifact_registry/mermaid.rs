@@ -7,19 +7,15 @@ use crate::{
     storage::Lineage,
 };
 
-/// The graph, parents above their children. Artifacts that are not given appear by their id.
+/// The graph, parents above their children.
 #[must_use]
-#[expect(clippy::implicit_hasher, reason = "nobody brings another hasher")]
-pub fn mermaid(lineage: &Lineage, artifacts: &HashMap<ArtifactId, Artifact>) -> String {
+pub fn mermaid(lineage: &Lineage) -> String {
     let mut text = String::from("graph TD\n");
     let mut names: HashMap<ArtifactId, usize> = HashMap::new();
     for (place, node) in lineage.nodes.iter().enumerate() {
-        names.insert(node.artifact_id, place);
-        let label = artifacts
-            .get(&node.artifact_id)
-            .map_or_else(|| node.artifact_id.to_string(), label);
+        names.insert(node.artifact.id, place);
         // Writing to a string cannot fail.
-        let _ = writeln!(text, "  n{place}[\"{label}\"]");
+        let _ = writeln!(text, "  n{place}[\"{}\"]", label(&node.artifact));
     }
     for edge in &lineage.edges {
         if let (Some(parent), Some(child)) = (names.get(&edge.parent_id), names.get(&edge.child_id))
@@ -58,20 +54,52 @@ fn escaped(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use uuid::Uuid;
 
     use super::*;
-    use crate::storage::{LineageEdge, LineageNode};
+    use crate::{
+        model::{ArtifactState, ExecutionId, IntentId, RawJson, SessionId},
+        storage::{LineageEdge, LineageNode},
+    };
+
+    fn artifact(id: ArtifactId, name: Option<&str>) -> Arc<Artifact> {
+        Arc::new(Artifact {
+            id,
+            artifact_type: "table".into(),
+            tenant_id: "default".parse().unwrap(),
+            session_id: SessionId(Uuid::nil()),
+            execution_id: ExecutionId(Uuid::nil()),
+            intent_id: IntentId(Uuid::nil()),
+            intent_type: "parse(v2)".into(),
+            state: ArtifactState::Ready,
+            semantic_descriptor: RawJson::from(&serde_json::json!({})),
+            display_name: name.map(str::to_owned),
+            owner: None,
+            purpose: None,
+            generation: 0,
+            roots: vec![],
+            content_hash: String::new(),
+            version: 1,
+            next_seq: 2,
+            created_at: 0,
+            updated_at: 0,
+        })
+    }
 
     #[test]
     fn an_edge_goes_from_parent_to_child_with_the_intent_in_quotes() {
         let [parent_id, child_id] = [1, 2].map(|bits| ArtifactId(Uuid::from_u128(bits)));
-        let nodes = [(0, child_id), (1, parent_id)];
+        let nodes = [
+            (0, artifact(child_id, None)),
+            (1, artifact(parent_id, Some("<a>"))),
+        ];
         let lineage = Lineage {
             nodes: nodes
-                .map(|(depth, artifact_id)| LineageNode {
+                .map(|(depth, artifact)| LineageNode {
                     depth,
-                    artifact_id,
+                    artifact,
                     is_root: depth == 0,
                 })
                 .to_vec(),
@@ -83,9 +111,10 @@ mod tests {
             ..Lineage::default()
         };
         let expected = format!(
-            "graph TD\n  n0[\"{child_id}\"]\n  n1[\"{parent_id}\"]\n  n1 -->|\"parse(v2)\"| n0\n"
+            "graph TD\n  n0[\"table<br/>{child_id}\"]\n  n1[\"table<br/>#60;a#62;\"]\n  \
+             n1 -->|\"parse(v2)\"| n0\n"
         );
-        assert_eq!(mermaid(&lineage, &HashMap::new()), expected);
+        assert_eq!(mermaid(&lineage), expected);
     }
 
     #[test]

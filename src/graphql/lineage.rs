@@ -1,8 +1,8 @@
 //! Lineage as a flat graph: bounded, and always saying when and why it was cut.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
-use async_graphql::{Context, Enum, ID, InputObject, Object, SimpleObject};
+use async_graphql::{Enum, ID, InputObject, Object, SimpleObject};
 
 use super::{artifact::Artifact, caller::Caller, scalars::int};
 use crate::{
@@ -133,55 +133,29 @@ impl Lineage {
     }
 
     /// The same graph as Mermaid text, to paste into a renderer.
-    async fn mermaid(&self, ctx: &Context<'_>) -> Result<String, ApiError> {
-        let caller = Caller::of(ctx)?;
-        let ids = self.0.nodes.iter().map(|node| node.artifact_id);
-        let found = caller.loaders().artifacts.load_many(ids).await?;
-        let artifacts = found
-            .iter()
-            .map(|it| (it.id, it.as_ref().clone()))
-            .collect();
-        Ok(artifact_registry::mermaid(&self.0, &artifacts))
+    async fn mermaid(&self) -> String {
+        artifact_registry::mermaid(&self.0)
     }
 }
 
 /// An artifact in a lineage.
+#[derive(SimpleObject)]
 pub(super) struct LineageNode {
-    artifact_id: ArtifactId,
-    depth: u32,
+    /// The artifact.
+    artifact: Artifact,
+    /// How many edges lie between it and the nearest root.
+    depth: i32,
+    /// Whether the walk began here.
     is_root: bool,
 }
 
 impl From<&storage::LineageNode> for LineageNode {
     fn from(node: &storage::LineageNode) -> Self {
         Self {
-            artifact_id: node.artifact_id,
-            depth: node.depth,
+            artifact: Artifact(Arc::clone(&node.artifact)),
+            depth: int(node.depth),
             is_root: node.is_root,
         }
-    }
-}
-
-/// An artifact in a lineage.
-#[Object]
-impl LineageNode {
-    /// The artifact.
-    async fn artifact(&self, ctx: &Context<'_>) -> Result<Artifact, ApiError> {
-        let loaders = Caller::of(ctx)?.loaders();
-        let artifact = loaders.artifacts.load(self.artifact_id).await?;
-        artifact
-            .map(Artifact)
-            .ok_or_else(|| ApiError::dangling("artifact of a lineage"))
-    }
-
-    /// How many edges lie between it and the nearest root.
-    async fn depth(&self) -> i32 {
-        int(self.depth)
-    }
-
-    /// Whether the walk began here.
-    async fn is_root(&self) -> bool {
-        self.is_root
     }
 }
 

@@ -8,10 +8,10 @@ mod neighbours;
 mod path;
 mod walk;
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use super::super::{Error, Storage};
-use crate::model::{ArtifactId, TenantScope};
+use crate::model::{Artifact, ArtifactId, TenantScope};
 use walk::Walk;
 
 /// Which way to walk.
@@ -64,12 +64,12 @@ pub struct LineageRequest {
 }
 
 /// A node of a lineage.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LineageNode {
     /// Steps from the nearest root.
     pub depth: u32,
     /// The artifact.
-    pub artifact_id: ArtifactId,
+    pub artifact: Arc<Artifact>,
     /// Whether the walk began here.
     pub is_root: bool,
 }
@@ -88,7 +88,7 @@ pub struct LineageEdge {
 /// What a walk found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Lineage {
-    /// By depth.
+    /// By depth, then by id.
     pub nodes: Vec<LineageNode>,
     /// Every one between nodes that are shown, unless it says otherwise below.
     pub edges: Vec<LineageEdge>,

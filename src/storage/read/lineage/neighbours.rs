@@ -1,10 +1,11 @@
-//! The edges of one level, and the artifacts at their far ends.
+//! The edges of one level, and the artifacts that they lead to.
 
 use super::super::{
     super::{Error, Storage, sql},
+    artifacts::{Keyed, keyed},
     relatives::Relation,
 };
-use crate::model::{ArtifactId, TenantScope};
+use crate::model::TenantScope;
 use sql::{Rows, get};
 
 /// About so many edges are held in memory at a time.
@@ -12,24 +13,16 @@ const EDGES_AT_A_TIME: u32 = 20_000;
 const LEAST_KEYS: u32 = 64;
 const MOST_KEYS: u32 = 1_024;
 
-/// An edge with the artifact at its far end.
-#[derive(Debug, Clone)]
-pub(super) struct Neighbour {
+/// An edge by the keys of its ends.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Edge {
     /// Key of what was made.
     pub(super) child: i64,
     /// Key of what was used.
     pub(super) parent: i64,
-    /// The artifact at the far end.
-    pub(super) id: ArtifactId,
-    /// Its type.
-    pub(super) artifact_type: String,
-    /// The type of the intent that made it.
-    pub(super) intent_type: String,
-    /// How far it is from the roots of all lineage.
-    pub(super) generation: i64,
 }
 
-impl Neighbour {
+impl Edge {
     /// The key at the near end and the one at the far end.
     pub(super) fn ends(&self, relation: Relation) -> (i64, i64) {
         match relation {
@@ -45,39 +38,49 @@ pub(super) fn keys_at_a_time(fan_out: u32) -> usize {
     (keys / LEAST_KEYS * LEAST_KEYS).clamp(LEAST_KEYS, MOST_KEYS) as usize
 }
 
+/// The keys of artifacts, and whose they must be.
+pub(super) fn keys_of_tenant(scope: &TenantScope, keys: &[i64]) -> Rows {
+    let mut rows = Rows::of(&["key", "tenant_id"]);
+    for key in keys {
+        rows.push(vec![(*key).into(), scope.tenant().as_str().into()]);
+    }
+    rows
+}
+
 impl Storage {
-    /// Of each key the first `count` relatives in the order of registration.
-    pub(super) async fn neighbours(
+    /// Of each key the edges to its first `count` relatives in the order of registration.
+    pub(super) async fn edges(
         &self,
-        scope: &TenantScope,
         keys: &[i64],
         relation: Relation,
         count: u32,
-    ) -> Result<Vec<Neighbour>, Error> {
+    ) -> Result<Vec<Edge>, Error> {
         let (near, far) = relation.columns();
         let tail = format!(
-            "SELECT e.child, e.parent, a.id, a.artifact_type, a.intent_type, a.generation FROM x \
-             JOIN artifact_edge e ON {} \
-             JOIN artifact a ON a.key = e.{far} AND a.tenant_id = x.tenant_id \
-             ORDER BY e.{near}, e.{far}",
+            "SELECT e.child, e.parent FROM x JOIN artifact_edge e ON {} ORDER BY e.{near}, e.{far}",
             relation.among_first(count, "x.key")
         );
-        let mut rows = Rows::of(&["key", "tenant_id"]);
-        for key in keys {
-            rows.push(vec![(*key).into(), scope.tenant().as_str().into()]);
-        }
+        let rows = Rows::column(&["key"], keys.iter().copied());
         let rows = rows.query(&self.db.reader, &tail).await?;
-        rows.iter()
-            .map(|row| {
-                Ok(Neighbour {
-                    child: get(row, "child")?,
-                    parent: get(row, "parent")?,
-                    id: ArtifactId(get(row, "id")?),
-                    artifact_type: get(row, "artifact_type")?,
-                    intent_type: get(row, "intent_type")?,
-                    generation: get(row, "generation")?,
-                })
+        let edge = |row| {
+            Ok(Edge {
+                child: get(row, "child")?,
+                parent: get(row, "parent")?,
             })
-            .collect()
+        };
+        rows.iter().map(edge).collect()
+    }
+
+    /// Those artifacts with these keys that are the tenant's.
+    pub(super) async fn artifacts_with_keys(
+        &self,
+        scope: &TenantScope,
+        keys: &[i64],
+    ) -> Result<Vec<Keyed>, Error> {
+        let tail =
+            "SELECT a.* FROM x JOIN artifact a ON a.key = x.key AND a.tenant_id = x.tenant_id";
+        let rows = keys_of_tenant(scope, keys);
+        let rows = rows.query(&self.db.reader, tail).await?;
+        rows.iter().map(keyed).collect()
     }
 }

@@ -8,12 +8,13 @@ use std::collections::HashMap;
 
 use super::{
     super::{
-        super::{Error, Storage},
+        super::{Error, Storage, sql},
         relatives::Relation,
     },
-    neighbours::keys_at_a_time,
+    neighbours::{keys_at_a_time, keys_of_tenant},
 };
 use crate::model::{Artifact, ArtifactId, TenantScope};
+use sql::get;
 
 const MOST_NODES: usize = 10_000;
 const MOST_EDGES: usize = 200_000;
@@ -63,14 +64,12 @@ impl Storage {
         while !reached.contains_key(goal) && !level.is_empty() {
             let mut next = Vec::new();
             for keys in level.chunks(keys_at_a_time(MOST_PARENTS)) {
-                let parents = self
-                    .neighbours(scope, keys, Relation::Parents, MOST_PARENTS)
-                    .await?;
+                let parents = self.parents(scope, keys).await?;
                 looked_at += parents.len();
                 for edge in parents {
                     let is_on_the_way = edge.parent == *goal || edge.generation > to.generation;
                     if is_on_the_way && !reached.contains_key(&edge.parent) {
-                        reached.insert(edge.parent, (edge.child, edge.id));
+                        reached.insert(edge.parent, (edge.child, edge.parent_id));
                         next.push(edge.parent);
                     }
                 }
@@ -82,6 +81,35 @@ impl Storage {
         }
         Ok(way_back(&reached, *goal))
     }
+
+    async fn parents(&self, scope: &TenantScope, keys: &[i64]) -> Result<Vec<Step>, Error> {
+        let tail = format!(
+            "SELECT e.child, e.parent, a.id, a.generation FROM x JOIN artifact_edge e ON {} \
+             JOIN artifact a ON a.key = e.parent AND a.tenant_id = x.tenant_id \
+             ORDER BY e.child, e.parent",
+            Relation::Parents.among_first(MOST_PARENTS, "x.key")
+        );
+        let rows = keys_of_tenant(scope, keys);
+        let rows = rows.query(&self.db.reader, &tail).await?;
+        let step = |row| {
+            Ok(Step {
+                child: get(row, "child")?,
+                parent: get(row, "parent")?,
+                parent_id: ArtifactId(get(row, "id")?),
+                generation: get(row, "generation")?,
+            })
+        };
+        rows.iter().map(step).collect()
+    }
+}
+
+/// From an artifact to one that it was made from.
+struct Step {
+    child: i64,
+    parent: i64,
+    parent_id: ArtifactId,
+    /// How far the parent is from the roots of all lineage.
+    generation: i64,
 }
 
 /// From the start to `goal`, when it was reached.

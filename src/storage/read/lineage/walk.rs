@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
+    sync::Arc,
     time::Duration,
 };
 
@@ -14,21 +15,23 @@ use super::{
         relatives::Relation,
     },
     Direction, Lineage, LineageEdge, LineageNode, LineageRequest, Truncation,
-    neighbours::{Neighbour, keys_at_a_time},
+    neighbours::{Edge, keys_at_a_time},
 };
-use crate::model::{ArtifactId, TenantScope};
+use crate::model::{Artifact, TenantScope};
 
 /// However patient the caller.
 const LONGEST: Duration = Duration::from_mins(10);
+const ARTIFACTS_AT_A_TIME: usize = 1_024;
 
 /// A node that the walk has reached.
 #[derive(Debug, Clone)]
 struct Seen {
-    id: ArtifactId,
-    artifact_type: String,
-    intent_type: String,
+    artifact: Arc<Artifact>,
     depth: u32,
 }
+
+/// Artifacts that the walk is about to reach, by their keys.
+type New = HashMap<i64, Arc<Artifact>>;
 
 /// Whether to go on after a bound was looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,9 +72,7 @@ impl<'a> Walk<'a> {
         }
         let seen = roots.into_iter().map(|(key, root)| {
             let seen = Seen {
-                id: root.id,
-                artifact_type: root.artifact_type,
-                intent_type: root.intent_type,
+                artifact: Arc::new(root),
                 depth: 0,
             };
             (key, seen)
@@ -124,9 +125,12 @@ impl<'a> Walk<'a> {
             }
             level = Vec::new();
             for keys in passed.chunks(keys_at_a_time(self.request.fan_out)) {
-                for edge in self.read(keys, relation).await? {
+                let edges = self.read(keys, relation).await?;
+                let far_ends = edges.iter().map(|edge| edge.ends(relation).1);
+                let mut new = self.read_new(far_ends, depth).await?;
+                for edge in edges {
                     let far = edge.ends(relation).1;
-                    if self.take(edge, relation, depth) == Walked::ToTheEnd {
+                    if self.take(edge, (far, &mut new), depth) == Walked::ToTheEnd {
                         return Ok(visited);
                     }
                     if self.seen.contains_key(&far) && visited.insert(far) {
@@ -143,8 +147,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Notes an edge from a node at `depth`, and the node at its far end unless a bound forbids it.
-    fn take(&mut self, edge: Neighbour, relation: Relation, depth: u32) -> Walked {
-        let far = edge.ends(relation).1;
+    fn take(&mut self, edge: Edge, (far, new): (i64, &mut New), depth: u32) -> Walked {
         if let Some(known) = self.seen.get(&far).map(|seen| seen.depth) {
             let walked = self.add_edge(edge.child, edge.parent);
             if let Some(seen) = self.seen.get_mut(&far).filter(|_| known > depth) {
@@ -160,16 +163,15 @@ impl<'a> Walk<'a> {
             self.cuts.insert(Truncation::MaxNodes);
             return Walked::On;
         }
+        // Without an artifact it leads to another tenant's, or time ran out.
+        let Some(artifact) = new.remove(&far) else {
+            return Walked::On;
+        };
         if self.add_edge(edge.child, edge.parent) == Walked::ToTheEnd {
             return Walked::ToTheEnd;
         }
-        let seen = Seen {
-            id: edge.id,
-            artifact_type: edge.artifact_type,
-            intent_type: edge.intent_type,
-            depth: depth + 1,
-        };
-        self.seen.insert(far, seen);
+        let depth = depth + 1;
+        self.seen.insert(far, Seen { artifact, depth });
         Walked::On
     }
 
@@ -194,18 +196,14 @@ impl<'a> Walk<'a> {
     }
 
     /// The neighbours of `keys` within the fan-out; nothing when time runs out.
-    async fn read(&mut self, keys: &[i64], relation: Relation) -> Result<Vec<Neighbour>, Error> {
+    async fn read(&mut self, keys: &[i64], relation: Relation) -> Result<Vec<Edge>, Error> {
         let fan_out = self.request.fan_out;
         // One more than the fan-out shows that there are more.
         let read = self
             .storage
-            .neighbours(self.scope, keys, relation, fan_out.saturating_add(1));
-        let Ok(found) = timeout_at(self.ends, read).await else {
-            self.cuts.insert(Truncation::Deadline);
-            return Ok(Vec::new());
-        };
+            .edges(keys, relation, fan_out.saturating_add(1));
+        let mut kept = self.in_time(read).await?;
         let mut counts: HashMap<i64, u32> = HashMap::new();
-        let mut kept = found?;
         kept.retain(|edge| {
             let count = counts.entry(edge.ends(relation).0).or_default();
             *count += 1;
@@ -215,6 +213,40 @@ impl<'a> Walk<'a> {
             self.cuts.insert(Truncation::FanOut);
         }
         Ok(kept)
+    }
+
+    /// Of the nodes that the edges from `depth` lead to those that were not seen and have room.
+    async fn read_new(
+        &mut self,
+        far_ends: impl Iterator<Item = i64>,
+        depth: u32,
+    ) -> Result<New, Error> {
+        let room = (self.request.max_nodes as usize).saturating_sub(self.seen.len());
+        if depth == self.request.max_depth || room == 0 {
+            return Ok(New::new());
+        }
+        let mut named = HashSet::new();
+        let keys = far_ends.filter(|key| !self.seen.contains_key(key) && named.insert(*key));
+        let keys: Vec<i64> = keys.take(room).collect();
+        let mut new = New::new();
+        for keys in keys.chunks(ARTIFACTS_AT_A_TIME) {
+            let read = self.storage.artifacts_with_keys(self.scope, keys);
+            let found = self.in_time(read).await?;
+            new.extend(found.into_iter().map(|(key, it)| (key, Arc::new(it))));
+        }
+        Ok(new)
+    }
+
+    /// What was read; nothing when time runs out.
+    async fn in_time<T>(
+        &mut self,
+        read: impl Future<Output = Result<Vec<T>, Error>>,
+    ) -> Result<Vec<T>, Error> {
+        let Ok(found) = timeout_at(self.ends, read).await else {
+            self.cuts.insert(Truncation::Deadline);
+            return Ok(Vec::new());
+        };
+        found
     }
 
     fn is_over(&mut self) -> bool {
@@ -228,7 +260,7 @@ impl<'a> Walk<'a> {
         let stops = &self.request.stop_at_types;
         self.seen
             .get(&key)
-            .is_some_and(|seen| seen.depth == 0 || !stops.contains(&seen.artifact_type))
+            .is_some_and(|seen| seen.depth == 0 || !stops.contains(&seen.artifact.artifact_type))
     }
 
     /// An edge too many ends the walk: what came after would be shown without its edges.
@@ -247,7 +279,7 @@ impl<'a> Walk<'a> {
     pub(super) fn result(self) -> Lineage {
         let types = &self.request.artifact_types;
         let is_shown = |seen: &Seen| {
-            seen.depth == 0 || types.is_empty() || types.contains(&seen.artifact_type)
+            seen.depth == 0 || types.is_empty() || types.contains(&seen.artifact.artifact_type)
         };
         let shown = |key: &i64| self.seen.get(key).filter(|seen| is_shown(seen));
         let mut nodes: Vec<LineageNode> = self
@@ -256,17 +288,17 @@ impl<'a> Walk<'a> {
             .filter(|seen| is_shown(seen))
             .map(|seen| LineageNode {
                 depth: seen.depth,
-                artifact_id: seen.id,
+                artifact: Arc::clone(&seen.artifact),
                 is_root: seen.depth == 0,
             })
             .collect();
-        nodes.sort_unstable();
+        nodes.sort_unstable_by_key(|node| (node.depth, node.artifact.id));
         let edges = self.edges.iter().filter_map(|(child, parent)| {
             let (child, parent) = (shown(child)?, shown(parent)?);
             Some(LineageEdge {
-                parent_id: parent.id,
-                child_id: child.id,
-                intent_type: child.intent_type.clone(),
+                parent_id: parent.artifact.id,
+                child_id: child.artifact.id,
+                intent_type: child.artifact.intent_type.clone(),
             })
         });
         let mut edges: Vec<LineageEdge> = edges.collect();
