@@ -1,8 +1,24 @@
 //! How many statements a query costs, counted where they are sent to the database.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::support::{TestApp, backends};
+use crate::support::{Backend, TestApp, backends};
+
+/// Nothing else looks at the database meanwhile.
+async fn quiet(backend: &Backend) -> TestApp {
+    let quiet = [
+        "runtime.poll_ms=60000",
+        "runtime.lease_seconds=3600",
+        "runtime.heartbeat_seconds=3000",
+    ];
+    TestApp::start_with(backend, &quiet).await
+}
+
+/// The id of the artifact that is made.
+async fn made(app: &TestApp, parameters: Value) -> String {
+    let made = app.run("make", parameters).await;
+    made.result.unwrap().as_inline().unwrap().read().unwrap()
+}
 
 async fn reads(app: &TestApp) -> u64 {
     let text = app
@@ -23,13 +39,8 @@ async fn reads(app: &TestApp) -> u64 {
 
 backends! {
     async fn a_page_of_50_executions_costs_at_most_6(backend: Backend) {
-        // Nothing else looks at the database meanwhile.
-        let quiet = [
-            "runtime.poll_ms=60000", "runtime.lease_seconds=3600", "runtime.heartbeat_seconds=3000",
-        ];
-        let app = TestApp::start_with(&backend, &quiet).await;
-        let root = app.run("make", json!({"name": "root"})).await;
-        let root: String = root.result.unwrap().as_inline().unwrap().read().unwrap();
+        let app = quiet(&backend).await;
+        let root = made(&app, json!({"name": "root"})).await;
         let session = app.session().await;
         let mut ids = Vec::new();
         for n in 0..50 {
@@ -51,5 +62,21 @@ backends! {
             assert_eq!(node["artifacts"]["nodes"][0]["parents"]["nodes"][0]["displayName"], "root");
         }
         assert!((1..=6).contains(&cost), "{cost} statements");
+    }
+
+    async fn a_lineage_costs_one_for_each_level_one_for_its_roots_and_one_for_its_artifacts(backend: Backend) {
+        let app = quiet(&backend).await;
+        let mut last = made(&app, json!({"name": "level 0"})).await;
+        for level in 1..4 {
+            let parameters = json!({"name": format!("level {level}"), "parents": [last]});
+            last = made(&app, parameters).await;
+        }
+        let query = "query Lineage($root: ID!) { lineage(roots: [$root]) { nodes { artifact { displayName } } } }";
+        let before = reads(&app).await;
+        let nodes = app.data(query, json!({"root": last})).await["lineage"]["nodes"].take();
+        let cost = reads(&app).await - before;
+        let names = nodes.as_array().unwrap().iter().map(|node| &node["artifact"]["displayName"]);
+        assert_eq!(names.collect::<Vec<_>>(), ["level 3", "level 2", "level 1", "level 0"]);
+        assert_eq!(cost, 1 + 4 + 1);
     }
 }

@@ -26,12 +26,10 @@ const ARTIFACTS_AT_A_TIME: usize = 1_024;
 /// A node that the walk has reached.
 #[derive(Debug, Clone)]
 struct Seen {
-    artifact: Arc<Artifact>,
     depth: u32,
+    /// None until it is read; for ever where time ran out, or where it is another tenant's.
+    artifact: Option<Arc<Artifact>>,
 }
-
-/// Artifacts that the walk is about to reach, by their keys.
-type New = HashMap<i64, Arc<Artifact>>;
 
 /// Whether to go on after a bound was looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +43,8 @@ pub(super) struct Walk<'a> {
     storage: &'a Storage,
     scope: &'a TenantScope,
     request: &'a LineageRequest,
+    /// Until when edges are followed; what is left is for the artifacts at their ends.
+    turns: Instant,
     ends: Instant,
     roots: Vec<i64>,
     seen: HashMap<i64, Seen>,
@@ -71,18 +71,17 @@ impl<'a> Walk<'a> {
             cuts.insert(Truncation::MaxNodes);
         }
         let seen = roots.into_iter().map(|(key, root)| {
-            let seen = Seen {
-                artifact: Arc::new(root),
-                depth: 0,
-            };
-            (key, seen)
+            let artifact = Some(Arc::new(root));
+            (key, Seen { depth: 0, artifact })
         });
         let seen: HashMap<i64, Seen> = seen.collect();
+        let (began, time) = (Instant::now(), request.deadline.min(LONGEST));
         Self {
             storage,
             scope,
             request,
-            ends: Instant::now() + request.deadline.min(LONGEST),
+            turns: began + time - time / 4,
+            ends: began + time,
             roots: seen.keys().copied().collect(),
             seen,
             edges: HashSet::new(),
@@ -125,18 +124,18 @@ impl<'a> Walk<'a> {
             }
             level = Vec::new();
             for keys in passed.chunks(keys_at_a_time(self.request.fan_out)) {
-                let edges = self.read(keys, relation).await?;
-                let far_ends = edges.iter().map(|edge| edge.ends(relation).1);
-                let mut new = self.read_new(far_ends, depth).await?;
-                for edge in edges {
+                for edge in self.read(keys, relation).await? {
                     let far = edge.ends(relation).1;
-                    if self.take(edge, (far, &mut new), depth) == Walked::ToTheEnd {
+                    if self.take(edge, far, depth) == Walked::ToTheEnd {
                         return Ok(visited);
                     }
                     if self.seen.contains_key(&far) && visited.insert(far) {
                         level.push(far);
                     }
                 }
+            }
+            if !self.request.stop_at_types.is_empty() {
+                self.read_artifacts().await?;
             }
             if depth == self.request.max_depth {
                 return Ok(visited);
@@ -147,7 +146,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Notes an edge from a node at `depth`, and the node at its far end unless a bound forbids it.
-    fn take(&mut self, edge: Edge, (far, new): (i64, &mut New), depth: u32) -> Walked {
+    fn take(&mut self, edge: Edge, far: i64, depth: u32) -> Walked {
         if let Some(known) = self.seen.get(&far).map(|seen| seen.depth) {
             let walked = self.add_edge(edge.child, edge.parent);
             if let Some(seen) = self.seen.get_mut(&far).filter(|_| known > depth) {
@@ -163,20 +162,23 @@ impl<'a> Walk<'a> {
             self.cuts.insert(Truncation::MaxNodes);
             return Walked::On;
         }
-        // Without an artifact it leads to another tenant's, or time ran out.
-        let Some(artifact) = new.remove(&far) else {
-            return Walked::On;
-        };
         if self.add_edge(edge.child, edge.parent) == Walked::ToTheEnd {
             return Walked::ToTheEnd;
         }
-        let depth = depth + 1;
-        self.seen.insert(far, Seen { artifact, depth });
+        let (depth, artifact) = (depth + 1, None);
+        self.seen.insert(far, Seen { depth, artifact });
         Walked::On
     }
 
-    /// Adds the edges between what was seen that no step has shown.
+    /// Adds what no step has shown: edges between what was seen, and the artifacts.
     pub(super) async fn close(&mut self) -> Result<(), Error> {
+        self.close_edges().await?;
+        self.read_artifacts().await?;
+        self.forget_the_unreached();
+        Ok(())
+    }
+
+    async fn close_edges(&mut self) -> Result<(), Error> {
         let lacking = self.lack_parents.difference(&self.have_parents);
         let mut lacking: Vec<i64> = lacking.copied().collect();
         lacking.sort_unstable();
@@ -202,7 +204,7 @@ impl<'a> Walk<'a> {
         let read = self
             .storage
             .edges(keys, relation, fan_out.saturating_add(1));
-        let mut kept = self.in_time(read).await?;
+        let mut kept = self.until(self.turns, read).await?;
         let mut counts: HashMap<i64, u32> = HashMap::new();
         kept.retain(|edge| {
             let count = counts.entry(edge.ends(relation).0).or_default();
@@ -215,34 +217,52 @@ impl<'a> Walk<'a> {
         Ok(kept)
     }
 
-    /// Of the nodes that the edges from `depth` lead to those that were not seen and have room.
-    async fn read_new(
-        &mut self,
-        far_ends: impl Iterator<Item = i64>,
-        depth: u32,
-    ) -> Result<New, Error> {
-        let room = (self.request.max_nodes as usize).saturating_sub(self.seen.len());
-        if depth == self.request.max_depth || room == 0 {
-            return Ok(New::new());
-        }
-        let mut named = HashSet::new();
-        let keys = far_ends.filter(|key| !self.seen.contains_key(key) && named.insert(*key));
-        let keys: Vec<i64> = keys.take(room).collect();
-        let mut new = New::new();
-        for keys in keys.chunks(ARTIFACTS_AT_A_TIME) {
+    /// Reads the artifacts that were seen and not read yet, as far as there is time.
+    async fn read_artifacts(&mut self) -> Result<(), Error> {
+        let unread = self.seen.iter().filter(|(_, seen)| seen.artifact.is_none());
+        let mut unread: Vec<i64> = unread.map(|(key, _)| *key).collect();
+        unread.sort_unstable();
+        for keys in unread.chunks(ARTIFACTS_AT_A_TIME) {
             let read = self.storage.artifacts_with_keys(self.scope, keys);
-            let found = self.in_time(read).await?;
-            new.extend(found.into_iter().map(|(key, it)| (key, Arc::new(it))));
+            for (key, artifact) in self.until(self.ends, read).await? {
+                if let Some(seen) = self.seen.get_mut(&key) {
+                    seen.artifact = Some(Arc::new(artifact));
+                }
+            }
         }
-        Ok(new)
+        Ok(())
+    }
+
+    /// What has no artifact leads nowhere, and what only it led to was not reached.
+    fn forget_the_unreached(&mut self) {
+        if self.seen.values().all(|seen| seen.artifact.is_some()) {
+            return;
+        }
+        self.seen.retain(|_, seen| seen.artifact.is_some());
+        let mut ends: HashMap<i64, Vec<i64>> = HashMap::new();
+        for (child, parent) in &self.edges {
+            ends.entry(*child).or_default().push(*parent);
+            ends.entry(*parent).or_default().push(*child);
+        }
+        let mut reached: HashSet<i64> = self.roots.iter().copied().collect();
+        let mut next = self.roots.clone();
+        while let Some(key) = next.pop() {
+            for end in ends.remove(&key).into_iter().flatten() {
+                if self.seen.contains_key(&end) && reached.insert(end) {
+                    next.push(end);
+                }
+            }
+        }
+        self.seen.retain(|key, _| reached.contains(key));
     }
 
     /// What was read; nothing when time runs out.
-    async fn in_time<T>(
+    async fn until<T>(
         &mut self,
+        end: Instant,
         read: impl Future<Output = Result<Vec<T>, Error>>,
     ) -> Result<Vec<T>, Error> {
-        let Ok(found) = timeout_at(self.ends, read).await else {
+        let Ok(found) = timeout_at(end, read).await else {
             self.cuts.insert(Truncation::Deadline);
             return Ok(Vec::new());
         };
@@ -250,7 +270,7 @@ impl<'a> Walk<'a> {
     }
 
     fn is_over(&mut self) -> bool {
-        if Instant::now() >= self.ends {
+        if Instant::now() >= self.turns {
             self.cuts.insert(Truncation::Deadline);
         }
         self.cuts.contains(&Truncation::Deadline) || self.cuts.contains(&Truncation::MaxEdges)
@@ -258,9 +278,12 @@ impl<'a> Walk<'a> {
 
     fn may_pass(&self, key: i64) -> bool {
         let stops = &self.request.stop_at_types;
-        self.seen
-            .get(&key)
-            .is_some_and(|seen| seen.depth == 0 || !stops.contains(&seen.artifact.artifact_type))
+        let goes_on = |artifact: &Arc<Artifact>| !stops.contains(&artifact.artifact_type);
+        stops.is_empty()
+            || self
+                .seen
+                .get(&key)
+                .is_some_and(|seen| seen.depth == 0 || seen.artifact.as_ref().is_some_and(goes_on))
     }
 
     /// An edge too many ends the walk: what came after would be shown without its edges.
@@ -278,31 +301,34 @@ impl<'a> Walk<'a> {
     /// What is shown of it.
     pub(super) fn result(self) -> Lineage {
         let types = &self.request.artifact_types;
-        let is_shown = |seen: &Seen| {
-            seen.depth == 0 || types.is_empty() || types.contains(&seen.artifact.artifact_type)
-        };
-        let shown = |key: &i64| self.seen.get(key).filter(|seen| is_shown(seen));
-        let mut nodes: Vec<LineageNode> = self
+        let shown = self
             .seen
-            .values()
-            .filter(|seen| is_shown(seen))
-            .map(|seen| LineageNode {
-                depth: seen.depth,
-                artifact: Arc::clone(&seen.artifact),
-                is_root: seen.depth == 0,
-            })
-            .collect();
-        nodes.sort_unstable_by_key(|node| (node.depth, node.artifact.id));
+            .iter()
+            .filter_map(|(key, Seen { depth, artifact })| {
+                let artifact = Arc::clone(artifact.as_ref()?);
+                let (depth, is_root) = (*depth, *depth == 0);
+                let is_shown =
+                    is_root || types.is_empty() || types.contains(&artifact.artifact_type);
+                let node = LineageNode {
+                    depth,
+                    artifact,
+                    is_root,
+                };
+                is_shown.then_some((*key, node))
+            });
+        let shown: HashMap<i64, LineageNode> = shown.collect();
         let edges = self.edges.iter().filter_map(|(child, parent)| {
-            let (child, parent) = (shown(child)?, shown(parent)?);
+            let (child, parent) = (&shown.get(child)?.artifact, &shown.get(parent)?.artifact);
             Some(LineageEdge {
-                parent_id: parent.artifact.id,
-                child_id: child.artifact.id,
-                intent_type: child.artifact.intent_type.clone(),
+                parent_id: parent.id,
+                child_id: child.id,
+                intent_type: child.intent_type.clone(),
             })
         });
         let mut edges: Vec<LineageEdge> = edges.collect();
         edges.sort_unstable();
+        let mut nodes: Vec<LineageNode> = shown.into_values().collect();
+        nodes.sort_unstable_by_key(|node| (node.depth, node.artifact.id));
         Lineage {
             nodes,
             edges,
