@@ -44,7 +44,7 @@ pub(super) struct Walk<'a> {
     scope: &'a TenantScope,
     request: &'a LineageRequest,
     /// Until when edges are followed; what is left is for the artifacts at their ends.
-    turns: Instant,
+    edges_end: Instant,
     ends: Instant,
     roots: Vec<i64>,
     seen: HashMap<i64, Seen>,
@@ -80,7 +80,7 @@ impl<'a> Walk<'a> {
             storage,
             scope,
             request,
-            turns: began + time - time / 4,
+            edges_end: began + time - time / 4,
             ends: began + time,
             roots: seen.keys().copied().collect(),
             seen,
@@ -204,7 +204,7 @@ impl<'a> Walk<'a> {
         let read = self
             .storage
             .edges(keys, relation, fan_out.saturating_add(1));
-        let mut kept = self.until(self.turns, read).await?;
+        let mut kept = self.until(self.edges_end, read).await?;
         let mut counts: HashMap<i64, u32> = HashMap::new();
         kept.retain(|edge| {
             let count = counts.entry(edge.ends(relation).0).or_default();
@@ -270,7 +270,7 @@ impl<'a> Walk<'a> {
     }
 
     fn is_over(&mut self) -> bool {
-        if Instant::now() >= self.turns {
+        if Instant::now() >= self.edges_end {
             self.cuts.insert(Truncation::Deadline);
         }
         self.cuts.contains(&Truncation::Deadline) || self.cuts.contains(&Truncation::MaxEdges)
