@@ -143,7 +143,7 @@ section! {
         /// Connections in the pool; on SQLite those that read, besides the one that writes.
         max_connections: u32 [.within(1, 10_000)] = 16,
         /// Group-commit writers, each with a connection of the pool. PostgreSQL only; SQLite has one.
-        writers: usize [.within(1, 64)] = 3,
+        writers: usize [.within(1, 64)] = 2,
         /// How long PostgreSQL may work on one statement, in milliseconds.
         statement_timeout_ms: u64 [.within(1, 600_000)] = 10_000,
         /// How long to wait for a free connection, in milliseconds.
