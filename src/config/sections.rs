@@ -142,7 +142,7 @@ section! {
         ] = ServiceUrl::unset(),
         /// Connections in the pool; on SQLite those that read, besides the one that writes.
         max_connections: u32 [.within(1, 10_000)] = 16,
-        /// Group-commit writers, each with a connection of the pool. PostgreSQL only; SQLite has one.
+        /// Group-commit writers, each of which keeps a connection of the pool. PostgreSQL only; SQLite has one.
         writers: usize [.within(1, 64)] = 2,
         /// How long PostgreSQL may work on one statement, in milliseconds.
         statement_timeout_ms: u64 [.within(1, 600_000)] = 10_000,

@@ -1,13 +1,14 @@
 //! What writes go through, on either database.
 
 use sea_orm::{
-    ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, ExecResult, QueryResult, Statement,
-    TransactionTrait, Value, prelude::async_trait::async_trait,
+    ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, Statement, Value,
+    prelude::async_trait::async_trait,
 };
 
 use super::{
     Error,
     exclusive::{Exclusive, ExclusiveTransaction},
+    kept::{Kept, KeptTransaction},
     sql,
     timed::Timed,
 };
@@ -15,15 +16,23 @@ use super::{
 /// Where changes are made. Clones share it.
 #[derive(Debug, Clone)]
 pub(super) enum WriteConnection {
-    /// The pool that reads use, too.
-    Postgres(Timed),
+    /// The pool that reads use, too, for single statements; a connection of it for transactions.
+    Postgres(Timed, Kept),
     Sqlite(Exclusive),
 }
 
 impl WriteConnection {
+    /// For one more writer; on SQLite there is one connection for all.
+    pub(super) fn another(&self) -> Self {
+        match self {
+            Self::Postgres(pool, kept) => Self::Postgres(pool.clone(), kept.another()),
+            Self::Sqlite(connection) => Self::Sqlite(connection.clone()),
+        }
+    }
+
     pub(super) fn backend(&self) -> DbBackend {
         match self {
-            Self::Postgres(_) => DbBackend::Postgres,
+            Self::Postgres(..) => DbBackend::Postgres,
             Self::Sqlite(_) => DbBackend::Sqlite,
         }
     }
@@ -31,7 +40,7 @@ impl WriteConnection {
     /// How long a transaction may take; none where there is no network in between.
     pub(super) fn limit(&self) -> Option<std::time::Duration> {
         match self {
-            Self::Postgres(pool) => pool.limit,
+            Self::Postgres(pool, _) => pool.limit,
             Self::Sqlite(_) => None,
         }
     }
@@ -43,7 +52,7 @@ impl WriteConnection {
         values: impl IntoIterator<Item = Value>,
     ) -> Result<u64, Error> {
         match self {
-            Self::Postgres(pool) => sql::execute(pool, text, values).await,
+            Self::Postgres(pool, _) => sql::execute(pool, text, values).await,
             Self::Sqlite(connection) => {
                 let statement = Statement::from_sql_and_values(DbBackend::Sqlite, text, values);
                 Ok(connection.execute(statement).await?)
@@ -53,7 +62,7 @@ impl WriteConnection {
 
     pub(super) async fn begin(&self) -> Result<Transaction, DbErr> {
         Ok(match self {
-            Self::Postgres(pool) => Transaction::Postgres(pool.inner.begin().await?),
+            Self::Postgres(_, kept) => Transaction::Postgres(kept.begin().await?),
             Self::Sqlite(connection) => Transaction::Sqlite(connection.begin().await?),
         })
     }
@@ -62,7 +71,7 @@ impl WriteConnection {
 /// Changes that are made together or not at all.
 #[derive(Debug)]
 pub(super) enum Transaction {
-    Postgres(DatabaseTransaction),
+    Postgres(KeptTransaction),
     Sqlite(ExclusiveTransaction),
 }
 
@@ -70,12 +79,7 @@ impl Transaction {
     /// Runs the last statement and commits.
     pub(super) async fn commit(self, last: Option<Statement>) -> Result<(), DbErr> {
         match self {
-            Self::Postgres(transaction) => {
-                if let Some(last) = last {
-                    transaction.execute_raw(last).await?;
-                }
-                transaction.commit().await
-            }
+            Self::Postgres(transaction) => transaction.commit(last).await,
             Self::Sqlite(transaction) => transaction.commit(last).await,
         }
     }
@@ -83,7 +87,7 @@ impl Transaction {
     /// Undoes everything.
     pub(super) async fn roll_back(self) -> Result<(), DbErr> {
         match self {
-            Self::Postgres(transaction) => transaction.rollback().await,
+            Self::Postgres(transaction) => transaction.roll_back().await,
             Self::Sqlite(transaction) => transaction.roll_back().await,
         }
     }
@@ -100,7 +104,7 @@ impl ConnectionTrait for Transaction {
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
         match self {
-            Self::Postgres(transaction) => transaction.execute_raw(statement).await,
+            Self::Postgres(transaction) => transaction.execute(statement).await,
             Self::Sqlite(transaction) => transaction.execute(statement).await,
         }
     }
@@ -116,7 +120,7 @@ impl ConnectionTrait for Transaction {
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
         match self {
-            Self::Postgres(transaction) => transaction.query_all_raw(statement).await,
+            Self::Postgres(transaction) => transaction.query(statement).await,
             Self::Sqlite(transaction) => transaction.query(statement).await,
         }
     }

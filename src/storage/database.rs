@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use sea_orm::{ConnectOptions, Database as SeaOrm, DatabaseConnection, DbErr, RuntimeErr};
 use sqlx::{ConnectOptions as _, SqliteConnection, sqlite::SqliteConnectOptions};
 
-use super::{Error, connection::WriteConnection, exclusive::Exclusive, timed::Timed};
+use super::{Error, connection::WriteConnection, exclusive::Exclusive, kept::Kept, timed::Timed};
 use crate::telemetry::metrics::Metrics;
 
 /// A node that stops in the middle of a transaction holds its locks no longer than this: nothing of
@@ -65,9 +65,10 @@ impl Database {
         count(&mut inner, metrics, "read");
         count(&mut writer, metrics, "write");
         let timed = |inner| Timed { inner, limit };
+        let kept = Kept::new(inner.get_postgres_connection_pool().clone(), metrics);
         Ok(Self {
             reader: timed(inner),
-            writer: WriteConnection::Postgres(timed(writer)),
+            writer: WriteConnection::Postgres(timed(writer), kept),
         })
     }
 }

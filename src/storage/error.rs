@@ -77,7 +77,8 @@ pub(super) fn is_contention(error: &DbErr) -> bool {
     )
 }
 
-fn is_outage(error: &DbErr) -> bool {
+/// Whether the database cannot be reached or does not work.
+pub(super) fn is_outage(error: &DbErr) -> bool {
     let source = match error {
         DbErr::Conn(_) | DbErr::ConnectionAcquire(_) => return true,
         DbErr::Exec(RuntimeErr::SqlxError(source))

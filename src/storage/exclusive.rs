@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use sea_orm::{DbBackend, DbErr, ExecResult, QueryResult, RuntimeErr, Statement};
 use sea_query_sqlx::SqlxValues;
-use sqlx::{AssertSqlSafe, Sqlite, SqliteConnection, query::Query};
+use sqlx::{AssertSqlSafe, IntoArguments, SqliteConnection, query::Query};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use crate::telemetry::metrics::Metrics;
@@ -49,12 +49,15 @@ impl Connection {
     }
 }
 
-fn query(statement: Statement) -> Query<'static, Sqlite, SqlxValues> {
+pub(super) fn query<DB: sqlx::Database>(statement: Statement) -> Query<'static, DB, SqlxValues>
+where
+    SqlxValues: IntoArguments<DB>,
+{
     let values = statement.values.unwrap_or_else(|| sea_orm::Values(vec![]));
     sqlx::query_with(AssertSqlSafe(statement.sql), SqlxValues(values))
 }
 
-fn execution_error(error: sqlx::Error) -> DbErr {
+pub(super) fn execution_error(error: sqlx::Error) -> DbErr {
     DbErr::Exec(RuntimeErr::SqlxError(error.into()))
 }
 

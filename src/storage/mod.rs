@@ -7,6 +7,7 @@ mod convert;
 mod database;
 mod error;
 mod exclusive;
+mod kept;
 mod migrate;
 mod node;
 mod read;

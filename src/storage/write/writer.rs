@@ -72,7 +72,7 @@ impl Writer {
         let is_sqlite = db.backend() != DbBackend::Postgres;
         for _ in 0..if is_sqlite { 1 } else { settings.writers } {
             let worker = Worker {
-                db: db.clone(),
+                db: db.another(),
                 waiting: Arc::clone(&waiting),
                 notices: notices.clone(),
                 metrics: metrics.clone(),

@@ -1,0 +1,231 @@
+//! A connection to PostgreSQL that a writer keeps. A pool asks each connection that comes back whether
+//! it still lives, one way to the database and back more for every transaction, and lends the one that
+//! was unused for the longest time, whose process at the other end has the least at hand.
+
+use std::sync::Arc;
+
+use sea_orm::{DbErr, ExecResult, QueryResult, RuntimeErr, Statement};
+use sqlx::{Executor as _, PgPool, Postgres, pool::PoolConnection};
+use tokio::sync::{Mutex, OwnedMutexGuard};
+
+use super::{
+    error::is_outage,
+    exclusive::{execution_error, query},
+};
+use crate::telemetry::metrics::Metrics;
+
+/// Clones share the connection and take turns.
+#[derive(Debug, Clone)]
+pub(super) struct Kept {
+    pool: PgPool,
+    /// None before the first transaction, and after one that was not ended in order.
+    place: Arc<Mutex<Option<PoolConnection<Postgres>>>>,
+    metrics: Metrics,
+}
+
+impl Kept {
+    /// Takes a connection of the pool when there is something to do.
+    pub(super) fn new(pool: PgPool, metrics: &Metrics) -> Self {
+        Self {
+            pool,
+            place: Arc::default(),
+            metrics: metrics.clone(),
+        }
+    }
+
+    /// The same pool, and another connection of it.
+    pub(super) fn another(&self) -> Self {
+        Self::new(self.pool.clone(), &self.metrics)
+    }
+
+    pub(super) async fn begin(&self) -> Result<KeptTransaction, DbErr> {
+        let mut place = Arc::clone(&self.place).lock_owned().await;
+        // Nothing is done yet: when the database went away meanwhile, it is not the transaction that
+        // fails.
+        let kept = match place.take() {
+            Some(kept) => begun(kept).await.ok(),
+            None => None,
+        };
+        let connection = match kept {
+            Some(kept) => kept,
+            None => begun(self.acquire().await?).await?,
+        };
+        let begun = Begun {
+            connection,
+            is_doubtful: false,
+        };
+        Ok(KeptTransaction {
+            place,
+            begun: Mutex::new(begun),
+            metrics: self.metrics.clone(),
+        })
+    }
+
+    async fn acquire(&self) -> Result<PoolConnection<Postgres>, DbErr> {
+        let acquired = self.pool.acquire().await;
+        let unreachable = |e: sqlx::Error| DbErr::Conn(RuntimeErr::SqlxError(e.into()));
+        let mut connection = acquired.map_err(unreachable)?;
+        // A transaction that nobody ended is ended with its connection.
+        connection.close_on_drop();
+        Ok(connection)
+    }
+}
+
+async fn begun(
+    mut connection: PoolConnection<Postgres>,
+) -> Result<PoolConnection<Postgres>, DbErr> {
+    let begun = connection.execute("BEGIN").await;
+    begun.map_err(execution_error)?;
+    Ok(connection)
+}
+
+/// Has the connection until it is ended. Dropped before, it takes the connection with it.
+#[derive(Debug)]
+pub(super) struct KeptTransaction {
+    place: OwnedMutexGuard<Option<PoolConnection<Postgres>>>,
+    begun: Mutex<Begun>,
+    metrics: Metrics,
+}
+
+#[derive(Debug)]
+struct Begun {
+    connection: PoolConnection<Postgres>,
+    /// The database refused to work, as one does that has become a standby; another connection may
+    /// lead to one that works.
+    is_doubtful: bool,
+}
+
+impl Begun {
+    fn failed(&mut self, error: DbErr) -> DbErr {
+        self.is_doubtful |= is_outage(&error);
+        error
+    }
+}
+
+impl KeptTransaction {
+    pub(super) async fn execute(&self, statement: Statement) -> Result<ExecResult, DbErr> {
+        self.metrics.statement("write");
+        let mut begun = self.begun.lock().await;
+        let result = query(statement).execute(&mut *begun.connection).await;
+        let result = result.map(ExecResult::from).map_err(execution_error);
+        result.map_err(|error| begun.failed(error))
+    }
+
+    pub(super) async fn query(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        self.metrics.statement("write");
+        let mut begun = self.begun.lock().await;
+        let rows = query(statement).fetch_all(&mut *begun.connection).await;
+        let rows = rows.map_err(|e| begun.failed(DbErr::Query(RuntimeErr::SqlxError(e.into()))))?;
+        Ok(rows.into_iter().map(QueryResult::from).collect())
+    }
+
+    /// Runs the last statement and commits.
+    pub(super) async fn commit(self, last: Option<Statement>) -> Result<(), DbErr> {
+        if let Some(last) = last
+            && let Err(error) = self.execute(last).await
+        {
+            // What is reported is why.
+            let _ = self.roll_back().await;
+            return Err(error);
+        }
+        self.end("COMMIT").await
+    }
+
+    /// Undoes everything.
+    pub(super) async fn roll_back(self) -> Result<(), DbErr> {
+        self.end("ROLLBACK").await
+    }
+
+    async fn end(mut self, how: &'static str) -> Result<(), DbErr> {
+        let mut begun = self.begun.into_inner();
+        let ended = begun.connection.execute(how).await;
+        ended.map_err(execution_error)?;
+        if !begun.is_doubtful {
+            *self.place = Some(begun.connection);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sea_orm::DbBackend;
+
+    use super::*;
+    use crate::storage::{connection::WriteConnection, read_tests::World};
+
+    fn statement(text: &str) -> Statement {
+        Statement::from_string(DbBackend::Postgres, text)
+    }
+
+    async fn number(transaction: &KeptTransaction, text: &str) -> i64 {
+        let rows = transaction.query(statement(text)).await.unwrap();
+        rows[0].try_get_by_index(0).unwrap()
+    }
+
+    /// The process at the other end, and how many rows there are.
+    async fn seen(kept: &Kept) -> (i64, i64) {
+        let transaction = kept.begin().await.unwrap();
+        let process = number(&transaction, "SELECT pg_backend_pid()::bigint").await;
+        let rows = number(&transaction, "SELECT count(*) FROM t").await;
+        transaction.commit(None).await.unwrap();
+        (process, rows)
+    }
+
+    #[tokio::test]
+    async fn a_connection_is_kept_until_it_fails_and_of_what_fails_nothing_is_left() {
+        for world in World::all().await {
+            if let WriteConnection::Postgres(pool, kept) = &world.storage.db.writer {
+                let table = "CREATE TABLE t (n bigint NOT NULL UNIQUE)";
+                crate::storage::sql::execute(pool, table, []).await.unwrap();
+                kept_until_it_fails(kept).await;
+            }
+            world.end().await;
+        }
+    }
+
+    async fn kept_until_it_fails(kept: &Kept) {
+        let insert = |n: i64| statement(&format!("INSERT INTO t VALUES ({n})"));
+        let (process, none) = seen(kept).await;
+        assert_eq!(none, 0);
+        let transaction = kept.begin().await.unwrap();
+        transaction.execute(insert(1)).await.unwrap();
+        transaction.commit(Some(insert(2))).await.unwrap();
+        assert_eq!(seen(kept).await, (process, 2));
+        // Refused at the end, or before and rolled back: the connection is as good as before.
+        let transaction = kept.begin().await.unwrap();
+        transaction.execute(insert(3)).await.unwrap();
+        transaction.commit(Some(insert(1))).await.unwrap_err();
+        assert_eq!(seen(kept).await, (process, 2));
+        let transaction = kept.begin().await.unwrap();
+        transaction.execute(insert(3)).await.unwrap();
+        transaction.execute(insert(1)).await.unwrap_err();
+        transaction.roll_back().await.unwrap();
+        assert_eq!(seen(kept).await, (process, 2));
+        // Nobody waits for the end of it.
+        let transaction = kept.begin().await.unwrap();
+        transaction.execute(insert(3)).await.unwrap();
+        drop(transaction);
+        let (second, rows) = seen(kept).await;
+        assert_eq!(rows, 2);
+        assert_ne!(second, process);
+        // The database ends it while nothing is done.
+        let other = kept.another();
+        let transaction = other.begin().await.unwrap();
+        let kill = format!("SELECT pg_terminate_backend({second}, 20000)::int::bigint");
+        assert_eq!(number(&transaction, &kill).await, 1);
+        transaction.commit(None).await.unwrap();
+        let (third, rows) = seen(kept).await;
+        assert_eq!(rows, 2);
+        assert_ne!(third, second);
+        // It refuses to write, for the time being.
+        let transaction = kept.begin().await.unwrap();
+        let standby = statement("SET transaction_read_only = on");
+        transaction.execute(standby).await.unwrap();
+        transaction.execute(insert(3)).await.unwrap_err();
+        transaction.roll_back().await.unwrap();
+        let (fourth, rows) = seen(kept).await;
+        assert_eq!(rows, 2);
+        assert_ne!(fourth, third);
+    }
+}
