@@ -57,6 +57,9 @@ pub struct Settings {
 const TIDY_EVERY: Duration = Duration::from_hours(1);
 const ABANDONED_AFTER: Duration = Duration::from_hours(24);
 
+/// The sweep looks at so many live executions at a time, and goes on with the others the next time.
+const SWEPT_AT_ONCE: u32 = 10_000;
+
 /// Executions taken back or timers fired in one transaction.
 const BATCH: usize = 500;
 
@@ -482,7 +485,7 @@ impl Inner {
 
     /// Recovery, the sweep, and what else is done now and then.
     async fn care_loop(self: Arc<Self>) {
-        let mut swept = Instant::now();
+        let mut swept = (Instant::now(), None);
         let mut tidied = Instant::now();
         let mut suspects = HashSet::new();
         loop {
@@ -512,18 +515,24 @@ impl Inner {
         }
     }
 
-    async fn care(&self, swept: &mut Instant, suspects: &mut HashSet<Fence>) -> Result<(), Error> {
+    /// `swept`: when the sweep looked last, and how far it came.
+    async fn care(
+        &self,
+        swept: &mut (Instant, Option<ExecutionId>),
+        suspects: &mut HashSet<Fence>,
+    ) -> Result<(), Error> {
         self.take_over().await?;
         self.give_back_strays(suspects).await?;
         self.notice_cancellations().await?;
         let waiting = self.storage.backlog().await?.ready;
         self.metrics
             .set_queue_depth(usize::try_from(waiting).unwrap_or(usize::MAX));
-        if swept.elapsed() < self.settings.sweep {
+        if swept.0.elapsed() < self.settings.sweep {
             return Ok(());
         }
-        *swept = Instant::now();
-        let repaired = self.storage.sweep(BATCH).await?;
+        swept.0 = Instant::now();
+        let repaired;
+        (repaired, swept.1) = self.storage.sweep(swept.1, SWEPT_AT_ONCE).await?;
         if !repaired.is_empty() {
             self.metrics.swept(repaired.len() as u64);
             tracing::error!(

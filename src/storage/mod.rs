@@ -310,12 +310,24 @@ impl Storage {
         self.writer.run(write::Recover { limit }).await
     }
 
-    /// Puts live executions without a place back into the queue, up to `limit`.
+    /// Puts live executions without a place back into the queue: those among the next `most` live
+    /// ones after `after`, by their ids. Beside them the last one that was looked at; none at the end.
     ///
     /// # Errors
     /// When the database is away.
-    pub async fn sweep(&self, limit: usize) -> Result<Vec<ExecutionId>, Error> {
-        self.writer.run(write::Sweep { limit }).await
+    pub async fn sweep(
+        &self,
+        after: Option<ExecutionId>,
+        most: u32,
+    ) -> Result<(Vec<ExecutionId>, Option<ExecutionId>), Error> {
+        let slice = read::stranded::stranded(&self.db.reader, after, most).await?;
+        let mut repaired = Vec::new();
+        // So many together as other work is taken in one transaction.
+        for suspects in slice.stranded.chunks(500) {
+            let suspects = suspects.to_vec();
+            repaired.append(&mut self.writer.run(write::Sweep { suspects }).await?);
+        }
+        Ok((repaired, slice.last))
     }
 
     /// Marks overdue sessions as expired, up to `limit`; how many.

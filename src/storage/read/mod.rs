@@ -10,6 +10,7 @@ mod page;
 mod relatives;
 mod session_head;
 mod sessions;
+pub(super) mod stranded;
 #[cfg(test)]
 pub(crate) mod tests;
 

@@ -7,7 +7,7 @@ use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult, QueryResult, Value};
 use uuid::Uuid;
 
 use super::{
-    super::{Error, connection::Transaction, sql},
+    super::{Error, connection::Transaction, read::stranded::STRANDED, sql},
     operation::Needs,
     submit::{KeyClaim, KeyScope},
     working::{ArtifactRow, KeyHolder, SessionRow, StateRow, Tracked, Working},
@@ -247,9 +247,7 @@ async fn pick(db: &Transaction, needs: &Needs, working: &mut Working) -> Result<
     if let Some(limit) = needs.lost {
         working.lost = lost(db, working.now, limit, None).await?;
     }
-    if let Some(limit) = needs.stranded {
-        working.stranded = stranded(db, limit, None).await?;
-    }
+    working.stranded.clone_from(&needs.stranded);
     if let Some(limit) = needs.overdue_sessions {
         let text = "SELECT id FROM session WHERE status IN (0, 1) AND expires_at <= $1 LIMIT $2";
         let rows = sql::query(db, text, [working.now.into(), limit_value(limit)]).await?;
@@ -379,27 +377,10 @@ async fn lost(
         .collect()
 }
 
-/// Live executions without a place; only among `within` when given.
-async fn stranded(
-    db: &Transaction,
-    limit: usize,
-    within: Option<&[ExecutionId]>,
-) -> Result<Vec<ExecutionId>, Error> {
-    let nowhere = "e.finished_at IS NULL \
-         AND NOT EXISTS (SELECT 1 FROM ready r WHERE r.execution_id = e.id) \
-         AND NOT EXISTS (SELECT 1 FROM lease l WHERE l.execution_id = e.id) \
-         AND NOT EXISTS (SELECT 1 FROM timer t WHERE t.execution_id = e.id AND t.kind IN (0, 1))";
-    let rows = match within {
-        None => {
-            let text = format!("SELECT e.id FROM execution e WHERE {nowhere} LIMIT $1");
-            sql::query(db, &text, [limit_value(limit)]).await?
-        }
-        Some(ids) => {
-            let tail =
-                format!("SELECT e.id FROM x JOIN execution e ON e.id = x.id WHERE {nowhere}");
-            id_rows(ids).query(db, &tail).await?
-        }
-    };
+/// Those that are live and have no place.
+async fn stranded(db: &Transaction, among: &[ExecutionId]) -> Result<Vec<ExecutionId>, Error> {
+    let tail = format!("SELECT e.id FROM x JOIN execution e ON e.id = x.id WHERE {STRANDED}");
+    let rows = id_rows(among).query(db, &tail).await?;
     rows.iter()
         .map(|row| Ok(ExecutionId(get(row, "id")?)))
         .collect()
@@ -495,7 +476,7 @@ async fn recheck(db: &Transaction, working: &mut Working) -> Result<(), Error> {
         working.lost = lost(db, working.now, usize::MAX, Some(&working.lost)).await?;
     }
     if !working.stranded.is_empty() {
-        working.stranded = stranded(db, usize::MAX, Some(&working.stranded)).await?;
+        working.stranded = stranded(db, &working.stranded).await?;
     }
     Ok(())
 }

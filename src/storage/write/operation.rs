@@ -16,8 +16,8 @@ pub(in crate::storage) struct Needs {
     pub(super) timers: Option<usize>,
     /// How many executions of dead nodes to take.
     pub(super) lost: Option<usize>,
-    /// How many live executions without a place to repair.
-    pub(super) stranded: Option<usize>,
+    /// Executions that may be live and without a place.
+    pub(super) stranded: Vec<ExecutionId>,
     /// How many overdue sessions to close.
     pub(super) overdue_sessions: Option<usize>,
     /// Executions whose cancellation begins here; their live descendants come with them.
@@ -44,8 +44,9 @@ impl Needs {
     /// Whether rows are only wanted by their names: nothing is taken from a queue, no key is taken,
     /// and no cancellation begins.
     pub(super) fn are_named(&self) -> bool {
-        let limits = [self.timers, self.lost, self.stranded, self.overdue_sessions];
+        let limits = [self.timers, self.lost, self.overdue_sessions];
         self.keys.is_empty()
+            && self.stranded.is_empty()
             && self.cancel.is_empty()
             && self.claim.is_none()
             && limits.iter().all(Option::is_none)

@@ -1,5 +1,5 @@
-//! After a node died: its executions go back to `ready` under a new epoch. And the sweep, which
-//! finds live executions that stand nowhere; it should never find one.
+//! After a node died: its executions go back to `ready` under a new epoch. And what the sweep does
+//! with live executions that stand nowhere; it should never find one.
 
 use super::{
     super::Error,
@@ -76,10 +76,10 @@ fn lost_error(execution: &Execution) -> ExecutionError {
     }
 }
 
-/// Repairs up to `limit` live executions that are in no queue, have no timer and no lease.
-#[derive(Debug, Clone, Copy)]
+/// Repairs those of some executions that live, are in no queue, and have no timer and no lease.
+#[derive(Debug, Clone)]
 pub(in crate::storage) struct Sweep {
-    pub(in crate::storage) limit: usize,
+    pub(in crate::storage) suspects: Vec<ExecutionId>,
 }
 
 impl Operation for Sweep {
@@ -87,7 +87,7 @@ impl Operation for Sweep {
     type Output = Vec<ExecutionId>;
 
     fn needs(&self, needs: &mut Needs) {
-        needs.stranded = Some(self.limit);
+        needs.stranded.extend(&self.suspects);
     }
 
     fn decide(&self, working: &mut Working) -> Result<Vec<ExecutionId>, Error> {

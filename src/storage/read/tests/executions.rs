@@ -12,8 +12,46 @@ use crate::{
         ExecutionStatus::{Completed, Created, Running},
         WaitReason,
     },
-    storage::{ExecutionFilter, PageRequest},
+    storage::{ExecutionFilter, PageRequest, read::stranded::stranded},
 };
+
+#[tokio::test]
+async fn live_executions_without_a_place_are_found_slice_by_slice() {
+    on_each_database(async |world| {
+        world.put_executions((1..=7).map(execution)).await;
+        let id = |number| execution_id(number).0.into();
+        let places = [
+            (1, "ready (execution_id, tenant_id, queue, priority, ready_at) VALUES ($1, 'ours', 'node', 5, 1)"),
+            (3, "timer (execution_id, kind, tenant_id, queue, fire_at) VALUES ($1, 1, 'ours', 'node', 1)"),
+            // A deadline starts nothing.
+            (4, "timer (execution_id, kind, tenant_id, queue, fire_at) VALUES ($1, 2, 'ours', 'node', 1)"),
+            (6, "lease (execution_id, epoch, node_id) VALUES ($1, 1, $1)"),
+        ];
+        for (number, row) in places {
+            world.run(&format!("INSERT INTO {row}"), vec![id(number)]).await;
+        }
+        let end = "UPDATE execution SET finished_at = 1 WHERE id = $1";
+        world.run(end, vec![id(5)]).await;
+        let mut slices = Vec::new();
+        let mut after = None;
+        loop {
+            let slice = stranded(&world.storage.db.reader, after, 2).await.unwrap();
+            after = slice.last;
+            slices.push(slice.stranded);
+            if after.is_none() {
+                break;
+            }
+        }
+        // Of 1 to 7 without the fifth, two at a time; whether there are more is not known at the end.
+        let found = |numbers: &[u128]| numbers.iter().copied().map(execution_id).collect::<Vec<_>>();
+        assert_eq!(slices, [found(&[2]), found(&[4]), found(&[7]), found(&[])]);
+        let all = stranded(&world.storage.db.reader, None, 7).await.unwrap();
+        let mut everything = all.stranded;
+        everything.sort();
+        assert_eq!((everything, all.last), (found(&[2, 4, 7]), None));
+    })
+    .await;
+}
 
 #[tokio::test]
 async fn what_an_execution_waits_for_follows_from_where_it_is() {

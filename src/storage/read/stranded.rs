@@ -1,0 +1,47 @@
+//! The search for live executions without a place, a slice of the live ones at a time: there may be
+//! millions of them, all waiting in order.
+
+use super::super::{Error, sql, timed::Timed};
+use crate::model::ExecutionId;
+
+/// Of an execution `e`: it lives, and neither waits, nor runs, nor will be started.
+pub(in crate::storage) const STRANDED: &str = "e.finished_at IS NULL \
+     AND NOT EXISTS (SELECT 1 FROM ready r WHERE r.execution_id = e.id) \
+     AND NOT EXISTS (SELECT 1 FROM lease l WHERE l.execution_id = e.id) \
+     AND NOT EXISTS (SELECT 1 FROM timer t WHERE t.execution_id = e.id AND t.kind IN (0, 1))";
+
+/// What a slice of the live executions has.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(in crate::storage) struct Slice {
+    pub(in crate::storage) stranded: Vec<ExecutionId>,
+    /// The last one that was looked at, when more may come after it.
+    pub(in crate::storage) last: Option<ExecutionId>,
+}
+
+/// Looks at the next `most` live executions after one, in the order of their ids.
+pub(in crate::storage) async fn stranded(
+    db: &Timed,
+    after: Option<ExecutionId>,
+    most: u32,
+) -> Result<Slice, Error> {
+    let text = format!(
+        "WITH live AS MATERIALIZED (SELECT id FROM execution WHERE finished_at IS NULL AND id > $1 \
+         ORDER BY id LIMIT $2) \
+         SELECT e.id AS id, 0 AS position FROM live JOIN execution e ON e.id = live.id \
+         WHERE {STRANDED} \
+         UNION ALL SELECT id, $2 AS position FROM \
+         (SELECT id FROM live ORDER BY id LIMIT 1 OFFSET $2 - 1) final"
+    );
+    let after = after.map_or_else(uuid::Uuid::nil, |id| id.0);
+    let rows = sql::query(db, &text, [after.into(), i64::from(most).into()]).await?;
+    let mut slice = Slice::default();
+    for row in &rows {
+        let id = ExecutionId(sql::get(row, "id")?);
+        if sql::get::<i64>(row, "position")? == 0 {
+            slice.stranded.push(id);
+        } else {
+            slice.last = Some(id);
+        }
+    }
+    Ok(slice)
+}
