@@ -11,7 +11,7 @@ pub(in crate::storage) const STRANDED: &str = "e.finished_at IS NULL \
      AND NOT EXISTS (SELECT 1 FROM timer t WHERE t.execution_id = e.id AND t.kind IN (0, 1))";
 
 /// What a slice of the live executions has.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub(in crate::storage) struct Slice {
     pub(in crate::storage) stranded: Vec<ExecutionId>,
     /// The last one that was looked at, when more may come after it.
@@ -25,10 +25,9 @@ pub(in crate::storage) async fn stranded(
     most: u32,
 ) -> Result<Slice, Error> {
     let text = format!(
-        "WITH live AS MATERIALIZED (SELECT id FROM execution WHERE finished_at IS NULL AND id > $1 \
-         ORDER BY id LIMIT $2) \
-         SELECT e.id AS id, 0 AS position FROM live JOIN execution e ON e.id = live.id \
-         WHERE {STRANDED} \
+        "WITH live AS MATERIALIZED (SELECT id, finished_at FROM execution \
+         WHERE finished_at IS NULL AND id > $1 ORDER BY id LIMIT $2) \
+         SELECT e.id AS id, 0 AS position FROM live e WHERE {STRANDED} \
          UNION ALL SELECT id, $2 AS position FROM \
          (SELECT id FROM live ORDER BY id LIMIT 1 OFFSET $2 - 1) final"
     );
