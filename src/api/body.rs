@@ -3,29 +3,35 @@
 
 use axum::{
     body::Bytes,
-    extract::{FromRequest, Request},
+    extract::Request,
     http::{HeaderMap, StatusCode, header::CONTENT_TYPE},
 };
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 
 use super::ApiError;
 
-/// The bytes of a body of JSON; else the status and the error that say why not.
+/// The bytes of a body of JSON, at most so many; else the status and the error that say why not.
 ///
 /// # Errors
-/// 415 for another content type, 413 for a body above the limit of the route, 400 for one that
-/// breaks off.
-pub async fn json_body(request: Request) -> Result<Bytes, (StatusCode, ApiError)> {
+/// 415 for another content type, 413 for a body above the limit, 400 for one that breaks off.
+pub async fn json_body(
+    request: Request,
+    max_bytes: usize,
+) -> Result<Bytes, (StatusCode, ApiError)> {
     if !is_json(request.headers()) {
         let error = ApiError::bad_input("the content type must be application/json");
         return Err((StatusCode::UNSUPPORTED_MEDIA_TYPE, error));
     }
-    Bytes::from_request(request, &()).await.map_err(|fault| {
-        let message = match fault.status() {
-            StatusCode::PAYLOAD_TOO_LARGE => "the body is too large",
-            _ => "the body cannot be read",
+    let body = Limited::new(request.into_body(), max_bytes).collect().await;
+    let body = body.map_err(|fault| {
+        let (status, message) = if fault.is::<LengthLimitError>() {
+            (StatusCode::PAYLOAD_TOO_LARGE, "the body is too large")
+        } else {
+            (StatusCode::BAD_REQUEST, "the body cannot be read")
         };
-        (fault.status(), ApiError::bad_input(message))
-    })
+        (status, ApiError::bad_input(message))
+    })?;
+    Ok(body.to_bytes())
 }
 
 fn is_json(headers: &HeaderMap) -> bool {

@@ -6,14 +6,14 @@ use anyhow::Context;
 use axum::{
     Router,
     http::{HeaderName, HeaderValue, Method},
-    middleware,
     serve::ListenerExt,
 };
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tower::util::option_layer;
 use tower_http::{compression::CompressionLayer, cors::CorsLayer};
 
-use super::{Node, probes, trace};
+use super::{Node, probes, trace::Traced};
 use crate::{
     api::TENANT_HEADER,
     config::{Config, Http},
@@ -132,26 +132,27 @@ fn router(
         websocket: graphql::WebSocketOptions::default(),
         sockets: sockets.clone(),
     };
-    // Content is sent as it is stored; what the APIs say is text.
     let rest = rest::RestOptions {
         max_body_bytes: http.max_body_bytes,
         stop: stop.clone(),
     };
-    let apis = graphql::routes(api, &options)
-        .merge(rest::routes(node.services.clone(), &rest))
-        .layer(CompressionLayer::new());
-    let routes = Router::new()
-        .merge(apis)
-        .merge(uploads::routes(node.services.uploads.clone()))
-        .merge(probes::routes(node, metrics.clone()));
-    with_cors(routes, &options.allowed_origins)
-        .layer(middleware::from_fn_with_state(metrics, trace::request))
+    let apis = graphql::routes(api, &options).merge(rest::routes(node.services.clone(), &rest));
+    let others =
+        uploads::routes(node.services.uploads.clone()).merge(probes::routes(node, metrics.clone()));
+    // Whatever is laid around routes is copied for each request, so all of it is one layer.
+    let around = (
+        Traced(metrics),
+        option_layer(cors(&options.allowed_origins)),
+    );
+    // What the APIs say is text; content is sent as it is stored.
+    let apis = apis.layer((around.clone(), CompressionLayer::new()));
+    apis.merge(others.layer(around))
 }
 
 /// Lets pages of these origins call the server; those of others cannot.
-fn with_cors(routes: Router, origins: &[String]) -> Router {
+fn cors(origins: &[String]) -> Option<CorsLayer> {
     if origins.is_empty() {
-        return routes;
+        return None;
     }
     let origins = origins
         .iter()
@@ -172,7 +173,7 @@ fn with_cors(routes: Router, origins: &[String]) -> Router {
         .allow_headers(headers.map(HeaderName::from_static))
         .expose_headers([HeaderName::from_static("x-request-id")])
         .max_age(std::time::Duration::from_hours(1));
-    routes.layer(cors)
+    Some(cors)
 }
 
 /// Returns when the process is asked to end.

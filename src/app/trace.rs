@@ -1,13 +1,17 @@
 //! A span, an id and a measurement for each request.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    task::{Context, Poll},
+    time::Instant,
+};
 
 use axum::{
-    extract::{MatchedPath, Request, State},
-    http::{HeaderName, HeaderValue, Method},
-    middleware::Next,
-    response::Response,
+    extract::{MatchedPath, Request},
+    http::{HeaderName, HeaderValue, Method, Response},
 };
+use futures::future::BoxFuture;
+use tower::{Layer, Service};
 use tracing::Instrument;
 
 use crate::{
@@ -16,31 +20,63 @@ use crate::{
 };
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
-/// Names the request, traces it and counts it.
-pub(super) async fn request(
-    State(metrics): State<Metrics>,
-    mut request: Request,
-    next: Next,
-) -> Response {
-    let began = Instant::now();
-    let id = request_id(&request);
-    let matched = request.extensions().get::<MatchedPath>().cloned();
-    let route = matched.as_ref().map_or("unmatched", MatchedPath::as_str);
-    let method = method_name(request.method());
-    let span = tracing::info_span!("request", method, route, request_id = %id.0);
-    let parent = request
-        .headers()
-        .get("traceparent")
-        .and_then(|value| value.to_str().ok());
-    telemetry::adopt(&span, parent);
-    request.extensions_mut().insert(id.clone());
-    let mut response = next.run(request).instrument(span).await;
-    if let Ok(value) = HeaderValue::from_str(&id.0) {
-        response.headers_mut().insert(REQUEST_ID, value);
+/// Names each request, traces it and counts it. A middleware from a function would copy the routes
+/// once more for each request.
+#[derive(Clone)]
+pub(super) struct Traced(pub(super) Metrics);
+
+impl<S> Layer<S> for Traced {
+    type Service = TracedService<S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        let metrics = self.0.clone();
+        TracedService { inner, metrics }
     }
-    metrics.answered(method, route, response.status().as_u16(), began.elapsed());
-    response
+}
+
+/// What [`Traced`] makes of a service.
+#[derive(Clone)]
+pub(super) struct TracedService<S> {
+    inner: S,
+    metrics: Metrics,
+}
+
+impl<S, B> Service<Request> for TracedService<S>
+where
+    S: Service<Request, Response = Response<B>, Future: Send + 'static>,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = BoxFuture<'static, Result<S::Response, S::Error>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request) -> Self::Future {
+        let began = Instant::now();
+        let id = request_id(&request);
+        let matched = request.extensions().get::<MatchedPath>().cloned();
+        let route = matched.as_ref().map_or("unmatched", MatchedPath::as_str);
+        let method = method_name(request.method());
+        let span = tracing::info_span!("request", method, route, request_id = &*id.0);
+        let parent = request.headers().get(TRACEPARENT);
+        telemetry::adopt(&span, parent.and_then(|value| value.to_str().ok()));
+        request.extensions_mut().insert(id.clone());
+        let answered = self.inner.call(request).instrument(span);
+        let metrics = self.metrics.clone();
+        Box::pin(async move {
+            let mut response = answered.await?;
+            if let Ok(value) = HeaderValue::from_str(&id.0) {
+                response.headers_mut().insert(REQUEST_ID, value);
+            }
+            let route = matched.as_ref().map_or("unmatched", MatchedPath::as_str);
+            metrics.answered(method, route, response.status().as_u16(), began.elapsed());
+            Ok(response)
+        })
+    }
 }
 
 /// The caller's id when it is fit to be repeated, else one of our own.

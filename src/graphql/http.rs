@@ -9,9 +9,9 @@ use std::sync::Arc;
 use async_graphql::{Response as Answer, ServerError, parser::types::OperationType};
 use axum::{
     Router,
-    extract::{DefaultBodyLimit, FromRequest, RawQuery, Request, State},
+    extract::{FromRequest, RawQuery, Request, State},
     http::{
-        HeaderMap, Method, StatusCode,
+        HeaderMap, HeaderName, HeaderValue, Method, StatusCode,
         header::{ALLOW, CONTENT_TYPE},
     },
     response::{IntoResponse, Response},
@@ -31,6 +31,9 @@ use super::{
 };
 use crate::api::{ApiError, Asker, ErrorCode, RequestId, json_body};
 
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
 /// How the API is served.
 #[derive(Debug, Clone)]
 pub struct HttpOptions {
@@ -49,6 +52,7 @@ pub struct HttpOptions {
 /// What the routes share.
 pub(super) struct Served {
     pub(super) api: Api,
+    max_body_bytes: usize,
     pub(super) stop: CancellationToken,
     pub(super) sockets: Arc<Sockets>,
 }
@@ -60,9 +64,9 @@ pub fn routes(api: Api, options: &HttpOptions) -> Router {
         .route("/graphql/stream", get(stream::run).post(stream::run))
         .route("/graphql/ws", get(websocket::connect))
         .merge(graphiql::routes())
-        .layer(DefaultBodyLimit::max(options.max_body_bytes))
         .with_state(Arc::new(Served {
             api,
+            max_body_bytes: options.max_body_bytes,
             stop: options.stop.clone(),
             sockets: Sockets::new(options),
         }))
@@ -76,7 +80,7 @@ async fn run(State(served): State<Arc<Served>>, asker: Asker, request: Request) 
         );
         return Rejection::new(StatusCode::NOT_ACCEPTABLE, error).shown(Form::Json, id.as_ref());
     };
-    match accept(&served.api, asker, request).await {
+    match accept(&served, asker, request).await {
         Ok(ready) if ready.kind() == OperationType::Subscription => {
             let error = ApiError::bad_input("subscriptions go over /graphql/ws or /graphql/stream");
             Rejection::new(StatusCode::BAD_REQUEST, error).shown(form, id.as_ref())
@@ -116,7 +120,7 @@ impl Rejection {
         let errors = self.refused.into_errors(id);
         let mut response = response(form, status, &Shown::refusing(&errors));
         if status == StatusCode::METHOD_NOT_ALLOWED {
-            let post = axum::http::HeaderValue::from_static("POST");
+            let post = HeaderValue::from_static("POST");
             response.headers_mut().insert(ALLOW, post);
         }
         response
@@ -141,7 +145,11 @@ fn status_of(code: ErrorCode, form: Form) -> StatusCode {
 }
 
 /// Reads a request of GET or POST and lets it through the gate.
-pub(super) async fn accept(api: &Api, asker: Asker, request: Request) -> Result<Ready, Rejection> {
+pub(super) async fn accept(
+    served: &Served,
+    asker: Asker,
+    request: Request,
+) -> Result<Ready, Rejection> {
     let bad = |error| Rejection::new(StatusCode::BAD_REQUEST, error);
     let asking = asking(asker, request.headers()).map_err(bad)?;
     let is_get = request.method() != Method::POST;
@@ -153,12 +161,12 @@ pub(super) async fn accept(api: &Api, asker: Asker, request: Request) -> Result<
         let pairs = url::form_urlencoded::parse(query.as_bytes()).into_owned();
         Incoming::from_pairs(pairs).map_err(bad)?
     } else {
-        read(request).await?
+        read(request, served.max_body_bytes).await?
     };
     if !incoming.has_document() {
         return Err(bad(ApiError::bad_input("the request has no query")));
     }
-    let ready = api.admit(incoming, asking)?;
+    let ready = served.api.admit(incoming, asking)?;
     if is_get && ready.kind() == OperationType::Mutation {
         let error = ApiError::bad_input("GET runs no mutations");
         return Err(Rejection::new(StatusCode::METHOD_NOT_ALLOWED, error));
@@ -166,22 +174,22 @@ pub(super) async fn accept(api: &Api, asker: Asker, request: Request) -> Result<
     Ok(ready)
 }
 
-async fn read(request: Request) -> Result<Incoming, Rejection> {
+async fn read(request: Request, max_bytes: usize) -> Result<Incoming, Rejection> {
     let rejected = |(status, error)| Rejection::new(status, error);
-    let body = json_body(request).await.map_err(rejected)?;
+    let body = json_body(request, max_bytes).await.map_err(rejected)?;
     Incoming::read(&body).map_err(|error| Rejection::new(StatusCode::BAD_REQUEST, error))
 }
 
 /// Who asks, with what the headers say besides.
 fn asking(asker: Asker, headers: &HeaderMap) -> Result<Asking, ApiError> {
     let mut asking = Asking::new(asker.principal?, asker.request_id);
-    let text = |name: &'static str| {
-        let value = headers.get(name).map(|value| value.to_str());
+    let text = |name: HeaderName| {
+        let value = headers.get(&name).map(|value| value.to_str());
         let value = value.transpose();
         value.map_err(|_| ApiError::bad_input(format!("the header {name} is not visible ASCII")))
     };
-    asking.idempotency_key = text("idempotency-key")?.map(Into::into);
-    asking.last_event_id = text("last-event-id")?.map(Into::into);
+    asking.idempotency_key = text(IDEMPOTENCY_KEY)?.map(Into::into);
+    asking.last_event_id = text(LAST_EVENT_ID)?.map(Into::into);
     Ok(asking)
 }
 
@@ -211,7 +219,13 @@ impl<'a> Shown<'a> {
 
 fn response(form: Form, status: StatusCode, shown: &Shown<'_>) -> Response {
     match serde_json::to_vec(shown) {
-        Ok(body) => (status, [(CONTENT_TYPE, form.media_type())], body).into_response(),
+        Ok(body) => {
+            let mut response = Response::new(body.into());
+            *response.status_mut() = status;
+            let media_type = HeaderValue::from_static(form.media_type());
+            response.headers_mut().insert(CONTENT_TYPE, media_type);
+            response
+        }
         Err(error) => {
             tracing::error!(%error, "an answer cannot be written");
             StatusCode::INTERNAL_SERVER_ERROR.into_response()

@@ -37,7 +37,7 @@ pub(super) async fn run(
         let error = ApiError::bad_input("the answer is text/event-stream");
         return failed(StatusCode::NOT_ACCEPTABLE, id.as_ref(), error);
     }
-    match accept(&served.api, asker, request).await {
+    match accept(&served, asker, request).await {
         Ok(ready) => {
             let answers = served.api.execute_stream(ready);
             let events = answers.map(|answer| next(&answer));

@@ -8,7 +8,7 @@ use axum::{
 };
 use serde::de::DeserializeOwned;
 
-use super::error::Failure;
+use super::{Served, error::Failure};
 use crate::{
     api::{ApiError, Asker, json_body},
     model::{IdError, Principal},
@@ -31,11 +31,11 @@ impl<S: Sync> FromRequestParts<S> for Caller {
 /// A body of JSON.
 pub(super) struct Body<T>(pub(super) T);
 
-impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
+impl<T: DeserializeOwned> FromRequest<Served> for Body<T> {
     type Rejection = Failure;
 
-    async fn from_request(request: Request, _: &S) -> Result<Self, Failure> {
-        let body = json_body(request).await;
+    async fn from_request(request: Request, served: &Served) -> Result<Self, Failure> {
+        let body = json_body(request, served.max_body_bytes).await;
         let body = body.map_err(|(status, error)| Failure::with_status(status, &error))?;
         if body.trim_ascii_start().first() != Some(&b'{') {
             return Err(ApiError::bad_input("the body is a JSON object").into());

@@ -15,7 +15,6 @@ mod stream;
 
 use axum::{
     Router,
-    extract::DefaultBodyLimit,
     routing::{get, patch, post},
 };
 use chrono::SecondsFormat;
@@ -40,6 +39,7 @@ pub struct RestOptions {
 #[derive(Clone)]
 struct Served {
     services: Services,
+    max_body_bytes: usize,
     stop: CancellationToken,
 }
 
@@ -64,9 +64,9 @@ pub fn routes(services: Services, options: &RestOptions) -> Router {
         .route("/api/artifact/list", post(artifact::list))
         .route("/api/openapi.json", get(openapi::document))
         .route("/api/docs", get(openapi::page))
-        .layer(DefaultBodyLimit::max(options.max_body_bytes))
         .with_state(Served {
             services,
+            max_body_bytes: options.max_body_bytes,
             stop: options.stop.clone(),
         })
 }

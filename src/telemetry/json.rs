@@ -3,12 +3,17 @@
 //! The fields of the outermost span come first, those of the event last; of two fields of one name
 //! the inner one stays. `timestamp`, `level`, `target`, `span` and `trace_id` are the line's own.
 
-use std::fmt;
+use std::{fmt, io};
 
 use opentelemetry::{Context, trace::TraceContextExt as _};
-use serde_json::{Map, Value};
-use tracing::{Event, Subscriber};
+use serde::Serialize;
+use serde_json::{Deserializer, Map, Value};
+use tracing::{
+    Event, Subscriber,
+    field::{Field, Visit},
+};
 use tracing_subscriber::{
+    field::RecordFields,
     fmt::{
         FmtContext, FormatEvent, FormatFields, FormattedFields,
         format::Writer,
@@ -17,7 +22,94 @@ use tracing_subscriber::{
     registry::{LookupSpan, Scope},
 };
 
-/// Formats an event as a line; needs [`tracing_subscriber::fmt::format::JsonFields`].
+/// Formats the fields of a span or an event as an object of JSON; fields that a span is given later
+/// follow as a further object. Every request has a span, so nothing is sorted or kept on the way.
+pub(super) struct JsonFields;
+
+impl<'w> FormatFields<'w> for JsonFields {
+    fn format_fields<R: RecordFields>(&self, writer: Writer<'w>, fields: R) -> fmt::Result {
+        let mut object = Object {
+            text: Text(writer),
+            before: '{',
+            result: Ok(()),
+        };
+        fields.record(&mut object);
+        object.end()
+    }
+}
+
+/// An object that is being written.
+struct Object<'w> {
+    text: Text<'w>,
+    /// What goes before the next field.
+    before: char,
+    result: fmt::Result,
+}
+
+/// Where a serializer, which writes bytes, writes text.
+struct Text<'w>(Writer<'w>);
+
+impl io::Write for Text<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let text = str::from_utf8(bytes).map_err(io::Error::other)?;
+        self.0.write_str(text).map_err(io::Error::other)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Object<'_> {
+    fn put(&mut self, field: &Field, value: impl Serialize) {
+        if self.result.is_ok() {
+            self.result = self.write(field.name(), &value);
+        }
+    }
+
+    fn write(&mut self, name: &str, value: &impl Serialize) -> fmt::Result {
+        self.text.0.write_char(self.before)?;
+        self.before = ',';
+        serde_json::to_writer(&mut self.text, name).map_err(|_| fmt::Error)?;
+        self.text.0.write_char(':')?;
+        serde_json::to_writer(&mut self.text, value).map_err(|_| fmt::Error)
+    }
+
+    fn end(mut self) -> fmt::Result {
+        self.result?;
+        let end = if self.before == '{' { "{}" } else { "}" };
+        self.text.0.write_str(end)
+    }
+}
+
+impl Visit for Object<'_> {
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.put(field, value);
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.put(field, value);
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.put(field, value);
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.put(field, value);
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.put(field, value);
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.put(field, format_args!("{value:?}"));
+    }
+}
+
+/// Formats an event as a line; needs [`JsonFields`].
 pub(super) struct JsonLines;
 
 impl<S, N> FormatEvent<S, N> for JsonLines
@@ -52,15 +144,8 @@ where
 }
 
 fn merge(line: &mut Map<String, Value>, fields: &str) {
-    match serde_json::from_str(fields) {
-        Ok(Value::Object(fields)) => line.extend(fields),
-        // A span without fields has an empty text.
-        _ if fields.is_empty() => {}
-        // Not expected of our formatter; the text is better than nothing.
-        _ => {
-            line.insert("fields".to_owned(), fields.into());
-        }
-    }
+    let objects = Deserializer::from_str(fields).into_iter::<Map<String, Value>>();
+    line.extend(objects.flatten().flatten());
 }
 
 fn timestamp() -> Result<String, fmt::Error> {

@@ -4,12 +4,15 @@ use tracing::{Level, Metadata, Subscriber};
 use tracing_subscriber::{
     EnvFilter, Layer,
     filter::{FilterExt as _, LevelFilter, filter_fn},
-    fmt::{self, MakeWriter, format::JsonFields},
+    fmt::{self, MakeWriter},
     layer::Filter,
     registry::LookupSpan,
 };
 
-use super::{Error, json::JsonLines};
+use super::{
+    Error,
+    json::{JsonFields, JsonLines},
+};
 use crate::config::{self, LogFormat};
 
 /// PostgreSQL says at each start that the tables exist already.
@@ -35,7 +38,7 @@ where
     if as_text {
         return Ok(layer.with_filter(filter).boxed());
     }
-    let layer = layer.fmt_fields(JsonFields::new()).event_format(JsonLines);
+    let layer = layer.fmt_fields(JsonFields).event_format(JsonLines);
     Ok(layer.with_ansi(false).with_filter(filter).boxed())
 }
 

@@ -72,7 +72,7 @@ fn fail_in_a_step() {
     execution.record("intent_type", "echo");
     let _step = info_span!("step", step = "load").entered();
     tracing::info!("unimportant");
-    tracing::error!(attempt = 2, "it \"broke\"");
+    tracing::error!(attempt = 2, last = true, cause = %"no \"b\"", "it \"broke\"");
 }
 
 #[test]
@@ -87,6 +87,8 @@ fn a_json_line_carries_the_fields_of_all_its_spans() {
         ("step", "load".into()),
         ("span", "step".into()),
         ("attempt", 2.into()),
+        ("last", true.into()),
+        ("cause", "no \"b\"".into()),
         ("level", "ERROR".into()),
         ("target", module_path!().into()),
         ("message", "it \"broke\"".into()),
