@@ -50,6 +50,9 @@ pub(super) struct Walk<'a> {
     seen: HashMap<i64, Seen>,
     edges: HashSet<(i64, i64)>,
     cuts: BTreeSet<Truncation>,
+    /// Nodes beyond the depth of one direction, which the other may still reach; no more of them than
+    /// show that it cannot have reached all.
+    beyond: HashSet<i64>,
     /// Nodes whose edges to their parents are all known.
     have_parents: HashSet<i64>,
     /// Nodes that may have parents among the seen which no step has shown.
@@ -86,6 +89,7 @@ impl<'a> Walk<'a> {
             seen,
             edges: HashSet::new(),
             cuts,
+            beyond: HashSet::new(),
             have_parents: HashSet::new(),
             lack_parents: HashSet::new(),
         }
@@ -155,7 +159,7 @@ impl<'a> Walk<'a> {
             return walked;
         }
         if depth == self.request.max_depth {
-            self.cuts.insert(Truncation::MaxDepth);
+            self.leave(edge, far);
             return Walked::On;
         }
         if self.seen.len() >= self.request.max_nodes as usize {
@@ -170,8 +174,24 @@ impl<'a> Walk<'a> {
         Walked::On
     }
 
+    /// Leaves a node out that lies beyond the depth of this direction.
+    fn leave(&mut self, edge: Edge, far: i64) {
+        if self.beyond.len() <= self.request.max_nodes as usize {
+            self.beyond.insert(far);
+        }
+        // Reached by the other direction, a stop is shown without a look at its children.
+        let is_both = self.request.direction == Direction::Both;
+        if is_both && far == edge.parent && !self.request.stop_at_types.is_empty() {
+            self.have_parents.remove(&edge.child);
+            self.lack_parents.insert(edge.child);
+        }
+    }
+
     /// Adds what no step has shown: edges between what was seen, and the artifacts.
     pub(super) async fn close(&mut self) -> Result<(), Error> {
+        if self.beyond.iter().any(|key| !self.seen.contains_key(key)) {
+            self.cuts.insert(Truncation::MaxDepth);
+        }
         self.close_edges().await?;
         self.read_artifacts().await?;
         self.forget_the_unreached();

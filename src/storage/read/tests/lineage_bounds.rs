@@ -90,6 +90,29 @@ fn cuts(lineage: &Lineage) -> Vec<Truncation> {
 }
 
 #[tokio::test]
+async fn what_one_direction_cuts_and_the_other_reaches_is_not_cut() {
+    on_each_database(async |world| {
+        // 2 is two steps up from the root 4, and one step down from the root 1.
+        let mut rows: Vec<_> = (1..=4).map(artifact).collect();
+        rows[1].artifact_type = "table";
+        world.put_artifacts(rows).await;
+        world.put_edges([(4, 3), (3, 2), (2, 1)]).await;
+        for stops in [vec![], vec!["table".to_owned()]] {
+            let request = LineageRequest {
+                max_depth: 1,
+                stop_at_types: stops,
+                ..unlimited(vec![artifact_id(1), artifact_id(4)], Direction::Both)
+            };
+            let lineage = walk(world, &request).await;
+            assert_eq!(keys(&lineage), [1, 2, 3, 4]);
+            assert_eq!(lineage.edges.len(), 3, "{:?}", request.stop_at_types);
+            assert_eq!(cuts(&lineage), []);
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn each_bound_says_that_it_cut_and_only_when_it_did() {
     on_each_database(async |world| {
         hub(world, 30).await;
