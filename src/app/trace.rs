@@ -59,7 +59,7 @@ where
         let began = Instant::now();
         let id = request_id(&request);
         let matched = request.extensions().get::<MatchedPath>().cloned();
-        let route = matched.as_ref().map_or("unmatched", MatchedPath::as_str);
+        let route = route_of(matched.as_ref());
         let method = method_name(request.method());
         let span = tracing::info_span!("request", method, route, request_id = &*id.0);
         let parent = request.headers().get(TRACEPARENT);
@@ -72,7 +72,7 @@ where
             if let Ok(value) = HeaderValue::from_str(&id.0) {
                 response.headers_mut().insert(REQUEST_ID, value);
             }
-            let route = matched.as_ref().map_or("unmatched", MatchedPath::as_str);
+            let route = route_of(matched.as_ref());
             metrics.answered(method, route, response.status().as_u16(), began.elapsed());
             Ok(response)
         })
@@ -94,6 +94,11 @@ fn request_id(request: &Request) -> RequestId {
         !id.is_empty() && id.len() <= 64 && id.bytes().all(allowed)
     });
     RequestId(fit.map_or_else(|| uuid::Uuid::now_v7().to_string().into(), Arc::from))
+}
+
+/// The pattern of the route, not the path that was asked for.
+fn route_of(matched: Option<&MatchedPath>) -> &str {
+    matched.map_or("unmatched", MatchedPath::as_str)
 }
 
 fn method_name(method: &Method) -> &'static str {

@@ -107,6 +107,23 @@ backends! {
         assert_eq!(html.status(), StatusCode::NOT_ACCEPTABLE);
     }
 
+    async fn every_request_is_named_and_counted_once(backend: Backend) {
+        let app = TestApp::start(&backend).await;
+        let get = |path| app.http.get(app.url(path)).send();
+        for (path, status) in [("/nothing", 404), ("/api/nothing", 404), ("/health", 200), ("/api/openapi.json", 200)] {
+            let response = get(path).await.unwrap();
+            assert_eq!(response.status(), status, "{path}");
+            assert!(response.headers().contains_key("x-request-id"), "{path}");
+        }
+        let metrics = get("/metrics").await.unwrap().text().await.unwrap();
+        for (route, status, count) in [("unmatched", 404, 2), ("/health", 200, 1), ("/api/openapi.json", 200, 1)] {
+            let line = format!(
+                "takeoff_http_requests_total{{method=\"GET\",route=\"{route}\",status=\"{status}\"}} {count}"
+            );
+            assert!(metrics.lines().any(|found| found == line), "{line}\n{metrics}");
+        }
+    }
+
     async fn a_key_in_the_header_is_that_of_the_submit(backend: Backend) {
         let app = TestApp::start(&backend).await;
         let session = app.session().await.to_string();
