@@ -10,7 +10,7 @@ use super::{
     exclusive::{Exclusive, ExclusiveTransaction},
     kept::{Kept, KeptTransaction},
     sql,
-    timed::Timed,
+    timed::{Timed, within},
 };
 
 /// Where changes are made. Clones share it.
@@ -65,6 +65,14 @@ impl WriteConnection {
             Self::Postgres(_, kept) => Transaction::Postgres(kept.begin().await?),
             Self::Sqlite(connection) => Transaction::Sqlite(connection.begin().await?),
         })
+    }
+
+    /// For a writer that has nothing to do for now: no transaction stays open.
+    pub(super) async fn rest(&self) {
+        if let Self::Postgres(_, kept) = self {
+            // A connection that cannot do it is given up; the next transaction takes another one.
+            let _ = within(self.limit(), kept.rest()).await;
+        }
     }
 }
 

@@ -2,7 +2,10 @@
 //! it still lives, one way to the database and back more for every transaction, and lends the one that
 //! was unused for the longest time, whose process at the other end has the least at hand.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use sea_orm::{DbErr, ExecResult, QueryResult, RuntimeErr, Statement};
 use sqlx::{Executor as _, PgPool, Postgres, pool::PoolConnection};
@@ -14,13 +17,33 @@ use super::{
 };
 use crate::telemetry::metrics::Metrics;
 
+/// How long a transaction that has begun with a commit is taken for open; far below what the database
+/// allows.
+const FRESH: Duration = Duration::from_secs(1);
+
 /// Clones share the connection and take turns.
 #[derive(Debug, Clone)]
 pub(super) struct Kept {
     pool: PgPool,
     /// None before the first transaction, and after one that was not ended in order.
-    place: Arc<Mutex<Option<PoolConnection<Postgres>>>>,
+    place: Arc<Mutex<Option<Resting>>>,
     metrics: Metrics,
+}
+
+/// The connection between two transactions.
+#[derive(Debug)]
+struct Resting {
+    connection: PoolConnection<Postgres>,
+    /// When a transaction began with the commit of the last one. It has seen nothing and holds nothing.
+    begun: Option<Instant>,
+}
+
+impl Resting {
+    /// After a while, as when this process stood still, the database may have ended the transaction
+    /// and the connection. Beginning twice does no harm.
+    fn is_fresh(&self) -> bool {
+        self.begun.is_some_and(|begun| begun.elapsed() < FRESH)
+    }
 }
 
 impl Kept {
@@ -43,7 +66,8 @@ impl Kept {
         // Nothing is done yet: when the database went away meanwhile, it is not the transaction that
         // fails.
         let kept = match place.take() {
-            Some(kept) => begun(kept).await.ok(),
+            Some(resting) if resting.is_fresh() => Some(resting.connection),
+            Some(resting) => begun(resting.connection).await.ok(),
             None => None,
         };
         let connection = match kept {
@@ -59,6 +83,18 @@ impl Kept {
             begun: Mutex::new(begun),
             metrics: self.metrics.clone(),
         })
+    }
+
+    /// Ends the transaction that began with the commit of the last one, as nothing is done in it.
+    pub(super) async fn rest(&self) -> Result<(), DbErr> {
+        let mut place = self.place.lock().await;
+        if let Some(mut resting) = place.take_if(|resting| resting.begun.is_some()) {
+            let ended = resting.connection.execute("ROLLBACK").await;
+            ended.map_err(execution_error)?;
+            resting.begun = None;
+            *place = Some(resting);
+        }
+        Ok(())
     }
 
     async fn acquire(&self) -> Result<PoolConnection<Postgres>, DbErr> {
@@ -82,7 +118,7 @@ async fn begun(
 /// Has the connection until it is ended. Dropped before, it takes the connection with it.
 #[derive(Debug)]
 pub(super) struct KeptTransaction {
-    place: OwnedMutexGuard<Option<PoolConnection<Postgres>>>,
+    place: OwnedMutexGuard<Option<Resting>>,
     begun: Mutex<Begun>,
     metrics: Metrics,
 }
@@ -119,7 +155,8 @@ impl KeptTransaction {
         Ok(rows.into_iter().map(QueryResult::from).collect())
     }
 
-    /// Runs the last statement and commits.
+    /// Runs the last statement and commits. The next transaction begins with it, which saves one way to
+    /// the database and back.
     pub(super) async fn commit(self, last: Option<Statement>) -> Result<(), DbErr> {
         if let Some(last) = last
             && let Err(error) = self.execute(last).await
@@ -128,20 +165,23 @@ impl KeptTransaction {
             let _ = self.roll_back().await;
             return Err(error);
         }
-        self.end("COMMIT").await
+        self.end("COMMIT; BEGIN", Some(Instant::now())).await
     }
 
     /// Undoes everything.
     pub(super) async fn roll_back(self) -> Result<(), DbErr> {
-        self.end("ROLLBACK").await
+        self.end("ROLLBACK", None).await
     }
 
-    async fn end(mut self, how: &'static str) -> Result<(), DbErr> {
+    async fn end(mut self, how: &'static str, begun_at: Option<Instant>) -> Result<(), DbErr> {
         let mut begun = self.begun.into_inner();
         let ended = begun.connection.execute(how).await;
         ended.map_err(execution_error)?;
         if !begun.is_doubtful {
-            *self.place = Some(begun.connection);
+            *self.place = Some(Resting {
+                connection: begun.connection,
+                begun: begun_at,
+            });
         }
         Ok(())
     }
@@ -170,6 +210,54 @@ mod tests {
         let rows = number(&transaction, "SELECT count(*) FROM t").await;
         transaction.commit(None).await.unwrap();
         (process, rows)
+    }
+
+    #[tokio::test]
+    async fn a_transaction_begins_with_the_commit_of_the_last_one_or_is_ended() {
+        for world in World::all().await {
+            if let WriteConnection::Postgres(pool, kept) = &world.storage.db.writer {
+                let table = "CREATE TABLE t (n bigint NOT NULL UNIQUE)";
+                crate::storage::sql::execute(pool, table, []).await.unwrap();
+                begins_with_the_commit_of_the_last_one(kept).await;
+            }
+            world.end().await;
+        }
+    }
+
+    async fn begins_with_the_commit_of_the_last_one(kept: &Kept) {
+        let insert = |n: i64| statement(&format!("INSERT INTO t VALUES ({n})"));
+        let (process, _) = seen(kept).await;
+        let other = kept.another();
+        let is_open = async || {
+            let transaction = other.begin().await.unwrap();
+            let open = format!(
+                "SELECT count(*) FROM pg_stat_activity \
+                 WHERE pid = {process} AND state = 'idle in transaction'"
+            );
+            let open = number(&transaction, &open).await;
+            transaction.commit(None).await.unwrap();
+            open == 1
+        };
+        let transaction = kept.begin().await.unwrap();
+        transaction.commit(Some(insert(1))).await.unwrap();
+        assert!(is_open().await);
+        // What is committed is committed, whatever becomes of the next one.
+        let transaction = kept.begin().await.unwrap();
+        transaction.execute(insert(2)).await.unwrap();
+        transaction.roll_back().await.unwrap();
+        assert!(!is_open().await);
+        assert_eq!(seen(kept).await, (process, 1));
+        let transaction = kept.begin().await.unwrap();
+        transaction.commit(Some(insert(2))).await.unwrap();
+        kept.rest().await.unwrap();
+        assert!(!is_open().await);
+        kept.rest().await.unwrap();
+        assert_eq!(seen(kept).await, (process, 2));
+        // One that cannot be committed begins no other.
+        let transaction = kept.begin().await.unwrap();
+        transaction.commit(Some(insert(2))).await.unwrap_err();
+        assert!(!is_open().await);
+        assert_eq!(seen(kept).await, (process, 2));
     }
 
     #[tokio::test]
@@ -211,13 +299,39 @@ mod tests {
         assert_ne!(second, process);
         // The database ends it while nothing is done.
         let other = kept.another();
-        let transaction = other.begin().await.unwrap();
-        let kill = format!("SELECT pg_terminate_backend({second}, 20000)::int::bigint");
-        assert_eq!(number(&transaction, &kill).await, 1);
-        transaction.commit(None).await.unwrap();
+        let kill = async |process: i64| {
+            let transaction = other.begin().await.unwrap();
+            let kill = format!("SELECT pg_terminate_backend({process}, 20000)::int::bigint");
+            assert_eq!(number(&transaction, &kill).await, 1);
+            transaction.commit(None).await.unwrap();
+        };
+        kept.rest().await.unwrap();
+        kill(second).await;
         let (third, rows) = seen(kept).await;
         assert_eq!(rows, 2);
         assert_ne!(third, second);
+        // It may have ended what was begun long ago, or not.
+        let long_ago = async || {
+            let mut place = kept.place.lock().await;
+            place.as_mut().unwrap().begun = Instant::now().checked_sub(FRESH);
+        };
+        long_ago().await;
+        assert_eq!(seen(kept).await, (third, 2));
+        long_ago().await;
+        kill(third).await;
+        let (third, rows) = seen(kept).await;
+        assert_eq!(rows, 2);
+        // One that is taken for open fails, and no other.
+        kill(third).await;
+        let transaction = kept.begin().await.unwrap();
+        transaction.execute(insert(3)).await.unwrap_err();
+        transaction.roll_back().await.unwrap_err();
+        let (third, rows) = seen(kept).await;
+        assert_eq!(rows, 2);
+        kill(third).await;
+        kept.rest().await.unwrap_err();
+        let (third, rows) = seen(kept).await;
+        assert_eq!(rows, 2);
         // It refuses to write, for the time being.
         let transaction = kept.begin().await.unwrap();
         let standby = statement("SET transaction_read_only = on");

@@ -6,10 +6,18 @@
 //! What the runtime writes goes before what clients ask for: an execution that has begun is ended
 //! before more are accepted.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{
+    collections::HashSet,
+    pin::{Pin, pin},
+    sync::Arc,
+    time::Duration,
+};
 
 use sea_orm::{DbBackend, DbErr, Statement};
-use tokio::sync::{Mutex, broadcast, mpsc, oneshot};
+use tokio::{
+    sync::{Mutex, broadcast, mpsc, oneshot},
+    time::{Instant, Sleep, sleep},
+};
 use tracing::Instrument;
 
 use super::{
@@ -33,6 +41,8 @@ const CONTENTION_RETRIES: u32 = 8;
 const CONTENTION_LIMIT: Duration = Duration::from_secs(2);
 /// What a caller is told to wait when the queue is full.
 const RETRY_AFTER_MS: u64 = 200;
+/// How long a writer with nothing to do stays in the transaction that began with its last commit.
+const LINGER: Duration = Duration::from_millis(10);
 
 type Queued = Box<dyn Pending>;
 
@@ -193,7 +203,8 @@ struct Worker {
 
 impl Worker {
     async fn run(self) {
-        while let Some(batch) = self.gather().await {
+        let mut linger = pin!(sleep(LINGER));
+        while let Some(batch) = self.gather(linger.as_mut()).await {
             let (now, later) = split_same_keys(batch);
             self.carry_out(now).await;
             for request in later {
@@ -202,14 +213,30 @@ impl Worker {
         }
     }
 
-    async fn gather(&self) -> Option<Vec<Queued>> {
-        self.waiting.lock().await.next(self.batch_max_items).await
+    /// The next batch. `linger` is moved on when it has passed and not for every batch, for a new
+    /// deadline wakes the thread that waits for the timers.
+    async fn gather(&self, mut linger: Pin<&mut Sleep>) -> Option<Vec<Queued>> {
+        let since = Instant::now();
+        let next = async { self.waiting.lock().await.next(self.batch_max_items).await };
+        let mut next = pin!(next);
+        loop {
+            tokio::select! {
+                biased;
+                batch = &mut next => return batch,
+                () = &mut linger => {}
+            }
+            if since.elapsed() >= LINGER {
+                self.db.rest().await;
+                return next.await;
+            }
+            linger.as_mut().reset(since + LINGER);
+        }
     }
 
     /// One transaction for all; should the database refuse it, one for each, so that a bad one
     /// fails alone.
     async fn carry_out(&self, mut batch: Vec<Queued>) {
-        let began = std::time::Instant::now();
+        let began = Instant::now();
         let items = batch.len();
         match self.transact(&mut batch).await {
             Ok(()) => {
@@ -233,7 +260,7 @@ impl Worker {
     }
 
     async fn transact(&self, batch: &mut [Queued]) -> Result<(), Error> {
-        let (mut tries, began) = (0, std::time::Instant::now());
+        let (mut tries, began) = (0, Instant::now());
         loop {
             let result = within(self.db.limit(), self.try_transact(batch)).await;
             match &result {
@@ -248,7 +275,7 @@ impl Worker {
                     DbErr::Custom("overtaken by other transactions again and again".into());
                 return result.and(Err(Error::Unavailable(overtaken)));
             }
-            tokio::time::sleep(Duration::from_millis(1 << tries)).await;
+            sleep(Duration::from_millis(1 << tries)).await;
         }
     }
 
@@ -325,5 +352,37 @@ fn fail_all(batch: Vec<Queued>, error: Error) {
             Error::Unavailable(DbErr::Custom("the transaction of the batch failed".into()))
         });
         request.fail(cause);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sea_orm::ConnectionTrait;
+
+    use super::*;
+    use crate::storage::{read_tests::on_each_database, write::Recover};
+
+    #[tokio::test]
+    async fn a_writer_with_nothing_to_do_leaves_no_transaction_open() {
+        // One that stays open is not seen here: the database would end its connection.
+        const ENDED: &str = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() \
+             AND state = 'idle' AND query = 'ROLLBACK'";
+        on_each_database(async |world| {
+            let WriteConnection::Postgres(pool, _) = &world.storage.db.writer else {
+                return;
+            };
+            let nothing = Recover { limit: 1 };
+            world.storage.writer.run(nothing).await.unwrap();
+            let ended = Statement::from_string(DbBackend::Postgres, ENDED);
+            let it_is_ended = async {
+                while pool.query_all_raw(ended.clone()).await.unwrap().is_empty() {
+                    sleep(LINGER).await;
+                }
+            };
+            let limit = Duration::from_secs(10);
+            let result = tokio::time::timeout(limit, it_is_ended).await;
+            result.expect("a transaction stays open");
+        })
+        .await;
     }
 }
