@@ -1,8 +1,8 @@
 //! One SQL text for both databases, and many rows in one statement.
 //!
 //! [`Rows`] is a table of values that a statement takes as the common table expression `x`: on
-//! PostgreSQL an `UNNEST` of arrays, so that one prepared statement serves every number of rows; on
-//! SQLite a `VALUES` list, filled up with rows of NULL to a power of two, so that few statements are
+//! PostgreSQL an `UNNEST` of arrays, so that one prepared statement serves every number of rows but
+//! one; on SQLite a `VALUES` list, filled up with rows of NULL to a power of two, so that few statements are
 //! prepared and most sets of rows take one.
 
 use sea_orm::sea_query::ArrayType;
@@ -150,7 +150,7 @@ impl Rows {
         backend: DbBackend,
     ) -> (String, Vec<Value>) {
         if backend == DbBackend::Postgres {
-            return Self::unnest(rows, columns, 0);
+            return Self::postgres(rows, columns, 0);
         }
         let names = columns.join(", ");
         // Not `?1`, `?2`: SQLite looks a numbered place up in a list of all of them.
@@ -165,7 +165,22 @@ impl Rows {
         (text, values)
     }
 
-    /// The same for PostgreSQL, where `before` values come before those of the rows.
+    /// The same for PostgreSQL, where `before` values come before those of the rows. One row alone is
+    /// taken as it is: each array would be made a table of its own first.
+    fn postgres(mut rows: Vec<Vec<Cell>>, columns: &[&str], before: usize) -> (String, Vec<Value>) {
+        let alone = if rows.len() == 1 { rows.pop() } else { None };
+        let Some(row) = alone else {
+            return Self::unnest(rows, columns, before);
+        };
+        let places: Vec<String> = (before + 1..)
+            .zip(&row)
+            .map(|(place, cell)| format!("${place}::{}", cell.array_type().1))
+            .collect();
+        let (names, places) = (columns.join(", "), places.join(", "));
+        let text = format!("WITH x({names}) AS (VALUES ({places}))");
+        (text, row.into_iter().map(Cell::into_value).collect())
+    }
+
     fn unnest(rows: Vec<Vec<Cell>>, columns: &[&str], before: usize) -> (String, Vec<Value>) {
         let names = columns.join(", ");
         let types: Vec<_> = rows
@@ -260,18 +275,25 @@ impl Rows {
         Statement::from_sql_and_values(backend, text, values)
     }
 
-    /// How SQLite would run `tail`: the details of its plan.
+    /// How the database would run `tail`: the lines of its plan.
     #[cfg(test)]
     pub(super) async fn plan(self, db: &impl ConnectionTrait, tail: &str) -> Vec<String> {
-        let mut details = Vec::new();
-        for chunk in Self::chunks(self.rows, DbBackend::Sqlite) {
-            let mut explained = Self::statement(chunk, self.columns, tail, DbBackend::Sqlite);
-            explained.sql.insert_str(0, "EXPLAIN QUERY PLAN ");
+        let backend = db.get_database_backend();
+        let explain = if backend == DbBackend::Postgres {
+            "EXPLAIN "
+        } else {
+            "EXPLAIN QUERY PLAN "
+        };
+        let mut lines = Vec::new();
+        for chunk in Self::chunks(self.rows, backend) {
+            let mut explained = Self::statement(chunk, self.columns, tail, backend);
+            explained.sql.insert_str(0, explain);
             for row in db.query_all_raw(explained).await.unwrap() {
-                details.push(get(&row, "detail").unwrap());
+                let line = row.try_get_by_index(if backend == DbBackend::Postgres { 0 } else { 3 });
+                lines.push(line.unwrap());
             }
         }
-        details
+        lines
     }
 }
 
@@ -331,7 +353,7 @@ impl Combined {
     fn into_one(self) -> Statement {
         let (mut parts, mut values) = (Vec::new(), Vec::new());
         for (number, (rows, tail)) in self.0.into_iter().enumerate() {
-            let (head, more) = Rows::unnest(rows.rows, rows.columns, values.len());
+            let (head, more) = Rows::postgres(rows.rows, rows.columns, values.len());
             parts.push(format!("p{number} AS ({head} {tail})"));
             values.extend(more);
         }

@@ -557,36 +557,43 @@ mod tests {
     use uuid::Uuid;
 
     /// SQLite weighs a plan by the number of values: what is right for one row need not be for 256.
+    /// PostgreSQL gets one row in another way than several.
     #[tokio::test]
     async fn changes_find_their_rows_by_an_index_whatever_their_number() {
         const IDS: &[&str] = &["id"];
         let delete =
             |table| format!("DELETE FROM {table} WHERE execution_id IN (SELECT id FROM x)");
-        let changes = [
-            ("execution", EXECUTION_CHANGES),
-            ("session", SESSION_COLUMNS),
-            ("execution_state", STATE_COLUMNS),
-            ("artifact", ARTIFACT_CHANGES),
+        // On PostgreSQL a number must be one, so of the other columns there is one that is.
+        let updates: [(_, &[_], &[_]); 4] = [
+            ("execution", EXECUTION_CHANGES, &["id", "last_tx"]),
+            ("session", SESSION_COLUMNS, &["id", "next_seq"]),
+            (
+                "execution_state",
+                STATE_COLUMNS,
+                &["execution_id", "version"],
+            ),
+            ("artifact", ARTIFACT_CHANGES, &["id", "version"]),
         ];
-        let mut statements = Vec::from(changes.map(|(table, columns)| {
-            let tail = update_tail(table, columns);
-            (table, columns, tail)
-        }));
-        statements.extend(["ready", "timer", "lease"].map(|table| (table, IDS, delete(table))));
         on_each_database(async |world| {
             let db = &world.storage.db.writer.begin().await.unwrap();
-            if db.get_database_backend() == DbBackend::Postgres {
-                return;
-            }
+            let is_postgres = db.get_database_backend() == DbBackend::Postgres;
+            let scan = if is_postgres { "Seq Scan on" } else { "SCAN" };
+            let mut statements = Vec::from(updates.map(|(table, all, few)| {
+                let columns = if is_postgres { few } else { all };
+                (table, columns, update_tail(table, columns))
+            }));
+            statements.extend(["ready", "timer", "lease"].map(|table| (table, IDS, delete(table))));
             for (table, columns, tail) in &statements {
                 for count in (0..13).map(|power| 1 << power) {
+                    let mut cells = vec![Cell::from(0_i64); columns.len()];
+                    cells[0] = Uuid::nil().into();
                     let mut rows = Rows::of(columns);
                     for _ in 0..count {
-                        rows.push(vec![Uuid::nil().into(); columns.len()]);
+                        rows.push(cells.clone());
                     }
                     let plan = rows.plan(db, tail).await;
-                    let whole = format!("SCAN {table}");
-                    let reads_all = plan.iter().any(|step| step.starts_with(&whole));
+                    let whole = format!("{scan} {table}");
+                    let reads_all = plan.iter().any(|step| step.contains(&whole));
                     assert!(!reads_all && !plan.is_empty(), "{count}: {tail}: {plan:#?}");
                 }
             }
