@@ -95,8 +95,8 @@ impl Scale {
         if quick {
             return Self {
                 quick,
-                time: seconds(2),
-                sustained: seconds(5),
+                time: Duration::from_millis(1500),
+                sustained: seconds(3),
                 rate: 500,
                 backlog: 20_000,
                 singles: 300,
