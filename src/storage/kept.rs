@@ -192,7 +192,7 @@ mod tests {
     use sea_orm::DbBackend;
 
     use super::*;
-    use crate::storage::{connection::WriteConnection, read_tests::World};
+    use crate::storage::{connection::WriteConnection, read_tests::on_each_database};
 
     fn statement(text: &str) -> Statement {
         Statement::from_string(DbBackend::Postgres, text)
@@ -212,16 +212,21 @@ mod tests {
         (process, rows)
     }
 
-    #[tokio::test]
-    async fn a_transaction_begins_with_the_commit_of_the_last_one_or_is_ended() {
-        for world in World::all().await {
+    /// Runs a test on PostgreSQL, where there is one, with an empty table of numbers.
+    async fn with_a_table(test: impl AsyncFn(&Kept)) {
+        on_each_database(async |world| {
             if let WriteConnection::Postgres(pool, kept) = &world.storage.db.writer {
                 let table = "CREATE TABLE t (n bigint NOT NULL UNIQUE)";
                 crate::storage::sql::execute(pool, table, []).await.unwrap();
-                begins_with_the_commit_of_the_last_one(kept).await;
+                test(kept).await;
             }
-            world.end().await;
-        }
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn a_transaction_begins_with_the_commit_of_the_last_one_or_is_ended() {
+        with_a_table(begins_with_the_commit_of_the_last_one).await;
     }
 
     async fn begins_with_the_commit_of_the_last_one(kept: &Kept) {
@@ -262,14 +267,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_connection_is_kept_until_it_fails_and_of_what_fails_nothing_is_left() {
-        for world in World::all().await {
-            if let WriteConnection::Postgres(pool, kept) = &world.storage.db.writer {
-                let table = "CREATE TABLE t (n bigint NOT NULL UNIQUE)";
-                crate::storage::sql::execute(pool, table, []).await.unwrap();
-                kept_until_it_fails(kept).await;
-            }
-            world.end().await;
-        }
+        with_a_table(kept_until_it_fails).await;
     }
 
     async fn kept_until_it_fails(kept: &Kept) {
