@@ -60,6 +60,7 @@ impl Node {
             content: content.clone(),
             clock: app.clock.clone(),
             artifacts,
+            limits: limits(config),
             storage: storage.clone(),
         };
         let registry = app.register(&works)?;

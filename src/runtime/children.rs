@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 
 use super::{context::Attempt, error::HandlerError};
-use crate::model::{Execution, ExecutionError, ExecutionId, ExecutionStatus, RawJson};
+use crate::model::{Execution, ExecutionError, ExecutionId, ExecutionStatus, Payload, RawJson};
 
 /// A child that was submitted.
 pub struct Child {
@@ -31,11 +31,11 @@ impl Child {
         self.execution.id
     }
 
-    /// Waits until the child has ended.
+    /// Waits until the child has ended, without reading its result.
     ///
     /// # Errors
     /// When the parent's attempt is over, or the database is away.
-    pub async fn outcome(&self) -> Result<ChildOutcome, HandlerError> {
+    pub async fn ended(&self) -> Result<EndedChild, HandlerError> {
         let attempt = &self.attempt;
         let scope = attempt.principal.scope();
         let _waiting = attempt.waiting();
@@ -47,15 +47,18 @@ impl Child {
             .await;
         drop(given_up);
         attempt.slot.take_back().await?;
-        let ended = ended?;
-        match (ended.status, &ended.result, ended.error) {
-            (ExecutionStatus::Completed, Some(result), _) => Ok(ChildOutcome::Completed(
-                attempt.payloads().load(&scope, result).await?,
-            )),
-            (ExecutionStatus::Completed, None, _) => Ok(ChildOutcome::Completed(RawJson::null())),
-            (ExecutionStatus::Failed, _, Some(error)) => Ok(ChildOutcome::Failed(error)),
-            _ => Ok(ChildOutcome::Cancelled),
-        }
+        Ok(EndedChild {
+            attempt: Arc::clone(attempt),
+            execution: ended?,
+        })
+    }
+
+    /// Waits until the child has ended; how it did.
+    ///
+    /// # Errors
+    /// When the parent's attempt is over, or the database or the content store is away.
+    pub async fn outcome(&self) -> Result<ChildOutcome, HandlerError> {
+        self.ended().await?.outcome().await
     }
 
     /// Waits for the child's result.
@@ -79,6 +82,42 @@ impl Child {
                 "CHILD_CANCELLED",
                 "the child was cancelled",
             )),
+        }
+    }
+}
+
+/// A child that has ended, whose result has not been read yet.
+pub struct EndedChild {
+    attempt: Arc<Attempt>,
+    execution: Execution,
+}
+
+impl EndedChild {
+    /// The bytes of its result as JSON; 0 without one.
+    #[must_use]
+    pub fn result_bytes(&self) -> u64 {
+        let size_of = |result: &Payload| match result.as_reference() {
+            Some((_, size_bytes)) => size_bytes,
+            None => result.as_str().len() as u64,
+        };
+        self.execution.result.as_ref().map_or(0, size_of)
+    }
+
+    /// How it ended; reads its result.
+    ///
+    /// # Errors
+    /// When the content store, where large results are, is away.
+    pub async fn outcome(self) -> Result<ChildOutcome, HandlerError> {
+        let (attempt, ended) = (&self.attempt, self.execution);
+        match (ended.status, &ended.result, ended.error) {
+            (ExecutionStatus::Completed, Some(result), _) => {
+                let scope = attempt.principal.scope();
+                let result = attempt.payloads().load(&scope, result).await?;
+                Ok(ChildOutcome::Completed(result))
+            }
+            (ExecutionStatus::Completed, None, _) => Ok(ChildOutcome::Completed(RawJson::null())),
+            (ExecutionStatus::Failed, _, Some(error)) => Ok(ChildOutcome::Failed(error)),
+            _ => Ok(ChildOutcome::Cancelled),
         }
     }
 }

@@ -48,6 +48,8 @@ pub(super) struct Attempt {
     last_sign_of_life_ms: AtomicU64,
     waits: AtomicU64,
     names: Mutex<HashSet<String>>,
+    /// The highest progress reported, by this attempt or one before; none until it is looked up.
+    progress: tokio::sync::Mutex<Option<f64>>,
     recorded: OnceCell<std::collections::HashMap<String, Payload>>,
     pub(super) artifacts: Mutex<Vec<NewArtifact>>,
     pub(super) transitions: Mutex<Vec<TransitionRequest>>,
@@ -80,6 +82,7 @@ impl Attempt {
             last_sign_of_life_ms: AtomicU64::new(0),
             waits: AtomicU64::new(0),
             names: Mutex::default(),
+            progress: tokio::sync::Mutex::default(),
             recorded: OnceCell::new(),
             artifacts: Mutex::default(),
             transitions: Mutex::default(),
@@ -134,6 +137,16 @@ impl Attempt {
         }
         let message = format!("{kind} {name:?} was used before in this attempt");
         Err(HandlerError::fatal("NAME_USED_TWICE", message))
+    }
+
+    /// The highest progress that earlier attempts have reported.
+    async fn earlier_progress(&self) -> Result<f64, HandlerError> {
+        if self.execution.attempt <= 1 {
+            return Ok(0.0);
+        }
+        let (scope, id) = (self.principal.scope(), self.execution.id);
+        let last = self.storage().find_last_progress(&scope, id).await?;
+        Ok(last.unwrap_or_default())
     }
 
     async fn recorded(&self, name: &str) -> Result<Option<Payload>, HandlerError> {
@@ -316,7 +329,8 @@ impl ExecutionContext {
         .await
     }
 
-    /// Says how far the work is, from 0 to 1, and what it is at.
+    /// Says how far the work is, from 0 to 1, and what it is at. Progress does not go backwards: less
+    /// than was reported before, by whatever attempt, is not reported again.
     ///
     /// # Errors
     /// When the attempt is over.
@@ -327,8 +341,20 @@ impl ExecutionContext {
             0.0
         };
         let message = Some(message.chars().take(500).collect()).filter(|m: &String| !m.is_empty());
+        // Held until the event is written: of two reports at once the lower one must not come later.
+        let mut reported = self.0.progress.lock().await;
+        let highest = match *reported {
+            Some(highest) => highest,
+            None => *reported.insert(self.0.earlier_progress().await?),
+        };
+        if fraction < highest {
+            self.heartbeat();
+            return Ok(());
+        }
         self.append(EventBody::ProgressReported { fraction, message }, None)
-            .await
+            .await?;
+        *reported = Some(fraction);
+        Ok(())
     }
 
     async fn append(&self, body: EventBody, payload: Option<Payload>) -> Result<(), HandlerError> {

@@ -22,7 +22,7 @@ use std::sync::Arc;
 use futures::{StreamExt, stream};
 
 pub use artifacts::{ArtifactDraft, ArtifactHandle};
-pub use children::{Child, ChildOutcome};
+pub use children::{Child, ChildOutcome, EndedChild};
 pub use context::ExecutionContext;
 pub use engine::Settings;
 pub use error::HandlerError;

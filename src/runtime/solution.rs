@@ -1,6 +1,9 @@
 //! Solutions: the unit in which teams bring their intents to a server.
 
-use super::registry::{IntentRegistry, RegistrationError};
+use super::{
+    limits::Limits,
+    registry::{IntentRegistry, RegistrationError},
+};
 use crate::{
     artifact_registry::ArtifactRegistry,
     clock::Clock,
@@ -18,6 +21,8 @@ pub struct Works {
     pub clock: Clock,
     /// Artifacts, to be read.
     pub artifacts: ArtifactRegistry,
+    /// The published limits.
+    pub limits: Limits,
     pub(crate) storage: Storage,
 }
 

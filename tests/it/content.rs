@@ -197,6 +197,24 @@ backends! {
         assert_eq!(app.verify().await.executions, 0);
     }
 
+    async fn a_parameter_that_a_journey_does_not_take_is_refused_by_its_name(backend: Backend) {
+        let app = TestApp::start(&backend).await;
+        let misspelt = json!({
+            "journey_id": "content_pipeline", "filename": "a.csv", "content": "a;b\n1;2\n",
+            "parse_option": {"delimiter": ";"},
+        });
+        assert_eq!(refused(&app, "compose_journey", misspelt).await, ["parameters.parse_option"]);
+        let under = json!({"journey_id": "file_parsing", "journey_params": {
+            "file_id": ArtifactId::derived("default", b"x", "y"), "delimiter": ";",
+        }});
+        assert_eq!(refused(&app, "compose_journey", under).await, ["parameters.delimiter"]);
+        let unused = json!({"who": "Ada", "whom": "Bob", "steps": [
+            {"name": "one", "intent_type": "echo", "parameters": {"message": {"$param": "who"}}},
+        ]});
+        assert_eq!(refused(&app, "compose_journey", unused).await, ["parameters.whom"]);
+        assert_eq!(app.verify().await.executions, 0);
+    }
+
     async fn a_journey_of_ones_own_binds_outputs_and_a_failing_step_fails_it(backend: Backend) {
         let app = TestApp::start(&backend).await;
         let steps = |second: &str| json!({"who": "Ada", "steps": [

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use serde_json::json;
 use takeoff::{
-    model::{ExecutionStatus, RawJson, Refusal, WaitReason},
+    model::{EventBody, ExecutionStatus, RawJson, Refusal, WaitReason},
     runtime::SubmitIntent,
     storage::Error,
 };
@@ -12,6 +12,23 @@ use takeoff::{
 use crate::support::{TestApp, backends};
 
 backends! {
+    async fn progress_does_not_go_backwards_over_attempts(backend: Backend) {
+        let app = TestApp::start(&backend).await;
+        let done = app.run("climb", json!({})).await;
+        assert_eq!(done.status, ExecutionStatus::Completed, "{:?}", done.error);
+        let reported: Vec<f64> = app
+            .events(done.id)
+            .await
+            .iter()
+            .filter_map(|event| match event.body {
+                EventBody::ProgressReported { fraction, .. } => Some(fraction),
+                _ => None,
+            })
+            .collect();
+        assert_eq!(reported, [0.25, 0.75, 0.8]);
+        app.assert_verified().await;
+    }
+
     async fn an_intent_runs_to_its_result(backend: Backend) {
         let app = TestApp::start(&backend).await;
         let done = app.run("add", json!({"a": 2, "b": 3})).await;

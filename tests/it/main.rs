@@ -15,6 +15,7 @@ mod content;
 mod engine;
 mod events;
 mod example;
+mod hostile;
 mod http;
 mod idempotency;
 mod layers;

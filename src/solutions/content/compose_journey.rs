@@ -3,7 +3,10 @@
 //! Children are found again by the step's name, so an attempt that follows goes on where the one
 //! before it ended.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+};
 
 use futures::{StreamExt, stream::FuturesUnordered};
 use schemars::JsonSchema;
@@ -12,14 +15,16 @@ use serde_json::{Map, Value};
 
 use super::{
     NAME, ingest_file,
-    journey::{Journey, JourneyError, Schedule, Step, bind, built_in},
+    journey::{
+        BindError, Budget, Journey, JourneyError, Schedule, Step, bind, built_in, check_known,
+    },
     parse_content, target,
 };
 use crate::{
-    model::{ExecutionId, Fault},
+    model::{ExecutionId, Fault, RawJson},
     runtime::{
-        ChildIntent, ChildOutcome, ExecutionContext, HandlerError, IntentRegistry,
-        RegistrationError,
+        ChildIntent, ChildOutcome, ExecutionContext, HandlerError, IntentRegistry, Limits,
+        RegistrationError, Works,
     },
 };
 
@@ -38,11 +43,12 @@ struct Parameters {
     flat: Map<String, Value>,
 }
 
-/// What became of a step.
+/// What became of a step. Kept as text: as a tree of values a result takes many times its bytes,
+/// and a journey may wait long.
 #[derive(Debug, Serialize)]
 struct StepResult {
     execution_id: ExecutionId,
-    result: Value,
+    result: RawJson,
 }
 
 #[derive(Debug, Serialize)]
@@ -52,32 +58,51 @@ struct Composed {
     steps: BTreeMap<String, StepResult>,
 }
 
-pub(super) fn register(registry: &mut IntentRegistry) -> Result<(), RegistrationError> {
+pub(super) fn register(
+    registry: &mut IntentRegistry,
+    works: &Works,
+) -> Result<(), RegistrationError> {
+    let limits = works.limits;
     registry
-        .handler("compose_journey", NAME, compose)
+        .handler("compose_journey", NAME, move |ctx, parameters| {
+            compose(ctx, parameters, limits)
+        })
         .description("Runs a journey: a graph of intents, each a child execution.")
         .solution(NAME)
-        .check(check)
+        .check(move |parameters| check(parameters, limits))
         .register()
 }
 
-fn journey_of(parameters: Parameters) -> Result<(Journey, Map<String, Value>), JourneyError> {
+fn journey_of(
+    parameters: Parameters,
+    limits: Limits,
+) -> Result<(Journey, Map<String, Value>), JourneyError> {
     let mut given = parameters.flat;
     given.extend(parameters.journey_params);
     let journey = match (parameters.journey_id, parameters.steps) {
         (Some(id), _) => {
+            check_known(&id, &given)?;
             // A parameter that is null is one that was not given.
             given.retain(|_, value| !value.is_null());
             built_in(&id, &given)?
         }
-        (None, Some(steps)) => Journey::checked(steps, &given)?,
+        (None, Some(steps)) => {
+            let journey = Journey::checked(steps, &given)?;
+            journey.check_unused(&given)?;
+            journey
+        }
         (None, None) => return Err(JourneyError::Empty),
     };
+    journey.check_size(&given, bytes(limits.parameters_bytes))?;
     Ok((journey, given))
 }
 
+fn bytes(limit: u64) -> usize {
+    usize::try_from(limit).unwrap_or(usize::MAX)
+}
+
 /// A journey that cannot be run is refused at submit.
-fn check(parameters: &Value) -> Vec<Fault> {
+fn check(parameters: &Value, limits: Limits) -> Vec<Fault> {
     let read: Parameters = match serde_json::from_value(parameters.clone()) {
         Ok(read) => read,
         Err(error) => return vec![Fault::at(["parameters"], error.to_string())],
@@ -89,7 +114,7 @@ fn check(parameters: &Value) -> Vec<Fault> {
         )];
     }
     let named = read.journey_id.clone();
-    match journey_of(read) {
+    match journey_of(read, limits) {
         Ok((_, given)) => check_given(named.as_deref(), given),
         Err(error) => {
             let whole = named.map_or("steps", |_| "journey_id");
@@ -115,12 +140,19 @@ fn check_given(journey_id: Option<&str>, given: Map<String, Value>) -> Vec<Fault
     faults
 }
 
-async fn compose(ctx: ExecutionContext, parameters: Parameters) -> Result<Composed, HandlerError> {
+async fn compose(
+    ctx: ExecutionContext,
+    parameters: Parameters,
+    limits: Limits,
+) -> Result<Composed, HandlerError> {
     let journey_id = parameters.journey_id.clone();
-    let (journey, given) = journey_of(parameters)
-        .map_err(|error| HandlerError::fatal(error.code(), error.to_string()))?;
-    let steps = run(&ctx, &journey, &given).await?;
+    let (journey, given) = journey_of(parameters, limits).map_err(|error| refused(&error))?;
+    let steps = run(&ctx, &journey, &given, limits).await?;
     Ok(Composed { journey_id, steps })
+}
+
+fn refused(error: &JourneyError) -> HandlerError {
+    HandlerError::fatal(error.code(), error.to_string())
 }
 
 /// Runs every step as soon as those before it have ended. When one fails no further ones are
@@ -129,50 +161,88 @@ async fn run(
     ctx: &ExecutionContext,
     journey: &Journey,
     given: &Map<String, Value>,
+    limits: Limits,
 ) -> Result<BTreeMap<String, StepResult>, HandlerError> {
     let total = journey.steps.len();
     let mut schedule = Schedule::of(journey);
-    let mut outputs: BTreeMap<String, Value> = BTreeMap::new();
-    let mut children = BTreeMap::new();
+    let mut budget = Budget::new(bytes(limits.parameters_bytes));
+    let room = Room::new(limits.result_bytes);
+    let mut done: BTreeMap<String, StepResult> = BTreeMap::new();
     let mut failure: Option<HandlerError> = None;
     let mut running = FuturesUnordered::new();
     loop {
         if failure.is_none() {
             for step in schedule.take_free() {
-                let bound = bind(&step.parameters, given, &outputs);
-                running.push(async move { (step, run_step(ctx, step, bound).await) });
+                let bound = bound(step, given, &done, &mut budget);
+                let room = &room;
+                running.push(async move { (step, run_step(ctx, step, bound, room).await) });
             }
         }
         let Some((step, ended)) = running.next().await else {
             break;
         };
         match ended {
-            Ok((execution_id, result)) => {
+            Ok(result) => {
                 schedule.ended(&step.name);
-                outputs.insert(step.name.clone(), result);
-                children.insert(step.name.clone(), execution_id);
-                ctx.progress(fraction(children.len(), total), &step.name)
+                done.insert(step.name.clone(), result);
+                ctx.progress(fraction(done.len(), total), &step.name)
                     .await?;
             }
             Err(error) => failure = Some(failure.unwrap_or(error)),
         }
     }
-    failure.map_or_else(|| Ok(results(children, outputs)), Err)
+    failure.map_or(Ok(done), Err)
 }
 
-fn results(
-    children: BTreeMap<String, ExecutionId>,
-    mut outputs: BTreeMap<String, Value>,
-) -> BTreeMap<String, StepResult> {
-    let results = children.into_iter().map(|(name, execution_id)| {
-        let result = outputs.remove(&name).unwrap_or_default();
-        let ended = StepResult {
-            execution_id,
-            result,
-        };
-        (name, ended)
-    });
-    results.collect()
+/// The parameters of a step. The outputs that it takes are trees of values only meanwhile.
+fn bound(
+    step: &Step,
+    given: &Map<String, Value>,
+    done: &BTreeMap<String, StepResult>,
+    budget: &mut Budget,
+) -> Result<RawJson, HandlerError> {
+    let taken = step.takes_from().into_iter();
+    let outputs: BTreeMap<&str, Value> = taken
+        .filter_map(|name| Some((name, done.get(name)?.result.to_value())))
+        .collect();
+    match bind(&step.parameters, given, &outputs, budget.room()) {
+        Ok(bound) => {
+            budget.take(bound.as_str().len());
+            Ok(bound)
+        }
+        Err(BindError::TooLarge) => Err(refused(&budget.exceeded(step))),
+        Err(BindError::Unbound(message)) => Err(failed(step, "UNBOUND_PARAMETER", &message)),
+    }
+}
+
+fn failed(step: &Step, code: &str, message: &str) -> HandlerError {
+    HandlerError::fatal(code, format!("step {:?}: {message}", step.name))
+}
+
+/// The room for the results of all steps: they become the result of the journey, so what would not
+/// fit there is not read either.
+struct Room {
+    limit_bytes: u64,
+    left: AtomicU64,
+}
+
+impl Room {
+    fn new(limit_bytes: u64) -> Self {
+        Self {
+            limit_bytes,
+            left: AtomicU64::new(limit_bytes),
+        }
+    }
+
+    fn take(&self, bytes: u64) -> Result<(), HandlerError> {
+        let less = |left: u64| left.checked_sub(bytes);
+        let taken = self.left.fetch_update(Relaxed, Relaxed, less);
+        taken.map(drop).map_err(|_| {
+            let limit = self.limit_bytes;
+            let message = format!("the results of the steps have more than {limit} bytes");
+            HandlerError::fatal("RESULT_TOO_LARGE", message)
+        })
+    }
 }
 
 fn fraction(done: usize, total: usize) -> f64 {
@@ -183,28 +253,31 @@ fn fraction(done: usize, total: usize) -> f64 {
 async fn run_step(
     ctx: &ExecutionContext,
     step: &Step,
-    bound: Result<Map<String, Value>, String>,
-) -> Result<(ExecutionId, Value), HandlerError> {
-    let failed = |code: &str, message: &str| {
-        HandlerError::fatal(code, format!("step {:?}: {message}", step.name))
-    };
-    let parameters = bound.map_err(|message| failed("UNBOUND_PARAMETER", &message))?;
-    let mut intent = ChildIntent::new(&step.intent_type, &parameters);
+    bound: Result<RawJson, HandlerError>,
+    room: &Room,
+) -> Result<StepResult, HandlerError> {
+    // Moved into the intent, so that nothing of it is held while the child runs.
+    let mut intent = ChildIntent::new(&step.intent_type, &bound?);
     if let Some(handler) = &step.handler_name {
         intent = intent.handler(handler);
     }
     let child = ctx.child(&step.name, intent).await;
     let child = child.map_err(|error| match error.code() {
-        "CHILD_REFUSED" => failed("CHILD_REFUSED", error.message()),
+        "CHILD_REFUSED" => failed(step, "CHILD_REFUSED", error.message()),
         _ => error,
     })?;
-    match child.outcome().await? {
-        ChildOutcome::Completed(result) => Ok((child.execution_id(), result.to_value())),
-        ChildOutcome::Failed(error) => Err(failed(
-            "CHILD_FAILED",
-            &format!("{}: {}", error.code, error.message),
-        )),
-        ChildOutcome::Cancelled => Err(failed("CHILD_CANCELLED", "it was cancelled")),
+    let ended = child.ended().await?;
+    room.take(ended.result_bytes())?;
+    match ended.outcome().await? {
+        ChildOutcome::Completed(result) => Ok(StepResult {
+            execution_id: child.execution_id(),
+            result,
+        }),
+        ChildOutcome::Failed(error) => {
+            let message = format!("{}: {}", error.code, error.message);
+            Err(failed(step, "CHILD_FAILED", &message))
+        }
+        ChildOutcome::Cancelled => Err(failed(step, "CHILD_CANCELLED", "it was cancelled")),
     }
 }
 
@@ -214,7 +287,7 @@ mod tests {
     use serde_json::json;
 
     fn paths(parameters: &Value) -> Vec<String> {
-        let faults = check(parameters).into_iter();
+        let faults = check(parameters, Limits::default()).into_iter();
         faults.map(|fault| fault.path.join(".")).collect()
     }
 
@@ -228,7 +301,7 @@ mod tests {
         });
         assert_eq!(paths(&under), [""; 0]);
         let read: Parameters = serde_json::from_value(under).unwrap();
-        let (journey, given) = journey_of(read).unwrap();
+        let (journey, given) = journey_of(read, Limits::default()).unwrap();
         assert!(!given.contains_key("upload_id"));
         assert!(!journey.steps[0].parameters.contains_key("upload_id"));
     }

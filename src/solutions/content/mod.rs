@@ -38,6 +38,6 @@ impl Solution for ContentSolution {
         parse_content::register(registry)?;
         create_deterministic_embeddings::register(registry)?;
         get_parsed_file::register(registry)?;
-        compose_journey::register(registry)
+        compose_journey::register(registry, works)
     }
 }

@@ -13,7 +13,9 @@ use super::{
     gather::Gather,
     page::Conditions,
 };
-use crate::model::{Cursor, Event, ExecutionId, Micros, SessionId, StreamKind, TenantScope};
+use crate::model::{
+    Cursor, Event, EventBody, ExecutionId, Micros, SessionId, StreamKind, TenantScope,
+};
 use sql::{Rows, get};
 
 /// A filtered feed looks at so many rows, then comes back, so that a filter that fits next to
@@ -293,6 +295,29 @@ impl Storage {
             let settled = "tx < pg_snapshot_xmin(pg_current_snapshot())::text::bigint";
             conditions.add(settled, []);
         }
+    }
+
+    /// How far the work of an execution was when it last said so, from 0 to 1; none when it never did.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn find_last_progress(
+        &self,
+        scope: &TenantScope,
+        id: ExecutionId,
+    ) -> Result<Option<f64>, Error> {
+        let text = "SELECT * FROM event WHERE stream_id = ? AND event_type = 'progress.reported' \
+             ORDER BY seq DESC LIMIT 1";
+        let rows = sql::query(&self.db.reader, text, vec![id.0.into()]).await?;
+        let last = rows.first().map(event_of).transpose()?;
+        Ok(match last {
+            Some(Event {
+                tenant_id,
+                body: EventBody::ProgressReported { fraction, .. },
+                ..
+            }) if tenant_id == *scope.tenant() => Some(fraction),
+            _ => None,
+        })
     }
 
     /// The last sequence of each execution's stream.

@@ -157,6 +157,10 @@ impl Solution for TrySolution {
             .retry(quick(2))
             .register()?;
         registry.handler("talk", "try", talk).register()?;
+        registry
+            .handler("climb", "try", climb)
+            .retry(quick(2))
+            .register()?;
         registry.handler("nap", "try", nap).register()?;
         registry
             .handler("twice", "one", hangs)
@@ -250,6 +254,18 @@ async fn make(ctx: ExecutionContext, p: Make) -> Result<ArtifactId, HandlerError
     }
     let draft = draft.descriptor(&serde_json::json!({"note": p.note}))?;
     ctx.artifacts().register(draft)
+}
+
+/// Its second attempt begins again at the bottom.
+async fn climb(ctx: ExecutionContext, _: Nothing) -> Result<(), HandlerError> {
+    if ctx.attempt() == 1 {
+        ctx.progress(0.25, "first").await?;
+        ctx.progress(0.75, "first").await?;
+        return Err(HandlerError::retryable("FELL", "once more"));
+    }
+    ctx.progress(0.25, "second").await?;
+    ctx.progress(0.5, "second").await?;
+    ctx.progress(0.8, "second").await
 }
 
 async fn talk(ctx: ExecutionContext, _: Nothing) -> Result<(), HandlerError> {

@@ -24,6 +24,42 @@ const INGESTED: [&str; 8] = [
     "source_metadata",
 ];
 
+/// The parameters that name the artifact of a journey.
+const TARGET: [&str; 2] = ["artifact_id", "file_id"];
+
+/// The parameters that the journey of this id takes; none where there is no such journey.
+fn known(id: &str) -> Vec<&'static str> {
+    let groups: &[&[&str]] = match id {
+        "file_upload_materialization" => &[&INGESTED],
+        "content_pipeline" => &[&INGESTED, &["parse_options"]],
+        "file_parsing" => &[&TARGET, &["parse_options"]],
+        "file_management" => &[&TARGET, &["action", "reason"]],
+        _ => &[],
+    };
+    groups.concat()
+}
+
+/// Refuses a parameter that the journey of this id does not take: it may be a misspelt one.
+///
+/// # Errors
+/// [`JourneyError::UnknownParameter`]; [`JourneyError::Unknown`] where there is no such journey.
+pub(in super::super) fn check_known(
+    id: &str,
+    given: &Map<String, Value>,
+) -> Result<(), JourneyError> {
+    let known = known(id);
+    if known.is_empty() {
+        return Err(JourneyError::Unknown(id.to_owned()));
+    }
+    match given.keys().find(|name| !known.contains(&name.as_str())) {
+        Some(parameter) => Err(JourneyError::UnknownParameter {
+            parameter: parameter.clone(),
+            known: format!("; it takes {}", known.join(", ")),
+        }),
+        None => Ok(()),
+    }
+}
+
 /// The journey of this id, for these parameters.
 ///
 /// # Errors
@@ -136,6 +172,29 @@ mod tests {
         let unknown = names_of("nowhere", &given).unwrap_err();
         assert_eq!(unknown.code(), "UNKNOWN_JOURNEY");
         assert!(unknown.to_string().contains("content_pipeline"));
+    }
+
+    #[test]
+    fn every_parameter_that_a_journey_takes_is_known_and_a_misspelt_one_is_not() {
+        for id in NAMES {
+            let all: Map<String, Value> = known(id)
+                .into_iter()
+                .map(|name| (name.to_owned(), json!("archive")))
+                .collect();
+            assert_eq!(check_known(id, &all), Ok(()), "{id}");
+            let journey = built_in(id, &all).unwrap();
+            for step in journey.steps {
+                for reference in super::super::references(&step.parameters).unwrap() {
+                    if let super::super::Reference::Parameter(name) = reference {
+                        assert!(known(id).contains(&name), "{id}: {name}");
+                    }
+                }
+            }
+            let mut misspelt = all.clone();
+            misspelt.insert("parse_option".to_owned(), json!({}));
+            let refused = check_known(id, &misspelt).unwrap_err();
+            assert_eq!(refused.parameter(), Some("parse_option"));
+        }
     }
 
     #[test]

@@ -13,9 +13,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-pub(super) use binding::bind;
-pub(super) use built_in::built_in;
+pub(super) use binding::{BindError, bind};
+pub(super) use built_in::{built_in, check_known};
 pub(super) use schedule::Schedule;
+pub(super) use validate::Budget;
 
 use binding::{Reference, references};
 
@@ -40,13 +41,19 @@ pub(super) struct Step {
 }
 
 impl Step {
-    /// The steps that come before this one. References that are malformed name none.
-    pub(super) fn needs(&self) -> BTreeSet<String> {
+    /// The steps whose outputs it takes. References that are malformed name none.
+    pub(super) fn takes_from(&self) -> BTreeSet<&str> {
         let found = references(&self.parameters).unwrap_or_default();
         let outputs = found.into_iter().filter_map(|reference| match reference {
-            Reference::Output { step, .. } => Some(step.to_owned()),
+            Reference::Output { step, .. } => Some(step),
             Reference::Parameter(_) => None,
         });
+        outputs.collect()
+    }
+
+    /// The steps that come before this one. References that are malformed name none.
+    pub(super) fn needs(&self) -> BTreeSet<String> {
+        let outputs = self.takes_from().into_iter().map(str::to_owned);
         self.depends_on.iter().cloned().chain(outputs).collect()
     }
 }
@@ -61,6 +68,10 @@ pub(super) struct Journey {
 const MAX_STEPS: usize = 100;
 /// The longest name of a step, which also names its child execution.
 const MAX_NAME_BYTES: usize = 200;
+
+/// The parameters of all steps together have at most so many times the bytes that the parameters
+/// of one intent may have: a journey of few bytes must not become a hundred large intents.
+const MAX_GROWTH: usize = 20;
 
 /// Why a journey cannot be run.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -107,6 +118,30 @@ pub(super) enum JourneyError {
         /// The parameter.
         parameter: String,
     },
+    /// A parameter that the journey does not have.
+    #[error("the journey has no parameter {parameter:?}{known}")]
+    UnknownParameter {
+        /// The parameter.
+        parameter: String,
+        /// What parameters it has, for people; empty where the steps say so themselves.
+        known: String,
+    },
+    /// Bound parameters of a step beyond the limit.
+    #[error(
+        "the parameters of step {step:?} have more than {limit_bytes} bytes once they are bound"
+    )]
+    StepTooLarge {
+        /// The step.
+        step: String,
+        /// The limit.
+        limit_bytes: usize,
+    },
+    /// Bound parameters of all steps together beyond the limit.
+    #[error("the parameters of all steps have more than {limit_bytes} bytes once they are bound")]
+    TooLarge {
+        /// The limit.
+        limit_bytes: usize,
+    },
     /// What `file_management` should do is not among what it can do.
     #[error("action is archive, restore or delete")]
     Action,
@@ -118,6 +153,7 @@ impl JourneyError {
         match self {
             Self::Unknown(_) => "UNKNOWN_JOURNEY",
             Self::Cycle(_) => "JOURNEY_CYCLE",
+            Self::StepTooLarge { .. } | Self::TooLarge { .. } => "PARAMETERS_TOO_LARGE",
             _ => "INVALID_JOURNEY",
         }
     }
@@ -125,7 +161,9 @@ impl JourneyError {
     /// The parameter of `compose_journey` that is at fault, if it is not the journey as a whole.
     pub(super) fn parameter(&self) -> Option<&str> {
         match self {
-            Self::MissingParameter { parameter, .. } => Some(parameter),
+            Self::MissingParameter { parameter, .. } | Self::UnknownParameter { parameter, .. } => {
+                Some(parameter)
+            }
             Self::Action => Some("action"),
             _ => None,
         }

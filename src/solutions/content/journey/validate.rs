@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Map, Value};
 
 use super::{
-    Journey, JourneyError, MAX_NAME_BYTES, MAX_STEPS, Step,
-    binding::{Reference, references},
+    Journey, JourneyError, MAX_GROWTH, MAX_NAME_BYTES, MAX_STEPS, Step,
+    binding::{BindError, Reference, bound_bytes, references},
 };
 
 impl Journey {
@@ -31,6 +31,93 @@ impl Journey {
         }
         find_cycle(&steps).map_or(Ok(()), |cycle| Err(JourneyError::Cycle(cycle)))?;
         Ok(Self { steps })
+    }
+
+    /// Refuses steps whose parameters are too large once the journey's are bound: each of them
+    /// above `limit_bytes`, or all together above [`MAX_GROWTH`] times that.
+    ///
+    /// # Errors
+    /// [`JourneyError::StepTooLarge`], [`JourneyError::TooLarge`].
+    pub(in super::super) fn check_size(
+        &self,
+        given: &Map<String, Value>,
+        limit_bytes: usize,
+    ) -> Result<(), JourneyError> {
+        let mut budget = Budget::new(limit_bytes);
+        for step in &self.steps {
+            match bound_bytes(&step.parameters, given, budget.room()) {
+                Ok(bytes) => budget.take(bytes),
+                Err(BindError::TooLarge) => return Err(budget.exceeded(step)),
+                // Found by `checked`.
+                Err(BindError::Unbound(_)) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses parameters that no step of the journey takes.
+    ///
+    /// # Errors
+    /// [`JourneyError::UnknownParameter`].
+    pub(in super::super) fn check_unused(
+        &self,
+        given: &Map<String, Value>,
+    ) -> Result<(), JourneyError> {
+        let taken: BTreeSet<&str> = self.steps.iter().flat_map(parameters_of).collect();
+        match given.keys().find(|name| !taken.contains(name.as_str())) {
+            Some(parameter) => Err(JourneyError::UnknownParameter {
+                parameter: parameter.clone(),
+                known: ": no step takes it".to_owned(),
+            }),
+            None => Ok(()),
+        }
+    }
+}
+
+fn parameters_of(step: &Step) -> Vec<&str> {
+    let found = references(&step.parameters).unwrap_or_default();
+    let names = found.into_iter().filter_map(|reference| match reference {
+        Reference::Parameter(name) => Some(name),
+        Reference::Output { .. } => None,
+    });
+    names.collect()
+}
+
+/// The bytes that the bound parameters of a journey's steps may still have.
+pub(in super::super) struct Budget {
+    limit_bytes: usize,
+    left: usize,
+}
+
+impl Budget {
+    /// For a journey each of whose steps has at most `limit_bytes` of parameters.
+    pub(in super::super) fn new(limit_bytes: usize) -> Self {
+        Self {
+            limit_bytes,
+            left: limit_bytes.saturating_mul(MAX_GROWTH),
+        }
+    }
+
+    /// The most bytes that the next step may have.
+    pub(in super::super) fn room(&self) -> usize {
+        self.left.min(self.limit_bytes)
+    }
+
+    /// Takes what a step has.
+    pub(in super::super) fn take(&mut self, bytes: usize) {
+        self.left = self.left.saturating_sub(bytes);
+    }
+
+    /// The error of a step for which there was no room.
+    pub(in super::super) fn exceeded(&self, step: &Step) -> JourneyError {
+        if self.left < self.limit_bytes {
+            let limit_bytes = self.limit_bytes.saturating_mul(MAX_GROWTH);
+            return JourneyError::TooLarge { limit_bytes };
+        }
+        JourneyError::StepTooLarge {
+            step: step.name.clone(),
+            limit_bytes: self.limit_bytes,
+        }
     }
 }
 

@@ -1,0 +1,3 @@
+//! What a hostile or clumsy tenant does, and that it costs only that tenant.
+
+mod journeys;
