@@ -52,30 +52,21 @@ impl Database {
         if sqlite_path(&options.url).is_some() {
             // The writer goes first and alone: it switches the file to WAL mode.
             let writer = Exclusive::new(sqlite_writer(options).await?, metrics);
-            let mut inner = SeaOrm::connect(sqlite_readers(options)).await?;
-            count(&mut inner, metrics, "read");
+            let inner = SeaOrm::connect(sqlite_readers(options)).await?;
             return Ok(Self {
-                reader: Timed { inner, limit: None },
+                reader: Timed::new(inner, None, metrics, "read"),
                 writer: WriteConnection::Sqlite(writer),
             });
         }
-        let mut inner = SeaOrm::connect(postgres(options)).await?;
+        let inner = SeaOrm::connect(postgres(options)).await?;
         let limit = Some(options.acquire_timeout + options.statement_timeout);
-        let mut writer = inner.clone();
-        count(&mut inner, metrics, "read");
-        count(&mut writer, metrics, "write");
-        let timed = |inner| Timed { inner, limit };
+        let writer = Timed::new(inner.clone(), limit, metrics, "write");
         let kept = Kept::new(inner.get_postgres_connection_pool().clone(), metrics);
         Ok(Self {
-            reader: timed(inner),
-            writer: WriteConnection::Postgres(timed(writer), kept),
+            reader: Timed::new(inner, limit, metrics, "read"),
+            writer: WriteConnection::Postgres(writer, kept),
         })
     }
-}
-
-fn count(db: &mut DatabaseConnection, metrics: &Metrics, purpose: &'static str) {
-    let metrics = metrics.clone();
-    db.set_metric_callback(move |_| metrics.statement(purpose));
 }
 
 /// One connection to SQLite, for changes.

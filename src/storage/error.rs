@@ -1,6 +1,7 @@
 //! What can go wrong on the way to durable state, by what the caller can do about it.
 
 use sea_orm::{DbErr, RuntimeErr};
+use sqlx::postgres::PgDatabaseError;
 
 use crate::model::Refusal;
 
@@ -74,18 +75,31 @@ pub(super) fn is_contention(error: &DbErr) -> bool {
     matches!(
         code(error).as_deref(),
         Some("40001" | "40P01" | "5" | "517" | "6" | "261")
-    )
+    ) || is_stale_plan(error)
+}
+
+/// Whether PostgreSQL refused a prepared statement because its columns have changed since it was
+/// prepared, as a migration may do that runs beside this node. Prepared anew it works.
+pub(super) fn is_stale_plan(error: &DbErr) -> bool {
+    let Some(database) = source(error).and_then(sqlx::Error::as_database_error) else {
+        return false;
+    };
+    // The code says "feature not supported", and the message is translated.
+    database.code().as_deref() == Some("0A000")
+        && database
+            .try_downcast_ref::<PgDatabaseError>()
+            .is_some_and(|error| error.routine() == Some("RevalidateCachedQuery"))
 }
 
 /// Whether the database cannot be reached or does not work.
 pub(super) fn is_outage(error: &DbErr) -> bool {
-    let source = match error {
-        DbErr::Conn(_) | DbErr::ConnectionAcquire(_) => return true,
-        DbErr::Exec(RuntimeErr::SqlxError(source))
-        | DbErr::Query(RuntimeErr::SqlxError(source)) => source,
-        _ => return false,
+    if matches!(error, DbErr::Conn(_) | DbErr::ConnectionAcquire(_)) {
+        return true;
+    }
+    let Some(source) = source(error) else {
+        return false;
     };
-    if let sqlx::Error::Database(database) = source.as_ref() {
+    if let sqlx::Error::Database(database) = source {
         // Connection exceptions, resources, operator intervention, disk full (SQLite 13), I/O (10),
         // not the primary any more (25006), a session ended for idling within a transaction (25P03)
         // or for a transaction that takes too long (25P04).
@@ -100,7 +114,7 @@ pub(super) fn is_outage(error: &DbErr) -> bool {
         });
     }
     matches!(
-        source.as_ref(),
+        source,
         sqlx::Error::Io(_)
             | sqlx::Error::Tls(_)
             | sqlx::Error::Protocol(_)
@@ -110,11 +124,15 @@ pub(super) fn is_outage(error: &DbErr) -> bool {
     )
 }
 
+/// What the driver said of a statement.
+fn source(error: &DbErr) -> Option<&sqlx::Error> {
+    match error {
+        DbErr::Exec(RuntimeErr::SqlxError(source))
+        | DbErr::Query(RuntimeErr::SqlxError(source)) => Some(source),
+        _ => None,
+    }
+}
+
 fn code(error: &DbErr) -> Option<String> {
-    let (DbErr::Exec(RuntimeErr::SqlxError(source)) | DbErr::Query(RuntimeErr::SqlxError(source))) =
-        error
-    else {
-        return None;
-    };
-    Some(source.as_database_error()?.code()?.into_owned())
+    Some(source(error)?.as_database_error()?.code()?.into_owned())
 }

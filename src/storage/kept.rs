@@ -12,8 +12,9 @@ use sqlx::{Executor as _, PgPool, Postgres, pool::PoolConnection};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::{
-    error::is_outage,
+    error::{is_outage, is_stale_plan},
     exclusive::{execution_error, query},
+    timed,
 };
 use crate::telemetry::metrics::Metrics;
 
@@ -98,9 +99,7 @@ impl Kept {
     }
 
     async fn acquire(&self) -> Result<PoolConnection<Postgres>, DbErr> {
-        let acquired = self.pool.acquire().await;
-        let unreachable = |e: sqlx::Error| DbErr::Conn(RuntimeErr::SqlxError(e.into()));
-        let mut connection = acquired.map_err(unreachable)?;
+        let mut connection = timed::acquire(&self.pool).await?;
         // A transaction that nobody ended is ended with its connection.
         connection.close_on_drop();
         Ok(connection)
@@ -126,14 +125,14 @@ pub(super) struct KeptTransaction {
 #[derive(Debug)]
 struct Begun {
     connection: PoolConnection<Postgres>,
-    /// The database refused to work, as one does that has become a standby; another connection may
-    /// lead to one that works.
+    /// The database refused to work, as one does that has become a standby, or what was prepared no
+    /// longer fits its tables: another connection may work.
     is_doubtful: bool,
 }
 
 impl Begun {
     fn failed(&mut self, error: DbErr) -> DbErr {
-        self.is_doubtful |= is_outage(&error);
+        self.is_doubtful |= is_outage(&error) || is_stale_plan(&error);
         error
     }
 }

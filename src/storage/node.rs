@@ -114,7 +114,10 @@ impl Storage {
     pub async fn list_nodes(&self) -> Result<Vec<NodeInfo>, Error> {
         let db = &self.db.reader;
         let now = sql::now_expression(db.get_database_backend());
-        let text = format!("SELECT * FROM node WHERE expires_at > {now} ORDER BY started_at, id");
+        let text = format!(
+            "SELECT {} FROM node n WHERE expires_at > {now} ORDER BY started_at, id",
+            sql::columns::<entity::node::Entity>("n")
+        );
         let rows = sql::query(db, &text, []).await?;
         rows.iter()
             .map(|row| {

@@ -6,7 +6,10 @@
 //! prepared and most sets of rows take one.
 
 use sea_orm::sea_query::ArrayType;
-use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Statement, Value, Values};
+use sea_orm::{
+    ConnectionTrait, DbBackend, EntityTrait, IdenStatic, Iterable, QueryResult, Statement, Value,
+    Values,
+};
 use uuid::Uuid;
 
 use super::Error;
@@ -373,6 +376,21 @@ fn joined(mut first: Statement, then: Statement) -> Statement {
         .0
         .extend(more);
     first
+}
+
+/// The columns of a table by their names, each as `alias.column`. A statement that names them means the
+/// same, to a node that runs already, when a later version adds a column.
+pub(super) fn columns<E: EntityTrait>(alias: &str) -> String {
+    let mut text = String::with_capacity(1024);
+    for column in E::Column::iter() {
+        if !text.is_empty() {
+            text.push_str(", ");
+        }
+        text.push_str(alias);
+        text.push('.');
+        text.push_str(column.as_str());
+    }
+    text
 }
 
 /// Runs one statement with `$1`, `$2`, … as places on both databases.

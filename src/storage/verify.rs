@@ -12,7 +12,7 @@ use crate::model::{
     Artifact, ArtifactId, ArtifactState, Event, EventBody, Execution, ExecutionId, ExecutionStatus,
     StreamKind,
 };
-use sql::{Rows, get};
+use sql::{Rows, columns, get};
 
 /// Executions and artifacts read at once.
 const PAGE: i64 = 500;
@@ -103,8 +103,11 @@ impl View<'_> {
     async fn verify_executions(&self, report: &mut Report) -> Result<(), Error> {
         let mut after = Uuid::nil();
         loop {
-            let text = "SELECT * FROM execution WHERE id > $1 ORDER BY id LIMIT $2";
-            let rows = sql::query(self.0, text, [after.into(), PAGE.into()]).await?;
+            let text = format!(
+                "SELECT {} FROM execution e WHERE id > $1 ORDER BY id LIMIT $2",
+                columns::<execution::Entity>("e")
+            );
+            let rows = sql::query(self.0, &text, [after.into(), PAGE.into()]).await?;
             let Some(last) = rows.last() else {
                 return Ok(());
             };
@@ -135,10 +138,12 @@ impl View<'_> {
         report: &mut Report,
     ) -> Result<HashMap<Uuid, Vec<Event>>, Error> {
         let ids = Rows::column(&["id"], page.iter().map(|execution| execution.id.0));
-        let tail =
-            "SELECT e.* FROM x JOIN event e ON e.stream_id = x.id ORDER BY e.stream_id, e.seq";
+        let tail = format!(
+            "SELECT {} FROM x JOIN event e ON e.stream_id = x.id ORDER BY e.stream_id, e.seq",
+            columns::<event::Entity>("e")
+        );
         let mut streams: HashMap<Uuid, Vec<Event>> = HashMap::new();
-        for row in ids.query(self.0, tail).await? {
+        for row in ids.query(self.0, &tail).await? {
             report.events += 1;
             let model = event::Model::from_query_result(&row, "")?;
             let (id, seq) = (model.stream_id, model.seq);
@@ -209,8 +214,11 @@ impl View<'_> {
         let mut told = self.told_artifacts(report).await?;
         let mut after = 0_i64;
         loop {
-            let text = "SELECT * FROM artifact WHERE key > $1 ORDER BY key LIMIT $2";
-            let rows = sql::query(self.0, text, [after.into(), PAGE.into()]).await?;
+            let text = format!(
+                "SELECT {} FROM artifact a WHERE key > $1 ORDER BY key LIMIT $2",
+                columns::<artifact::Entity>("a")
+            );
+            let rows = sql::query(self.0, &text, [after.into(), PAGE.into()]).await?;
             let Some(last) = rows.last() else { break };
             after = get(last, "key")?;
             let mut page = Vec::with_capacity(rows.len());
@@ -249,11 +257,14 @@ impl View<'_> {
         let mut changes: Vec<(ArtifactId, (i64, ArtifactState, ArtifactState))> = Vec::new();
         let mut after = (Uuid::nil(), 0_i64);
         loop {
-            let text = "SELECT * FROM event WHERE (stream_id, seq) > ($1, $2) AND event_type IN \
+            let text = format!(
+                "SELECT {} FROM event e WHERE (stream_id, seq) > ($1, $2) AND event_type IN \
                  ('artifact.registered', 'artifact.transitioned') \
-                 ORDER BY stream_id, seq LIMIT $3";
+                 ORDER BY stream_id, seq LIMIT $3",
+                columns::<event::Entity>("e")
+            );
             let values = [after.0.into(), after.1.into(), PAGE.into()];
-            let rows = sql::query(self.0, text, values).await?;
+            let rows = sql::query(self.0, &text, values).await?;
             if rows.is_empty() {
                 break;
             }

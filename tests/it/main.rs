@@ -27,6 +27,7 @@ mod rest;
 mod start;
 mod statements;
 mod subscriptions;
+mod upgrade;
 mod uploads;
 mod verify;
 mod websocket;

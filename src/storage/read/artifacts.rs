@@ -13,7 +13,7 @@ use crate::model::{
     Artifact, ArtifactId, ArtifactState, ArtifactTransition, ExecutionId, Materialization, Micros,
     SessionId, TenantScope,
 };
-use sql::get;
+use sql::{columns, get};
 
 /// Which artifacts are wanted; an empty list of values means any.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -86,9 +86,12 @@ impl Storage {
         scope: &TenantScope,
         ids: &[ArtifactId],
     ) -> Result<Vec<Keyed>, Error> {
-        let tail = "SELECT a.* FROM x JOIN artifact a ON a.id = x.id AND a.tenant_id = x.tenant_id";
+        let tail = format!(
+            "SELECT {} FROM x JOIN artifact a ON a.id = x.id AND a.tenant_id = x.tenant_id",
+            columns::<artifact::Entity>("a")
+        );
         let rows = ids_of_tenant(scope, ids.iter().map(|id| id.0));
-        rows.query(&self.db.reader, tail)
+        rows.query(&self.db.reader, &tail)
             .await?
             .iter()
             .map(keyed)
@@ -107,7 +110,11 @@ impl Storage {
     ) -> Result<Page<i64, Artifact>, Error> {
         let mut conditions = conditions_of(scope, filter);
         let end = conditions.page("key", filter.oldest_first, page);
-        let text = format!("SELECT * FROM artifact {} {end}", conditions.clause());
+        let text = format!(
+            "SELECT {} FROM artifact a {} {end}",
+            columns::<artifact::Entity>("a"),
+            conditions.clause()
+        );
         let rows = sql::query(&self.db.reader, &text, conditions.values).await?;
         let items: Result<Vec<Keyed>, Error> = rows.iter().map(keyed).collect();
         Ok(finish(items?, page))
@@ -127,7 +134,8 @@ impl Storage {
     ) -> Result<Vec<Artifact>, Error> {
         let conditions = conditions_of(scope, filter);
         let text = format!(
-            "SELECT * FROM artifact {} ORDER BY key DESC LIMIT {limit} OFFSET {offset}",
+            "SELECT {} FROM artifact a {} ORDER BY key DESC LIMIT {limit} OFFSET {offset}",
+            columns::<artifact::Entity>("a"),
             conditions.clause()
         );
         let rows = sql::query(&self.db.reader, &text, conditions.values).await?;
@@ -164,9 +172,10 @@ impl Storage {
         limit: u32,
     ) -> Result<HashMap<ExecutionId, Vec<Keyed>>, Error> {
         let tail = format!(
-            "SELECT * FROM (SELECT a.*, row_number() OVER (PARTITION BY a.execution_id \
+            "SELECT * FROM (SELECT {}, row_number() OVER (PARTITION BY a.execution_id \
              ORDER BY a.key) AS place FROM x JOIN artifact a ON a.execution_id = x.id \
-             AND a.tenant_id = x.tenant_id) ranked WHERE place <= {limit} ORDER BY key"
+             AND a.tenant_id = x.tenant_id) ranked WHERE place <= {limit} ORDER BY key",
+            columns::<artifact::Entity>("a")
         );
         let rows = ids_of_tenant(scope, executions.iter().map(|id| id.0));
         let mut found: HashMap<ExecutionId, Vec<Keyed>> = HashMap::new();
@@ -189,11 +198,14 @@ impl Storage {
         scope: &TenantScope,
         ids: &[ArtifactId],
     ) -> Result<HashMap<ArtifactId, Vec<Materialization>>, Error> {
-        let tail = "SELECT m.* FROM x JOIN artifact a ON a.id = x.id AND a.tenant_id = x.tenant_id \
-                    JOIN materialization m ON m.artifact_id = a.id ORDER BY m.created_at, m.id";
+        let tail = format!(
+            "SELECT {} FROM x JOIN artifact a ON a.id = x.id AND a.tenant_id = x.tenant_id \
+             JOIN materialization m ON m.artifact_id = a.id ORDER BY m.created_at, m.id",
+            columns::<materialization::Entity>("m")
+        );
         let rows = ids_of_tenant(scope, ids.iter().map(|id| id.0));
         let mut found: HashMap<ArtifactId, Vec<Materialization>> = HashMap::new();
-        for row in rows.query(&self.db.reader, tail).await? {
+        for row in rows.query(&self.db.reader, &tail).await? {
             let form = Materialization::from(materialization::Model::from_query_result(&row, "")?);
             found.entry(form.artifact_id).or_default().push(form);
         }
@@ -209,11 +221,14 @@ impl Storage {
         scope: &TenantScope,
         ids: &[ArtifactId],
     ) -> Result<HashMap<ArtifactId, Vec<ArtifactTransition>>, Error> {
-        let tail = "SELECT t.* FROM x JOIN artifact a ON a.id = x.id AND a.tenant_id = x.tenant_id \
-                    JOIN artifact_transition t ON t.artifact_id = a.id ORDER BY t.version";
+        let tail = format!(
+            "SELECT {} FROM x JOIN artifact a ON a.id = x.id AND a.tenant_id = x.tenant_id \
+             JOIN artifact_transition t ON t.artifact_id = a.id ORDER BY t.version",
+            columns::<artifact_transition::Entity>("t")
+        );
         let rows = ids_of_tenant(scope, ids.iter().map(|id| id.0));
         let mut found: HashMap<ArtifactId, Vec<ArtifactTransition>> = HashMap::new();
-        for row in rows.query(&self.db.reader, tail).await? {
+        for row in rows.query(&self.db.reader, &tail).await? {
             let model = artifact_transition::Model::from_query_result(&row, "")?;
             let transition = ArtifactTransition::try_from(model)?;
             found

@@ -16,7 +16,7 @@ use super::{
 use crate::model::{
     Cursor, Event, EventBody, ExecutionId, Micros, SessionId, StreamKind, TenantScope,
 };
-use sql::{Rows, get};
+use sql::{Rows, columns, get};
 
 /// A filtered feed looks at so many rows, then comes back, so that a filter that fits next to
 /// nothing neither holds a connection for long nor looks at the same rows again.
@@ -124,10 +124,13 @@ async fn load_pages(
         let last = page.after_seq.saturating_add(page.limit.into());
         rows.push(vec![page.id.0.into(), page.after_seq.into(), last.into()]);
     }
-    let tail = "SELECT e.*, x.after_seq AS page_after, x.last_seq AS page_last FROM x JOIN event e \
-         ON e.stream_id = x.id AND e.seq > x.after_seq AND e.seq <= x.last_seq ORDER BY e.seq";
+    let tail = format!(
+        "SELECT {}, x.after_seq AS page_after, x.last_seq AS page_last FROM x JOIN event e \
+         ON e.stream_id = x.id AND e.seq > x.after_seq AND e.seq <= x.last_seq ORDER BY e.seq",
+        columns::<event::Entity>("e")
+    );
     let mut found: HashMap<EventPage, Vec<Event>> = HashMap::new();
-    for row in rows.query(&db, tail).await? {
+    for row in rows.query(&db, &tail).await? {
         let event = event_of(&row)?;
         let (after_seq, last): (i64, i64) = (get(&row, "page_after")?, get(&row, "page_last")?);
         let page = EventPage {
@@ -261,7 +264,8 @@ impl Storage {
     ) -> Result<Vec<Event>, Error> {
         self.add_range(&mut conditions, after);
         let text = format!(
-            "SELECT * FROM event {} ORDER BY tx, ord LIMIT {limit}",
+            "SELECT {} FROM event e {} ORDER BY tx, ord LIMIT {limit}",
+            columns::<event::Entity>("e"),
             conditions.clause()
         );
         let rows = sql::query(&self.db.reader, &text, conditions.values).await?;
@@ -278,11 +282,13 @@ impl Storage {
     ) -> Result<Vec<Event>, Error> {
         let fit = fits.take();
         let text = format!(
-            "SELECT e.* FROM (SELECT stream_id, seq, event_type, intent_type, stream_kind, \
-             LEAD(tx) OVER (ORDER BY tx, ord) AS later FROM (SELECT * FROM event WHERE {scanned} \
+            "SELECT {} FROM (SELECT stream_id, seq, event_type, intent_type, stream_kind, \
+             LEAD(tx) OVER (ORDER BY tx, ord) AS later FROM (SELECT stream_id, seq, event_type, \
+             intent_type, stream_kind, tx, ord FROM event WHERE {scanned} \
              ORDER BY tx, ord LIMIT {FILTERED_SCAN}) scanned) s \
              JOIN event e ON e.stream_id = s.stream_id AND e.seq = s.seq \
-             WHERE s.later IS NULL OR ({fit}) ORDER BY e.tx, e.ord LIMIT {limit}"
+             WHERE s.later IS NULL OR ({fit}) ORDER BY e.tx, e.ord LIMIT {limit}",
+            columns::<event::Entity>("e")
         );
         let rows = sql::query(&self.db.reader, &text, fits.values).await?;
         rows.iter().map(event_of).collect()
@@ -306,9 +312,12 @@ impl Storage {
         scope: &TenantScope,
         id: ExecutionId,
     ) -> Result<Option<f64>, Error> {
-        let text = "SELECT * FROM event WHERE stream_id = ? AND event_type = 'progress.reported' \
-             ORDER BY seq DESC LIMIT 1";
-        let rows = sql::query(&self.db.reader, text, vec![id.0.into()]).await?;
+        let text = format!(
+            "SELECT {} FROM event e WHERE stream_id = $1 AND event_type = 'progress.reported' \
+             ORDER BY seq DESC LIMIT 1",
+            columns::<event::Entity>("e")
+        );
+        let rows = sql::query(&self.db.reader, &text, [id.0.into()]).await?;
         let last = rows.first().map(event_of).transpose()?;
         Ok(match last {
             Some(Event {

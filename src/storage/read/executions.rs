@@ -13,7 +13,7 @@ use super::{
 use crate::model::{
     Execution, ExecutionId, ExecutionStatus, Micros, SessionId, Step, TenantScope, WaitReason,
 };
-use sql::{Rows, get};
+use sql::{Rows, columns, get};
 
 /// Which executions are wanted; an empty list of values means any.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -48,10 +48,12 @@ impl Storage {
         scope: &TenantScope,
         wanted: &[ExecutionId],
     ) -> Result<Vec<Execution>, Error> {
-        let tail =
-            "SELECT e.* FROM x JOIN execution e ON e.id = x.id WHERE e.tenant_id = x.tenant_id";
+        let tail = format!(
+            "SELECT {} FROM x JOIN execution e ON e.id = x.id WHERE e.tenant_id = x.tenant_id",
+            columns::<execution::Entity>("e")
+        );
         let rows = ids_of_tenant(scope, wanted.iter().map(|id| id.0));
-        rows.query(&self.db.reader, tail)
+        rows.query(&self.db.reader, &tail)
             .await?
             .iter()
             .map(execution_of)
@@ -92,7 +94,11 @@ impl Storage {
             backward: page.backward,
         };
         let end = conditions.page("id", filter.oldest_first, &range);
-        let text = format!("SELECT * FROM execution {} {end}", conditions.clause());
+        let text = format!(
+            "SELECT {} FROM execution e {} {end}",
+            columns::<execution::Entity>("e"),
+            conditions.clause()
+        );
         let rows = sql::query(&self.db.reader, &text, conditions.values).await?;
         let items: Result<Vec<_>, Error> = rows
             .iter()
@@ -122,9 +128,10 @@ impl Storage {
         }
         // The inner select finds where the first `limit` end, so that no more children are read.
         let tail = format!(
-            "SELECT e.* FROM x JOIN execution e ON e.parent_id = x.id AND e.tenant_id = x.tenant_id \
+            "SELECT {} FROM x JOIN execution e ON e.parent_id = x.id AND e.tenant_id = x.tenant_id \
              AND e.id <= COALESCE((SELECT c.id FROM execution c WHERE c.parent_id = x.id \
              ORDER BY c.id LIMIT 1 OFFSET {}), x.top) ORDER BY e.id",
+            columns::<execution::Entity>("e"),
             limit - 1
         );
         let mut children: HashMap<ExecutionId, Vec<Execution>> = HashMap::new();
@@ -147,10 +154,13 @@ impl Storage {
         wanted: &[ExecutionId],
     ) -> Result<HashMap<ExecutionId, Vec<Step>>, Error> {
         let rows = ids_of_tenant(scope, wanted.iter().map(|id| id.0));
-        let tail = "SELECT s.* FROM x JOIN execution e ON e.id = x.id AND e.tenant_id = x.tenant_id \
-             JOIN step s ON s.execution_id = e.id ORDER BY s.finished_at, s.started_at, s.name";
+        let tail = format!(
+            "SELECT {} FROM x JOIN execution e ON e.id = x.id AND e.tenant_id = x.tenant_id \
+             JOIN step s ON s.execution_id = e.id ORDER BY s.finished_at, s.started_at, s.name",
+            columns::<step::Entity>("s")
+        );
         let mut steps: HashMap<ExecutionId, Vec<Step>> = HashMap::new();
-        for row in rows.query(&self.db.reader, tail).await? {
+        for row in rows.query(&self.db.reader, &tail).await? {
             let step = Step::from(step::Model::from_query_result(&row, "")?);
             steps.entry(step.execution_id).or_default().push(step);
         }

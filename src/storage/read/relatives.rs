@@ -3,13 +3,15 @@
 
 use std::collections::HashMap;
 
+use entity::artifact;
+
 use super::{
     super::{Error, Storage, sql},
     artifacts::{Keyed, keyed},
     page::{Conditions, Page, PageRequest, finish, ids_of_tenant},
 };
 use crate::model::{Artifact, ArtifactId, TenantScope};
-use sql::get;
+use sql::{columns, get};
 
 /// The near relatives of an artifact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,10 +61,11 @@ impl Storage {
             return Ok(found);
         }
         let tail = format!(
-            "SELECT r.*, own.id AS own_id FROM x \
+            "SELECT {}, own.id AS own_id FROM x \
              JOIN artifact own ON own.id = x.id AND own.tenant_id = x.tenant_id \
              JOIN artifact_edge e ON {} \
              JOIN artifact r ON r.key = e.{} AND r.tenant_id = x.tenant_id ORDER BY r.key",
+            columns::<artifact::Entity>("r"),
             relation.among_first(limit, "own.key"),
             relation.columns().1
         );
@@ -99,7 +102,8 @@ impl Storage {
         conditions.add("r.tenant_id = ?", [tenant.into()]);
         let end = conditions.page(&format!("e.{other}"), true, page);
         let text = format!(
-            "SELECT r.* FROM artifact_edge e JOIN artifact r ON r.key = e.{other} {} {end}",
+            "SELECT {} FROM artifact_edge e JOIN artifact r ON r.key = e.{other} {} {end}",
+            columns::<artifact::Entity>("r"),
             conditions.clause()
         );
         let rows = sql::query(&self.db.reader, &text, conditions.values).await?;

@@ -8,7 +8,7 @@ use super::{
     page::{Conditions, Page, PageRequest, finish, ids_of_tenant},
 };
 use crate::model::{Session, SessionId, SessionStatus, TenantScope, Upload, UploadId};
-use sql::{get, now_expression};
+use sql::{columns, get, now_expression};
 
 /// Which sessions are wanted; an empty list of values means any.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -42,7 +42,8 @@ impl Storage {
         let db = &self.db.reader;
         let rows = ids_of_tenant(scope, wanted.iter().map(|id| id.0));
         let tail = format!(
-            "SELECT s.*, {} AS now FROM x JOIN session s ON s.id = x.id AND s.tenant_id = x.tenant_id",
+            "SELECT {}, {} AS now FROM x JOIN session s ON s.id = x.id AND s.tenant_id = x.tenant_id",
+            columns::<session::Entity>("s"),
             now_expression(db.get_database_backend())
         );
         rows.query(db, &tail)
@@ -84,7 +85,8 @@ impl Storage {
         };
         let end = conditions.page("id", false, &range);
         let text = format!(
-            "SELECT *, {now} AS now FROM session {} {end}",
+            "SELECT {}, {now} AS now FROM session s {} {end}",
+            columns::<session::Entity>("s"),
             conditions.clause()
         );
         let rows = sql::query(db, &text, conditions.values).await?;
@@ -104,9 +106,12 @@ impl Storage {
         scope: &TenantScope,
         id: UploadId,
     ) -> Result<Option<Upload>, Error> {
-        let text = "SELECT * FROM upload WHERE id = $1 AND tenant_id = $2";
+        let text = format!(
+            "SELECT {} FROM upload u WHERE id = $1 AND tenant_id = $2",
+            columns::<upload::Entity>("u")
+        );
         let values = [id.0.into(), scope.tenant().as_str().into()];
-        let rows = sql::query(&self.db.reader, text, values).await?;
+        let rows = sql::query(&self.db.reader, &text, values).await?;
         let Some(row) = rows.first() else {
             return Ok(None);
         };

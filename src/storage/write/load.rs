@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use entity::{artifact, execution, session};
+use entity::{artifact, execution, execution_state, idempotency, session};
 use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult, QueryResult, Value};
 use uuid::Uuid;
 
@@ -13,7 +13,7 @@ use super::{
     working::{ArtifactRow, KeyHolder, SessionRow, StateRow, Tracked, Working},
 };
 use crate::model::{ArtifactId, Execution, ExecutionId, RawJson, Session, SessionId, TenantId};
-use sql::{Cell, Rows, get};
+use sql::{Cell, Rows, columns, get};
 
 /// Claims look at so many tenants at once; they take turns.
 const TENANTS_PER_CLAIM: usize = 64;
@@ -59,12 +59,16 @@ async fn load_named(db: &Transaction, needs: &Needs) -> Result<Working, Error> {
     let mut working;
     if !executions.is_empty() {
         let rows = Rows::column(&["id"], executions.iter().map(|id| id.0));
-        let lock = format!("{EXECUTIONS} {}", lock_clause(db, LOCK_EXECUTIONS));
+        let lock = format!(
+            "{} {}",
+            whole_executions(),
+            lock_clause(db, LOCK_EXECUTIONS)
+        );
         let found;
         (working, found) = with_clock(db, rows, &lock).await?;
         remember_executions(found, &mut working)?;
     } else if !needs.sessions_locked.is_empty() {
-        let lock = format!("{SESSIONS} {}", lock_clause(db, LOCK_SESSIONS));
+        let lock = format!("{} {}", whole_sessions(), lock_clause(db, LOCK_SESSIONS));
         let found;
         (working, found) = with_clock(db, session_rows(&needs.sessions_locked), &lock).await?;
         remember_sessions(found, &mut working)?;
@@ -195,9 +199,12 @@ async fn keys(db: &Transaction, claims: &[KeyClaim], working: &mut Working) -> R
             others.push(key_cells(claim, 0)[..3].to_vec());
         }
     }
-    let select = "SELECT i.* FROM x JOIN idempotency i \
-                  ON i.tenant_id = x.tenant_id AND i.scope = x.scope AND i.key = x.key";
-    for row in others.query(db, select).await? {
+    let select = format!(
+        "SELECT {} FROM x JOIN idempotency i \
+         ON i.tenant_id = x.tenant_id AND i.scope = x.scope AND i.key = x.key",
+        columns::<idempotency::Entity>("i")
+    );
+    for row in others.query(db, &select).await? {
         remember_holder(&row, &claims, working)?;
     }
     Ok(())
@@ -390,7 +397,11 @@ fn id_rows(ids: &[ExecutionId]) -> Rows {
     Rows::column(&["id"], ids.iter().map(|id| id.0))
 }
 
-const EXECUTIONS: &str = "SELECT e.* FROM x JOIN execution e ON e.id = x.id";
+fn whole_executions() -> String {
+    let columns = columns::<execution::Entity>("e");
+    format!("SELECT {columns} FROM x JOIN execution e ON e.id = x.id")
+}
+
 const LOCK_EXECUTIONS: &str = "ORDER BY e.id FOR UPDATE OF e";
 
 async fn lock_executions(
@@ -400,7 +411,7 @@ async fn lock_executions(
 ) -> Result<(), Error> {
     let clause = lock_clause(db, LOCK_EXECUTIONS);
     let rows = Rows::column(&["id"], ids.iter().map(|id| id.0))
-        .query(db, &format!("{EXECUTIONS} {clause}"))
+        .query(db, &format!("{} {clause}", whole_executions()))
         .await?;
     remember_executions(rows, working)
 }
@@ -516,12 +527,16 @@ fn session_rows<'a>(ids: impl IntoIterator<Item = &'a SessionId>) -> Rows {
     Rows::column(&["id"], ids.iter().map(|id| id.0))
 }
 
-const SESSIONS: &str = "SELECT s.* FROM x JOIN session s ON s.id = x.id";
+fn whole_sessions() -> String {
+    let columns = columns::<session::Entity>("s");
+    format!("SELECT {columns} FROM x JOIN session s ON s.id = x.id")
+}
+
 const LOCK_SESSIONS: &str = "ORDER BY s.id FOR UPDATE OF s";
 
 /// Those that are not there yet; first the ones to be locked.
 async fn sessions(db: &Transaction, needs: &Needs, working: &mut Working) -> Result<(), Error> {
-    let lock = format!("{SESSIONS} {}", lock_clause(db, LOCK_SESSIONS));
+    let lock = format!("{} {}", whole_sessions(), lock_clause(db, LOCK_SESSIONS));
     let overdue = working.overdue_sessions.clone();
     let locked = needs.sessions_locked.iter().chain(&overdue);
     let missing = locked.filter(|id| !working.sessions.contains_key(id));
@@ -552,8 +567,11 @@ fn remember_sessions(rows: Vec<QueryResult>, working: &mut Working) -> Result<()
 
 async fn states(db: &Transaction, ids: &[ExecutionId], working: &mut Working) -> Result<(), Error> {
     // The execution's own lock guards its state.
-    let tail = "SELECT s.* FROM x JOIN execution_state s ON s.execution_id = x.id";
-    for row in id_rows(ids).query(db, tail).await? {
+    let tail = format!(
+        "SELECT {} FROM x JOIN execution_state s ON s.execution_id = x.id",
+        columns::<execution_state::Entity>("s")
+    );
+    for row in id_rows(ids).query(db, &tail).await? {
         let tenant: String = get(&row, "tenant_id")?;
         let state = StateRow {
             tenant_id: TenantId::stored(&tenant),
@@ -578,7 +596,10 @@ async fn artifacts(db: &Transaction, needs: &Needs, working: &mut Working) -> Re
         .collect();
     let lock = lock_clause(db, "ORDER BY a.id FOR UPDATE OF a");
     for (ids, clause) in [(locked, lock), (read, "")] {
-        let tail = format!("SELECT a.* FROM x JOIN artifact a ON a.id = x.id {clause}");
+        let tail = format!(
+            "SELECT {} FROM x JOIN artifact a ON a.id = x.id {clause}",
+            columns::<artifact::Entity>("a")
+        );
         for row in Rows::column(&["id"], ids.iter().map(|id| id.0))
             .query(db, &tail)
             .await?

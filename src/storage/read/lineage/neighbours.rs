@@ -6,7 +6,7 @@ use super::super::{
     relatives::Relation,
 };
 use crate::model::TenantScope;
-use sql::{Rows, get};
+use sql::{Rows, columns, get};
 
 /// About so many edges are held in memory at a time.
 const EDGES_AT_A_TIME: u32 = 20_000;
@@ -77,10 +77,12 @@ impl Storage {
         scope: &TenantScope,
         keys: &[i64],
     ) -> Result<Vec<Keyed>, Error> {
-        let tail =
-            "SELECT a.* FROM x JOIN artifact a ON a.key = x.key AND a.tenant_id = x.tenant_id";
+        let tail = format!(
+            "SELECT {} FROM x JOIN artifact a ON a.key = x.key AND a.tenant_id = x.tenant_id",
+            columns::<entity::artifact::Entity>("a")
+        );
         let rows = keys_of_tenant(scope, keys);
-        let rows = rows.query(&self.db.reader, tail).await?;
+        let rows = rows.query(&self.db.reader, &tail).await?;
         rows.iter().map(keyed).collect()
     }
 }
