@@ -103,6 +103,7 @@ impl From<storage::Error> for ApiError {
             ),
             storage::Error::Fenced
             | storage::Error::Database(_)
+            | storage::Error::Panicked(_)
             | storage::Error::Corrupt { .. } => Self::internal(&error),
         }
     }

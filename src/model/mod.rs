@@ -4,6 +4,7 @@
 //! state asks it.
 
 mod artifact;
+mod canonical_json;
 mod cursor;
 mod event;
 mod execution;

@@ -257,16 +257,11 @@ impl Inner {
         };
         let mut pause = Duration::from_millis(50);
         let mut is_last_resort = false;
+        let mut may_be_recorded = false;
         loop {
             match self.storage.complete(complete.clone()).await {
                 Ok(status) => return self.count(execution, status),
-                Err(Error::Fenced) => {
-                    self.metrics.zombie_dropped(1);
-                    tracing::warn!(
-                        "the attempt was no longer the execution's; its work is dropped"
-                    );
-                    return;
-                }
+                Err(Error::Fenced) => return self.fenced(execution, may_be_recorded).await,
                 Err(Error::Refused(refusal)) => {
                     tracing::info!(%refusal, "the execution's artifacts were refused");
                     let error = refused(&refusal);
@@ -274,7 +269,8 @@ impl Inner {
                     continue;
                 }
                 Err(error) if error.is_retryable() || is_last_resort => {
-                    tracing::warn!(%error, "the outcome is not recorded yet");
+                    may_be_recorded = true;
+                    tracing::warn!(%error, "the outcome is not known to be recorded yet");
                 }
                 Err(error) => {
                     // It would not be recorded at the hundredth try either.
@@ -290,6 +286,24 @@ impl Inner {
                 () = tokio::time::sleep(pause) => pause = (pause * 2).min(Duration::from_secs(2)),
             }
         }
+    }
+
+    /// Tells an outcome that an earlier try recorded, whose answer was lost, from one that came too
+    /// late. The end of an attempt raises the epoch by one, and only the attempt itself ends an
+    /// execution that is leased.
+    async fn fenced(&self, execution: &Execution, may_be_recorded: bool) {
+        if may_be_recorded {
+            let scope = Principal::runtime(execution.intent.tenant_id.clone()).scope();
+            let found = self.storage.find_executions(&scope, &[execution.id]).await;
+            let found = found.ok().and_then(|mut found| found.pop());
+            if let Some(now) = found.filter(|now| now.epoch == execution.epoch + 1)
+                && now.status.is_terminal()
+            {
+                return self.count(execution, now.status);
+            }
+        }
+        self.metrics.zombie_dropped(1);
+        tracing::warn!("the attempt was no longer the execution's; its work is dropped");
     }
 
     fn count(&self, execution: &Execution, status: ExecutionStatus) {

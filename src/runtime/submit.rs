@@ -1,6 +1,6 @@
 //! From a request to a durable execution: checks, routing, keys.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use serde::Serialize;
 use serde_json::Value;
@@ -152,38 +152,47 @@ struct Checked {
 }
 
 impl Inner {
+    #[tracing::instrument(level = "info", name = "submit", skip_all,
+        fields(tenant_id = %principal.tenant(), intent_type = %intent.intent_type))]
     pub(super) async fn submit(
         self: &Arc<Self>,
         principal: &Principal,
         intent: SubmitIntent,
     ) -> Result<Submitted, Error> {
-        let began = std::time::Instant::now();
+        let began = Instant::now();
         let intent_type = intent.intent_type.clone();
-        let result = self.accept(principal, intent).await;
-        let outcome = match &result {
+        match self.accept(principal, intent).await {
+            Ok((new, key)) => self.store(principal.scope(), new, key, Some(began)).await,
+            Err(error) => {
+                let refused = Err(error);
+                self.count_submit(&intent_type, &refused, began);
+                refused
+            }
+        }
+    }
+
+    fn count_submit(&self, intent_type: &str, result: &Result<Submitted, Error>, began: Instant) {
+        let outcome = match result {
             Ok(submitted) if submitted.replayed => metrics::Submit::Replayed,
             Ok(_) => metrics::Submit::Accepted,
             Err(Error::Refused(_)) => metrics::Submit::Refused,
             Err(_) => metrics::Submit::Failed,
         };
         // A type that nobody registered must not make a new series.
-        let known = self.registry.has(&intent_type);
+        let known = self.registry.has(intent_type);
         let label = if known {
-            intent_type.as_str()
+            intent_type
         } else {
             metrics::UNKNOWN_TYPE
         };
         self.metrics.submitted(label, outcome, began.elapsed());
-        result
     }
 
-    #[tracing::instrument(level = "info", name = "submit", skip_all,
-        fields(tenant_id = %principal.tenant(), intent_type = %intent.intent_type))]
     async fn accept(
         self: &Arc<Self>,
         principal: &Principal,
         intent: SubmitIntent,
-    ) -> Result<Submitted, Error> {
+    ) -> Result<(NewExecution, Option<Key>), Error> {
         self.refuse_while_draining()?;
         let scope = principal.scope();
         let checked = self.check(&scope, &intent).await?;
@@ -207,18 +216,20 @@ impl Inner {
             rerun_of: None,
             queue: queue_of(&checked.handler),
         };
-        self.store(scope, new, key, false).await
+        Ok((new, key))
     }
 
     /// Makes the execution durable, and starts it at once when this node has a free slot. A caller
-    /// that goes away meanwhile changes nothing: what is committed is also started.
+    /// that goes away meanwhile changes nothing: what is committed is also started, and counted as a
+    /// submit when `submitted_at` says when a client asked for it.
     async fn store(
         self: &Arc<Self>,
         scope: TenantScope,
         execution: NewExecution,
         key: Option<Key>,
-        is_child: bool,
+        submitted_at: Option<Instant>,
     ) -> Result<Submitted, Error> {
+        let is_child = execution.parent.is_some();
         let permit = self.free_slot_for(&execution);
         let node = self.node_id();
         let start_on = permit.as_ref().map(|_| node);
@@ -230,21 +241,28 @@ impl Inner {
         };
         let runtime = Arc::clone(self);
         let storing = async move {
-            let submission = if is_child {
-                runtime.storage.submit_child(submit).await?
+            let intent_type = submit.execution.intent_type.clone();
+            let stored = if is_child {
+                runtime.storage.submit_child(submit).await
             } else {
-                runtime.storage.submit(submit).await?
+                runtime.storage.submit(submit).await
             };
-            let (execution, replayed) = (submission.execution, submission.replayed);
-            if let (true, Some(permit)) = (submission.started, permit)
-                && runtime.is_still(node)
-            {
-                runtime.launch(execution.clone(), permit);
+            let result = stored.map(|submission| {
+                let (execution, replayed) = (submission.execution, submission.replayed);
+                if let (true, Some(permit)) = (submission.started, permit)
+                    && runtime.is_still(node)
+                {
+                    runtime.launch(execution.clone(), permit);
+                }
+                Submitted {
+                    execution,
+                    replayed,
+                }
+            });
+            if let Some(began) = submitted_at {
+                runtime.count_submit(&intent_type, &result, began);
             }
-            Ok(Submitted {
-                execution,
-                replayed,
-            })
+            result
         };
         // What is started with the commit must be run, also when whoever asked has gone meanwhile.
         let stored = self.engine.spawn(storing.in_current_span());
@@ -335,7 +353,7 @@ impl Inner {
     ) -> Result<Option<Key>, Error> {
         let ttl_micros = Some(self.settings.idempotency_ttl_micros);
         if let Some(key) = &intent.idempotency_key {
-            let request_hash = request_hash(intent, &checked.parameters);
+            let request_hash = request_hash(intent);
             let key = key.clone();
             return Ok(Some(Key {
                 scope: KeyScope::Caller,
@@ -409,7 +427,7 @@ impl Inner {
             rerun_of: Some(id),
             queue: queue_of(handler),
         };
-        self.store(scope, new, key, false).await
+        self.store(scope, new, key, None).await
     }
 
     /// A child of a running attempt; the same one at every attempt.
@@ -455,11 +473,11 @@ impl Inner {
         let key = Key {
             scope: KeyScope::Child,
             key: format!("{}/{name}", parent.execution.id),
-            request_hash: request_hash(&intent, &checked.parameters),
+            request_hash: request_hash(&intent),
             ttl_micros: None,
         };
         let submitted = self
-            .store(scope, new, Some(key), true)
+            .store(scope, new, Some(key), None)
             .await
             .map_err(refused_child)?;
         Ok(submitted.execution)
@@ -496,8 +514,8 @@ fn timeout_micros(handler: &Registration) -> Option<i64> {
         .and_then(|limit| i64::try_from(limit.as_micros()).ok())
 }
 
-/// What a key stands for. JSON is compared by value, not by its spelling.
-fn request_hash(intent: &SubmitIntent, parameters: &Value) -> String {
+/// The request that a key stands for. JSON is compared by value, not by its spelling.
+fn request_hash(intent: &SubmitIntent) -> String {
     let text = |value: &Option<String>| value.clone().unwrap_or_default();
     let number = |value: Option<i64>| value.map(|n| n.to_string()).unwrap_or_default();
     let parts = [
@@ -505,8 +523,8 @@ fn request_hash(intent: &SubmitIntent, parameters: &Value) -> String {
         intent.session_id.to_string(),
         text(&intent.solution_id),
         text(&intent.handler_name),
-        parameters.to_string(),
-        intent.metadata.to_value().to_string(),
+        intent.parameters.canonical(),
+        intent.metadata.canonical(),
         number(intent.run_at),
         number(intent.priority),
     ];

@@ -29,6 +29,9 @@ pub enum Error {
         #[source]
         source: Option<Box<dyn std::error::Error + Send + Sync>>,
     },
+    /// A defect ended the operation before anything was written.
+    #[error("the operation panicked: {0}")]
+    Panicked(String),
     /// The content store cannot be reached; the same call may succeed later.
     #[error("the content store is not available")]
     Content(#[source] Box<dyn std::error::Error + Send + Sync>),

@@ -40,6 +40,20 @@ backends! {
         assert_eq!(app.solution.runs.load(Ordering::SeqCst), 1);
     }
 
+    async fn numbers_of_a_request_are_compared_by_their_exact_value(backend: Backend) {
+        let app = TestApp::start(&backend).await;
+        let session = app.session().await;
+        let noted = |note: &str| SubmitIntent {
+            metadata: RawJson::parse(&format!(r#"{{"n": {note}}}"#)).unwrap(),
+            ..with_key(session, note.get(..6).unwrap_or("k"), 1)
+        };
+        app.try_submit(noted("1")).await.unwrap();
+        assert!(app.try_submit(noted("1.0")).await.unwrap().replayed);
+        app.try_submit(noted("18446744073709551617")).await.unwrap();
+        let conflict = app.try_submit(noted("18446744073709551616")).await;
+        assert!(matches!(conflict, Err(Error::Refused(Refusal::IdempotencyKeyConflict { .. }))));
+    }
+
     async fn concurrent_submits_with_one_key_make_one_execution(backend: Backend) {
         let app = TestApp::start(&backend).await;
         let session = app.session().await;

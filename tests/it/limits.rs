@@ -83,6 +83,33 @@ backends! {
         app.assert_verified().await;
     }
 
+    async fn a_submit_whose_client_has_gone_is_counted(backend: Backend) {
+        let app = TestApp::start_with(&backend, &["database.writers=1"]).await;
+        let session = app.session().await;
+        let blocker = Blocker::new(&backend).await;
+        let intent = || SubmitIntent::new("add", session, RawJson::from(&json!({"a": 1, "b": 1})));
+        let submits: Vec<_> = (0..10)
+            .map(|_| {
+                let runtime = app.services().runtime.clone();
+                let intent = intent();
+                tokio::spawn(async move { runtime.submit(&TestApp::principal(), intent).await })
+            })
+            .collect();
+        let storage = &app.services().storage;
+        app.until(|| async { (storage.queue_depth() >= 1).then_some(()) }).await;
+        for submit in submits {
+            submit.abort();
+        }
+        blocker.release().await;
+        app.until(|| async {
+            let made = app.verify().await.executions;
+            let line = format!("takeoff_submits_total{{intent_type=\"add\",outcome=\"accepted\"}} {made}");
+            let metrics = app.http.get(app.url("/metrics")).send().await.unwrap();
+            let metrics = metrics.text().await.unwrap();
+            (made > 0 && metrics.lines().any(|found| found == line)).then_some(())
+        }).await;
+    }
+
     async fn an_overdue_session_is_expired_and_takes_nothing(backend: Backend) {
         let app = TestApp::start_with(&backend, &["runtime.sweep_seconds=1"]).await;
         let session = app.session().await;

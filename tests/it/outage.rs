@@ -473,6 +473,44 @@ async fn a_transaction_ended_for_idling_may_be_asked_again() {
     assert_eq!(payload["session"]["status"], "CLOSED", "{closed}");
 }
 
+/// A commit takes so long that the node gives it up, and happens all the same.
+const LATE_COMMITS: &str = "
+    CREATE FUNCTION late() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+        IF NEW.finished_at IS NOT NULL THEN
+            -- The limit of a statement does not hold for the commit.
+            PERFORM pg_sleep(4);
+        END IF;
+        RETURN NULL;
+    END $$;
+    CREATE CONSTRAINT TRIGGER late AFTER UPDATE ON execution
+        DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION late()";
+
+/// PostgreSQL only: SQLite has no network on which an answer is lost.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_outcome_that_was_recorded_without_an_answer_is_not_a_zombies() {
+    let Some((backend, _proxy, app)) = behind_proxy(&[LONG_LEASE]).await else {
+        return;
+    };
+    let session = app.session().await;
+    let running = gated(&app, session, 1).await;
+    backend.execute(LATE_COMMITS).await;
+    app.solution.gate.add_permits(1);
+    let done = app.ended(running[0].id).await;
+    assert_eq!(done.status, ExecutionStatus::Completed);
+    let ended = "takeoff_executions_total{intent_type=\"gated\",outcome=\"completed\"} 1";
+    let metrics = app
+        .until(|| async {
+            let metrics = app.http.get(app.url("/metrics")).send().await.unwrap();
+            let metrics = metrics.text().await.unwrap();
+            let ended = metrics.contains("executions_total{intent_type=\"gated\"");
+            ended.then_some(metrics)
+        })
+        .await;
+    for line in [ended, "takeoff_zombies_dropped_total 0"] {
+        assert!(metrics.lines().any(|found| found == line), "{metrics}");
+    }
+}
+
 /// The first value of a query, once it has one.
 async fn until_found(connection: &mut PgConnection, query: &str) -> i32 {
     loop {

@@ -7,12 +7,15 @@
 //! before more are accepted.
 
 use std::{
+    any::Any,
     collections::HashSet,
+    panic::AssertUnwindSafe,
     pin::{Pin, pin},
     sync::Arc,
     time::Duration,
 };
 
+use futures::FutureExt;
 use sea_orm::{DbBackend, DbErr, Statement};
 use tokio::{
     sync::{Mutex, broadcast, mpsc, oneshot},
@@ -283,7 +286,12 @@ impl Worker {
     /// number, for in the feeds the events of an execution are in the order of the numbers.
     async fn try_transact(&self, batch: &mut [Queued]) -> Result<bool, Error> {
         let transaction = self.db.begin().await?;
-        let (last, decided) = match Self::work(&transaction, batch).await {
+        // A defect in one operation must not end the writer, which others need.
+        let work = AssertUnwindSafe(Self::work(&transaction, batch)).catch_unwind();
+        let result = work
+            .await
+            .unwrap_or_else(|panic| Err(panicked(panic.as_ref())));
+        let (last, decided) = match result {
             Ok(Some(done)) => done,
             given_up => {
                 // What is reported is why.
@@ -328,6 +336,13 @@ impl Worker {
     }
 }
 
+/// The error of an operation that panicked; the panic's own message is in the log only.
+fn panicked(panic: &(dyn Any + Send)) -> Error {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+    Error::Panicked(text.unwrap_or_else(|| "without a message".to_owned()))
+}
+
 /// What a transaction comes to, once it is committed.
 struct Decided {
     rows: usize,
@@ -360,7 +375,38 @@ mod tests {
     use sea_orm::ConnectionTrait;
 
     use super::*;
-    use crate::storage::{read_tests::on_each_database, write::Recover};
+    use crate::storage::{
+        read_tests::on_each_database,
+        write::{Recover, working::Working},
+    };
+
+    /// A change with a defect.
+    struct Defective;
+
+    impl Operation for Defective {
+        type Output = ();
+
+        fn needs(&self, _: &mut Needs) {}
+
+        fn decide(&self, _: &mut Working) -> Result<(), Error> {
+            panic!("a defect");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_operation_that_panics_fails_alone_and_the_writer_goes_on() {
+        on_each_database(async |world| {
+            let writer = &world.storage.writer;
+            for _ in 0..3 {
+                let nothing = Recover { limit: 1 };
+                // Offered together, they share a batch.
+                let (failed, beside) = tokio::join!(writer.run(Defective), writer.run(nothing));
+                assert!(matches!(failed, Err(Error::Panicked(text)) if text == "a defect"));
+                assert!(beside.is_ok());
+            }
+        })
+        .await;
+    }
 
     #[tokio::test]
     async fn a_writer_with_nothing_to_do_leaves_no_transaction_open() {
