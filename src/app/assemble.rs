@@ -66,9 +66,10 @@ impl Node {
         let registry = app.register(&works)?;
         let artifacts = ArtifactRegistry::new(storage.clone(), registry.eligible_types());
 
+        let installation = storage.installation_id().await?;
         let bus = redis
             .as_ref()
-            .map(|redis| HintBus::join(redis, &namespace(config), app.ids.node()));
+            .map(|redis| HintBus::join(redis, installation, app.ids.node()));
         let poll = Duration::from_millis(config.runtime.poll_ms);
         let events = Events::start(storage.clone(), bus, poll, app.metrics.clone());
         let hot: Arc<dyn HotCopies> = match &redis {
@@ -239,19 +240,6 @@ fn signing_key(config: &Config) -> anyhow::Result<[u8; 32]> {
             )
         }),
     }
-}
-
-/// Nodes that share a database share this; a collision would cost a useless look, never an answer.
-fn namespace(config: &Config) -> String {
-    let url = config.database.url.expose();
-    let name = url
-        .rsplit('/')
-        .next()
-        .unwrap_or(url)
-        .split('?')
-        .next()
-        .unwrap_or_default();
-    name.chars().filter(char::is_ascii_alphanumeric).collect()
 }
 
 fn limits(config: &Config) -> Limits {

@@ -14,7 +14,16 @@ use crate::{
     storage::Notice,
 };
 
-type Watched<K> = Mutex<HashMap<K, watch::Sender<i64>>>;
+type Watched<K> = Mutex<HashMap<K, watch::Sender<State>>>;
+
+/// What watchers are told.
+#[derive(Debug, Clone, Copy, Default)]
+struct State {
+    /// The last sequence that the database is known to hold; of an execution only.
+    seq: i64,
+    /// How often there was reason to look.
+    calls: u64,
+}
 
 /// The streams and feeds that somebody on this node watches.
 #[derive(Debug, Default)]
@@ -24,16 +33,19 @@ pub(super) struct Hub {
     tenants: Watched<TenantId>,
 }
 
-/// One watcher's place: for an execution the last known sequence, for a feed a counter of changes.
+/// One watcher's place.
 #[derive(Debug)]
 pub(super) struct Watch {
-    receiver: watch::Receiver<i64>,
+    receiver: watch::Receiver<State>,
+    /// The calls that had come when the watcher last looked.
+    answered: u64,
 }
 
 impl Watch {
-    /// What is known now.
-    pub(super) fn known(&self) -> i64 {
-        *self.receiver.borrow()
+    /// Whether the stream may have more than what is up to `seq`.
+    pub(super) fn may_be_beyond(&self, seq: i64) -> bool {
+        let state = self.receiver.borrow();
+        state.seq > seq || state.calls != self.answered
     }
 
     /// Waits until more is known than at the last call.
@@ -47,7 +59,7 @@ impl Watch {
     /// Forgets that there was a change: whoever calls this is about to look.
     pub(super) fn mark_seen(&mut self) {
         self.receiver.mark_unchanged();
-        let _ = self.receiver.borrow_and_update();
+        self.answered = self.receiver.borrow_and_update().calls;
     }
 }
 
@@ -61,13 +73,13 @@ fn watch_in<K: Eq + Hash>(watched: &Watched<K>, key: K) -> Watch {
     if watched.len().is_power_of_two() {
         watched.retain(|_, sender| sender.receiver_count() > 0);
     }
-    let sender = watched.entry(key).or_insert_with(|| watch::Sender::new(0));
-    Watch {
-        receiver: sender.subscribe(),
-    }
+    let sender = watched.entry(key).or_default();
+    let receiver = sender.subscribe();
+    let answered = receiver.borrow().calls;
+    Watch { receiver, answered }
 }
 
-fn tell<K: Eq + Hash>(watched: &Watched<K>, key: &K, change: impl FnOnce(&mut i64) -> bool) {
+fn tell<K: Eq + Hash>(watched: &Watched<K>, key: &K, change: impl FnOnce(&mut State) -> bool) {
     let mut watched = lock(watched);
     let Some(sender) = watched.get(key) else {
         return;
@@ -79,8 +91,8 @@ fn tell<K: Eq + Hash>(watched: &Watched<K>, key: &K, change: impl FnOnce(&mut i6
     }
 }
 
-fn count_up(counter: &mut i64) -> bool {
-    *counter = counter.wrapping_add(1);
+fn call(state: &mut State) -> bool {
+    state.calls = state.calls.wrapping_add(1);
     true
 }
 
@@ -97,29 +109,47 @@ impl Hub {
         watch_in(&self.tenants, id)
     }
 
-    /// Passes on what a commit means.
-    pub(super) fn notice(&self, notices: &[Notice]) {
+    /// Passes on what a commit of this node means.
+    pub(super) fn committed(&self, notices: &[Notice]) {
         for notice in notices {
             if let Notice::Events {
-                tenant_id,
-                session_id,
-                execution_id,
-                seq,
-                ..
+                execution_id, seq, ..
             } = notice
             {
                 self.grown(*execution_id, *seq);
-                tell(&self.sessions, session_id, count_up);
-                tell(&self.tenants, tenant_id, count_up);
             }
+            self.call_feeds(notice);
+        }
+    }
+
+    /// Passes on what another node is said to have committed: those concerned look. The sequence is
+    /// not believed, for one that is too high would hide what comes before it.
+    pub(super) fn heard(&self, notices: &[Notice]) {
+        for notice in notices {
+            if let Notice::Events { execution_id, .. } = notice {
+                tell(&self.executions, execution_id, call);
+            }
+            self.call_feeds(notice);
+        }
+    }
+
+    fn call_feeds(&self, notice: &Notice) {
+        if let Notice::Events {
+            tenant_id,
+            session_id,
+            ..
+        } = notice
+        {
+            tell(&self.sessions, session_id, call);
+            tell(&self.tenants, tenant_id, call);
         }
     }
 
     /// An execution's stream is known to reach `seq`.
     pub(super) fn grown(&self, id: ExecutionId, seq: i64) {
-        tell(&self.executions, &id, |known| {
-            let is_news = seq > *known;
-            *known = (*known).max(seq);
+        tell(&self.executions, &id, |state| {
+            let is_news = seq > state.seq;
+            state.seq = state.seq.max(seq);
             is_news
         });
     }
@@ -127,10 +157,10 @@ impl Hub {
     /// Something may have been missed: every feed looks again.
     pub(super) fn stir_feeds(&self) {
         for sender in lock(&self.sessions).values() {
-            sender.send_if_modified(count_up);
+            sender.send_if_modified(call);
         }
         for sender in lock(&self.tenants).values() {
-            sender.send_if_modified(count_up);
+            sender.send_if_modified(call);
         }
     }
 

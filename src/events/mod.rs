@@ -82,7 +82,7 @@ impl Events {
         loop {
             match notices.recv().await {
                 Ok(notices) => {
-                    self.hub.notice(&notices);
+                    self.hub.committed(&notices);
                     if let Some(bus) = &self.bus {
                         bus.publish(&notices);
                     }
@@ -99,7 +99,7 @@ impl Events {
             tokio::select! {
                 received = notices.recv() => match received {
                     Ok(notices) => {
-                        self.hub.notice(&notices);
+                        self.hub.heard(&notices);
                         let _ = self.remote.send(notices);
                     }
                     Err(broadcast::error::RecvError::Lagged(_)) => self.look_at_everything().await,
@@ -202,7 +202,7 @@ impl Events {
                     return;
                 }
                 // What is known to be there has been read; there is nothing to look for until more is.
-                while !has_more_past_events && watch.known() <= cursor.seq {
+                while !has_more_past_events && !watch.may_be_beyond(cursor.seq) {
                     watch.changed().await;
                 }
             }

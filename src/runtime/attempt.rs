@@ -44,6 +44,9 @@ impl Inner {
     pub(super) fn launch(self: &Arc<Self>, execution: Execution, permit: OwnedSemaphorePermit) {
         let cancellation = CancellationToken::new();
         let lost = self.register(&execution, cancellation.clone());
+        if execution.cancel_requested_at.is_some() {
+            cancellation.cancel();
+        }
         let intent = &execution.intent;
         let span = tracing::info_span!(
             "execution",
@@ -71,6 +74,10 @@ impl Inner {
         cancellation: CancellationToken,
         lost: CancellationToken,
     ) {
+        if cancellation.is_cancelled() {
+            let stopped = Outcome::Cancelled;
+            return self.finish(&execution, stopped, None, &lost).await;
+        }
         let prepared = self.prepare(&execution, cancellation.clone(), permit).await;
         let (handler, attempt) = match prepared {
             Ok(prepared) => prepared,

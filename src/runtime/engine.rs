@@ -16,7 +16,7 @@ use std::{
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, broadcast};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{context::lock, limits::Limits, registry::IntentRegistry};
+use super::{cancellation::CancelHints, context::lock, limits::Limits, registry::IntentRegistry};
 use crate::{
     clock::Clock,
     content::{ContentStore, Payloads},
@@ -115,7 +115,8 @@ pub(super) struct Inner {
     /// Where the engine's own tasks run, whoever starts them.
     pub(super) engine: tokio::runtime::Handle,
     draining: CancellationToken,
-    stopped: CancellationToken,
+    pub(super) stopped: CancellationToken,
+    pub(super) cancel_hints: CancelHints,
     running: Mutex<HashMap<ExecutionId, Running>>,
     /// True while nothing is known to wait: only then may a submit start at once.
     nothing_waits: AtomicBool,
@@ -166,6 +167,7 @@ impl Inner {
             hand_back: CancellationToken::new(),
             draining: CancellationToken::new(),
             stopped: CancellationToken::new(),
+            cancel_hints: CancelHints::default(),
             running: Mutex::default(),
             nothing_waits: AtomicBool::new(false),
             claims: AtomicUsize::new(0),
@@ -187,6 +189,7 @@ impl Inner {
             tokio::spawn(Arc::clone(self).timer_loop()),
             tokio::spawn(Arc::clone(self).heartbeat_loop()),
             tokio::spawn(Arc::clone(self).care_loop()),
+            tokio::spawn(Arc::clone(self).cancel_loop()),
             tokio::spawn(Arc::clone(self).notice_loop(self.storage.notices())),
             tokio::spawn(Arc::clone(self).notice_loop(self.events.remote_notices())),
         ];
@@ -594,16 +597,17 @@ impl Inner {
     /// A cancellation whose hint was lost is noticed here.
     async fn notice_cancellations(&self) -> Result<(), Error> {
         let ids: Vec<ExecutionId> = lock(&self.running).keys().copied().collect();
-        for id in self.storage.cancel_requested(&ids).await? {
-            self.cancel_running(id);
-        }
-        Ok(())
+        self.stop_cancelled(&ids).await.map(|_| ())
     }
 
-    fn cancel_running(&self, id: ExecutionId) {
-        if let Some(running) = lock(&self.running).get(&id) {
+    /// Tells the handler to stop; false when the execution does not run here.
+    pub(super) fn cancel_running(&self, id: ExecutionId) -> bool {
+        let running = lock(&self.running);
+        let found = running.get(&id);
+        if let Some(running) = found {
             running.cancellation.cancel();
         }
+        found.is_some()
     }
 
     async fn notice_loop(self: Arc<Self>, mut notices: broadcast::Receiver<Arc<Vec<Notice>>>) {
@@ -635,7 +639,7 @@ impl Inner {
                     self.timer_set.notify_one();
                 }
             }
-            Notice::Cancel(id) => self.cancel_running(*id),
+            Notice::Cancel(id) => self.cancel_hints.add(*id),
             Notice::Events { .. } => {}
         }
     }

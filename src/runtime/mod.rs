@@ -5,6 +5,7 @@
 
 mod artifacts;
 mod attempt;
+mod cancellation;
 mod children;
 mod context;
 mod engine;

@@ -71,6 +71,19 @@ impl Storage {
         Ok(db.execute(&text, values).await? == 1)
     }
 
+    /// The random id of this database, which no other has but a copy of it.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn installation_id(&self) -> Result<uuid::Uuid, Error> {
+        let rows = sql::query(&self.db.reader, "SELECT id FROM installation", []).await?;
+        let row = rows.first().ok_or(Error::Corrupt {
+            what: "installation",
+            source: None,
+        })?;
+        sql::get(row, "id")
+    }
+
     /// Ends an incarnation: what it still holds may be taken at once.
     ///
     /// # Errors
@@ -183,14 +196,22 @@ impl Storage {
         rows.first().map_or(Ok(None), |row| sql::get(row, "due_in"))
     }
 
-    /// Those among `ids` that should stop.
+    /// Those among `ids` that `node` holds and that should stop.
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn cancel_requested(&self, ids: &[ExecutionId]) -> Result<Vec<ExecutionId>, Error> {
-        let tail = "SELECT e.id FROM x JOIN execution e ON e.id = x.id \
-             WHERE e.cancel_requested_at IS NOT NULL AND e.status = 1";
-        let rows = sql::Rows::column(&["id"], ids.iter().map(|id| id.0));
+    pub async fn cancel_requested(
+        &self,
+        node: NodeId,
+        ids: &[ExecutionId],
+    ) -> Result<Vec<ExecutionId>, Error> {
+        let tail = "SELECT e.id FROM x JOIN lease l ON l.execution_id = x.id \
+             JOIN execution e ON e.id = x.id \
+             WHERE l.node_id = x.node AND e.cancel_requested_at IS NOT NULL AND e.status = 1";
+        let mut rows = sql::Rows::of(&["id", "node"]);
+        for id in ids {
+            rows.push(vec![id.0.into(), node.0.into()]);
+        }
         let rows = rows.query(&self.db.reader, tail).await?;
         rows.iter()
             .map(|row| Ok(ExecutionId(sql::get(row, "id")?)))

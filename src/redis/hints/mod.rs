@@ -19,6 +19,7 @@ use std::{
 
 use tokio::sync::{Notify, broadcast, watch};
 use tokio_util::task::AbortOnDropHandle;
+use uuid::Uuid;
 
 use super::Redis;
 use crate::{model::NodeId, storage::Notice};
@@ -57,11 +58,11 @@ impl Outbox {
 }
 
 impl HintBus {
-    /// Joins the nodes that share the database called `namespace`. Clusters that share a Redis but
+    /// Joins the nodes that share the database with this random id. Clusters that share a Redis but
     /// not a database do not hear each other.
     #[must_use]
-    pub fn join(redis: &Redis, namespace: &str, node: NodeId) -> Self {
-        let channel = format!("takeoff:hints:{namespace}");
+    pub fn join(redis: &Redis, installation: Uuid, node: NodeId) -> Self {
+        let channel = format!("takeoff:hints:{}", installation.simple());
         let outbox = Arc::new(Outbox::default());
         let (remote, _) = broadcast::channel(RECEIVER_BATCHES);
         let (gap, gaps) = watch::channel(0);

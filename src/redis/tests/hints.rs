@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::{sync::broadcast, time::timeout};
 
-use super::{Proxy, Redis, unique, url};
+use super::{Proxy, Redis, url};
 use crate::{
     ids::IdSource,
     model::{ExecutionId, SessionId, TenantId},
@@ -15,11 +15,15 @@ use uuid::Uuid;
 
 const SOON: Duration = Duration::from_secs(20);
 
-async fn join(url: &str, namespace: &str) -> HintBus {
+async fn join(url: &str, installation: Uuid) -> HintBus {
     let redis = Redis::connect(url).await.unwrap();
-    let bus = HintBus::join(&redis, namespace, IdSource::system().node());
+    let bus = HintBus::join(&redis, installation, IdSource::system().node());
     within(bus.missed()).await;
     bus
+}
+
+fn new_installation() -> Uuid {
+    IdSource::system().node().0
 }
 
 async fn within<T>(work: impl Future<Output = T>) -> T {
@@ -43,8 +47,11 @@ fn events(seq: i64) -> Notice {
 #[tokio::test]
 async fn a_hint_reaches_the_other_node_and_not_its_sender() {
     let Some(url) = url() else { return };
-    let namespace = unique("bus");
-    let (a, b) = (join(&url, &namespace).await, join(&url, &namespace).await);
+    let installation = new_installation();
+    let (a, b) = (
+        join(&url, installation).await,
+        join(&url, installation).await,
+    );
     let (mut at_a, mut at_b) = (a.subscribe(), b.subscribe());
     a.publish(&[events(1), Notice::Ready]);
     assert_eq!(hear(&mut at_b).await, [Notice::Ready, events(1)]);
@@ -57,9 +64,9 @@ async fn a_hint_reaches_the_other_node_and_not_its_sender() {
 #[tokio::test]
 async fn clusters_with_other_databases_do_not_hear_each_other() {
     let Some(url) = url() else { return };
-    let (mine, theirs) = (unique("mine"), unique("theirs"));
-    let (a, b) = (join(&url, &mine).await, join(&url, &mine).await);
-    let stranger = join(&url, &theirs).await;
+    let (mine, theirs) = (new_installation(), new_installation());
+    let (a, b) = (join(&url, mine).await, join(&url, mine).await);
+    let stranger = join(&url, theirs).await;
     let mut at_b = b.subscribe();
     stranger.publish(&[events(1)]);
     a.publish(&[events(2)]);
@@ -69,8 +76,11 @@ async fn clusters_with_other_databases_do_not_hear_each_other() {
 #[tokio::test]
 async fn a_burst_arrives_as_its_last_word() {
     let Some(url) = url() else { return };
-    let namespace = unique("burst");
-    let (a, b) = (join(&url, &namespace).await, join(&url, &namespace).await);
+    let installation = new_installation();
+    let (a, b) = (
+        join(&url, installation).await,
+        join(&url, installation).await,
+    );
     let mut at_b = b.subscribe();
     for seq in 1..=5000 {
         a.publish(&[events(seq)]);
@@ -88,11 +98,11 @@ async fn a_burst_arrives_as_its_last_word() {
 #[tokio::test]
 async fn whoever_lost_the_connection_is_told_and_hears_again() {
     let Some(url) = url() else { return };
-    let namespace = unique("cut");
+    let installation = new_installation();
     let proxy = Proxy::before(&url).await;
     let (a, b) = (
-        join(&url, &namespace).await,
-        join(&proxy.url(), &namespace).await,
+        join(&url, installation).await,
+        join(&proxy.url(), installation).await,
     );
     let mut at_b = b.subscribe();
     proxy.cut();
@@ -107,11 +117,11 @@ async fn whoever_lost_the_connection_is_told_and_hears_again() {
 #[tokio::test]
 async fn who_could_not_speak_says_so_later() {
     let Some(url) = url() else { return };
-    let namespace = unique("mute");
+    let installation = new_installation();
     let proxy = Proxy::before(&url).await;
     let (a, b) = (
-        join(&proxy.url(), &namespace).await,
-        join(&url, &namespace).await,
+        join(&proxy.url(), installation).await,
+        join(&url, installation).await,
     );
     proxy.cut();
     a.publish(&[events(1)]);
@@ -129,7 +139,7 @@ async fn who_could_not_speak_says_so_later() {
 #[tokio::test]
 async fn a_gap_is_told_once_to_each_handle() {
     let Some(url) = url() else { return };
-    let bus = join(&url, &unique("once")).await;
+    let bus = join(&url, new_installation()).await;
     let other = bus.clone();
     let again = timeout(Duration::from_millis(50), bus.missed()).await;
     assert!(again.is_err(), "told twice");

@@ -34,13 +34,7 @@ impl Operation for Cancel {
             }
             .into());
         }
-        self.cancel(working, self.id);
-        for id in working
-            .descendants
-            .get(&self.id)
-            .cloned()
-            .unwrap_or_default()
-        {
+        for id in working.family(self.id) {
             self.cancel(working, id);
         }
         let found = working

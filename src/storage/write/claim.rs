@@ -33,6 +33,13 @@ impl Operation for Claim {
             .filter_map(|id| start_or_end(working, id, self.node_id))
             .collect())
     }
+
+    /// One that is cancelled in the same transaction is handed out as cancelled.
+    fn settle(&self, claimed: &mut Vec<Execution>, working: &Working) {
+        for execution in claimed {
+            working.refresh(execution);
+        }
+    }
 }
 
 /// Starts an execution that still wants to run; ends one whose time has passed.

@@ -19,7 +19,7 @@ pub enum Outcome {
     Completed(Payload),
     /// With an error that no further attempt will mend.
     Failed(ExecutionError),
-    /// Stopped by a cancellation.
+    /// Stopped by a cancellation. Without a recorded request the execution is given back instead.
     Cancelled,
     /// With an error; another attempt follows after the delay.
     Retry {
@@ -67,6 +67,16 @@ impl Complete {
         status
     }
 
+    fn hand_back(&self, working: &mut Working) -> ExecutionStatus {
+        let id = self.fence.execution_id;
+        if let Some(execution) = working.execution_mut(id) {
+            execution.lost_attempts += 1;
+        }
+        working.release(id);
+        working.enqueue(id, &Queue::Node.name());
+        ExecutionStatus::Running
+    }
+
     fn retry(&self, working: &mut Working, error: &ExecutionError, delay_micros: i64, lost: bool) {
         let id = self.fence.execution_id;
         let next_attempt_at = working.now + delay_micros;
@@ -110,7 +120,6 @@ impl Operation for Complete {
         let lost_too_often = execution.lost_attempts + 1 >= MAX_LOST_ATTEMPTS;
         match &self.outcome {
             _ if cancelled => Ok(self.end(working, Ending::Cancelled)),
-            Outcome::Cancelled => Ok(self.end(working, Ending::Cancelled)),
             Outcome::Failed(error) => Ok(self.end(working, Ending::Failed(error.clone()))),
             Outcome::Completed(result) => {
                 artifact::check(working, &tenant, &self.artifacts, &self.transitions)?;
@@ -135,12 +144,8 @@ impl Operation for Complete {
                 self.retry(working, error, *delay_micros, *lost);
                 Ok(ExecutionStatus::Running)
             }
-            Outcome::HandBack => {
-                execution.lost_attempts += 1;
-                working.release(self.fence.execution_id);
-                working.enqueue(self.fence.execution_id, &Queue::Node.name());
-                Ok(ExecutionStatus::Running)
-            }
+            // What was stopped though nobody asked for it was stopped by mistake.
+            Outcome::Cancelled | Outcome::HandBack => Ok(self.hand_back(working)),
         }
     }
 }

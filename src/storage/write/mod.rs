@@ -21,6 +21,8 @@ mod operation;
 mod recover;
 mod session;
 mod submit;
+#[cfg(test)]
+mod tests;
 mod timer;
 mod upload;
 mod working;

@@ -63,6 +63,9 @@ pub(in crate::storage) trait Operation: Send + 'static {
 
     /// Checks, then changes the working set. It must not change anything and then refuse.
     fn decide(&self, working: &mut Working) -> Result<Self::Output, Error>;
+
+    /// Brings the output up to date with what later operations of the batch decided.
+    fn settle(&self, _output: &mut Self::Output, _working: &Working) {}
 }
 
 /// An operation on its way, with the caller that waits for it.
@@ -70,6 +73,8 @@ pub(super) trait Pending: Send {
     fn needs(&self, needs: &mut Needs);
     /// Decides anew, forgetting an earlier decision.
     fn decide(&mut self, working: &mut Working);
+    /// Brings the last decision up to date once all operations of the batch are decided.
+    fn settle(&mut self, working: &Working);
     /// Whether the last decision was to refuse.
     fn is_refused(&self) -> bool;
     /// Tells the caller what was decided; the transaction is committed.
@@ -91,6 +96,12 @@ impl<O: Operation> Pending for Request<O> {
 
     fn decide(&mut self, working: &mut Working) {
         self.decision = Some(self.operation.decide(working));
+    }
+
+    fn settle(&mut self, working: &Working) {
+        if let Some(Ok(output)) = &mut self.decision {
+            self.operation.settle(output, working);
+        }
     }
 
     fn is_refused(&self) -> bool {

@@ -296,6 +296,7 @@ impl Operation for Submit {
                 intent_type,
             };
             working.append(fence.execution_id, body, None);
+            working.adopt(fence.execution_id, id);
         }
         working.append(id, body, Some(parameters));
         let queue = &self.execution.queue;
@@ -325,5 +326,12 @@ impl Operation for Submit {
             replayed: false,
             started: slot.is_some(),
         })
+    }
+
+    /// One that is cancelled in the same transaction is started as cancelled.
+    fn settle(&self, submission: &mut Submission, working: &Working) {
+        if submission.started {
+            working.refresh(&mut submission.execution);
+        }
     }
 }

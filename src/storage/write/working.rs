@@ -155,6 +155,8 @@ pub(in crate::storage) struct Working {
     pub(super) steps: HashSet<(ExecutionId, String)>,
     pub(super) keys: HashMap<KeyClaim, KeyHolder>,
     pub(super) descendants: HashMap<ExecutionId, Vec<ExecutionId>>,
+    /// Children that this transaction makes, by their parents.
+    pub(super) new_children: HashMap<ExecutionId, Vec<ExecutionId>>,
     pub(super) claimed: Vec<ExecutionId>,
     pub(super) fired: Vec<(ExecutionId, i64, String)>,
     pub(super) lost: Vec<ExecutionId>,
@@ -413,9 +415,37 @@ impl Working {
         }
     }
 
-    /// Whether a node runs this execution now.
+    /// Whether a node runs this execution now, or will with this transaction.
     pub(super) fn is_held(&self, id: ExecutionId) -> bool {
-        self.held.contains_key(&id) && !self.changes.leases_out.contains(&id)
+        self.changes.leases_in.contains_key(&id)
+            || self.held.contains_key(&id) && !self.changes.leases_out.contains(&id)
+    }
+
+    /// Remembers a child that this transaction makes.
+    pub(super) fn adopt(&mut self, parent: ExecutionId, child: ExecutionId) {
+        self.new_children.entry(parent).or_default().push(child);
+    }
+
+    /// The execution and what was live below it when it was loaded, with all that this transaction
+    /// has made below them; parents come before their children.
+    pub(super) fn family(&self, root: ExecutionId) -> Vec<ExecutionId> {
+        let mut family = vec![root];
+        family.extend(self.descendants.get(&root).into_iter().flatten());
+        let mut next = 0;
+        while let Some(id) = family.get(next) {
+            family.extend(self.new_children.get(id).into_iter().flatten());
+            next += 1;
+        }
+        family
+    }
+
+    /// Makes a copy of an execution what the execution has become since.
+    pub(super) fn refresh(&self, copy: &mut Execution) {
+        let found = self.executions.get(&copy.id);
+        // Whatever changes an execution appends to its stream.
+        if let Some(tracked) = found.filter(|tracked| tracked.row.next_seq != copy.next_seq) {
+            copy.clone_from(&tracked.row);
+        }
     }
 }
 

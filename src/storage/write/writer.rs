@@ -330,6 +330,9 @@ impl Worker {
                 given_up.append(&mut needs.keys);
             }
         }
+        for request in batch.iter_mut() {
+            request.settle(&working);
+        }
         let (last, rows) = apply(db, &mut working, &given_up).await?;
         let notices = working.changes.notices;
         Ok(Some((last, Decided { rows, notices })))
@@ -368,6 +371,22 @@ fn fail_all(batch: Vec<Queued>, error: Error) {
         });
         request.fail(cause);
     }
+}
+
+/// Carries out a batch that a test has made, beside the storage's own writer.
+#[cfg(test)]
+pub(super) async fn carry_out(storage: &crate::storage::Storage, batch: Vec<Queued>) {
+    let (_own, own) = mpsc::channel(1);
+    let (_offered, offered) = mpsc::channel(1);
+    let worker = Worker {
+        db: storage.db.writer.another(),
+        waiting: Arc::new(Mutex::new(Waiting { own, offered })),
+        notices: broadcast::channel(1).0,
+        metrics: Metrics::new(),
+        batch_max_items: batch.len(),
+    };
+    worker.carry_out(batch).await;
+    worker.db.rest().await;
 }
 
 #[cfg(test)]
