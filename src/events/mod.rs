@@ -132,7 +132,7 @@ impl Events {
     /// The events of one execution, from the start or after a cursor; ends after the terminal one.
     ///
     /// # Errors
-    /// [`Error::Refused`] when the execution is absent.
+    /// [`Error::Refused`] when the execution is absent or the cursor another stream's.
     pub async fn watch_execution(
         &self,
         principal: &Principal,
@@ -143,8 +143,9 @@ impl Events {
         // Interest is registered before the past is read, or what happens between would be lost.
         let mut watch = self.hub.watch_execution(id);
         let mut first = None;
-        if after.is_some() {
+        if let Some(cursor) = after {
             self.get(&scope, id).await?;
+            self.storage.check_position(id, cursor).await?;
         } else {
             watch.mark_seen();
             let page = self.storage.events_after(&scope, id, 0, BATCH_EVENTS);

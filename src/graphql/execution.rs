@@ -307,9 +307,13 @@ impl Execution {
         #[graphql(desc = "Items of the page, 1 to 200; 50 when left out.")] first: Option<i32>,
         #[graphql(desc = "Only events after this cursor.")] after: Option<String>,
     ) -> Result<ExecutionEventConnection, ApiError> {
+        let is_first = after.is_none();
         let (size, start) = PageArgs::forward(first, after).after_cursor()?;
         let caller = Caller::of(ctx)?;
         let storage = &caller.services.storage;
+        if !is_first {
+            storage.check_position(self.0.id, start).await?;
+        }
         let events = storage
             .events_after(&caller.scope, self.0.id, start.seq, size + 1)
             .await?;

@@ -94,6 +94,12 @@ pub(super) fn is_stale_plan(error: &DbErr) -> bool {
             .is_some_and(|error| error.routine() == Some("RevalidateCachedQuery"))
 }
 
+/// Whether another transaction has made the same row meanwhile: run again, this one finds it. SQLite
+/// has one writer, where it cannot happen.
+pub(super) fn is_made_meanwhile(error: &DbErr) -> bool {
+    code(error).as_deref() == Some("23505")
+}
+
 /// Whether the database cannot be reached or does not work.
 pub(super) fn is_outage(error: &DbErr) -> bool {
     if matches!(error, DbErr::Conn(_) | DbErr::ConnectionAcquire(_)) {

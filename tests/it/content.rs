@@ -91,6 +91,42 @@ backends! {
         app.assert_verified().await;
     }
 
+    async fn pipelines_over_the_same_content_at_once_all_complete(backend: Backend) {
+        let app = TestApp::start(&backend).await;
+        let session = app.session().await;
+        for round in 0..3 {
+            let pipelines = (0..12).map(|_| {
+                let parameters = json!({
+                    "journey_id": "content_pipeline", "filename": "same.csv",
+                    "content": format!("a,b\n{round},2\n"),
+                });
+                app.submit(session, "compose_journey", parameters)
+            });
+            for pipeline in futures::future::join_all(pipelines).await {
+                let done = app.ended(pipeline.id).await;
+                assert_eq!(done.status, ExecutionStatus::Completed, "{:?}", done.error);
+            }
+        }
+        app.assert_verified().await;
+    }
+
+    async fn a_fingerprint_finds_no_failure(backend: Backend) {
+        let app = TestApp::start(&backend).await;
+        let session = app.session().await;
+        let parse = async || {
+            let nothing = takeoff::ids::IdSource::seeded(5).execution().0;
+            let file = takeoff::model::ArtifactId(nothing);
+            let parameters = RawJson::from(&json!({"file_id": file}));
+            let intent = SubmitIntent::new("parse_content", session, parameters);
+            app.try_submit(intent).await.unwrap()
+        };
+        let first = parse().await;
+        assert_eq!(app.ended(first.execution.id).await.status, ExecutionStatus::Failed);
+        let second = parse().await;
+        assert!(!second.replayed);
+        assert_ne!(second.execution.id, first.execution.id);
+    }
+
     async fn the_same_content_in_a_session_is_the_same_execution(backend: Backend) {
         let app = TestApp::start(&backend).await;
         let session = app.session().await;

@@ -46,6 +46,32 @@ fn sequences(events: &[Value]) -> Vec<&str> {
 }
 
 backends! {
+    async fn a_cursor_of_one_execution_is_refused_for_another(backend: Backend) {
+        let app = TestApp::start(&backend).await;
+        let (one, other) = (
+            app.run("flaky", json!({"failures": 1})).await,
+            app.run("add", json!({"a": 1, "b": 1})).await,
+        );
+        let cursors = app.data(READ, json!({"id": one.id})).await;
+        let edges = cursors["execution"]["events"]["edges"].as_array().unwrap();
+        for (n, edge) in edges.iter().enumerate() {
+            let cursor = &edge["cursor"];
+            let mut socket = open(&app).await;
+            let variables = json!({"id": other.id, "after": cursor});
+            socket.subscribe("s", OF_EXECUTION, &variables).await.unwrap();
+            let refused = socket.message("s").await.to_string();
+            assert!(refused.contains("BAD_USER_INPUT"), "{refused}");
+            let query = "query($id: ID!, $after: String) { execution(id: $id) {
+                events(after: $after) { nodes { sequence } } } }";
+            let refused = app.graphql(query, json!({"id": other.id, "after": cursor})).await;
+            assert_eq!(refused["errors"][0]["extensions"]["code"], "BAD_USER_INPUT");
+            // It is its own execution's, and that of the feeds.
+            let found = app.data(query, json!({"id": one.id, "after": cursor})).await;
+            let rest = found["execution"]["events"]["nodes"].as_array().unwrap();
+            assert_eq!(rest.len(), edges.len() - n - 1);
+        }
+    }
+
     async fn an_execution_is_followed_to_its_end_and_resumed_by_cursor(backend: Backend) {
         let app = TestApp::start(&backend).await;
         let session = app.session().await;

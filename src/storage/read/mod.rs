@@ -7,6 +7,7 @@ mod executions;
 pub(super) mod gather;
 mod lineage;
 mod page;
+mod position;
 mod relatives;
 mod session_head;
 mod sessions;

@@ -7,7 +7,7 @@ use sea_orm::Statement;
 
 use super::{
     super::{Error, connection::Transaction, sql},
-    submit::KeyClaim,
+    load::{KEY_COLUMNS, key_cells},
     working::{Changes, Tracked, Working},
 };
 use crate::model::{Artifact, ArtifactId, Event, Execution, ExecutionId};
@@ -18,12 +18,11 @@ use sql::{Cell, Combined, Rows, get};
 pub(super) async fn apply(
     db: &Transaction,
     working: &mut Working,
-    given_up: &[KeyClaim],
 ) -> Result<(Option<Statement>, usize), Error> {
     // An edge needs the keys that its artifacts get.
     let artifacts = new_artifacts(db, working).await?;
     let mut all = Combined::default();
-    release_keys(&mut all, given_up);
+    keys(&mut all, working);
     executions(&mut all, working);
     queues(&mut all, &mut working.changes);
     events(&mut all, &mut working.changes)?;
@@ -37,21 +36,33 @@ pub(super) async fn apply(
     Ok((all.run(db).await?, rows))
 }
 
-/// Frees the keys of intents that were refused after all.
-fn release_keys(all: &mut Combined, keys: &[KeyClaim]) {
-    let mut rows = Rows::of(&["tenant_id", "scope", "key", "execution_id"]);
-    for claim in keys {
-        rows.push(vec![
-            claim.tenant_id.as_str().into(),
-            (claim.scope as i64).into(),
-            claim.key.as_str().into(),
-            claim.execution_id.0.into(),
-        ]);
+/// Frees the keys that were taken for intents which were refused, and gives on those whose holder has
+/// changed.
+fn keys(all: &mut Combined, working: &Working) {
+    let mut free = Rows::of(&["tenant_id", "scope", "key"]);
+    for name in working.keys_taken.keys() {
+        if !working.keys.contains_key(name) {
+            let (tenant, scope, key) = name;
+            let scope = *scope as i64;
+            free.push(vec![
+                tenant.as_str().into(),
+                scope.into(),
+                key.as_str().into(),
+            ]);
+        }
     }
     let tail = "DELETE FROM idempotency \
-         WHERE (tenant_id, scope, key) IN (SELECT tenant_id, scope, key FROM x) \
-         AND execution_id IN (SELECT execution_id FROM x)";
-    all.add(rows, tail);
+         WHERE (tenant_id, scope, key) IN (SELECT tenant_id, scope, key FROM x)";
+    all.add(free, tail);
+    let mut given = Rows::of(KEY_COLUMNS);
+    for claim in working.changes.keys_changed.values() {
+        given.push(key_cells(claim, working.now));
+    }
+    let tail = "UPDATE idempotency SET execution_id = x.execution_id, \
+         request_hash = x.request_hash, expires_at = x.expires_at FROM x \
+         WHERE idempotency.tenant_id = x.tenant_id AND idempotency.scope = x.scope \
+         AND idempotency.key = x.key";
+    all.add(given, tail);
 }
 
 fn filled(columns: &'static [&'static str], rows: impl IntoIterator<Item = Vec<Cell>>) -> Rows {
@@ -302,7 +313,10 @@ const SESSION_COLUMNS: &[&str] = &[
 
 fn sessions(all: &mut Combined, working: &Working) {
     let (mut made, mut changed) = (Rows::of(SESSION_COLUMNS), Rows::of(SESSION_COLUMNS));
-    for Tracked { row, is_new, dirty } in working.sessions.values() {
+    // New ids in one order: another node may be making the same ones.
+    let mut sessions: Vec<_> = working.sessions.iter().collect();
+    sessions.sort_unstable_by_key(|(id, _)| **id);
+    for (_, Tracked { row, is_new, dirty }) in sessions {
         if !is_new && !dirty {
             continue;
         }

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::model::{
     Artifact, ArtifactId, ArtifactState, ArtifactTransition, EventBody, ExecutionId,
-    Materialization, MaterializationId, NewArtifact, Refusal, TenantId, TenantScope,
+    Materialization, MaterializationId, Micros, NewArtifact, Refusal, TenantId, TenantScope,
     TransitionRequest, check_reason, is_name, is_prose,
 };
 
@@ -31,6 +31,22 @@ pub(super) fn needs(
         .extend(transitions.iter().map(|transition| transition.artifact_id));
 }
 
+/// Whether one of these artifacts was made or changed since `time`: an attempt that began then may
+/// have decided by what is no longer true.
+pub(super) fn changed_since(
+    working: &Working,
+    artifacts: &[NewArtifact],
+    transitions: &[TransitionRequest],
+    time: Micros,
+) -> bool {
+    let registered = artifacts.iter().map(|new| new.id);
+    let changed = transitions.iter().map(|transition| transition.artifact_id);
+    registered.chain(changed).any(|id| {
+        let found = working.artifacts.get(&id);
+        found.is_some_and(|tracked| tracked.row.artifact.updated_at >= time)
+    })
+}
+
 /// Refuses what cannot be registered or changed, before anything is changed.
 pub(super) fn check(
     working: &Working,
@@ -46,7 +62,15 @@ pub(super) fn check(
     for transition in transitions {
         check_reason(transition.reason.as_deref())?;
         if !earlier.iter().any(|new| new.id == transition.artifact_id) {
-            working.check_transition(transition.artifact_id, tenant, transition.to)?;
+            let id = transition.artifact_id;
+            let is_there = working.artifacts.get(&id).is_some_and(|tracked| {
+                let artifact = &tracked.row.artifact;
+                artifact.tenant_id == *tenant && artifact.state == transition.to
+            });
+            // Another execution has done the same meanwhile: there is nothing left to do.
+            if !is_there {
+                working.check_transition(id, tenant, transition.to)?;
+            }
         }
     }
     Ok(())

@@ -102,6 +102,19 @@ impl Complete {
     }
 }
 
+/// An attempt is run again so often because an artifact was changed while it ran.
+const MAX_REPETITIONS: i64 = 3;
+
+fn overtaken(attempt: i64) -> ExecutionError {
+    ExecutionError {
+        code: "ARTIFACT_CHANGED".into(),
+        message: "another execution registered or changed the same artifact meanwhile".into(),
+        retryable: true,
+        attempt,
+        earlier: Vec::new(),
+    }
+}
+
 impl Operation for Complete {
     /// The status after; `Running` when another attempt follows.
     type Output = ExecutionStatus;
@@ -117,12 +130,25 @@ impl Operation for Complete {
         let cancelled = execution.cancel_requested_at.is_some();
         let tenant = execution.intent.tenant_id.clone();
         let deadline = execution.deadline_at;
+        let (started_at, attempt) = (execution.started_at, execution.attempt);
+        let repetitions = execution.lost_attempts;
         let lost_too_often = execution.lost_attempts + 1 >= MAX_LOST_ATTEMPTS;
         match &self.outcome {
             _ if cancelled => Ok(self.end(working, Ending::Cancelled)),
             Outcome::Failed(error) => Ok(self.end(working, Ending::Failed(error.clone()))),
             Outcome::Completed(result) => {
-                artifact::check(working, &tenant, &self.artifacts, &self.transitions)?;
+                let (artifacts, transitions) = (&self.artifacts, &self.transitions);
+                if let Err(refused) = artifact::check(working, &tenant, artifacts, transitions) {
+                    let is_news = started_at.is_some_and(|began| {
+                        artifact::changed_since(working, artifacts, transitions, began)
+                    });
+                    if !is_news || repetitions >= MAX_REPETITIONS {
+                        return Err(refused);
+                    }
+                    let error = overtaken(attempt);
+                    self.retry(working, &error, 0, true);
+                    return Ok(ExecutionStatus::Running);
+                }
                 artifact::write(
                     working,
                     self.fence.execution_id,

@@ -1,6 +1,6 @@
 //! The first phase: rows are picked and locked in one fixed order, then loaded.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use entity::{artifact, execution, execution_state, idempotency, session};
 use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult, QueryResult, Value};
@@ -9,10 +9,13 @@ use uuid::Uuid;
 use super::{
     super::{Error, connection::Transaction, read::stranded::STRANDED, sql},
     operation::Needs,
-    submit::{KeyClaim, KeyScope},
+    submit::{KeyClaim, KeyName, KeyScope},
     working::{ArtifactRow, KeyHolder, SessionRow, StateRow, Tracked, Working},
 };
-use crate::model::{ArtifactId, Execution, ExecutionId, RawJson, Session, SessionId, TenantId};
+use crate::model::{
+    ArtifactId, ArtifactState, Execution, ExecutionId, ExecutionStatus, RawJson, Session,
+    SessionId, TenantId,
+};
 use sql::{Cell, Rows, columns, get};
 
 /// Claims look at so many tenants at once; they take turns.
@@ -26,9 +29,7 @@ pub(super) async fn load(db: &Transaction, needs: Needs) -> Result<Working, Erro
     let mut working = clock(db).await?;
     keys(db, &needs.keys, &mut working).await?;
     let mut executions: BTreeSet<ExecutionId> = needs.executions.iter().copied().collect();
-    executions.extend(working.keys.iter().filter_map(|(claim, holder)| {
-        (claim.execution_id != holder.execution_id).then_some(holder.execution_id)
-    }));
+    executions.extend(working.keys.values().map(|holder| holder.execution_id));
     pick(db, &needs, &mut working).await?;
     executions.extend(&working.claimed);
     executions.extend(working.fired.iter().map(|(id, _, _)| *id));
@@ -38,6 +39,7 @@ pub(super) async fn load(db: &Transaction, needs: Needs) -> Result<Working, Erro
     held.extend(working.fired.iter().map(|(id, _, _)| *id));
     lock_executions(db, &executions, &mut working).await?;
     cancel_targets(db, &needs, &mut working, &mut held).await?;
+    worn(db, &mut working).await?;
     recheck(db, &mut working).await?;
     leases(db, &held, &mut working).await?;
     load_others(db, &needs, &mut working).await?;
@@ -143,7 +145,7 @@ fn lock_clause(db: &Transaction, clause: &'static str) -> &'static str {
     }
 }
 
-const KEY_COLUMNS: &[&str] = &[
+pub(super) const KEY_COLUMNS: &[&str] = &[
     "tenant_id",
     "scope",
     "key",
@@ -152,7 +154,7 @@ const KEY_COLUMNS: &[&str] = &[
     "expires_at",
 ];
 
-fn key_cells(claim: &KeyClaim, now: i64) -> Vec<Cell> {
+pub(super) fn key_cells(claim: &KeyClaim, now: i64) -> Vec<Cell> {
     let expires_at = claim
         .ttl_micros
         .map_or(i64::MAX, |ttl| now.saturating_add(ttl));
@@ -166,15 +168,18 @@ fn key_cells(claim: &KeyClaim, now: i64) -> Vec<Cell> {
     ]
 }
 
-/// Takes the free keys and finds out who holds the others.
+/// Takes the free keys and finds out who holds the others. Of several operations that name the same
+/// key the first one takes it; who follows is decided after it.
 async fn keys(db: &Transaction, claims: &[KeyClaim], working: &mut Working) -> Result<(), Error> {
     if claims.is_empty() {
         return Ok(());
     }
-    let mut claims: Vec<&KeyClaim> = claims.iter().collect();
-    claims.sort_by_key(|claim| claim.name());
+    let mut first: BTreeMap<KeyName, &KeyClaim> = BTreeMap::new();
+    for claim in claims {
+        first.entry(claim.name()).or_insert(claim);
+    }
     let mut rows = Rows::of(KEY_COLUMNS);
-    for claim in &claims {
+    for claim in first.values() {
         rows.push(key_cells(claim, working.now));
     }
     let names = KEY_COLUMNS.join(", ");
@@ -188,13 +193,9 @@ async fn keys(db: &Transaction, claims: &[KeyClaim], working: &mut Working) -> R
     );
     let taken: BTreeSet<Uuid> = column(&rows.query(db, &insert).await?, "execution_id")?;
     let mut others = Rows::of(&KEY_COLUMNS[..3]);
-    for claim in &claims {
+    for (name, claim) in first {
         if taken.contains(&claim.execution_id.0) {
-            let holder = KeyHolder {
-                execution_id: claim.execution_id,
-                request_hash: claim.request_hash.clone(),
-            };
-            working.keys.insert((*claim).clone(), holder);
+            working.keys_taken.insert(name, claim.execution_id);
         } else {
             others.push(key_cells(claim, 0)[..3].to_vec());
         }
@@ -205,16 +206,12 @@ async fn keys(db: &Transaction, claims: &[KeyClaim], working: &mut Working) -> R
         columns::<idempotency::Entity>("i")
     );
     for row in others.query(db, &select).await? {
-        remember_holder(&row, &claims, working)?;
+        remember_holder(&row, working)?;
     }
     Ok(())
 }
 
-fn remember_holder(
-    row: &QueryResult,
-    claims: &[&KeyClaim],
-    working: &mut Working,
-) -> Result<(), Error> {
+fn remember_holder(row: &QueryResult, working: &mut Working) -> Result<(), Error> {
     let tenant: String = get(row, "tenant_id")?;
     let (scope, key): (i64, String) = (get(row, "scope")?, get(row, "key")?);
     let holder = KeyHolder {
@@ -222,8 +219,26 @@ fn remember_holder(
         request_hash: get(row, "request_hash")?,
     };
     let name = (TenantId::stored(&tenant), scope_of(scope), key);
-    if let Some(claim) = claims.iter().find(|claim| claim.name() == name) {
-        working.keys.insert((*claim).clone(), holder);
+    working.keys.insert(name, holder);
+    Ok(())
+}
+
+/// Finds the completed executions that hold a fingerprint and lost an artifact since.
+async fn worn(db: &Transaction, working: &mut Working) -> Result<(), Error> {
+    let holders = working.keys.iter();
+    let holders = holders.filter(|((_, scope, _), _)| *scope == KeyScope::Fingerprint);
+    let completed = holders.map(|(_, holder)| holder.execution_id).filter(|id| {
+        let found = working.executions.get(id);
+        found.is_some_and(|tracked| tracked.row.status == ExecutionStatus::Completed)
+    });
+    let completed: BTreeSet<ExecutionId> = completed.collect();
+    let tail = format!(
+        "SELECT a.execution_id FROM x JOIN artifact a ON a.execution_id = x.id WHERE a.state = {}",
+        ArtifactState::Deleted.code()
+    );
+    let rows = Rows::column(&["id"], completed.iter().map(|id| id.0));
+    for row in rows.query(db, &tail).await? {
+        working.worn.insert(ExecutionId(get(&row, "execution_id")?));
     }
     Ok(())
 }

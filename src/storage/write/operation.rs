@@ -75,8 +75,6 @@ pub(super) trait Pending: Send {
     fn decide(&mut self, working: &mut Working);
     /// Brings the last decision up to date once all operations of the batch are decided.
     fn settle(&mut self, working: &Working);
-    /// Whether the last decision was to refuse.
-    fn is_refused(&self) -> bool;
     /// Tells the caller what was decided; the transaction is committed.
     fn answer(self: Box<Self>);
     /// Tells the caller that nothing was done.
@@ -102,10 +100,6 @@ impl<O: Operation> Pending for Request<O> {
         if let Some(Ok(output)) = &mut self.decision {
             self.operation.settle(output, working);
         }
-    }
-
-    fn is_refused(&self) -> bool {
-        matches!(self.decision, Some(Err(_)))
     }
 
     fn answer(self: Box<Self>) {

@@ -118,6 +118,9 @@ pub struct Submission {
     pub started: bool,
 }
 
+/// What is unique about a key.
+pub(super) type KeyName = (TenantId, KeyScope, String);
+
 /// A key that an execution wants to hold.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct KeyClaim {
@@ -131,7 +134,7 @@ pub(super) struct KeyClaim {
 
 impl KeyClaim {
     /// What is unique about it.
-    pub(super) fn name(&self) -> (TenantId, KeyScope, String) {
+    pub(super) fn name(&self) -> KeyName {
         (self.tenant_id.clone(), self.scope, self.key.clone())
     }
 }
@@ -146,6 +149,22 @@ impl Submit {
             request_hash: key.request_hash.clone(),
             ttl_micros: key.ttl_micros,
         })
+    }
+
+    /// Whether the holder of the key is the answer. Work that is found by its fingerprint must still
+    /// be worth something: under way, or completed with all that it made.
+    fn finds(&self, working: &Working, holder: &KeyHolder) -> bool {
+        let is_fingerprint = self
+            .key
+            .as_ref()
+            .is_some_and(|key| key.scope == KeyScope::Fingerprint);
+        let found = working.executions.get(&holder.execution_id);
+        let Some(status) = found.map(|tracked| tracked.row.status) else {
+            return true;
+        };
+        !is_fingerprint
+            || !status.is_terminal()
+            || status == ExecutionStatus::Completed && !working.worn.contains(&holder.execution_id)
     }
 
     /// The execution that holds the key already.
@@ -273,14 +292,17 @@ impl Operation for Submit {
     }
 
     fn decide(&self, working: &mut Working) -> Result<Submission, Error> {
-        let holder = self
-            .key_claim()
-            .and_then(|claim| working.keys.get(&claim).cloned());
-        if let Some(holder) = holder.filter(|holder| holder.execution_id != self.execution.id) {
-            return self.replay(working, &holder);
+        let claim = self.key_claim();
+        let holder = claim.as_ref();
+        let holder = holder.and_then(|claim| working.keys.get(&claim.name()));
+        if let Some(holder) = holder.filter(|holder| self.finds(working, holder)) {
+            return self.replay(working, holder);
         }
         self.check_session(working)?;
         self.check_parent(working)?;
+        if let Some(claim) = claim {
+            working.hold(claim);
+        }
 
         let row = self.row(working.now);
         let (id, body) = (row.id, created(&row));

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{
     super::{Error, sql::Cell},
-    submit::{KeyClaim, Queue},
+    submit::{KeyClaim, KeyName, Queue},
 };
 use crate::model::{
     Artifact, ArtifactId, ArtifactState, ArtifactTransition, Cursor, Event, EventBody, Execution,
@@ -117,6 +117,7 @@ pub(super) struct Changes {
     pub(super) leases_in: BTreeMap<ExecutionId, Vec<Cell>>,
     pub(super) leases_out: BTreeSet<ExecutionId>,
     pub(super) steps: Vec<Vec<Cell>>,
+    pub(super) keys_changed: BTreeMap<KeyName, KeyClaim>,
     pub(super) transitions: Vec<(i64, ArtifactTransition)>,
     pub(super) materializations: Vec<Materialization>,
     pub(super) uploads: Vec<Vec<Cell>>,
@@ -153,7 +154,13 @@ pub(in crate::storage) struct Working {
     pub(super) states: HashMap<ExecutionId, Tracked<StateRow>>,
     pub(super) artifacts: HashMap<ArtifactId, Tracked<ArtifactRow>>,
     pub(super) steps: HashSet<(ExecutionId, String)>,
-    pub(super) keys: HashMap<KeyClaim, KeyHolder>,
+    /// The keys that an accepted execution holds.
+    pub(super) keys: HashMap<KeyName, KeyHolder>,
+    /// The keys that were free, with the execution that their new rows name. It holds the key once
+    /// it is accepted.
+    pub(super) keys_taken: HashMap<KeyName, ExecutionId>,
+    /// Completed executions an artifact of which was deleted; of those that hold a fingerprint.
+    pub(super) worn: HashSet<ExecutionId>,
     pub(super) descendants: HashMap<ExecutionId, Vec<ExecutionId>>,
     /// Children that this transaction makes, by their parents.
     pub(super) new_children: HashMap<ExecutionId, Vec<ExecutionId>>,
@@ -419,6 +426,19 @@ impl Working {
     pub(super) fn is_held(&self, id: ExecutionId) -> bool {
         self.changes.leases_in.contains_key(&id)
             || self.held.contains_key(&id) && !self.changes.leases_out.contains(&id)
+    }
+
+    /// Gives a key to an execution that is accepted.
+    pub(super) fn hold(&mut self, claim: KeyClaim) {
+        let name = claim.name();
+        let holder = KeyHolder {
+            execution_id: claim.execution_id,
+            request_hash: claim.request_hash.clone(),
+        };
+        self.keys.insert(name.clone(), holder);
+        if self.keys_taken.get(&name) != Some(&claim.execution_id) {
+            self.changes.keys_changed.insert(name, claim);
+        }
     }
 
     /// Remembers a child that this transaction makes.

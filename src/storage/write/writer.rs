@@ -8,7 +8,6 @@
 
 use std::{
     any::Any,
-    collections::HashSet,
     panic::AssertUnwindSafe,
     pin::{Pin, pin},
     sync::Arc,
@@ -27,13 +26,12 @@ use super::{
     super::{
         Error,
         connection::{Transaction, WriteConnection},
-        error::is_contention,
+        error::{is_contention, is_made_meanwhile},
         timed::within,
     },
     apply::apply,
     load::load,
     operation::{Needs, Operation, Pending, Request},
-    submit::KeyClaim,
     working::Notice,
 };
 use crate::{model::Refusal, telemetry::metrics::Metrics};
@@ -208,11 +206,7 @@ impl Worker {
     async fn run(self) {
         let mut linger = pin!(sleep(LINGER));
         while let Some(batch) = self.gather(linger.as_mut()).await {
-            let (now, later) = split_same_keys(batch);
-            self.carry_out(now).await;
-            for request in later {
-                self.carry_out(vec![request]).await;
-            }
+            self.carry_out(batch).await;
         }
     }
 
@@ -270,6 +264,7 @@ impl Worker {
                 Ok(false) => {}
                 Ok(true) => return Ok(()),
                 Err(Error::Unavailable(error)) if is_contention(error) => {}
+                Err(Error::Database(error)) if is_made_meanwhile(error) => {}
                 Err(_) => return result.map(|_| ()),
             }
             tries += 1;
@@ -321,19 +316,13 @@ impl Worker {
         if working.is_overtaken() {
             return Ok(None);
         }
-        let mut given_up: Vec<KeyClaim> = Vec::new();
         for request in batch.iter_mut() {
             request.decide(&mut working);
-            if request.is_refused() {
-                let mut needs = Needs::default();
-                request.needs(&mut needs);
-                given_up.append(&mut needs.keys);
-            }
         }
         for request in batch.iter_mut() {
             request.settle(&working);
         }
-        let (last, rows) = apply(db, &mut working, &given_up).await?;
+        let (last, rows) = apply(db, &mut working).await?;
         let notices = working.changes.notices;
         Ok(Some((last, Decided { rows, notices })))
     }
@@ -350,16 +339,6 @@ fn panicked(panic: &(dyn Any + Send)) -> Error {
 struct Decided {
     rows: usize,
     notices: Vec<Notice>,
-}
-
-/// One transaction can take a key once: who names it again waits for the next one.
-fn split_same_keys(batch: Vec<Queued>) -> (Vec<Queued>, Vec<Queued>) {
-    let mut seen = HashSet::new();
-    batch.into_iter().partition(|request| {
-        let mut needs = Needs::default();
-        request.needs(&mut needs);
-        needs.keys.iter().all(|claim| seen.insert(claim.name()))
-    })
 }
 
 /// The first caller gets the cause, the others its kind.

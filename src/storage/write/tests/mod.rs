@@ -1,6 +1,8 @@
 //! Operations that meet in one transaction, in the order that a test gives them.
 
 mod cancel;
+mod keys;
+mod races;
 
 use tokio::sync::oneshot;
 

@@ -1,0 +1,164 @@
+use super::{Batch, Scene, alone, completion, stored};
+use crate::{
+    model::{
+        ArtifactId, ArtifactState, ExecutionError, ExecutionStatus, NewArtifact, RawJson, Refusal,
+        SessionId, TransitionRequest,
+    },
+    storage::{
+        Error,
+        read_tests::{World, on_each_database, scope_of},
+        write::{Key, KeyScope, Outcome, Submission, Submit, TransitionArtifact},
+    },
+};
+
+fn keyed(scene: &Scene, scope: KeyScope, hash: &str) -> Submit {
+    let mut submit = scene.submit();
+    submit.key = Some(Key {
+        scope,
+        key: "one".into(),
+        request_hash: hash.into(),
+        ttl_micros: None,
+    });
+    submit
+}
+
+async fn count_of_transactions(world: &World) -> i64 {
+    let text = "SELECT COUNT(DISTINCT tx) AS count FROM event";
+    let rows = crate::storage::sql::query(&world.storage.db.reader, text, []);
+    crate::storage::sql::get(&rows.await.unwrap()[0], "count").unwrap()
+}
+
+#[tokio::test]
+async fn equal_keys_are_decided_in_one_transaction_in_their_order() {
+    on_each_database(async |world| {
+        let scene = Scene::begin(world, 30).await;
+        let before = count_of_transactions(world).await;
+        let mut batch = Batch::default();
+        // The first is refused: the key goes to who follows.
+        let mut nowhere = keyed(&scene, KeyScope::Caller, "same");
+        nowhere.execution.session_id = SessionId(scene.ids.node().0);
+        let refused = batch.add(nowhere);
+        let same: Vec<_> = (0..20)
+            .map(|_| batch.add(keyed(&scene, KeyScope::Caller, "same")))
+            .collect();
+        let other = batch.add(keyed(&scene, KeyScope::Caller, "other"));
+        batch.run(world).await;
+        assert_eq!(count_of_transactions(world).await, before + 1);
+        assert!(matches!(
+            refused.get(),
+            Err(Error::Refused(Refusal::NotFound { .. }))
+        ));
+        let same: Vec<Submission> = same.into_iter().map(|one| one.get().unwrap()).collect();
+        let replayed = same.iter().filter(|one| one.replayed).count();
+        assert_eq!((same[0].replayed, replayed), (false, 19));
+        assert!(
+            same.iter()
+                .all(|one| one.execution.id == same[0].execution.id)
+        );
+        let conflict = Refusal::IdempotencyKeyConflict {
+            execution_id: same[0].execution.id,
+        };
+        assert!(matches!(other.get(), Err(Error::Refused(refusal)) if refusal == conflict));
+        // And what is durable says the same.
+        let again = alone(world, keyed(&scene, KeyScope::Caller, "same"))
+            .await
+            .unwrap();
+        assert!(again.replayed && again.execution.id == same[0].execution.id);
+        assert_eq!(world.storage.verify().await.unwrap().differences, []);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_key_whose_only_intent_is_refused_is_free_again() {
+    on_each_database(async |world| {
+        let scene = Scene::begin(world, 31).await;
+        let mut nowhere = keyed(&scene, KeyScope::Caller, "one");
+        nowhere.execution.session_id = SessionId(scene.ids.node().0);
+        alone(world, nowhere).await.unwrap_err();
+        let other = alone(world, keyed(&scene, KeyScope::Caller, "other")).await;
+        assert!(!other.unwrap().replayed);
+    })
+    .await;
+}
+
+fn fingerprinted(scene: &Scene) -> Submit {
+    let mut submit = keyed(scene, KeyScope::Fingerprint, "print");
+    submit.start_on = Some(scene.node);
+    submit
+}
+
+#[tokio::test]
+async fn a_fingerprint_finds_work_under_way_or_completed_and_never_a_failure() {
+    on_each_database(async |world| {
+        let scene = Scene::begin(world, 33).await;
+        let first = alone(world, fingerprinted(&scene)).await.unwrap().execution;
+        let found = alone(world, fingerprinted(&scene)).await.unwrap();
+        assert!(found.replayed && found.execution.id == first.id);
+        let mut failure = completion(&first);
+        failure.outcome = Outcome::Failed(ExecutionError {
+            code: "NOT_TODAY".into(),
+            message: "no".into(),
+            retryable: false,
+            attempt: 1,
+            earlier: Vec::new(),
+        });
+        alone(world, failure).await.unwrap();
+        let mut batch = Batch::default();
+        let second = batch.add(fingerprinted(&scene));
+        let joined = batch.add(fingerprinted(&scene));
+        batch.run(world).await;
+        let (second, joined) = (second.get().unwrap(), joined.get().unwrap());
+        assert!(!second.replayed && second.execution.id != first.id);
+        assert!(joined.replayed && joined.execution.id == second.execution.id);
+        alone(world, completion(&second.execution)).await.unwrap();
+        let found = alone(world, fingerprinted(&scene)).await.unwrap();
+        assert!(found.replayed && found.execution.id == second.execution.id);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_fingerprint_does_not_find_what_was_deleted() {
+    on_each_database(async |world| {
+        let scene = Scene::begin(world, 34).await;
+        let first = alone(world, fingerprinted(&scene)).await.unwrap().execution;
+        let id = ArtifactId::derived(super::TENANT, b"print", "thing");
+        let mut made = completion(&first);
+        made.artifacts.push(thing(id));
+        alone(world, made).await.unwrap();
+        let found = alone(world, fingerprinted(&scene)).await.unwrap();
+        assert!(found.replayed);
+        for to in [ArtifactState::Archived, ArtifactState::Deleted] {
+            let request = TransitionRequest {
+                artifact_id: id,
+                to,
+                actor: "test".into(),
+                reason: None,
+            };
+            let scope = scope_of(super::TENANT);
+            alone(world, TransitionArtifact { scope, request })
+                .await
+                .unwrap();
+        }
+        let anew = alone(world, fingerprinted(&scene)).await.unwrap();
+        assert!(!anew.replayed);
+        let first = stored(world, &first).await;
+        assert_eq!(first.status, ExecutionStatus::Completed);
+    })
+    .await;
+}
+
+pub(super) fn thing(id: ArtifactId) -> NewArtifact {
+    NewArtifact {
+        id,
+        artifact_type: "thing".into(),
+        state: ArtifactState::Ready,
+        semantic_descriptor: RawJson::empty_object(),
+        parents: Vec::new(),
+        materializations: Vec::new(),
+        display_name: None,
+        owner: None,
+        purpose: None,
+    }
+}
