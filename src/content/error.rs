@@ -29,6 +29,9 @@ pub enum Error {
     /// The incoming stream broke off.
     #[error("the content did not arrive whole")]
     Source(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Not the store that was opened: it has lost its mark, as a folder has whose disk is not mounted.
+    #[error("the content store is not there")]
+    Absent,
     /// The store cannot be reached, or refuses.
     #[error("the content store is not available")]
     Unavailable(#[source] object_store::Error),
@@ -41,6 +44,20 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether the same call may succeed later.
+    #[must_use]
+    pub fn is_outage(&self) -> bool {
+        matches!(self, Self::Unavailable(_) | Self::Absent)
+    }
+
+    /// The store has no such object where it should take one: it is not there itself.
+    pub(super) fn of_a_write(error: object_store::Error) -> Self {
+        match Self::from(error) {
+            Self::NotFound => Self::Absent,
+            other => other,
+        }
+    }
+
     /// A task of the store's ended before its time.
     pub(super) fn interrupted(source: tokio::task::JoinError) -> Self {
         Self::Unavailable(object_store::Error::JoinError { source })
@@ -59,7 +76,9 @@ impl From<object_store::Error> for Error {
 impl From<Error> for crate::storage::Error {
     fn from(error: Error) -> Self {
         match error {
-            Error::Unavailable(_) | Error::Source(_) => Self::Content(Box::new(error)),
+            Error::Unavailable(_) | Error::Absent | Error::Source(_) => {
+                Self::Content(Box::new(error))
+            }
             other => Self::corrupt("content", other),
         }
     }

@@ -5,11 +5,15 @@ use std::{path, sync::Arc};
 use bytes::Bytes;
 use futures::{StreamExt, stream::BoxStream};
 use object_store::{
-    ObjectStore, ObjectStoreExt, PutPayload,
+    GetResult, ObjectStore, ObjectStoreExt, PutPayload,
     path::{Path, PathPart},
 };
 
 use super::{Digest, Error, S3Options, open};
+
+/// An object that each store has, written when it is opened. Where it is missing is not the store: a
+/// folder whose disk is not mounted, a bucket that is gone.
+pub(super) const MARK: &str = "takeoff-content";
 
 /// Content that is in the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,11 +53,11 @@ impl ContentStore {
             objects,
             folder: folder.map(Arc::from),
         };
-        match store.check().await {
-            Err(Error::NotFound) => Err(Error::Url {
+        match store.write_small(MARK).await {
+            Err(Error::Absent) => Err(Error::Url {
                 reason: "there is no such bucket".to_owned(),
             }),
-            checked => checked.map(|()| store),
+            written => written.map(|()| store),
         }
     }
 
@@ -61,13 +65,41 @@ impl ContentStore {
     /// noticed as well as one that is away. Without a timeout.
     ///
     /// # Errors
-    /// [`Error::NotFound`] when there is no such bucket, [`Error::Unavailable`].
+    /// [`Error::Absent`], [`Error::Unavailable`].
     pub async fn check(&self) -> Result<(), Error> {
-        let probe = Path::from("tmp/probe");
-        self.objects
-            .put(&probe, PutPayload::from_static(b"takeoff"))
-            .await?;
+        self.before_a_write().await?;
+        self.write_small("tmp/probe").await
+    }
+
+    async fn write_small(&self, name: &str) -> Result<(), Error> {
+        let bytes = PutPayload::from_static(b"takeoff");
+        let written = self.objects.put(&Path::from(name), bytes).await;
+        written.map(|_| ()).map_err(Error::of_a_write)
+    }
+
+    /// A folder is made by whoever writes into it; what is written while its disk is not mounted would
+    /// be hidden by the disk. A bucket refuses by itself.
+    pub(super) async fn before_a_write(&self) -> Result<(), Error> {
+        if self.folder.is_some() {
+            self.is_there().await?;
+        }
         Ok(())
+    }
+
+    async fn is_there(&self) -> Result<(), Error> {
+        let mark = self.objects.head(&Path::from(MARK)).await;
+        mark.map(|_| ()).map_err(Error::of_a_write)
+    }
+
+    /// An object of the store; one that is missing where the store is not there is not missing.
+    async fn find(&self, tenant: &str, digest: &Digest) -> Result<GetResult, Error> {
+        match self.objects.get(&Self::path(tenant, digest)).await {
+            Err(error @ object_store::Error::NotFound { .. }) => {
+                self.is_there().await?;
+                Err(error.into())
+            }
+            found => Ok(found?),
+        }
     }
 
     /// Where content lies. The tenant's name is one path segment whatever is in it.
@@ -92,7 +124,9 @@ impl ContentStore {
         let path = Self::path(tenant, &stored.digest);
         if !self.has(&path, stored.size_bytes).await? {
             // An object becomes visible whole or not at all.
-            self.objects.put(&path, bytes.into()).await?;
+            self.before_a_write().await?;
+            let written = self.objects.put(&path, bytes.into()).await;
+            written.map_err(Error::of_a_write)?;
         }
         Ok(stored)
     }
@@ -108,14 +142,9 @@ impl ContentStore {
     /// The bytes with this digest, verified.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::Corrupt`], [`Error::Unavailable`].
+    /// [`Error::NotFound`], [`Error::Corrupt`], [`Error::Absent`], [`Error::Unavailable`].
     pub async fn get(&self, tenant: &str, digest: &Digest) -> Result<Bytes, Error> {
-        let bytes = self
-            .objects
-            .get(&Self::path(tenant, digest))
-            .await?
-            .bytes()
-            .await?;
+        let bytes = self.find(tenant, digest).await?.bytes().await?;
         if digest_of(bytes.clone()).await? == *digest {
             Ok(bytes)
         } else {
@@ -126,13 +155,13 @@ impl ContentStore {
     /// Size and bytes of the content with this digest, as they come; they are not verified.
     ///
     /// # Errors
-    /// [`Error::NotFound`], [`Error::Unavailable`].
+    /// [`Error::NotFound`], [`Error::Absent`], [`Error::Unavailable`].
     pub async fn get_stream(
         &self,
         tenant: &str,
         digest: &Digest,
     ) -> Result<(u64, BoxStream<'static, Result<Bytes, Error>>), Error> {
-        let found = self.objects.get(&Self::path(tenant, digest)).await?;
+        let found = self.find(tenant, digest).await?;
         let size = found.meta.size;
         Ok((
             size,

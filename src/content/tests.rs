@@ -29,7 +29,7 @@ fn files_below(folder: &Path) -> Vec<PathBuf> {
             found.push(path);
         }
     }
-    found.retain(|path| !path.ends_with("probe"));
+    found.retain(|path| !path.ends_with("probe") && !path.ends_with(store::MARK));
     found
 }
 
@@ -136,4 +136,37 @@ async fn a_folder_that_is_gone_is_noticed() {
     std::fs::remove_dir_all(&folder).unwrap();
     std::fs::write(&folder, b"in its place").unwrap();
     assert!(matches!(store.check().await, Err(Error::Unavailable(_))));
+}
+
+#[tokio::test]
+async fn a_disk_that_is_not_mounted_is_not_damage_and_nothing_is_written_in_its_place() {
+    let outer = tempfile::tempdir().unwrap();
+    let (folder, disk) = (outer.path().join("store"), outer.path().join("disk"));
+    let store = open(&folder).await;
+    let stored = store.put("t", Bytes::from_static(b"there")).await.unwrap();
+    std::fs::rename(&folder, &disk).unwrap();
+    // What is left of a mount is an empty folder.
+    std::fs::create_dir(&folder).unwrap();
+    let is_absent = |error: Error| assert!(matches!(error, Error::Absent), "{error}");
+    is_absent(store.get("t", &stored.digest).await.unwrap_err());
+    is_absent(
+        store
+            .put("t", Bytes::from_static(b"new"))
+            .await
+            .unwrap_err(),
+    );
+    is_absent(store.check().await.unwrap_err());
+    let parts = futures::stream::iter([Ok::<_, Error>(Bytes::from_static(b"part"))]);
+    let expected = Expected {
+        max_bytes: 10,
+        ..Expected::default()
+    };
+    is_absent(store.put_stream("t", parts, expected).await.unwrap_err());
+    assert!(files_below(&folder).is_empty());
+    std::fs::remove_dir(&folder).unwrap();
+    std::fs::rename(&disk, &folder).unwrap();
+    assert!(store.get("t", &stored.digest).await.is_ok());
+    // With the store there, what it does not have is missing.
+    let other = Digest::of(b"other");
+    assert!(matches!(store.get("t", &other).await, Err(Error::NotFound)));
 }

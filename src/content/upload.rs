@@ -127,8 +127,10 @@ async fn write(
     approval: oneshot::Receiver<(Path, u64)>,
 ) -> Result<(), Error> {
     const IN_FLIGHT: usize = 2;
+    store.before_a_write().await?;
     let temporary = temporary_path();
-    let mut upload = WriteMultipart::new(store.objects.put_multipart(&temporary).await?);
+    let begun = store.objects.put_multipart(&temporary).await;
+    let mut upload = WriteMultipart::new(begun.map_err(Error::of_a_write)?);
     while let Some(part) = parts.recv().await {
         if let Err(error) = upload.wait_for_capacity(IN_FLIGHT).await {
             abort(upload, &temporary).await;
@@ -166,7 +168,7 @@ async fn keep(
     // In a bucket a move is a copy and a removal: when only that failed, the content is there.
     match store.has(place, size_bytes).await {
         Ok(true) => Ok(()),
-        _ => Err(error.into()),
+        _ => Err(Error::of_a_write(error)),
     }
 }
 

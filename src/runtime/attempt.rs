@@ -11,6 +11,7 @@ use super::{
     context::{Attempt, ExecutionContext, lock},
     engine::Inner,
     error::{HandlerError, Kind},
+    metadata::RetryPolicy,
     registry::Registration,
     submit::fingerprint,
 };
@@ -23,6 +24,15 @@ use crate::{
 const CANCEL_GRACE: Duration = Duration::from_secs(5);
 /// How long an execution waits for a node that has its handler.
 const NO_HANDLER_DELAY_MICROS: i64 = 5_000_000;
+/// The delays of attempts that the runtime interrupted, whatever the handler's own are: an outage may
+/// last, and is not to be met by all executions at once when it ends.
+const OUTAGE_DELAYS: RetryPolicy = RetryPolicy {
+    max_attempts: u32::MAX,
+    initial_delay: Duration::from_millis(250),
+    factor: 2.0,
+    max_delay: Duration::from_secs(30),
+    jitter: 0.25,
+};
 /// The last errors that an execution remembers.
 const REMEMBERED_ERRORS: usize = 10;
 
@@ -209,7 +219,12 @@ impl Inner {
         let described = error_of(execution, error);
         let lost = error.kind == Kind::Interrupted;
         if lost || (error.is_retryable() && used < policy.max_attempts) {
-            let delay = policy.delay(execution.id, used);
+            let delay = if lost {
+                let outages = execution.lost_attempts.saturating_add(1);
+                OUTAGE_DELAYS.delay(execution.id, u32::try_from(outages).unwrap_or(u32::MAX))
+            } else {
+                policy.delay(execution.id, used)
+            };
             let delay_micros = i64::try_from(delay.as_micros()).unwrap_or(i64::MAX);
             return Outcome::Retry {
                 error: described,

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::storage;
+use crate::{content, storage};
 
 /// A failed attempt. It is built from any error with `?`: then it is retryable, with the messages
 /// of the error and its causes. Messages are shown to the tenant.
@@ -86,6 +86,9 @@ impl<E: std::error::Error + Send + Sync + 'static> From<E> for HandlerError {
         if let Some(error) = any.downcast_ref::<storage::Error>() {
             return from_storage(error);
         }
+        if let Some(outage) = outage(any) {
+            return outage;
+        }
         let mut message = error.to_string();
         let mut cause = error.source();
         while let Some(error) = cause {
@@ -99,6 +102,30 @@ impl<E: std::error::Error + Send + Sync + 'static> From<E> for HandlerError {
         }
         Self::retryable("HANDLER_ERROR", message)
     }
+}
+
+/// An error that has an outage of the runtime's own storage or content store among its causes: whatever
+/// the handler made of it, the handler is not to blame.
+fn outage(error: &(dyn std::error::Error + 'static)) -> Option<HandlerError> {
+    let mut causes = std::iter::successors(Some(error), |error| error.source());
+    causes.find_map(|cause| {
+        let is_outage = match (
+            cause.downcast_ref::<content::Error>(),
+            cause.downcast_ref::<storage::Error>(),
+        ) {
+            (Some(error), _) => error.is_outage(),
+            (_, Some(error)) => matches!(
+                error,
+                storage::Error::Unavailable(_) | storage::Error::Content(_)
+            ),
+            _ => false,
+        };
+        is_outage.then(|| HandlerError {
+            kind: Kind::Interrupted,
+            code: "UNAVAILABLE".to_owned(),
+            message: cause.to_string(),
+        })
+    })
 }
 
 /// Errors of the runtime's own storage are told by kind; their causes are not the tenant's.
@@ -134,6 +161,24 @@ mod tests {
             (error.message(), error.is_retryable()),
             ("outer: inner", true)
         );
+    }
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("the report cannot be written")]
+    struct Wrapped(#[source] content::Error);
+
+    #[test]
+    fn an_outage_is_not_the_handlers_fault_however_it_is_wrapped() {
+        let away = || {
+            content::Error::Unavailable(object_store::Error::NotImplemented {
+                operation: "put".into(),
+                implementer: "none".into(),
+            })
+        };
+        assert_eq!(HandlerError::from(away()).kind, Kind::Interrupted);
+        assert_eq!(HandlerError::from(Wrapped(away())).kind, Kind::Interrupted);
+        let damaged = HandlerError::from(Wrapped(content::Error::Corrupt));
+        assert_eq!(damaged.kind, Kind::Retryable);
     }
 
     #[test]

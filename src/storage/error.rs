@@ -1,7 +1,9 @@
 //! What can go wrong on the way to durable state, by what the caller can do about it.
 
+use std::borrow::Cow;
+
 use sea_orm::{DbErr, RuntimeErr};
-use sqlx::postgres::PgDatabaseError;
+use sqlx::{postgres::PgDatabaseError, sqlite::SqliteError};
 
 use crate::model::Refusal;
 
@@ -74,11 +76,14 @@ impl From<DbErr> for Error {
 
 /// Whether the transaction lost against another one and should be run again.
 pub(super) fn is_contention(error: &DbErr) -> bool {
-    // PostgreSQL: serialization failure, deadlock; SQLite: BUSY, BUSY_SNAPSHOT, LOCKED.
-    matches!(
-        code(error).as_deref(),
-        Some("40001" | "40P01" | "5" | "517" | "6" | "261")
-    ) || is_stale_plan(error)
+    match code(error) {
+        Some(Code::Sqlite(BUSY | LOCKED)) => true,
+        // Serialization failure, deadlock.
+        Some(Code::Postgres(state)) => {
+            matches!(state.as_ref(), "40001" | "40P01") || is_stale_plan(error)
+        }
+        _ => false,
+    }
 }
 
 /// Whether PostgreSQL refused a prepared statement because its columns have changed since it was
@@ -108,19 +113,18 @@ pub(super) fn is_outage(error: &DbErr) -> bool {
     let Some(source) = source(error) else {
         return false;
     };
-    if let sqlx::Error::Database(database) = source {
-        // Connection exceptions, resources, operator intervention, disk full (SQLite 13), I/O (10),
-        // not the primary any more (25006), a session ended for idling within a transaction (25P03)
-        // or for a transaction that takes too long (25P04).
-        return database.code().is_some_and(|code| {
-            ["08", "53", "57", "58"]
+    match code(error) {
+        Some(Code::Sqlite(code)) => return OUTAGES.contains(&code),
+        // Connection exceptions, resources, operator intervention, not the primary any more (25006),
+        // a session ended for idling within a transaction (25P03) or for a transaction that takes too
+        // long (25P04).
+        Some(Code::Postgres(state)) => {
+            return ["08", "53", "57", "58"]
                 .iter()
-                .any(|class| code.len() == 5 && code.starts_with(class))
-                || matches!(
-                    code.as_ref(),
-                    "10" | "13" | "14" | "25006" | "25P03" | "25P04"
-                )
-        });
+                .any(|class| state.starts_with(class))
+                || matches!(state.as_ref(), "25006" | "25P03" | "25P04");
+        }
+        None => {}
     }
     matches!(
         source,
@@ -142,6 +146,51 @@ fn source(error: &DbErr) -> Option<&sqlx::Error> {
     }
 }
 
-fn code(error: &DbErr) -> Option<String> {
-    Some(source(error)?.as_database_error()?.code()?.into_owned())
+/// What the database calls an error.
+enum Code<'a> {
+    /// The primary code, which is the low byte: what is above says where it happened.
+    Sqlite(u8),
+    /// The SQLSTATE.
+    Postgres(Cow<'a, str>),
+}
+
+const BUSY: u8 = 5;
+const LOCKED: u8 = 6;
+/// Out of memory, read-only, I/O, disk full, the file cannot be opened, the locks of the log are in
+/// disorder: the next transaction may find it otherwise.
+const OUTAGES: [u8; 6] = [7, 8, 10, 13, 14, 15];
+
+fn code(error: &DbErr) -> Option<Code<'_>> {
+    let database = source(error)?.as_database_error()?;
+    let code = database.code()?;
+    if database.try_downcast_ref::<SqliteError>().is_some() {
+        return primary(&code).map(Code::Sqlite);
+    }
+    Some(Code::Postgres(code))
+}
+
+fn primary(code: &str) -> Option<u8> {
+    let extended: i32 = code.parse().ok()?;
+    Some(extended.to_le_bytes()[0])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn extended_codes_of_sqlite_mean_what_their_low_byte_says() {
+        // A failed read, write, sync, mapping; a full disk; a file that cannot be opened; read-only.
+        for code in ["266", "778", "1034", "4874", "13", "526", "1544"] {
+            assert!(OUTAGES.contains(&primary(code).unwrap()), "{code}");
+        }
+        for code in ["5", "261", "517", "6", "262"] {
+            assert!(matches!(primary(code), Some(BUSY | LOCKED)), "{code}");
+        }
+        // A constraint, a damaged file.
+        for code in ["19", "1555", "2067", "11", "267"] {
+            let code = primary(code).unwrap();
+            assert!(!OUTAGES.contains(&code) && code != BUSY && code != LOCKED);
+        }
+    }
 }

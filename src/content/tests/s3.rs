@@ -30,7 +30,7 @@ async fn start() -> (S3, ContentStore) {
 fn paths(server: &S3) -> Vec<String> {
     let all = server.with(|bucket| bucket.objects.keys().cloned().collect::<Vec<_>>());
     all.into_iter()
-        .filter(|path| !path.ends_with("probe"))
+        .filter(|path| !path.ends_with("probe") && !path.ends_with(store::MARK))
         .collect()
 }
 

@@ -4,7 +4,6 @@ use super::{
     super::Error,
     artifact,
     operation::{Needs, Operation},
-    recover::MAX_LOST_ATTEMPTS,
     submit::Queue,
     working::{Ending, Fence, TimerKind, Working},
 };
@@ -27,7 +26,8 @@ pub enum Outcome {
         error: ExecutionError,
         /// The back-off.
         delay_micros: i64,
-        /// Whether the runtime and not the handler is to blame: the attempt does not count.
+        /// Whether the runtime and not the handler is to blame: the attempt does not count, however
+        /// many there are.
         lost: bool,
     },
     /// Not at all: the node shuts down and gives the execution back.
@@ -132,7 +132,6 @@ impl Operation for Complete {
         let deadline = execution.deadline_at;
         let (started_at, attempt) = (execution.started_at, execution.attempt);
         let repetitions = execution.lost_attempts;
-        let lost_too_often = execution.lost_attempts + 1 >= MAX_LOST_ATTEMPTS;
         match &self.outcome {
             _ if cancelled => Ok(self.end(working, Ending::Cancelled)),
             Outcome::Failed(error) => Ok(self.end(working, Ending::Failed(error.clone()))),
@@ -164,7 +163,7 @@ impl Operation for Complete {
                 lost,
             } => {
                 let too_late = deadline.is_some_and(|at| at <= working.now + delay_micros);
-                if too_late || (*lost && lost_too_often) {
+                if too_late {
                     return Ok(self.end(working, Ending::Failed(error.clone())));
                 }
                 self.retry(working, error, *delay_micros, *lost);

@@ -10,7 +10,7 @@ use super::{
 use crate::model::{EventBody, Execution, ExecutionError, ExecutionId, SessionStatus};
 
 /// So many attempts may be lost with their nodes before the execution itself is blamed.
-pub(super) const MAX_LOST_ATTEMPTS: i64 = 100;
+const MAX_LOST_ATTEMPTS: i64 = 100;
 
 /// Takes back up to `limit` executions that dead incarnations hold.
 #[derive(Debug, Clone, Copy)]
