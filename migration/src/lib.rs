@@ -7,6 +7,7 @@ use sea_orm_migration::prelude::*;
 
 mod m20261123_000001_core;
 mod m20261128_000005_installation;
+mod m20261128_000006_era;
 
 /// All migrations, oldest first.
 pub struct Migrator;
@@ -17,6 +18,7 @@ impl MigratorTrait for Migrator {
         vec![
             Box::new(m20261123_000001_core::Migration),
             Box::new(m20261128_000005_installation::Migration),
+            Box::new(m20261128_000006_era::Migration),
         ]
     }
 }

@@ -12,6 +12,9 @@ use crate::telemetry::metrics::Metrics;
 /// ours is done between two statements.
 const IDLE_IN_TRANSACTION: &str = "5s";
 
+/// What sessions on PostgreSQL are called; writers are known by it.
+pub(super) const APPLICATION: &str = "takeoff";
+
 /// Every statement of ours finds its rows by an index, a batch of keys at a time. A plan that
 /// PostgreSQL made and kept while a table was small or its statistics old would read the whole table
 /// for that instead; a table that grows by thousands of rows a second outruns its statistics.
@@ -124,7 +127,7 @@ fn postgres(options: &Options) -> ConnectOptions {
         .acquire_timeout(options.acquire_timeout)
         .connect_timeout(options.acquire_timeout)
         .statement_timeout(options.statement_timeout)
-        .set_application_name("takeoff")
+        .set_application_name(APPLICATION)
         // The default pings before every use, which costs a third of the reads.
         .test_before_acquire_if_idle_for(Duration::from_secs(30))
         .sqlx_logging(false)

@@ -9,7 +9,7 @@ use sea_orm::{
     sqlx::{Connection, PgConnection},
 };
 
-use super::{Error, database, timed::within};
+use super::{Error, database, era, timed::within};
 
 /// The key of the advisory lock that starters of all nodes queue for.
 const LOCK_KEY: i64 = 0x7a6b_656f_6666;
@@ -35,10 +35,15 @@ pub async fn migrate(options: &super::Options) -> Result<Vec<String>, Error> {
         .await?;
     let db = SeaOrm::connect(connect).await?;
     let applied = apply(&db).await;
+    let renewed = match &applied {
+        Ok(_) => era::renew(&db).await,
+        Err(_) => Ok(()),
+    };
     db.close().await?;
     lock.execute_unprepared(&format!("SELECT pg_advisory_unlock({LOCK_KEY})"))
         .await?;
     lock.close().await?;
+    renewed?;
     applied
 }
 

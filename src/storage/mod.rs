@@ -5,6 +5,7 @@
 mod connection;
 mod convert;
 mod database;
+mod era;
 mod error;
 mod exclusive;
 mod kept;
@@ -53,6 +54,8 @@ pub struct Storage {
     writer: Writer,
     session_heads: read::SessionHeads,
     event_pages: read::EventPages,
+    /// None on SQLite, whose log is settled at once.
+    settled: Option<read::Settled>,
 }
 
 /// How the writers of a node work.
@@ -106,11 +109,14 @@ impl Storage {
         let writer = Writer::start(&db.writer, settings, metrics);
         let session_heads = read::session_heads(&db.reader);
         let event_pages = read::event_pages(&db.reader);
+        let is_postgres = db.reader.get_database_backend() == sea_orm::DbBackend::Postgres;
+        let settled = is_postgres.then(|| read::settled(&db.reader, metrics));
         Ok(Self {
             db,
             writer,
             session_heads,
             event_pages,
+            settled,
         })
     }
 

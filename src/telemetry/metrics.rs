@@ -104,6 +104,7 @@ impl Metrics {
         // Shown from the start: an alert on a counter that is not there would never fire.
         metrics.zombie_dropped(0);
         metrics.swept(0);
+        metrics.feeds_held_back(Duration::ZERO);
         metrics.set_queue_depth(0);
         metrics
     }
@@ -178,6 +179,11 @@ impl Metrics {
     /// That many writes of handlers that had lost their execution were dropped.
     pub fn zombie_dropped(&self, writes: u64) {
         self.count(names::ZOMBIES_DROPPED, Vec::new(), writes);
+    }
+
+    /// A transaction of a writer has been the oldest one for so long.
+    pub fn feeds_held_back(&self, held: Duration) {
+        gauge(&self.0.recorder, names::FEEDS_HELD_BACK).set(held.as_secs_f64());
     }
 
     /// The sweep found and repaired that many stranded executions.

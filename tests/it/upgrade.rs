@@ -1,11 +1,14 @@
-//! A newer version changes the schema while nodes of this one run: they go on.
+//! A newer version changes the schema while nodes of this one run: they go on. And a database that was
+//! restored from a dump.
 
+use futures::StreamExt;
 use serde_json::json;
 use takeoff::model::{
-    ArtifactId, ArtifactState, ExecutionStatus, RawJson, StateWriteMode, TransitionRequest,
+    ArtifactId, ArtifactState, Cursor, Event, ExecutionStatus, RawJson, SessionId, StateWriteMode,
+    TransitionRequest,
 };
 
-use crate::support::{Backend, TestApp, backends};
+use crate::support::{Backend, PATIENCE, TestApp, backends};
 
 const TABLES: [&str; 15] = [
     "execution",
@@ -127,4 +130,110 @@ async fn a_running_node_prepares_anew_what_no_longer_fits_the_tables() {
     for _ in 0..SETTLED {
         work(&app).await;
     }
+}
+
+/// A dump carries the numbers of the transactions of the cluster in which it was made, which one that is
+/// new has not reached for long.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_dump_of_a_cluster_that_is_far_ahead_goes_on_in_a_new_one() {
+    let Some(backend) = Backend::postgres().await else {
+        return;
+    };
+    let app = TestApp::start(&backend).await;
+    let session = app.session().await;
+    let done = app.run_in(session, "talk", json!({})).await;
+    let cancelled = app.submit(session, "gated", json!({})).await.id;
+    app.reaches(cancelled, ExecutionStatus::Running).await;
+    let later = takeoff::runtime::SubmitIntent {
+        run_at: Some(i64::MAX / 4),
+        ..takeoff::runtime::SubmitIntent::new("talk", session, RawJson::from(&json!({})))
+    };
+    let scheduled = app.try_submit(later).await.unwrap().execution.id;
+    let before = feed(&app, session, None, 9).await;
+    app.server.stop().await;
+    for statement in [
+        "UPDATE event SET tx = tx + 1000000000",
+        "UPDATE execution SET last_tx = last_tx + 1000000000",
+        "UPDATE era SET cluster = 'of the dump'",
+    ] {
+        backend.execute(statement).await;
+    }
+
+    let app = TestApp::start(&backend).await;
+    let restored = feed(&app, session, None, before.len()).await;
+    let names = |events: &[Event]| -> Vec<_> {
+        let place = |event: &Event| (event.stream_id, event.cursor.seq);
+        events.iter().map(place).collect()
+    };
+    // The handler that was cut off has begun again meanwhile.
+    assert_eq!(names(&restored)[..before.len()], names(&before));
+    let principal = TestApp::principal();
+    let cancel = app
+        .services()
+        .runtime
+        .cancel(&principal, cancelled, None)
+        .await;
+    cancel.unwrap();
+    backend
+        .execute("UPDATE timer SET fire_at = 0 WHERE kind = 0")
+        .await;
+    assert_eq!(
+        app.ended(cancelled).await.status,
+        ExecutionStatus::Cancelled
+    );
+    assert_eq!(
+        app.ended(scheduled).await.status,
+        ExecutionStatus::Completed
+    );
+    let again = app.run_in(session, "talk", json!({})).await;
+    assert_eq!(again.status, ExecutionStatus::Completed);
+    // Who had seen all of it gets what is new, and in the order in which it came.
+    let last = restored.last().unwrap().cursor;
+    let new = feed(&app, session, Some(last), 4).await;
+    assert!(
+        new.iter()
+            .all(|event| event.cursor > last && event.stream_id != done.id.0)
+    );
+    assert!(new.is_sorted_by_key(|event| event.cursor));
+    app.assert_verified().await;
+    app.server.stop().await;
+    // The same cluster is no reason for another era.
+    let app = TestApp::start(&backend).await;
+    app.run_in(session, "talk", json!({})).await;
+    let fresh = feed(&app, session, new.last().map(|event| event.cursor), 1).await;
+    assert_eq!(fresh[0].cursor.tx >> 48, 1);
+}
+
+/// The first `count` events of a session after a cursor.
+async fn feed(
+    app: &TestApp,
+    session: SessionId,
+    after: Option<Cursor>,
+    count: usize,
+) -> Vec<Event> {
+    let events = &app.services().events;
+    let batches = events
+        .watch_session(&TestApp::principal(), session, after)
+        .await
+        .unwrap();
+    let mut batches = std::pin::pin!(batches);
+    let mut found: Vec<Event> = Vec::new();
+    let all = async {
+        while found.len() < count {
+            found.extend(
+                batches
+                    .next()
+                    .await
+                    .unwrap()
+                    .unwrap()
+                    .events
+                    .iter()
+                    .cloned(),
+            );
+        }
+    };
+    tokio::time::timeout(PATIENCE, all)
+        .await
+        .expect("the feed stands still");
+    found
 }

@@ -1,12 +1,12 @@
 //! The log, read by ranges: by an execution's sequence, or in the order of the whole log.
 //!
 //! On PostgreSQL transactions commit out of the order of their numbers. A feed therefore reads only
-//! what is below every transaction still running: what it has passed, nothing can appear behind.
+//! what is below every writer still at work (`settled`): what it has passed, nothing can appear behind.
 
 use std::{collections::HashMap, sync::Arc};
 
 use entity::event;
-use sea_orm::{DbBackend, FromQueryResult, QueryResult};
+use sea_orm::{FromQueryResult, QueryResult};
 
 use super::{
     super::{Error, Storage, sql, timed::Timed},
@@ -197,7 +197,7 @@ impl Storage {
                 intent_types,
                 ..
             } if !types.is_empty() || !intent_types.is_empty() => {
-                self.add_range(&mut conditions, after);
+                self.add_range(&mut conditions, after).await?;
                 let scanned = conditions.take();
                 conditions.add("s.stream_kind = ?", [StreamKind::Execution.code().into()]);
                 conditions.one_of("s.event_type", types.iter().cloned());
@@ -262,7 +262,7 @@ impl Storage {
         after: Cursor,
         limit: u32,
     ) -> Result<Vec<Event>, Error> {
-        self.add_range(&mut conditions, after);
+        self.add_range(&mut conditions, after).await?;
         let text = format!(
             "SELECT {} FROM event e {} ORDER BY tx, ord LIMIT {limit}",
             columns::<event::Entity>("e"),
@@ -294,13 +294,14 @@ impl Storage {
         rows.iter().map(event_of).collect()
     }
 
-    /// Behind `after`, and settled: no transaction that still runs has a lower number.
-    fn add_range(&self, conditions: &mut Conditions, after: Cursor) {
+    /// Behind `after`, and settled: no writer still at work has a lower number.
+    async fn add_range(&self, conditions: &mut Conditions, after: Cursor) -> Result<(), Error> {
         conditions.add("(tx, ord) > (?, ?)", [after.tx.into(), after.ord.into()]);
-        if self.db.reader.get_database_backend() == DbBackend::Postgres {
-            let settled = "tx < pg_snapshot_xmin(pg_current_snapshot())::text::bigint";
-            conditions.add(settled, []);
+        if let Some(settled) = &self.settled {
+            let settled = settled.get(()).await?.unwrap_or_default();
+            conditions.add("tx < ?", [settled.into()]);
         }
+        Ok(())
     }
 
     /// How far the work of an execution was when it last said so, from 0 to 1; none when it never did.

@@ -11,6 +11,7 @@ mod position;
 mod relatives;
 mod session_head;
 mod sessions;
+mod settled;
 pub(super) mod stranded;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -25,3 +26,4 @@ pub use relatives::Relation;
 pub use session_head::{SessionHead, StateStamp};
 pub(super) use session_head::{SessionHeads, session_heads};
 pub use sessions::SessionFilter;
+pub(super) use settled::{Settled, settled};

@@ -7,7 +7,7 @@ use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult, QueryResult, Value};
 use uuid::Uuid;
 
 use super::{
-    super::{Error, connection::Transaction, read::stranded::STRANDED, sql},
+    super::{Error, connection::Transaction, era, read::stranded::STRANDED, sql},
     operation::Needs,
     submit::{KeyClaim, KeyName, KeyScope},
     working::{ArtifactRow, KeyHolder, SessionRow, StateRow, Tracked, Working},
@@ -113,8 +113,8 @@ async fn with_clock(
 fn clock_expression(backend: DbBackend) -> String {
     // SQLite has one writer, so the next number is one more than that of the last row.
     let tx = match backend {
-        DbBackend::Postgres => "pg_current_xact_id()::text::bigint",
-        _ => "COALESCE((SELECT tx FROM event ORDER BY rowid DESC LIMIT 1), 0) + 1",
+        DbBackend::Postgres => format!("{} + pg_current_xact_id()::text::bigint", era::FLOOR),
+        _ => "COALESCE((SELECT tx FROM event ORDER BY rowid DESC LIMIT 1), 0) + 1".to_owned(),
     };
     let now = sql::now_expression(backend);
     format!("SELECT {tx} AS clock_tx, {now} AS clock_now")

@@ -16,6 +16,7 @@ pub(super) const SWEEP_REPAIRS: &str = "takeoff_sweep_repairs_total";
 pub(super) const STATEMENTS: &str = "takeoff_statements_total";
 pub(super) const ROWS_WRITTEN: &str = "takeoff_rows_written_total";
 pub(super) const SUBSCRIBERS: &str = "takeoff_subscribers";
+pub(super) const FEEDS_HELD_BACK: &str = "takeoff_feeds_held_back_seconds";
 pub(super) const HTTP_REQUESTS: &str = "takeoff_http_requests_total";
 pub(super) const HTTP_DURATION: &str = "takeoff_http_request_duration_seconds";
 
@@ -56,6 +57,11 @@ const GAUGES: &[(&str, &str)] = &[
     (
         SUBSCRIBERS,
         "Clients that are subscribed to events on this node",
+    ),
+    (
+        FEEDS_HELD_BACK,
+        "For how long the oldest writer's transaction has held feeds of sessions and tenants back, \
+         from one second on",
     ),
 ];
 const HISTOGRAMS: &[(&str, &str)] = &[

@@ -1,7 +1,7 @@
 //! Streams and feeds of the log.
 
 use proptest::{prelude::*, test_runner::TestRunner};
-use sea_orm::TransactionTrait;
+use sea_orm::{ConnectionTrait, TransactionTrait};
 
 use super::{
     World, on_each_database,
@@ -11,6 +11,7 @@ use super::{
 use crate::{
     model::{Cursor, EventBody, StreamKind},
     storage::{Feed, WalFilter, sql},
+    telemetry::metrics::Metrics,
 };
 
 fn tenant_feed(types: &[&str], intent_types: &[&str], session: Option<u128>) -> Feed {
@@ -169,15 +170,10 @@ async fn a_feed_waits_for_a_transaction_that_began_earlier() {
             return;
         }
         let db = &world.storage.db.reader;
-        let number = async |db: &sea_orm::DatabaseTransaction| -> i64 {
-            let text = "SELECT pg_current_xact_id()::text::bigint AS tx";
-            let rows = sql::query(db, text, []).await.unwrap();
-            sql::get(&rows[0], "tx").unwrap()
-        };
         let early = db.inner.begin().await.unwrap();
-        let early_tx = number(&early).await;
+        let early_tx = number_of(&early).await;
         let late = db.inner.begin().await.unwrap();
-        let late_tx = number(&late).await;
+        let late_tx = number_of(&late).await;
         put_events(&late, [event(2, 1, late_tx)]).await;
         late.commit().await.unwrap();
 
@@ -273,6 +269,180 @@ async fn the_log_of_one_stream_has_every_kind_of_entry_in_order() {
             .wal_after(&scope_of("theirs"), &filter, Cursor::default(), 9)
             .await;
         assert_eq!(theirs.unwrap(), []);
+    })
+    .await;
+}
+
+/// A session of somebody else in the same cluster, with a transaction that has a number.
+async fn foreign_transaction(
+    world: &World,
+    database: Option<&str>,
+) -> sea_orm::DatabaseTransaction {
+    let mut url = world.server.as_ref().unwrap().database_url();
+    if let Some(database) = database {
+        let (host, _) = url.rsplit_once('/').unwrap();
+        url = format!("{host}/{database}");
+    }
+    let open = sea_orm::Database::connect(url)
+        .await
+        .unwrap()
+        .begin()
+        .await
+        .unwrap();
+    open.execute_unprepared("SELECT pg_current_xact_id()")
+        .await
+        .unwrap();
+    open
+}
+
+#[tokio::test]
+async fn transactions_of_others_do_not_hold_a_feed_back() {
+    on_each_database(async |world| {
+        if !world.is_postgres() {
+            return;
+        }
+        let mut open = Vec::new();
+        for database in [None, Some("postgres")] {
+            open.push(foreign_transaction(world, database).await);
+        }
+        let late = world.storage.db.reader.inner.begin().await.unwrap();
+        let tx = number_of(&late).await;
+        put_events(&late, [event(1, 1, tx)]).await;
+        late.commit().await.unwrap();
+        assert_eq!(
+            read(world, &tenant_feed(&[], &[], None), 10).await,
+            [(tx, 0)]
+        );
+        for open in open {
+            open.rollback().await.unwrap();
+        }
+    })
+    .await;
+}
+
+async fn number_of(db: &sea_orm::DatabaseTransaction) -> i64 {
+    let text = "SELECT pg_current_xact_id()::text::bigint AS tx";
+    let rows = sql::query(db, text, []).await.unwrap();
+    sql::get(&rows[0], "tx").unwrap()
+}
+
+/// Writers get their numbers in one order and commit in another, while others read on and sessions of
+/// somebody else come and go.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reader_passes_no_event_that_comes_late() {
+    const WRITERS: u128 = 6;
+    const EACH: i64 = 60;
+    on_each_database(async |world| {
+        if !world.is_postgres() {
+            return;
+        }
+        let options = sea_orm::ConnectOptions::new(world.server.as_ref().unwrap().database_url())
+            .max_connections(16)
+            .set_application_name(crate::storage::database::APPLICATION)
+            .clone();
+        let pool = sea_orm::Database::connect(options).await.unwrap();
+        let write = async |stream: u128| {
+            let mut written = Vec::new();
+            for seq in 1..=EACH {
+                let open = pool.begin().await.unwrap();
+                let tx = number_of(&open).await;
+                let pause = (stream * 31 + u128::from(seq.unsigned_abs()) * 17) % 23;
+                tokio::time::sleep(std::time::Duration::from_millis(pause as u64)).await;
+                put_events(&open, [event(stream, seq, tx)]).await;
+                open.commit().await.unwrap();
+                written.push((tx, 0));
+            }
+            written
+        };
+        let foreign = async {
+            let open = foreign_transaction(world, None).await;
+            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            open.rollback().await.unwrap();
+        };
+        let total = usize::try_from(EACH).unwrap() * usize::try_from(WRITERS).unwrap();
+        let follow = async {
+            let (feed, mut cursor) = (tenant_feed(&[], &[], None), Cursor::default());
+            let mut found = Vec::new();
+            while found.len() < total {
+                let page = world
+                    .storage
+                    .feed_after(&scope(), &feed, cursor, 7)
+                    .await
+                    .unwrap();
+                cursor = page.last;
+                found.extend(
+                    page.events
+                        .iter()
+                        .map(|event| (event.cursor.tx, event.cursor.ord)),
+                );
+            }
+            found
+        };
+        let writers = futures::future::join_all((0..WRITERS).map(write));
+        let following = tokio::time::timeout(std::time::Duration::from_secs(30), follow);
+        let (written, found, ()) = futures::join!(writers, following, foreign);
+        let mut written = written.concat();
+        let in_order_of_commits = written.clone();
+        written.sort_unstable();
+        assert_ne!(written, in_order_of_commits);
+        assert_eq!(found.expect("the reader passed an event"), written);
+        pool.close().await.unwrap();
+    })
+    .await;
+}
+
+/// Nodes may use roles of their own, none of which sees what another one's sessions do.
+#[tokio::test]
+async fn a_writer_of_another_role_is_waited_for() {
+    on_each_database(async |world| {
+        let Some(server) = &world.server else {
+            return;
+        };
+        let role = format!("{}_plain", server.database);
+        let db = &world.storage.db.reader;
+        let run = async |text: String| db.inner.execute_unprepared(&text).await.unwrap();
+        run(format!("CREATE ROLE {role} LOGIN")).await;
+        run(format!(
+            "GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}"
+        ))
+        .await;
+        let early = db.inner.begin().await.unwrap();
+        let early_tx = number_of(&early).await;
+        let late = db.inner.begin().await.unwrap();
+        let late_tx = number_of(&late).await;
+        put_events(&late, [event(2, 1, late_tx)]).await;
+        late.commit().await.unwrap();
+
+        let mut options = world.options.clone();
+        options.url = server
+            .database_url()
+            .replacen("://takeoff@", &format!("://{role}@"), 1);
+        assert!(options.url.contains(&role));
+        let write = crate::storage::WriteOptions {
+            writers: 1,
+            batch_max_items: 1,
+            queue_capacity: 1,
+        };
+        let plain = crate::storage::Storage::connect(&options, write, &Metrics::new())
+            .await
+            .unwrap();
+        let feed = tenant_feed(&[], &[], None);
+        let seen = async || {
+            let page = plain
+                .feed_after(&scope(), &feed, Cursor::default(), 10)
+                .await
+                .unwrap();
+            page.events
+                .iter()
+                .map(|event| event.cursor.tx)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(seen().await, [0_i64; 0]);
+        put_events(&early, [event(1, 1, early_tx)]).await;
+        early.commit().await.unwrap();
+        assert_eq!(seen().await, [early_tx, late_tx]);
+        drop(plain);
+        run(format!("DROP OWNED BY {role}; DROP ROLE {role}")).await;
     })
     .await;
 }

@@ -31,6 +31,7 @@ use crate::{
 /// A storage with nothing in it.
 pub(crate) struct World {
     pub(crate) storage: Storage,
+    options: Options,
     server: Option<Server>,
     /// Removed when the test ends.
     _folder: TempDir,
@@ -98,6 +99,7 @@ impl World {
             .unwrap();
         Self {
             storage,
+            options,
             server,
             _folder: folder,
         }
