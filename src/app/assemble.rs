@@ -3,6 +3,7 @@
 use std::{fs::File, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::Context;
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use super::{App, lock};
@@ -29,7 +30,7 @@ pub struct Node {
     pub(super) content: ContentStore,
     pub(super) redis: Option<Redis>,
     stop: CancellationToken,
-    handlers: Option<tokio::runtime::Runtime>,
+    handlers: HandlerThreads,
     _lock: Option<File>,
 }
 
@@ -43,13 +44,13 @@ impl Node {
         let lock = file.as_deref().map(lock::take).transpose()?;
         let applied = storage::migrate(&database)
             .await
-            .with_context(|| unreachable_database(config))?;
+            .map_err(|error| unusable_database(config, error))?;
         if !applied.is_empty() {
             tracing::info!(?applied, "the schema was brought up to date");
         }
         let storage = Storage::connect(&database, write_options(config), &app.metrics)
             .await
-            .with_context(|| unreachable_database(config))?;
+            .map_err(|error| unusable_database(config, error))?;
         let redis = connect_redis(config).await?;
         let content = open_content(config).await?;
         let key = signing_key(config)?;
@@ -92,7 +93,7 @@ impl Node {
             app.ids.clone(),
             upload_settings(config),
         );
-        let handlers = handler_threads()?;
+        let handlers = HandlerThreads::start()?;
         let parts = Parts {
             storage: storage.clone(),
             content: content.clone(),
@@ -104,12 +105,12 @@ impl Node {
             settings: settings(config, file.is_some()),
             ids: app.ids.clone(),
             clock: app.clock.clone(),
-            handlers: handlers.handle().clone(),
+            handlers: handlers.handle(),
             metrics: app.metrics.clone(),
         };
         let runtime = Runtime::start(parts)
             .await
-            .context("the engine cannot start")?;
+            .map_err(|error| unusable_database(config, error).context("the engine cannot start"))?;
         let stop = CancellationToken::new();
         let (metrics, stopped) = (app.metrics.clone(), stop.clone());
         tokio::spawn(async move { metrics.maintain(stopped).await });
@@ -126,7 +127,7 @@ impl Node {
             content,
             redis,
             stop,
-            handlers: Some(handlers),
+            handlers,
             _lock: lock,
         })
     }
@@ -145,9 +146,7 @@ impl Node {
 
     fn end(&mut self) {
         self.stop.cancel();
-        if let Some(handlers) = self.handlers.take() {
-            handlers.shutdown_background();
-        }
+        self.handlers.end();
     }
 }
 
@@ -157,15 +156,38 @@ impl Drop for Node {
     }
 }
 
-/// Threads for handlers alone: one that never yields stops neither the API nor the engine.
-fn handler_threads() -> anyhow::Result<tokio::runtime::Runtime> {
-    let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(cores.max(4))
-        .thread_name("takeoff-handler")
-        .enable_all()
-        .build()
-        .context("the threads for handlers cannot be started")
+/// Threads for handlers alone: one that never yields stops neither the API nor the engine. Dropping
+/// them waits for nothing, so that a start that fails half way may do so within a task.
+struct HandlerThreads(Option<tokio::runtime::Runtime>, Handle);
+
+impl HandlerThreads {
+    fn start() -> anyhow::Result<Self> {
+        let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+        let threads = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(cores.max(4))
+            .thread_name("takeoff-handler")
+            .enable_all()
+            .build()
+            .context("the threads for handlers cannot be started")?;
+        let handle = threads.handle().clone();
+        Ok(Self(Some(threads), handle))
+    }
+
+    fn handle(&self) -> Handle {
+        self.1.clone()
+    }
+
+    fn end(&mut self) {
+        if let Some(threads) = self.0.take() {
+            threads.shutdown_background();
+        }
+    }
+}
+
+impl Drop for HandlerThreads {
+    fn drop(&mut self) {
+        self.end();
+    }
 }
 
 /// Compares log and state of a configured database, beside whatever else uses it.
@@ -197,8 +219,15 @@ fn sqlite_file(config: &Config) -> Option<PathBuf> {
     storage::sqlite_file(config.database.url.expose())
 }
 
-fn unreachable_database(config: &Config) -> String {
-    format!("the database {} cannot be used", config.database.url)
+/// `error` as a refusal to work with the configured database.
+pub(crate) fn unusable_database(config: &Config, error: storage::Error) -> anyhow::Error {
+    let url = &config.database.url;
+    let what = if error.is_locked() {
+        format!("the database {url} is locked by another process")
+    } else {
+        format!("the database {url} cannot be used")
+    };
+    anyhow::Error::new(error).context(what)
 }
 
 async fn connect_redis(config: &Config) -> anyhow::Result<Option<Redis>> {

@@ -11,7 +11,7 @@ mod trace;
 use std::sync::Arc;
 
 pub use assemble::Node;
-pub(crate) use assemble::{database_options, verify};
+pub(crate) use assemble::{database_options, unusable_database, verify};
 pub use serve::Server;
 pub(crate) use serve::told_to_stop;
 

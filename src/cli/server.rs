@@ -62,7 +62,7 @@ pub(super) fn migrate(overrides: &Overrides) -> anyhow::Result<ExitCode> {
     block_on(async {
         let applied = storage::migrate(&app::database_options(&config))
             .await
-            .with_context(|| format!("the database {} was not migrated", config.database.url))?;
+            .map_err(|error| app::unusable_database(&config, error))?;
         if applied.is_empty() {
             output::say("the schema is up to date");
         }
@@ -79,7 +79,7 @@ pub(super) fn verify(overrides: &Overrides) -> anyhow::Result<ExitCode> {
     block_on(async {
         let report = app::verify(&config)
             .await
-            .with_context(|| format!("the database {} cannot be verified", config.database.url))?;
+            .map_err(|error| app::unusable_database(&config, error))?;
         for difference in &report.differences {
             output::say(&difference.to_string());
         }

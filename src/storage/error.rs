@@ -62,6 +62,26 @@ impl Error {
             Self::Unavailable(_) | Self::Content(_) | Self::ShuttingDown
         ) || matches!(self, Self::Refused(Refusal::QuotaExceeded { .. }))
     }
+
+    /// Whether SQLite's file is held by another process.
+    pub(crate) fn is_locked(&self) -> bool {
+        let Self::Unavailable(
+            DbErr::Conn(RuntimeErr::SqlxError(source))
+            | DbErr::Exec(RuntimeErr::SqlxError(source))
+            | DbErr::Query(RuntimeErr::SqlxError(source)),
+        ) = self
+        else {
+            return false;
+        };
+        let code = source
+            .as_database_error()
+            .and_then(sqlx::error::DatabaseError::code);
+        // The kind is the low byte: 5 is BUSY, 6 is LOCKED. PostgreSQL's codes have five characters.
+        let code = code
+            .filter(|code| code.len() < 5)
+            .and_then(|code| code.parse::<u32>().ok());
+        code.is_some_and(|code| matches!(code & 0xff, 5 | 6))
+    }
 }
 
 impl From<DbErr> for Error {

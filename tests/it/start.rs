@@ -10,6 +10,7 @@ use std::{
 
 use futures::future::join_all;
 use serde_json::json;
+use sqlx::{Connection, Executor};
 use takeoff::{model::ExecutionStatus, storage};
 
 use crate::support::{Backend, TestApp, backends};
@@ -139,6 +140,25 @@ async fn a_second_server_on_the_same_file_is_refused_and_the_first_goes_on() {
         .unwrap();
     assert_names(&said, &["takeoff.db", "used by another server"]);
     let done = app.run("add", json!({"a": 1, "b": 2})).await;
+    assert_eq!(done.status, ExecutionStatus::Completed);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_another_process_holds_is_named_and_ends_the_start_with_code_2() {
+    let backend = Backend::sqlite();
+    TestApp::start(&backend).await.server.stop().await;
+    let url = backend.url();
+    for held in ["BEGIN IMMEDIATE", "BEGIN EXCLUSIVE"] {
+        let mut holder = sqlx::SqliteConnection::connect(&url).await.unwrap();
+        holder.execute(held).await.unwrap();
+        holder.execute("DELETE FROM timer").await.unwrap();
+        let command = takeoff(&backend, &["--database-url", &url]);
+        let said = tokio::task::spawn_blocking(|| refusal(command)).await;
+        assert_names(&said.unwrap(), &["takeoff.db is locked by another process"]);
+        holder.execute("ROLLBACK").await.unwrap();
+    }
+    let node = TestApp::start(&backend).await;
+    let done = node.run("add", json!({"a": 1, "b": 2})).await;
     assert_eq!(done.status, ExecutionStatus::Completed);
 }
 
