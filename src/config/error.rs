@@ -74,7 +74,7 @@ pub enum Error {
     /// `--set` without `=`.
     #[error("flag --set expects section.key=value, found `{found}`")]
     MalformedSet {
-        /// As it was written.
+        /// How it begins.
         found: String,
     },
     /// Two flags set the same key.

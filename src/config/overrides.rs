@@ -58,7 +58,7 @@ impl Overrides {
         for pair in &self.set {
             let Some((key, value)) = pair.split_once('=') else {
                 return Err(Error::MalformedSet {
-                    found: pair.clone(),
+                    found: beginning_of_key(pair),
                 });
             };
             insert(&mut given, "--set", key.trim(), value)?;
@@ -78,6 +78,14 @@ impl Overrides {
     }
 }
 
+/// As much of `text` as can be a key; what follows may be a secret.
+fn beginning_of_key(text: &str) -> String {
+    let is_of_key = |c: &char| c.is_ascii_alphanumeric() || "._-".contains(*c);
+    let begun: String = text.chars().take_while(is_of_key).collect();
+    let rest = if begun.len() < text.len() { "…" } else { "" };
+    begun + rest
+}
+
 fn insert(
     given: &mut BTreeMap<String, Given>,
     flag: &'static str,
@@ -85,10 +93,11 @@ fn insert(
     value: &str,
 ) -> Result<(), Error> {
     let origin = Origin::Flag(flag);
-    let key = key.to_owned();
     if !keys().any(|known| known.path() == key) {
+        let key = beginning_of_key(key);
         return Err(Error::UnknownKey { key, origin });
     }
+    let key = key.to_owned();
     if let Some(Given {
         origin: Origin::Flag(first),
         ..

@@ -97,32 +97,56 @@ pub enum LogFormat {
 
 const REDACTED: &str = "***";
 
-/// Leaves out all between the first colon after the scheme and the last `@`, also where a password
-/// holds characters that ought to have been encoded, and query values that are named like secrets.
+/// Leaves out whatever may be a password: all between the first colon after the scheme and the last
+/// `@`, also where a password holds characters that ought to have been encoded; a login without a
+/// colon, which names a user only for PostgreSQL; and parameters that are named like secrets, however
+/// the name is encoded, or that hold such a URL themselves.
 fn redact_url(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else {
+    let Some((scheme, rest)) = url.split_once(':') else {
         return url.to_owned();
+    };
+    let (slashes, rest) = match rest.strip_prefix("//") {
+        Some(rest) => ("//", rest),
+        None => ("", rest),
     };
     let rest = match rest.rsplit_once('@') {
         Some((login, place)) if login.contains(':') => {
             let user = login.split(':').next().unwrap_or_default();
             format!("{user}:{REDACTED}@{place}")
         }
+        Some((login, place)) if !scheme.starts_with("postgres") && !login.contains(IN_A_PATH) => {
+            format!("{REDACTED}@{place}")
+        }
         _ => rest.to_owned(),
     };
-    let Some((place, query)) = rest.split_once('?') else {
-        return format!("{scheme}://{rest}");
-    };
-    let query: Vec<_> = query.split('&').map(redact_pair).collect();
-    format!("{scheme}://{place}?{}", query.join("&"))
+    let parts: Vec<_> = rest.split_inclusive(SEPARATORS).collect();
+    let (place, pairs) = parts.split_first().unwrap_or((&"", &[]));
+    let pairs: String = pairs.iter().map(|part| redact_part(part)).collect();
+    format!("{scheme}:{slashes}{place}{pairs}")
+}
+
+const IN_A_PATH: [char; 3] = ['/', '?', '#'];
+/// What stands between parameters, and before the first of them.
+const SEPARATORS: [char; 4] = ['?', '#', '&', ';'];
+
+/// A parameter with the separator behind it.
+fn redact_part(part: &str) -> String {
+    let pair = part.trim_end_matches(SEPARATORS);
+    format!("{}{}", redact_pair(pair), &part[pair.len()..])
 }
 
 fn redact_pair(pair: &str) -> String {
-    let name = pair.split('=').next().unwrap_or_default();
-    let lower = name.to_lowercase();
-    let secret = ["pass", "secret", "token", "key", "credential", "sig"];
-    if secret.iter().any(|word| lower.contains(word)) {
-        return format!("{name}={REDACTED}");
+    const SECRET: [&str; 6] = ["pass", "secret", "token", "key", "credential", "sig"];
+    let Some((name, value)) = url::form_urlencoded::parse(pair.as_bytes()).next() else {
+        return pair.to_owned();
+    };
+    // The value of `options` is a list of such pairs itself.
+    let (inner, _) = value.rsplit_once('=').unwrap_or_default();
+    let names = format!("{name} {inner}").to_lowercase();
+    let is_secret = SECRET.iter().any(|word| names.contains(word));
+    if is_secret || redact_url(&value) != value {
+        let shown = pair.split('=').next().unwrap_or_default();
+        return format!("{shown}={REDACTED}");
     }
     pair.to_owned()
 }

@@ -400,6 +400,84 @@ fn secrets_are_never_shown() {
         let refused = refusal(file, &[env], &[]);
         assert!(!refused.contains("hidden"), "{refused}");
     }
+    for flag in [
+        "database.url:postgres://me:hidden@db/takeoff",
+        "postgres://me:hidden@db/takeoff?sslmode=require",
+        "content.signing_key hidden",
+    ] {
+        let refused = refusal("", &[], &[flag]);
+        assert!(!refused.contains("hidden"), "{refused}");
+    }
+}
+
+#[test]
+fn a_password_is_hidden_wherever_it_stands_in_a_url() {
+    for (key, url, shown) in [
+        (
+            "database.url",
+            "postgres://me@db/takeoff?p%61ssword=hidden",
+            "p%61ssword=***",
+        ),
+        (
+            "database.url",
+            "postgres://me@db/takeoff?a=1;PassWord=hidden&b=2",
+            "a=1;PassWord=***&b=2",
+        ),
+        (
+            "database.url",
+            "postgres://me@db/takeoff#password=hidden",
+            "takeoff#password=***",
+        ),
+        (
+            "database.url",
+            "postgres://db/takeoff?options=-c%20my.secret%3Dhidden",
+            "options=***",
+        ),
+        (
+            "database.url",
+            "postgres://db/t?via=http%3A%2F%2Fu%3Ahidden%40proxy&b=2",
+            "via=***&b=2",
+        ),
+        (
+            "database.url",
+            "postgres:me:hidden@db/takeoff",
+            "postgres:me:***@db/takeoff",
+        ),
+        ("redis.url", "redis://hidden@cache", "redis://***@cache"),
+        (
+            "telemetry.otlp_endpoint",
+            "http://hidden@collector:4317",
+            "http://***@collector:4317",
+        ),
+        (
+            "http.public_url",
+            "https://me:hidden@takeoff.example",
+            "https://me:***@takeoff.example",
+        ),
+        (
+            "content.s3.endpoint",
+            "http://store:9000/?token=hidden",
+            "/?token=***",
+        ),
+        (
+            "content.url",
+            "file:///home/a@b/content",
+            "file:///home/a@b/content",
+        ),
+        (
+            "database.url",
+            "postgres://me@db/takeoff?sslmode=require",
+            "me@db/takeoff?sslmode=require",
+        ),
+    ] {
+        let config = load("", NO_ENV, &set(&[&format!("{key}={url}")])).unwrap();
+        let toml = config.to_toml_redacted();
+        assert!(
+            toml.contains(shown) && !toml.contains("hidden"),
+            "{key}: {toml}"
+        );
+        assert!(!format!("{config:?}").contains("hidden"), "{config:?}");
+    }
 }
 
 #[test]
