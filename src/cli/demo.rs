@@ -7,14 +7,17 @@ use clap::Args;
 use serde_json::{Map, Value, json};
 
 use super::{
+    Configured,
     client::{
         Client, Target,
         operations::{SubmitIntent, submit_intent},
         refusal,
     },
-    follow::{Feed, Show, is_end, text},
-    list, output,
-    submit::{content_parameters, file_parameters, new_session},
+    files::Input,
+    follow::{Feed, is_end, text},
+    lineage, output,
+    show::Show,
+    submit::new_session,
 };
 use crate::app::{App, Server};
 
@@ -37,6 +40,8 @@ pub(super) struct Demo {
     /// End when everything has been shown, instead of going on serving.
     #[arg(long)]
     once: bool,
+    #[command(flatten)]
+    pub(super) configured: Configured,
 }
 
 impl Demo {
@@ -51,7 +56,7 @@ impl Demo {
             }
         };
         if !self.once && shown.is_ok() {
-            output::say("serving; stop with Ctrl-C");
+            output::say_text("serving; stop with Ctrl-C");
             crate::app::told_to_stop().await;
         }
         server.stop().await;
@@ -61,12 +66,14 @@ impl Demo {
     async fn inputs(&self, client: &Client) -> anyhow::Result<Vec<(String, Map<String, Value>)>> {
         let mut inputs = Vec::new();
         for (name, bytes) in SAMPLES.iter().filter(|_| self.files.is_empty()) {
-            let parameters = content_parameters(client, name, bytes.to_vec(), "filename").await?;
-            inputs.push(((*name).to_owned(), parameters));
+            let brought = Input::of(name, bytes).bring(client, "filename").await?;
+            inputs.push(((*name).to_owned(), brought.parameters));
         }
         for file in &self.files {
-            let name = file.display().to_string();
-            inputs.push((name, file_parameters(client, file, "filename").await?));
+            let input = Input::read(file).await?;
+            let name = input.label.clone();
+            let brought = input.bring(client, "filename").await?;
+            inputs.push((name, brought.parameters));
         }
         Ok(inputs)
     }
@@ -80,7 +87,7 @@ impl Demo {
             json: false,
         };
         let client = Client::new(&target);
-        output::say(&format!("serving on {base}"));
+        output::say_text(&format!("serving on {base}"));
         let session = new_session(&client).await?;
         let mut names: HashMap<String, String> = HashMap::new();
         for (name, mut parameters) in self.inputs(&client).await? {
@@ -90,16 +97,17 @@ impl Demo {
         let outcome = watch(&client, &session, names).await?;
         let mut last_profile = None;
         for profile in &outcome.profiles {
-            let lineage = list::lineage(&client, profile, true).await?;
-            for line in list::tree(&lineage, true) {
+            let graph = lineage::lineage(&client, profile, true).await?;
+            for line in lineage::tree(&graph, true) {
                 output::say(&line);
             }
             last_profile = Some(profile.clone());
         }
-        output::say(&format!(
-            "look at it: {}",
-            graphiql(&base, last_profile.as_deref())
-        ));
+        // With `--once` nobody is there any more to answer at that address.
+        if !self.once {
+            let page = graphiql(&base, last_profile.as_deref());
+            output::say_text(&format!("look at it: {page}"));
+        }
         Ok(outcome.failed == 0)
     }
 }
@@ -148,7 +156,7 @@ async fn watch(
     let mut outcome = Outcome::default();
     let mut show = Show::new(false);
     let feed = Feed::Session(session.to_owned());
-    feed.follow(client, |event| {
+    feed.follow(client, None, |event| {
         let execution = text(event, "executionId");
         let name = names.get(execution).cloned().unwrap_or_default();
         let child = &event["child"];

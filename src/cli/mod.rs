@@ -2,15 +2,25 @@
 
 mod client;
 mod demo;
+mod download;
+mod failure;
+mod files;
 mod follow;
+mod inspect;
+mod lineage;
 mod list;
+mod names;
 mod output;
 mod server;
+mod session;
+mod show;
 mod submit;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use anyhow::Context;
+use clap::{Args, Parser, Subcommand};
+use server::block_on;
 
 use crate::{app::App, config::Overrides};
 
@@ -24,51 +34,137 @@ struct Arguments {
     command: Option<Command>,
 }
 
+/// Flags of a command that reads the server's configuration.
+#[derive(Debug, Clone, Args)]
+struct Configured {
+    #[command(flatten)]
+    overrides: Overrides,
+}
+
 #[derive(Debug, Subcommand)]
 enum Command {
+    #[command(flatten)]
+    OfServer(OfServer),
+    #[command(flatten)]
+    OfClient(OfClient),
+}
+
+/// Commands that work on the server's own side.
+#[derive(Debug, Subcommand)]
+enum OfServer {
     /// Serve the API and run executions (what happens without a command).
-    Serve,
+    Serve(Configured),
     /// Serve, and show files on their way through the content pipeline.
     Demo(demo::Demo),
+    /// Bring the database's schema up to date.
+    Migrate(Configured),
+    /// Rebuild executions and artifacts from the log and report every difference from their rows.
+    Verify(Configured),
+    /// Print the GraphQL schema.
+    Schema,
+    /// Print the effective configuration and where each value comes from.
+    Config(Configured),
+}
+
+/// Commands that talk to a server.
+#[derive(Debug, Subcommand)]
+enum OfClient {
     /// Submit an intent to a server.
     Submit(submit::Submit),
     /// Show the events of an execution until it has ended.
     Watch(submit::Watch),
-    /// Show where an artifact came from, or what was made from it.
-    Lineage(list::Lineage),
+    /// Show an execution or an artifact.
+    Show(inspect::Inspect),
+    /// Cancel an execution.
+    Cancel(inspect::Cancel),
+    /// Run a finished execution's intent again.
+    Rerun(inspect::Rerun),
     /// List executions.
     Executions(list::Executions),
     /// List artifacts.
     Artifacts(list::Artifacts),
-    /// Bring the database's schema up to date.
-    Migrate,
-    /// Rebuild executions and artifacts from the log and report every difference from their rows.
-    Verify,
-    /// Print the GraphQL schema.
-    Schema,
-    /// Print the effective configuration and where each value comes from.
-    Config,
+    /// Show where an artifact came from, or what was made from it.
+    Lineage(lineage::Lineage),
+    /// Download an artifact's content.
+    Download(download::Download),
+    /// List intent types, or show one with its parameters.
+    Types(list::Types),
+    /// Begin, show, list and close sessions.
+    Session(session::Session),
 }
 
 /// Runs the command that the process was given; `build` adds solutions to the server. The exit code
 /// is 0 for success, 1 when an execution failed or differences were found, 2 for anything else.
 pub fn run(build: impl FnOnce(App) -> App) -> ExitCode {
-    let Arguments { overrides, command } = Arguments::parse();
-    let done = match command.unwrap_or(Command::Serve) {
-        Command::Submit(submit) => server::block_on(submit.run()),
-        Command::Watch(watch) => server::block_on(watch.run()),
-        Command::Lineage(lineage) => server::block_on(lineage.run()),
-        Command::Executions(executions) => server::block_on(executions.run()),
-        Command::Artifacts(artifacts) => server::block_on(artifacts.run()),
-        Command::Demo(demo) => server::demo(demo, &overrides, build),
-        Command::Serve => server::serve(&overrides, build),
-        Command::Migrate => server::migrate(&overrides),
-        Command::Verify => server::verify(&overrides),
-        Command::Schema => Ok(server::schema()),
-        Command::Config => server::config(&overrides),
+    let is_json = std::env::args_os().any(|argument| argument == "--json");
+    let Arguments { overrides, command } = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) if is_json && error.use_stderr() => {
+            failure::usage(&error);
+            return ExitCode::from(2);
+        }
+        Err(error) => error.exit(),
+    };
+    let done = match command {
+        Some(Command::OfServer(command)) => serve(command, overrides, build),
+        Some(Command::OfClient(_)) if overrides.are_given() => Err(anyhow::anyhow!(
+            "flags of the configuration are a server's; a client takes --url"
+        )),
+        Some(Command::OfClient(command)) => ask(command),
+        None => server::serve(&overrides, build),
     };
     done.unwrap_or_else(|error| {
-        output::complain(&format!("{error:#}"));
+        failure::report(&error, is_json);
         ExitCode::from(2)
     })
+}
+
+fn serve(
+    command: OfServer,
+    before: Overrides,
+    build: impl FnOnce(App) -> App,
+) -> anyhow::Result<ExitCode> {
+    let both = |behind: Configured| {
+        let both = before.and(behind.overrides);
+        both.context("the configuration is refused")
+    };
+    match command {
+        OfServer::Serve(behind) => server::serve(&both(behind)?, build),
+        OfServer::Demo(demo) => {
+            let overrides = both(demo.configured.clone())?;
+            server::demo(demo, &overrides, build)
+        }
+        OfServer::Migrate(behind) => server::migrate(&both(behind)?),
+        OfServer::Verify(behind) => server::verify(&both(behind)?),
+        OfServer::Schema => Ok(server::schema()),
+        OfServer::Config(behind) => server::config(&both(behind)?),
+    }
+}
+
+fn ask(command: OfClient) -> anyhow::Result<ExitCode> {
+    match command {
+        OfClient::Submit(submit) => block_on(submit.run()),
+        OfClient::Watch(watch) => block_on(watch.run()),
+        OfClient::Show(inspect) => block_on(inspect.run()),
+        OfClient::Cancel(cancel) => block_on(cancel.run()),
+        OfClient::Rerun(rerun) => block_on(rerun.run()),
+        OfClient::Executions(executions) => block_on(executions.run()),
+        OfClient::Artifacts(artifacts) => block_on(artifacts.run()),
+        OfClient::Lineage(lineage) => block_on(lineage.run()),
+        OfClient::Download(download) => block_on(download.run()),
+        OfClient::Types(types) => block_on(types.run()),
+        OfClient::Session(session) => block_on(session.run()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn no_command_takes_a_flag_twice() {
+        Arguments::command().debug_assert();
+    }
 }

@@ -64,10 +64,10 @@ pub(super) fn migrate(overrides: &Overrides) -> anyhow::Result<ExitCode> {
             .await
             .map_err(|error| app::unusable_database(&config, error))?;
         if applied.is_empty() {
-            output::say("the schema is up to date");
+            output::say_text("the schema is up to date");
         }
         for name in applied {
-            output::say(&format!("applied {name}"));
+            output::say_text(&format!("applied {name}"));
         }
         Ok(ExitCode::SUCCESS)
     })
@@ -81,9 +81,9 @@ pub(super) fn verify(overrides: &Overrides) -> anyhow::Result<ExitCode> {
             .await
             .map_err(|error| app::unusable_database(&config, error))?;
         for difference in &report.differences {
-            output::say(&difference.to_string());
+            output::say_text(&difference.to_string());
         }
-        output::say(&format!(
+        output::say_text(&format!(
             "{} executions, {} artifacts, {} log entries: {} differences",
             report.executions,
             report.artifacts,
@@ -95,11 +95,11 @@ pub(super) fn verify(overrides: &Overrides) -> anyhow::Result<ExitCode> {
 }
 
 pub(super) fn schema() -> ExitCode {
-    output::say(graphql::export_schema().trim_end());
+    output::say_lines(graphql::export_schema().trim_end());
     ExitCode::SUCCESS
 }
 
 pub(super) fn config(overrides: &Overrides) -> anyhow::Result<ExitCode> {
-    output::say(configured(overrides)?.to_toml_redacted().trim_end());
+    output::say_lines(configured(overrides)?.to_toml_redacted().trim_end());
     Ok(ExitCode::SUCCESS)
 }

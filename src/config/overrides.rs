@@ -47,6 +47,39 @@ impl fmt::Debug for Overrides {
 }
 
 impl Overrides {
+    /// Whether there is any flag.
+    #[must_use]
+    pub fn are_given(&self) -> bool {
+        let is_named = self.named().iter().any(|(.., value)| value.is_some());
+        self.config.is_some() || is_named || !self.set.is_empty()
+    }
+
+    /// These flags and those that stand further on in the command line.
+    ///
+    /// # Errors
+    /// [`Error::SetTwice`] when both set the same.
+    pub fn and(self, others: Self) -> Result<Self, Error> {
+        for (flag, key, value) in self.named() {
+            let mut named = others.named().into_iter();
+            if value.is_some() && named.any(|(other, _, value)| other == flag && value.is_some()) {
+                return Err(twice(key, flag));
+            }
+        }
+        if self.config.is_some() && others.config.is_some() {
+            return Err(twice("config", "--config"));
+        }
+        Ok(Self {
+            config: self.config.or(others.config),
+            http_bind: self.http_bind.or(others.http_bind),
+            data_dir: self.data_dir.or(others.data_dir),
+            database_url: self.database_url.or(others.database_url),
+            redis_url: self.redis_url.or(others.redis_url),
+            content_url: self.content_url.or(others.content_url),
+            log: self.log.or(others.log),
+            set: [self.set, others.set].concat(),
+        })
+    }
+
     /// What the flags give, by the path of the key.
     pub(super) fn given(&self) -> Result<BTreeMap<String, Given>, Error> {
         let mut given = BTreeMap::new();
@@ -75,6 +108,14 @@ impl Overrides {
             ("--content-url", "content.url", self.content_url.as_ref()),
             ("--log", "telemetry.log", self.log.as_ref()),
         ]
+    }
+}
+
+fn twice(key: &str, flag: &'static str) -> Error {
+    Error::SetTwice {
+        key: key.to_owned(),
+        first: flag,
+        second: flag,
     }
 }
 

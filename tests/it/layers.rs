@@ -9,7 +9,10 @@ use std::{
 /// Modules of the crate and what each may use. What has no line of its own uses nothing.
 const MAY_USE: &[(&str, &[&str])] = &[
     ("main", &["cli"]),
-    ("cli", &["app", "config", "graphql", "storage", "telemetry"]),
+    (
+        "cli",
+        &["app", "clock", "config", "graphql", "storage", "telemetry"],
+    ),
     (
         "app",
         &[

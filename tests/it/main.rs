@@ -11,6 +11,7 @@ mod artifacts;
 mod cancel;
 mod chaos;
 mod cli;
+mod cli_commands;
 mod content;
 mod engine;
 mod events;

@@ -1,11 +1,12 @@
 //! A client of the GraphQL API: what the commands know of a server goes through here.
 
+mod error;
 pub(super) mod operations;
 mod socket;
 
 use clap::Args;
+pub(super) use error::{Error, Problem, refusal};
 use graphql_client::{GraphQLQuery, Response};
-use serde::Serialize;
 
 /// How to reach the server.
 #[derive(Debug, Clone, Args)]
@@ -16,36 +17,9 @@ pub(super) struct Target {
     /// The tenant to act for.
     #[arg(long, env = "TAKEOFF_TENANT")]
     pub(super) tenant: Option<String>,
-    /// Print JSON.
+    /// Print JSON, errors included.
     #[arg(long)]
     pub(super) json: bool,
-}
-
-/// Why a command got no answer that it can use.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum Error {
-    /// The server cannot be reached, or something in between broke.
-    #[error("{url} cannot be reached")]
-    Unreachable {
-        /// The address.
-        url: String,
-        /// Why.
-        #[source]
-        source: Box<dyn std::error::Error + Send + Sync>,
-    },
-    /// The server refuses the operation.
-    #[error("{0}")]
-    Refused(String),
-    /// The answer is not what the protocol says.
-    #[error("the server's answer cannot be read: {0}")]
-    Protocol(String),
-}
-
-impl Error {
-    /// Whether coming back may help.
-    pub(super) fn is_passing(&self) -> bool {
-        matches!(self, Self::Unreachable { .. })
-    }
 }
 
 /// A client of one server.
@@ -91,57 +65,44 @@ impl Client {
         data_of(answer)
     }
 
-    /// Puts bytes where an upload's URL says.
-    pub(super) async fn put(&self, url: &str, bytes: Vec<u8>) -> Result<(), Error> {
-        let url = if url.starts_with('/') {
+    /// A link that the server gave, whether it is absolute or a path.
+    fn resolved(&self, url: &str) -> String {
+        if url.starts_with('/') {
             format!("{}{url}", self.base)
         } else {
             url.to_owned()
-        };
-        let sent = self.http.put(url).body(bytes).send().await;
-        let answer = sent.map_err(|e| self.unreachable(e))?;
-        if answer.status().is_success() {
-            return Ok(());
         }
+    }
+
+    /// Puts bytes where an upload's URL says.
+    pub(super) async fn put(&self, url: &str, bytes: Vec<u8>) -> Result<(), Error> {
+        let sent = self.http.put(self.resolved(url)).body(bytes).send().await;
+        let answer = sent.map_err(|e| self.unreachable(e))?;
+        self.checked(answer).await.map(drop)
+    }
+
+    /// Begins to fetch what a download's URL gives.
+    pub(super) async fn get(&self, url: &str) -> Result<reqwest::Response, Error> {
+        let sent = self.http.get(self.resolved(url)).send().await;
+        let answer = sent.map_err(|e| self.unreachable(e))?;
+        self.checked(answer).await
+    }
+
+    async fn checked(&self, answer: reqwest::Response) -> Result<reqwest::Response, Error> {
+        if answer.status().is_success() {
+            return Ok(answer);
+        }
+        let status = answer.status();
         let text = answer.text().await.map_err(|e| self.unreachable(e))?;
-        Err(Error::Refused(format!("the upload was refused: {text}")))
+        Err(Error::Refused(vec![Problem::of_body(status, &text)]))
     }
 }
 
 fn data_of<D>(answer: Response<D>) -> Result<D, Error> {
     if let Some(errors) = answer.errors.filter(|errors| !errors.is_empty()) {
-        let messages: Vec<String> = errors.iter().map(|error| error.message.clone()).collect();
-        return Err(Error::Refused(messages.join("; ")));
+        return Err(Error::Refused(errors.iter().map(Problem::of).collect()));
     }
     answer
         .data
         .ok_or_else(|| Error::Protocol("it has neither data nor errors".to_owned()))
-}
-
-/// The user errors of a mutation as one refusal, each with its code and path.
-pub(super) fn refusal<F: Serialize>(faults: &[F]) -> Result<(), Error> {
-    let lines: Vec<String> = faults
-        .iter()
-        .map(|fault| {
-            let fault = serde_json::to_value(fault).unwrap_or_default();
-            let text = |name: &str| fault[name].as_str().unwrap_or_default().to_owned();
-            let path: Vec<&str> = fault["path"]
-                .as_array()
-                .into_iter()
-                .flatten()
-                .filter_map(|p| p.as_str())
-                .collect();
-            let place = if path.is_empty() {
-                String::new()
-            } else {
-                format!(" at {}", path.join("."))
-            };
-            format!("{}{place}: {}", text("code"), text("message"))
-        })
-        .collect();
-    if lines.is_empty() {
-        Ok(())
-    } else {
-        Err(Error::Refused(lines.join("\n")))
-    }
 }

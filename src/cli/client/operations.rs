@@ -11,102 +11,39 @@ type DateTime = String;
 #[expect(clippy::upper_case_acronyms, reason = "the name of the schema")]
 type JSON = serde_json::Value;
 
-#[derive(GraphQLQuery)]
-#[graphql(
-    schema_path = "schema.graphql",
-    query_path = "src/cli/client/operations.graphql",
-    variables_derives = "Debug, Clone",
-    response_derives = "Debug, Clone, Serialize",
-    skip_serializing_none
-)]
-pub(in crate::cli) struct CreateSession;
+macro_rules! operations {
+    ($($name:ident),+ $(,)?) => {$(
+        #[derive(GraphQLQuery)]
+        #[graphql(
+            schema_path = "schema.graphql",
+            query_path = "src/cli/client/operations.graphql",
+            variables_derives = "Debug, Clone",
+            response_derives = "Debug, Clone, Serialize",
+            skip_serializing_none
+        )]
+        pub(in crate::cli) struct $name;
+    )+};
+}
 
-#[derive(GraphQLQuery)]
-#[graphql(
-    schema_path = "schema.graphql",
-    query_path = "src/cli/client/operations.graphql",
-    variables_derives = "Debug, Clone",
-    response_derives = "Debug, Clone, Serialize",
-    skip_serializing_none
-)]
-pub(in crate::cli) struct SubmitIntent;
-
-#[derive(GraphQLQuery)]
-#[graphql(
-    schema_path = "schema.graphql",
-    query_path = "src/cli/client/operations.graphql",
-    variables_derives = "Debug, Clone",
-    response_derives = "Debug, Clone, Serialize",
-    skip_serializing_none
-)]
-pub(in crate::cli) struct CreateUpload;
-
-#[derive(GraphQLQuery)]
-#[graphql(
-    schema_path = "schema.graphql",
-    query_path = "src/cli/client/operations.graphql",
-    variables_derives = "Debug, Clone",
-    response_derives = "Debug, Clone, Serialize",
-    skip_serializing_none
-)]
-pub(in crate::cli) struct FindIntentType;
-
-#[derive(GraphQLQuery)]
-#[graphql(
-    schema_path = "schema.graphql",
-    query_path = "src/cli/client/operations.graphql",
-    variables_derives = "Debug, Clone",
-    response_derives = "Debug, Clone, Serialize",
-    skip_serializing_none
-)]
-pub(in crate::cli) struct GetExecution;
-
-#[derive(GraphQLQuery)]
-#[graphql(
-    schema_path = "schema.graphql",
-    query_path = "src/cli/client/operations.graphql",
-    variables_derives = "Debug, Clone",
-    response_derives = "Debug, Clone, Serialize",
-    skip_serializing_none
-)]
-pub(in crate::cli) struct ListExecutions;
-
-#[derive(GraphQLQuery)]
-#[graphql(
-    schema_path = "schema.graphql",
-    query_path = "src/cli/client/operations.graphql",
-    variables_derives = "Debug, Clone",
-    response_derives = "Debug, Clone, Serialize",
-    skip_serializing_none
-)]
-pub(in crate::cli) struct ListArtifacts;
-
-#[derive(GraphQLQuery)]
-#[graphql(
-    schema_path = "schema.graphql",
-    query_path = "src/cli/client/operations.graphql",
-    variables_derives = "Debug, Clone",
-    response_derives = "Debug, Clone, Serialize",
-    skip_serializing_none
-)]
-pub(in crate::cli) struct GetLineage;
-
-#[derive(GraphQLQuery)]
-#[graphql(
-    schema_path = "schema.graphql",
-    query_path = "src/cli/client/operations.graphql",
-    variables_derives = "Debug, Clone",
-    response_derives = "Debug, Clone, Serialize",
-    skip_serializing_none
-)]
-pub(in crate::cli) struct WatchExecution;
-
-#[derive(GraphQLQuery)]
-#[graphql(
-    schema_path = "schema.graphql",
-    query_path = "src/cli/client/operations.graphql",
-    variables_derives = "Debug, Clone",
-    response_derives = "Debug, Clone, Serialize",
-    skip_serializing_none
-)]
-pub(in crate::cli) struct WatchSession;
+operations!(
+    CancelExecution,
+    CloseSession,
+    CreateSession,
+    CreateUpload,
+    FindIntentType,
+    GetArtifact,
+    GetExecution,
+    GetLineage,
+    GetSession,
+    ListArtifactIds,
+    ListArtifacts,
+    ListExecutionIds,
+    ListExecutions,
+    ListIntentTypes,
+    ListSessionIds,
+    ListSessions,
+    RerunExecution,
+    SubmitIntent,
+    WatchExecution,
+    WatchSession,
+);

@@ -9,7 +9,7 @@ use tokio_tungstenite::{
     tungstenite::{Message, client::IntoClientRequest, http::HeaderValue},
 };
 
-use super::{Client, Error, data_of};
+use super::{Client, Error, Problem, data_of};
 
 /// A running subscription.
 pub(in crate::cli) struct Subscription {
@@ -100,7 +100,15 @@ impl Subscription {
                 data_of(answer).map(Some)
             }
             Some("complete") => Ok(None),
-            _ => Err(Error::Refused(message["payload"].to_string())),
+            Some("error") => Err(Error::Refused(problems(&message["payload"]))),
+            _ => Err(Error::Protocol(format!("{message} is no answer"))),
         }
     }
+}
+
+/// The errors of a refused operation.
+fn problems(payload: &Value) -> Vec<Problem> {
+    let errors: Vec<graphql_client::Error> =
+        serde_json::from_value(payload.clone()).unwrap_or_default();
+    errors.iter().map(Problem::of).collect()
 }
