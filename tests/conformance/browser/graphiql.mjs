@@ -1,7 +1,7 @@
 // The page /graphiql in Chromium, with every other host blocked: the tour is run as it is written, a
 // subscription ticks to the terminal event, the header editor is heard, and nothing breaks the policy.
 //
-//   GRAPHIQL_SCREENSHOTS=folder   keeps a picture of each theme
+//   GRAPHIQL_SCREENSHOTS=folder   keeps a picture of each width and theme
 
 import assert from 'node:assert/strict';
 import { chromium } from 'playwright-core';
@@ -33,7 +33,9 @@ async function open(path, options = {}) {
     if (message.type() === 'error') broken.push(`on the console: ${message.text()}`);
   });
   await page.goto(base + path);
-  await page.waitForSelector('.graphiql-query-editor .CodeMirror');
+  for (const editor of ['.graphiql-query-editor', '.graphiql-editor-tool', '.graphiql-response']) {
+    await page.waitForSelector(`${editor} .CodeMirror`);
+  }
   return page;
 }
 
@@ -67,29 +69,54 @@ assert.equal(new URL(page.url()).pathname, '/graphiql');
 const tour = await text(page, '.graphiql-query-editor');
 assert.match(tour, /mutation Submit/);
 
-// The tour, each operation as it is written.
-const variables = {};
-const set = (more) => write(page, '.graphiql-editor-tool .graphiql-editor:not(.hidden)', JSON.stringify(Object.assign(variables, more)));
-const session = (await run(page, 'CreateSession', (a) => a.data)).data.createSession.session.id;
-await set({ session, execution: '', artifact: '' });
-const submitted = await run(page, 'Submit', (a) => a.data?.submitIntent);
-const execution = submitted.data.submitIntent.execution.id;
-await set({ execution });
-const isLast = (a) => (a.data?.executionEvents?.events ?? []).some(({ type }) => type === 'execution.completed');
-const watched = await run(page, 'Watch', isLast);
-assert.equal(watched.errors, undefined);
-const looked = await run(page, 'Look', (a) => a.data?.execution);
-const artifacts = looked.data.execution.children.nodes.flatMap((child) => child.artifacts.nodes);
-assert.equal(artifacts.length, 3);
-await set({ artifact: artifacts.at(-1).id });
-const { lineage } = (await run(page, 'Lineage', (a) => a.data?.lineage)).data;
-assert.deepEqual(lineage.nodes.map(({ depth }) => depth), [0, 1, 2]);
+// The tour, each step as it is written and without touching the variables: the ids of the answers get there.
+const variablesOf = async (page) => JSON.parse(await text(page, '.graphiql-editor-tool .graphiql-editor:not(.hidden)'));
+async function theTour(page) {
+  assert.match(JSON.parse(await text(page, '.graphiql-response')).next, /CreateSession/);
+  assert.deepEqual(await variablesOf(page), { session: '', execution: '', artifact: '' });
+  const early = await run(page, 'Watch', (a) => a.next);
+  assert.match(early.next, /run Submit first/);
+  const created = await run(page, 'CreateSession', (a) => a.data);
+  assert.match(created.next, /Run Submit/);
+  assert.equal((await variablesOf(page)).session, created.data.createSession.session.id);
+  const submitted = await run(page, 'Submit', (a) => a.data?.submitIntent);
+  assert.equal((await variablesOf(page)).execution, submitted.data.submitIntent.execution.id);
+  const events = (a) => (a.batches ?? []).flatMap(({ data }) => data.executionEvents.events);
+  const isLast = (a) => /ended/.test(a.next) && events(a).some(({ type }) => type === 'execution.completed');
+  const watched = await run(page, 'Watch', isLast);
+  assert.ok(watched.batches.length > 1, 'it came all at once');
+  assert.deepEqual(events(watched).map(({ sequence }) => sequence), events(watched).map((_, at) => String(at + 1)));
+  await run(page, 'Look', (a) => a.data?.execution);
+  const { artifact } = await variablesOf(page);
+  assert.match(artifact, /^art_/);
+  const { lineage } = (await run(page, 'Lineage', (a) => a.data?.lineage)).data;
+  assert.deepEqual(lineage.nodes.map(({ depth }) => depth), [0, 1, 2]);
+  assert.equal(lineage.nodes[0].artifact.id, artifact);
+}
+await theTour(page);
 if (pictures) await page.screenshot({ path: `${pictures}/lineage.png` });
 const state = (await run(page, 'SetState', (a) => a.data?.setSessionState)).data.setSessionState;
 assert.deepEqual(state.session.state, { step: 2 });
 const stale = (await run(page, 'SetState', (a) => a.data?.setSessionState?.errors?.length)).data.setSessionState;
 assert.equal(stale.errors[0].currentVersion, '2');
 assert.ok((await run(page, 'IntentTypes', (a) => a.data?.intentTypes)).data.intentTypes.length > 5);
+
+// The same at the width of a telephone, where nothing lies outside and every part has room.
+for (const width of [390, 820]) {
+  for (const colorScheme of ['light', 'dark']) {
+    const narrow = await open('/graphiql', { viewport: { width, height: 844 }, colorScheme });
+    if (colorScheme === 'light' && width === 390) await theTour(narrow);
+    for (const part of ['.graphiql-query-editor', '.graphiql-editor-tool', '.graphiql-response', '.graphiql-execute-button']) {
+      const box = await (await narrow.$(part)).boundingBox();
+      assert.ok(box.x >= 0 && box.x + box.width <= width, `${part} lies outside at ${width}`);
+      assert.ok(part === '.graphiql-execute-button' || box.width >= Math.min(300, width / 2.5), `${part} is ${box.width} wide at ${width}`);
+    }
+    const isScrolled = await narrow.evaluate(() => document.documentElement.scrollWidth > innerWidth);
+    assert.ok(!isScrolled, `the page is wider than ${width}`);
+    if (pictures) await narrow.screenshot({ path: `${pictures}/${width}-${colorScheme}.png` });
+    await narrow.context().close();
+  }
+}
 
 // The explorer, the documentation, and both themes.
 await page.click('button[aria-label="Show GraphiQL Explorer"]');
@@ -122,10 +149,31 @@ const post = (body) =>
 const other = await post({ query: 'mutation { createSession(input: {}) { session { id } } }' });
 const submit = 'mutation($s: ID!) { submitIntent(input: {sessionId: $s, intentType: "echo"}) { execution { id } } }';
 await post({ query: submit, variables: { s: other.data.createSession.session.id } });
-const ticked = await run(linked, 'Live', (a) => a.data?.tenantEvents?.events?.length);
-assert.equal(ticked.data.tenantEvents.events[0].type, 'execution.created');
+const ticked = await run(linked, 'Live', (a) => a.batches?.[0]?.data?.tenantEvents?.events?.length);
+assert.equal(ticked.batches[0].data.tenantEvents.events[0].type, 'execution.created');
+
+// An EventSource comes back once after the terminal event, is told that there is no more, and stops.
+const plain = await browser.newPage();
+await plain.goto(`${base}/graphiql`);
+const asDefault = (query, variables) =>
+  fetch(`${base}/graphql`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ query, variables }),
+  }).then(async (response) => (await response.json()).data);
+const begun = await asDefault('mutation { createSession(input: {}) { session { id } } }');
+const echoed = await asDefault(submit, { s: begun.createSession.session.id });
+const followed = await plain.evaluate((path) => new Promise((resolve) => {
+  const types = [];
+  const source = new EventSource(path);
+  for (const type of ['execution.created', 'execution.started', 'execution.completed']) {
+    source.addEventListener(type, () => types.push(type));
+  }
+  source.addEventListener('error', () => source.readyState === EventSource.CLOSED && resolve(types));
+}), `/api/execution/${echoed.submitIntent.execution.id}/stream`);
+assert.deepEqual(followed, ['execution.created', 'execution.started', 'execution.completed']);
 
 await browser.close();
 assert.deepEqual(outside, [], 'the page asked other hosts');
 assert.deepEqual(broken, [], 'the page broke');
-console.log('the tour, a link, headers, the explorer and both themes: as they should be');
+console.log('the tour at two widths, a link, headers, the explorer and both themes: as they should be');
