@@ -35,6 +35,10 @@ pub struct EventBatch {
     pub has_more_past_events: bool,
 }
 
+fn is_past_end(execution: &Execution, after: Cursor) -> bool {
+    execution.status.is_terminal() && execution.next_seq <= after.seq.saturating_add(1)
+}
+
 /// The events of this node's subscribers. Clones are the same.
 #[derive(Clone)]
 pub struct Events {
@@ -160,6 +164,20 @@ impl Events {
         Ok(self.clone().stream_of(scope, id, watch, after, first))
     }
 
+    /// Whether nothing can come after a cursor any more.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] when the execution is absent.
+    pub async fn is_past_end(
+        &self,
+        principal: &Principal,
+        id: ExecutionId,
+        after: Cursor,
+    ) -> Result<bool, Error> {
+        let execution = self.get(&principal.scope(), id).await?;
+        Ok(is_past_end(&execution, after))
+    }
+
     fn stream_of(
         self,
         scope: TenantScope,
@@ -186,8 +204,7 @@ impl Events {
                     if !looked_for_end {
                         looked_for_end = true;
                         match self.get(&scope, id).await {
-                            Ok(execution) if execution.status.is_terminal()
-                                && execution.next_seq <= cursor.seq + 1 => return,
+                            Ok(execution) if is_past_end(&execution, cursor) => return,
                             Ok(_) => {}
                             Err(error) => { yield Err(error); return; }
                         }

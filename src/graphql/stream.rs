@@ -16,6 +16,7 @@ use axum::{
     },
 };
 use futures::{Stream, StreamExt, stream};
+use tokio::time;
 
 use super::{
     http::{Rejection, Served, Shown, accept, failed},
@@ -25,6 +26,10 @@ use crate::api::{ApiError, Asker};
 
 /// A stream that says nothing for longer looks broken to what is in between.
 const KEEP_ALIVE: Duration = Duration::from_secs(12);
+
+/// What a client that comes back has missed, or that there is nothing more, is known by then. A
+/// stream that waits for what is to come begins after this time.
+const MOST_FOR_THE_FIRST: Duration = Duration::from_millis(500);
 
 /// Runs any operation as a stream of its results.
 pub(super) async fn run(
@@ -37,9 +42,22 @@ pub(super) async fn run(
         let error = ApiError::bad_input("the answer is text/event-stream");
         return failed(StatusCode::NOT_ACCEPTABLE, id.as_ref(), error);
     }
+    let is_resumed = request.headers().contains_key("last-event-id");
     match accept(&served, asker, request).await {
         Ok(ready) => {
-            let answers = served.api.execute_stream(ready);
+            let mut answers = served.api.execute_stream(ready).boxed();
+            if is_resumed {
+                match time::timeout(MOST_FOR_THE_FIRST, answers.next()).await {
+                    // A browser comes back after the end of any stream; this alone makes it stop.
+                    Ok(None) => return StatusCode::NO_CONTENT.into_response(),
+                    Ok(Some(first)) => {
+                        answers = stream::once(std::future::ready(first))
+                            .chain(answers)
+                            .boxed();
+                    }
+                    Err(_) => {}
+                }
+            }
             let events = answers.map(|answer| next(&answer));
             let until_stop = events.take_until(served.stop.clone().cancelled_owned());
             // A server that stops completes nothing: the client comes back, to another one.

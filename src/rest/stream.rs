@@ -4,7 +4,7 @@ use std::{convert::Infallible, time::Duration};
 
 use axum::{
     extract::State,
-    http::HeaderMap,
+    http::{HeaderMap, StatusCode},
     response::{
         IntoResponse, Response,
         sse::{Event, KeepAlive, Sse},
@@ -46,6 +46,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
         ("Last-Event-ID" = Option<String>, Header, description = "Where to go on"),
     ), responses(
     (status = 200, description = "The events, until the terminal one", body = Frame, content_type = "text/event-stream"),
+    (status = 204, description = "There is nothing after the terminal event; do not come back"),
     (status = 400, description = "Not an id, or not a cursor", body = ErrorBody),
     (status = 404, description = "No such execution", body = ErrorBody),
     (status = 503, description = "Not available", body = ErrorBody),
@@ -60,6 +61,12 @@ pub(super) async fn follow(
     let events = served.services.events.clone();
     let services = served.services.clone();
     let batches = events.watch_execution(&principal, id, after).await?;
+    // A browser comes back after the end of any stream; this answer alone makes it stop.
+    if let Some(after) = after
+        && events.is_past_end(&principal, id, after).await?
+    {
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
     let shown = batches.then(move |batch| {
         let (services, principal) = (services.clone(), principal.clone());
         async move {
