@@ -45,7 +45,7 @@ macro_rules! codes {
 }
 pub(super) use codes;
 
-use super::{ErrorCode, RefusalCode};
+use super::{ErrorCode, LinkCode, RefusalCode};
 
 const HEAD: &str = "# Errors
 
@@ -74,6 +74,13 @@ key, the current version of a state, when to come back.
 
 ";
 
+const OF_LINKS: &str = "
+## Links
+
+The addresses that `createUpload` and `downloadUrl` give answer with `{error, error_code}`.
+
+";
+
 /// `docs/errors.md`.
 #[must_use]
 pub fn errors_document() -> String {
@@ -89,6 +96,16 @@ pub fn errors_document() -> String {
     text.push_str(&table(rows));
     text.push_str(OF_CALLERS);
     let rows = RefusalCode::ALL.iter().map(|code| {
+        row(
+            code.name(),
+            code.http_status(),
+            code.is_retryable(),
+            code.about(),
+        )
+    });
+    text.push_str(&table(rows));
+    text.push_str(OF_LINKS);
+    let rows = LinkCode::ALL.iter().map(|code| {
         row(
             code.name(),
             code.http_status(),

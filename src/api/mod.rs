@@ -5,6 +5,7 @@ mod body;
 mod codes;
 mod error;
 mod identity;
+mod link;
 mod refusal;
 
 use std::sync::Arc;
@@ -13,6 +14,7 @@ pub use body::json_body;
 pub use codes::errors_document;
 pub use error::{ApiError, ErrorCode};
 pub use identity::{Asker, TENANT_HEADER, principal_named, principal_of};
+pub use link::LinkCode;
 pub use refusal::RefusalCode;
 
 /// The id of one request, as the HTTP layer gave or received it; errors and logs repeat it.

@@ -144,7 +144,7 @@ fn router(
         Traced(metrics),
         option_layer(cors(&options.allowed_origins)),
     );
-    // What the APIs say is text; content is sent as it is stored.
+    // What the APIs say is text; downloads have compression of their own.
     let apis = apis.layer((around.clone(), CompressionLayer::new()));
     apis.merge(others.layer(around))
 }
@@ -160,18 +160,30 @@ fn cors(origins: &[String]) -> Option<CorsLayer> {
     let headers = [
         "accept",
         "authorization",
+        "content-digest",
         "content-type",
         "idempotency-key",
+        "if-range",
         "last-event-id",
+        "range",
         "traceparent",
+        "x-content-sha256",
         "x-request-id",
         TENANT_HEADER,
+    ];
+    let exposed = [
+        "accept-ranges",
+        "content-digest",
+        "content-disposition",
+        "content-range",
+        "etag",
+        "x-request-id",
     ];
     let cors = CorsLayer::new()
         .allow_origin(origins.collect::<Vec<_>>())
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH])
         .allow_headers(headers.map(HeaderName::from_static))
-        .expose_headers([HeaderName::from_static("x-request-id")])
+        .expose_headers(exposed.map(HeaderName::from_static))
         .max_age(std::time::Duration::from_hours(1));
     Some(cors)
 }

@@ -81,8 +81,8 @@ section! {
     pub Http "http" {
         /// IP address and port to listen on; port 0 takes a free one.
         bind: SocketAddr [] = SocketAddr::from(([127, 0, 0, 1], 8080)),
-        /// Address under which clients reach the server, for the links it hands out.
-        /// Unset: the address it listens on.
+        /// Address under which clients reach the server; the links it hands out begin with it.
+        /// Unset: links are paths, at whatever address the client asked.
         public_url: Option<ServiceUrl> [
             .schemes(&["http", "https"]).example("https://takeoff.example.com")
         ] = None,

@@ -1,11 +1,11 @@
 //! The store: a folder, or a bucket that speaks S3.
 
-use std::{path, sync::Arc};
+use std::{ops::Range, path, sync::Arc};
 
 use bytes::Bytes;
 use futures::{StreamExt, stream::BoxStream};
 use object_store::{
-    GetResult, ObjectStore, ObjectStoreExt, PutPayload,
+    GetOptions, GetResult, ObjectStore, ObjectStoreExt, PutPayload,
     path::{Path, PathPart},
 };
 
@@ -92,8 +92,14 @@ impl ContentStore {
     }
 
     /// An object of the store; one that is missing where the store is not there is not missing.
-    async fn find(&self, tenant: &str, digest: &Digest) -> Result<GetResult, Error> {
-        match self.objects.get(&Self::path(tenant, digest)).await {
+    async fn find(
+        &self,
+        tenant: &str,
+        digest: &Digest,
+        options: GetOptions,
+    ) -> Result<GetResult, Error> {
+        let path = Self::path(tenant, digest);
+        match self.objects.get_opts(&path, options).await {
             Err(error @ object_store::Error::NotFound { .. }) => {
                 self.is_there().await?;
                 Err(error.into())
@@ -144,7 +150,8 @@ impl ContentStore {
     /// # Errors
     /// [`Error::NotFound`], [`Error::Corrupt`], [`Error::Absent`], [`Error::Unavailable`].
     pub async fn get(&self, tenant: &str, digest: &Digest) -> Result<Bytes, Error> {
-        let bytes = self.find(tenant, digest).await?.bytes().await?;
+        let found = self.find(tenant, digest, GetOptions::new()).await?;
+        let bytes = found.bytes().await?;
         if digest_of(bytes.clone()).await? == *digest {
             Ok(bytes)
         } else {
@@ -161,16 +168,37 @@ impl ContentStore {
         tenant: &str,
         digest: &Digest,
     ) -> Result<(u64, BoxStream<'static, Result<Bytes, Error>>), Error> {
-        let found = self.find(tenant, digest).await?;
-        let size = found.meta.size;
-        Ok((
-            size,
-            found
-                .into_stream()
-                .map(|part| part.map_err(Error::from))
-                .boxed(),
-        ))
+        let found = self.find(tenant, digest, GetOptions::new()).await?;
+        Ok((found.meta.size, parts_of(found)))
     }
+
+    /// The size of content.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Absent`], [`Error::Unavailable`].
+    pub async fn size(&self, tenant: &str, digest: &Digest) -> Result<u64, Error> {
+        let options = GetOptions::new().with_head(true);
+        Ok(self.find(tenant, digest, options).await?.meta.size)
+    }
+
+    /// The bytes of a part of content, which lies within it.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Absent`], [`Error::Unavailable`].
+    pub async fn get_part(
+        &self,
+        tenant: &str,
+        digest: &Digest,
+        range: Range<u64>,
+    ) -> Result<BoxStream<'static, Result<Bytes, Error>>, Error> {
+        let options = GetOptions::new().with_range(Some(range));
+        Ok(parts_of(self.find(tenant, digest, options).await?))
+    }
+}
+
+fn parts_of(found: GetResult) -> BoxStream<'static, Result<Bytes, Error>> {
+    let parts = found.into_stream();
+    parts.map(|part| part.map_err(Error::from)).boxed()
 }
 
 /// The digest, computed apart when it takes long enough to hold up others on the same thread.

@@ -107,7 +107,12 @@ impl Artifact {
             .load(self.0.id)
             .await?
             .unwrap_or_default();
-        Ok(forms.iter().cloned().map(Materialization).collect())
+        let forms = forms.iter().cloned();
+        let shown = |form| Materialization {
+            form,
+            of: Arc::clone(&self.0),
+        };
+        Ok(forms.map(shown).collect())
     }
 
     /// The intent and the execution that it came from.
@@ -257,39 +262,42 @@ impl From<&model::ArtifactTransition> for ArtifactTransition {
 }
 
 /// One stored form of an artifact.
-pub(super) struct Materialization(model::Materialization);
+pub(super) struct Materialization {
+    form: model::Materialization,
+    of: Arc<model::Artifact>,
+}
 
 /// One stored form of an artifact.
 #[Object]
 impl Materialization {
     /// Opaque id of the form `mat_…`.
     async fn id(&self) -> ID {
-        self.0.id.into()
+        self.form.id.into()
     }
 
     /// What keeps the bytes; `content` for the content store.
     async fn storage_type(&self) -> &str {
-        &self.0.storage_type
+        &self.form.storage_type
     }
 
     /// The form of the bytes, e.g. `csv`, `ndjson`.
     async fn format(&self) -> &str {
-        &self.0.format
+        &self.form.format
     }
 
     /// How they are compressed, if they are.
     async fn compression(&self) -> Option<&str> {
-        self.0.compression.as_deref()
+        self.form.compression.as_deref()
     }
 
     /// Their number.
     async fn size_bytes(&self) -> BigInt {
-        BigInt(self.0.size_bytes)
+        BigInt(self.form.size_bytes)
     }
 
     /// Their SHA-256 in hex.
     async fn digest(&self) -> &str {
-        &self.0.digest
+        &self.form.digest
     }
 
     /// A signed URL from which the bytes can be fetched until it expires; null where there are none
@@ -297,13 +305,14 @@ impl Materialization {
     async fn download_url(&self, ctx: &Context<'_>) -> Nullable<String> {
         let url = |caller: &Caller| {
             let uploads = &caller.services.uploads;
-            uploads.download_url(&self.0, caller.scope.tenant())
+            let name = self.of.display_name.as_deref();
+            uploads.download_url(&self.form, name, caller.scope.tenant())
         };
         Caller::of(ctx).map(url).transpose()
     }
 
     /// When it was recorded.
     async fn created_at(&self) -> DateTime {
-        DateTime(self.0.created_at)
+        DateTime(self.form.created_at)
     }
 }

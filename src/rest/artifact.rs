@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
-    Served,
+    DEFAULT_LIMIT, MAX_LIMIT, Served,
     body::{Body, Caller, id},
     check_tenant,
     error::{ErrorBody, Failure},
@@ -24,8 +24,6 @@ use crate::{
 
 /// So many parents of an artifact are shown; `lineage` of the GraphQL API shows all.
 const MOST_PARENTS: u32 = 1000;
-const DEFAULT_LIMIT: u32 = 50;
-const MAX_LIMIT: u32 = 200;
 const MAX_OFFSET: u32 = 10_000;
 
 /// The record of an artifact.
@@ -82,10 +80,12 @@ impl ArtifactBody {
         let bodies = artifacts.into_iter().map(|artifact| {
             let parents = parents.remove(&artifact.id).unwrap_or_default();
             let forms = forms.remove(&artifact.id).unwrap_or_default();
-            let forms = forms
+            let name = artifact.display_name.as_deref();
+            let forms: Vec<_> = forms
                 .into_iter()
-                .map(|form| form_body(services, principal, form));
-            Self::of(artifact, parents, forms.collect())
+                .map(|form| form_body(services, principal, name, form))
+                .collect();
+            Self::of(artifact, parents, forms)
         });
         Ok(bodies.collect())
     }
@@ -133,10 +133,13 @@ async fn parents(
 fn form_body(
     services: &Services,
     principal: &Principal,
+    name: Option<&str>,
     form: Materialization,
 ) -> MaterializationBody {
     MaterializationBody {
-        download_url: services.uploads.download_url(&form, principal.tenant()),
+        download_url: services
+            .uploads
+            .download_url(&form, name, principal.tenant()),
         materialization_id: form.id.to_string(),
         storage_type: form.storage_type,
         uri: form.uri,
@@ -150,6 +153,7 @@ fn form_body(
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"artifact_id": "art_01kaa000000000000000000000", "artifact_type": "parsed_content"}))]
 pub(super) struct Resolve {
     #[schema(pattern = "^art_[0-9a-z]{26}$")]
     artifact_id: String,
@@ -189,6 +193,7 @@ pub(super) async fn resolve(
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"artifact_type": "parsed_content", "lifecycle_state": "ready", "limit": 20}))]
 pub(super) struct List {
     artifact_type: Option<String>,
     /// `pending`, `ready`, `failed`, `archived` or `deleted`.

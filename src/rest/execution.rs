@@ -2,25 +2,31 @@
 
 #![expect(unused_qualifications, reason = "the macro for parameters writes them")]
 
-use axum::{Json, extract::State};
+use axum::{Json, extract::State, http::HeaderMap};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
-    Served,
+    DEFAULT_LIMIT, MAX_LIMIT, Served,
     artifact::ArtifactBody,
-    body::{Body, Caller, Id, Parameters},
+    body::{Body, Caller, Id, Parameters, id},
     error::{ErrorBody, Failure},
     event::{EventShown, error_of},
+    intent::{SubmittedBody, key},
     shown,
 };
-use crate::model::{Execution, ExecutionId, Principal, RawJson};
+use crate::{
+    api::ApiError,
+    model::{Execution, ExecutionId, ExecutionStatus, Principal, RawJson},
+    storage::{ExecutionFilter, PageRequest},
+};
 
 /// So many artifacts and events are shown; the rest is read by `artifact/list` and the stream.
 const MOST: u32 = 1000;
 
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Including {
     /// Whether the artifacts it registered are wanted, the first 1,000.
@@ -146,6 +152,7 @@ async fn events(
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"reason": "not needed"}))]
 pub(super) struct Cancel {
     /// Why.
     #[schema(max_length = 1000)]
@@ -183,4 +190,137 @@ pub(super) async fn cancel(
         execution_id: execution.id.to_string(),
         status: execution.status.name().to_owned(),
     }))
+}
+
+/// Runs a finished execution's intent again, as a new execution.
+#[utoipa::path(post, path = "/api/execution/{execution_id}/rerun", tag = "execution",
+    params(
+        ("execution_id" = String, Path, description = "The execution; it must have ended", pattern = "^exe_[0-9a-z]{26}$"),
+        ("Idempotency-Key" = Option<String>, Header, description = "The same key finds the same new execution", max_length = 255),
+    ), responses(
+    (status = 200, description = "The new execution", body = SubmittedBody),
+    (status = 400, description = "Faulty input, or it has not ended", body = ErrorBody),
+    (status = 404, description = "No such execution", body = ErrorBody),
+    (status = 409, description = "The key was used for another request, or the session has ended", body = ErrorBody),
+    (status = 429, description = "Saturated", body = ErrorBody),
+    (status = 503, description = "Not available", body = ErrorBody),
+))]
+pub(super) async fn rerun(
+    State(served): State<Served>,
+    Caller(principal): Caller,
+    Id(id): Id<ExecutionId>,
+    headers: HeaderMap,
+) -> Result<Json<SubmittedBody>, Failure> {
+    let runtime = &served.services.runtime;
+    let submitted = runtime.rerun(&principal, id, key(&headers)?).await?;
+    Ok(Json(submitted.into()))
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"status": "failed", "limit": 20}))]
+pub(super) struct ListExecutions {
+    /// `created`, `running`, `completed`, `failed` or `cancelled`.
+    #[schema(pattern = "^(created|running|completed|failed|cancelled)$")]
+    status: Option<String>,
+    /// Only of intents of this type.
+    intent_type: Option<String>,
+    /// Only of this session.
+    #[schema(pattern = "^ses_[0-9a-z]{26}$")]
+    session_id: Option<String>,
+    /// 1 to 200; 50 when left out.
+    #[schema(minimum = 1, maximum = 200)]
+    limit: Option<u32>,
+    /// Only executions after this one, which an earlier page ended with.
+    #[schema(pattern = "^exe_[0-9a-z]{26}$")]
+    after: Option<String>,
+}
+
+/// An execution in a list.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ExecutionBody {
+    execution_id: String,
+    intent_id: String,
+    intent_type: String,
+    session_id: String,
+    /// `created`, `running`, `completed`, `failed` or `cancelled`.
+    status: String,
+    attempt: i64,
+    #[schema(value_type = Option<Object>)]
+    error: Option<Value>,
+    created_at: String,
+    started_at: Option<String>,
+    finished_at: Option<String>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ExecutionPage {
+    executions: Vec<ExecutionBody>,
+    /// Goes into `after` for the next page; none at the end.
+    next: Option<String>,
+}
+
+/// The tenant's executions, newest first.
+#[utoipa::path(post, path = "/api/execution/list", tag = "execution", request_body = ListExecutions, responses(
+    (status = 200, description = "A page of them", body = ExecutionPage),
+    (status = 400, description = "Faulty input", body = ErrorBody),
+    (status = 413, description = "Too large", body = ErrorBody),
+    (status = 415, description = "Not JSON", body = ErrorBody),
+    (status = 503, description = "Not available", body = ErrorBody),
+))]
+pub(super) async fn list(
+    State(served): State<Served>,
+    Caller(principal): Caller,
+    Body(input): Body<ListExecutions>,
+) -> Result<Json<ExecutionPage>, Failure> {
+    let limit = input.limit.unwrap_or(DEFAULT_LIMIT);
+    if !(1..=MAX_LIMIT).contains(&limit) {
+        return Err(ApiError::bad_input(format!("limit is 1 to {MAX_LIMIT}")).into());
+    }
+    let status = input.status.as_deref().map(status_named).transpose()?;
+    let filter = ExecutionFilter {
+        statuses: status.into_iter().collect(),
+        intent_types: input.intent_type.into_iter().collect(),
+        session_id: input.session_id.as_deref().map(id).transpose()?,
+        ..ExecutionFilter::default()
+    };
+    let page = PageRequest {
+        after: input.after.as_deref().map(id).transpose()?,
+        ..PageRequest::first(limit)
+    };
+    let storage = &served.services.storage;
+    let page = storage
+        .list_executions(&principal.scope(), &filter, &page)
+        .await?;
+    let last = page.items.last().map(|(_, execution)| execution.id);
+    let next = last.filter(|_| page.has_next).map(|id| id.to_string());
+    let executions = page.items.iter().map(|(_, execution)| brief(execution));
+    Ok(Json(ExecutionPage {
+        executions: executions.collect(),
+        next,
+    }))
+}
+
+fn status_named(name: &str) -> Result<ExecutionStatus, ApiError> {
+    let mut all = ExecutionStatus::ALL.iter().copied();
+    all.find(|status| status.name() == name).ok_or_else(|| {
+        let names = ExecutionStatus::ALL.iter().map(|status| status.name());
+        let names = names.collect::<Vec<_>>().join(", ");
+        ApiError::bad_input(format!("status is one of {names}"))
+    })
+}
+
+fn brief(execution: &Execution) -> ExecutionBody {
+    ExecutionBody {
+        execution_id: execution.id.to_string(),
+        intent_id: execution.intent.id.to_string(),
+        intent_type: execution.intent.intent_type.clone(),
+        session_id: execution.intent.session_id.to_string(),
+        status: execution.status.name().to_owned(),
+        attempt: execution.attempt,
+        error: execution.error.as_ref().map(error_of),
+        created_at: shown(execution.created_at),
+        started_at: execution.started_at.map(shown),
+        finished_at: execution.finished_at.map(shown),
+    }
 }

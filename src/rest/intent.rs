@@ -15,11 +15,13 @@ use super::{
 use crate::{
     api::ApiError,
     model::RawJson,
-    runtime::{HandlerInfo, SubmitIntent},
+    runtime::{HandlerInfo, SubmitIntent, Submitted},
 };
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"intent_type": "echo", "session_id": "ses_01kaa000000000000000000000",
+    "parameters": {"message": "hello"}}))]
 pub(super) struct Submit {
     /// What is to be done.
     intent_type: String,
@@ -83,17 +85,24 @@ pub(super) async fn submit(
         )
     };
     let submitted = served.services.runtime.submit(&principal, intent).await?;
-    let execution = submitted.execution;
-    Ok(Json(SubmittedBody {
-        execution_id: execution.id.to_string(),
-        intent_id: execution.intent.id.to_string(),
-        status: execution.status.name().to_owned(),
-        replayed: submitted.replayed,
-        created_at: shown(execution.created_at),
-    }))
+    Ok(Json(submitted.into()))
 }
 
-fn key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
+impl From<Submitted> for SubmittedBody {
+    fn from(submitted: Submitted) -> Self {
+        let execution = submitted.execution;
+        Self {
+            execution_id: execution.id.to_string(),
+            intent_id: execution.intent.id.to_string(),
+            status: execution.status.name().to_owned(),
+            replayed: submitted.replayed,
+            created_at: shown(execution.created_at),
+        }
+    }
+}
+
+/// The header that makes a repetition find what it repeats.
+pub(super) fn key(headers: &HeaderMap) -> Result<Option<String>, ApiError> {
     let key = headers.get("idempotency-key").map(|key| key.to_str());
     let key = key.transpose();
     let key = key.map_err(|_| ApiError::bad_input("Idempotency-Key is not visible ASCII"))?;

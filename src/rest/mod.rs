@@ -5,17 +5,19 @@
 
 mod artifact;
 mod body;
+mod content;
 mod error;
 mod event;
 mod execution;
 mod intent;
+mod lineage;
 mod openapi;
 mod session;
 mod stream;
 
 use axum::{
     Router,
-    routing::{get, patch, post},
+    routing::{get, patch, post, put},
 };
 use chrono::SecondsFormat;
 use tokio_util::sync::CancellationToken;
@@ -25,6 +27,10 @@ use crate::{
     model::{Micros, Principal, time_of},
     services::Services,
 };
+
+/// Items of a page.
+const DEFAULT_LIMIT: u32 = 50;
+const MAX_LIMIT: u32 = 200;
 
 /// How the routes are served.
 #[derive(Debug, Clone)]
@@ -49,6 +55,7 @@ pub fn routes(services: Services, options: &RestOptions) -> Router {
         .route("/api/session/create", post(session::create))
         .route("/api/session/{session_id}", get(session::read))
         .route("/api/session/{session_id}/upgrade", patch(session::upgrade))
+        .route("/api/session/{session_id}/state", put(session::write_state))
         .route("/api/intent/submit", post(intent::submit))
         .route("/api/intents", get(intent::list))
         .route(
@@ -59,9 +66,20 @@ pub fn routes(services: Services, options: &RestOptions) -> Router {
             "/api/execution/{execution_id}/cancel",
             post(execution::cancel),
         )
+        .route(
+            "/api/execution/{execution_id}/rerun",
+            post(execution::rerun),
+        )
         .route("/api/execution/{execution_id}/stream", get(stream::follow))
+        .route("/api/execution/list", post(execution::list))
         .route("/api/artifact/resolve", post(artifact::resolve))
         .route("/api/artifact/list", post(artifact::list))
+        .route("/api/artifact/{artifact_id}/lineage", get(lineage::lineage))
+        .route(
+            "/api/artifact/{artifact_id}/download",
+            get(content::download),
+        )
+        .route("/api/upload/create", post(content::create_upload))
         .route("/api/openapi.json", get(openapi::document))
         .route("/api/docs", get(openapi::page))
         .with_state(Served {

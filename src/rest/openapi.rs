@@ -9,7 +9,7 @@ use axum::{
 use serde_json::Value;
 use utoipa::OpenApi;
 
-use super::{artifact, execution, intent, session, stream};
+use super::{artifact, content, execution, intent, lineage, session, stream};
 
 /// The document; what a route says of itself is beside the route.
 #[derive(OpenApi)]
@@ -24,13 +24,19 @@ use super::{artifact, execution, intent, session, stream};
         session::create,
         session::read,
         session::upgrade,
+        session::write_state,
         intent::submit,
         intent::list,
         execution::status,
         execution::cancel,
+        execution::rerun,
+        execution::list,
         stream::follow,
         artifact::resolve,
         artifact::list,
+        lineage::lineage,
+        content::download,
+        content::create_upload,
     )
 )]
 struct Document;
@@ -81,6 +87,7 @@ fn html(document: &Value) -> String {
                 text(&route["summary"])
             ));
             parts.append(&mut of_route(document, route));
+            parts.push(example(document, method, path, route));
         }
     }
     parts.push("</body></html>".to_owned());
@@ -90,10 +97,16 @@ fn html(document: &Value) -> String {
 fn of_route(document: &Value, route: &Value) -> Vec<String> {
     let parameters = table("Parameters", route["parameters"].as_array(), |one| {
         let place = text(&one["in"]);
-        (
-            text(&one["name"]),
+        let mark = if one["required"] == true {
+            ""
+        } else {
+            " (optional)"
+        };
+        [
+            format!("{}{mark}", text(&one["name"])),
+            type_of(&one["schema"]),
             format!("{place}: {}", text(&one["description"])),
-        )
+        ]
     });
     let body = &route["requestBody"]["content"]["application/json"]["schema"];
     let answer = &route["responses"]["200"]["content"]["application/json"]["schema"];
@@ -133,22 +146,70 @@ fn fields(title: &str, schema: &Value) -> String {
         .collect();
     table(title, Some(&properties), |(name, field)| {
         let mark = if is_required(name) { "" } else { " (optional)" };
-        let about = field["description"].as_str().unwrap_or_default();
-        (format!("{}{mark}", escaped(name)), escaped(about))
+        let about = text(&field["description"]);
+        [format!("{}{mark}", escaped(name)), type_of(field), about]
     })
 }
 
-fn table<T>(title: &str, rows: Option<&Vec<T>>, cells: impl Fn(&T) -> (String, String)) -> String {
+/// A schema's type in a word: that of JSON, `[…]` for lists, the record's name for records.
+fn type_of(schema: &Value) -> String {
+    if let Some(reference) = schema["$ref"].as_str() {
+        return escaped(reference.rsplit('/').next().unwrap_or_default());
+    }
+    let choices = schema["oneOf"].as_array().or(schema["anyOf"].as_array());
+    if let Some(choices) = choices {
+        let is_some = |one: &&Value| one["type"] != "null";
+        let names: Vec<_> = choices.iter().filter(is_some).map(type_of).collect();
+        return names.join(" or ");
+    }
+    let word = |one: &Value| match one.as_str() {
+        Some("array") => Some(format!("[{}]", type_of(&schema["items"]))),
+        Some("null") | None => None,
+        Some(name) => Some(escaped(name)),
+    };
+    let names: Vec<_> = match &schema["type"] {
+        Value::Array(all) => all.iter().filter_map(word).collect(),
+        one => word(one).into_iter().collect(),
+    };
+    if names.is_empty() {
+        return "any JSON".to_owned();
+    }
+    names.join(" or ")
+}
+
+/// The route as a command.
+fn example(document: &Value, method: &str, path: &str, route: &Value) -> String {
+    let filled = path
+        .replace("{session_id}", "ses_…")
+        .replace("{execution_id}", "exe_…")
+        .replace("{artifact_id}", "art_…");
+    let flag = match method {
+        "get" => String::new(),
+        method => format!(" -X {}", method.to_uppercase()),
+    };
+    let follows = if path.ends_with("/download") { "L" } else { "" };
+    let body = &route["requestBody"]["content"]["application/json"]["schema"];
+    let body = &resolved(document, body)["example"];
+    let data = if body.is_null() {
+        String::new()
+    } else {
+        format!(" \\\n  -H 'content-type: application/json' -d '{body}'")
+    };
+    let command = format!("curl -s{follows}{flag} http://127.0.0.1:8080{filled}{data}");
+    format!("<pre>{}</pre>", escaped(&command))
+}
+
+fn table<T>(title: &str, rows: Option<&Vec<T>>, cells: impl Fn(&T) -> [String; 3]) -> String {
     let rows = rows.map(Vec::as_slice).unwrap_or_default();
     if rows.is_empty() {
         return String::new();
     }
     let rows = rows.iter().map(|row| {
-        let (name, about) = cells(row);
-        format!("<tr><td><code>{name}</code></td><td>{about}</td></tr>")
+        let [name, kind, about] = cells(row);
+        format!("<tr><td><code>{name}</code></td><td><code>{kind}</code></td><td>{about}</td></tr>")
     });
     let rows: Vec<String> = rows.collect();
-    let head = format!("<tr><th colspan=\"2\">{title}</th></tr>");
+    let head = format!("<tr><th colspan=\"3\">{title}</th></tr>");
     ["<table>", &head, &rows.concat(), "</table>"].concat()
 }
 

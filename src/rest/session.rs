@@ -15,12 +15,14 @@ use super::{
     shown,
 };
 use crate::{
-    model::{RawJson, Session, SessionId, SessionStatus},
+    api::ApiError,
+    model::{RawJson, Session, SessionId, SessionStatus, StateWriteMode},
     state_surface::NewSession,
 };
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"user_id": "ann"}))]
 pub(super) struct CreateSession {
     /// The caller's own tenant, if it is named at all.
     tenant_id: Option<String>,
@@ -134,6 +136,7 @@ impl From<Session> for SessionBody {
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct OfTenant {
     /// The caller's own tenant, if it is named at all.
@@ -167,6 +170,7 @@ pub(super) async fn read(
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"user_id": "ann"}))]
 pub(super) struct UpgradeSession {
     /// The user that the session belongs to from now on.
     #[schema(min_length = 1, max_length = 255)]
@@ -203,6 +207,51 @@ pub(super) async fn upgrade(
     let state = &served.services.state;
     let session = state
         .upgrade_session(&principal, id, input.user_id, metadata)
+        .await?;
+    Ok(Json(session.into()))
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"state": {"step": 2}, "mode": "merge", "if_version": 1}))]
+pub(super) struct WriteState {
+    /// The new state, or the patch.
+    #[schema(value_type = Value)]
+    state: Value,
+    /// `replace`, which it is when left out, or `merge`: JSON Merge Patch, RFC 7396.
+    #[schema(pattern = "^(replace|merge)$")]
+    mode: Option<String>,
+    /// Write only when the state has this version.
+    if_version: Option<i64>,
+}
+
+/// Writes a session's state, as a whole or as a merge patch.
+#[utoipa::path(put, path = "/api/session/{session_id}/state", tag = "session",
+    params(("session_id" = String, Path, description = "The session", pattern = "^ses_[0-9a-z]{26}$")),
+    request_body = WriteState, responses(
+    (status = 200, description = "The session", body = SessionBody),
+    (status = 400, description = "Faulty input", body = ErrorBody),
+    (status = 404, description = "No such session", body = ErrorBody),
+    (status = 409, description = "The state has another version, or the session has ended", body = ErrorBody),
+    (status = 413, description = "Too large", body = ErrorBody),
+    (status = 415, description = "Not JSON", body = ErrorBody),
+    (status = 429, description = "Saturated", body = ErrorBody),
+    (status = 503, description = "Not available", body = ErrorBody),
+))]
+pub(super) async fn write_state(
+    State(served): State<Served>,
+    Caller(principal): Caller,
+    Id(id): Id<SessionId>,
+    Body(input): Body<WriteState>,
+) -> Result<Json<SessionBody>, Failure> {
+    let mode = match input.mode.as_deref() {
+        None | Some("replace") => StateWriteMode::Replace,
+        Some("merge") => StateWriteMode::Merge,
+        Some(_) => return Err(ApiError::bad_input("mode is replace or merge").into()),
+    };
+    let (surface, state) = (&served.services.state, RawJson::from(&input.state));
+    let session = surface
+        .set_session_state(&principal, id, state, mode, input.if_version)
         .await?;
     Ok(Json(session.into()))
 }

@@ -45,14 +45,32 @@ fn is_mime_type(text: &str) -> bool {
     !main.is_empty() && !sub.is_empty() && text.len() <= MAX_CHARS && text.bytes().all(visible)
 }
 
-/// A name for what is downloaded: the artifact's id, and its format as far as it can be an ending.
-pub(super) fn download_name(form: &Materialization) -> String {
+/// A name for what is downloaded: that of the artifact, else its id, with the format as its ending.
+pub(super) fn download_name(form: &Materialization, display_name: Option<&str>) -> String {
+    let name = display_name.map(file_name).filter(|name| !name.is_empty());
+    let name = name.unwrap_or_else(|| form.artifact_id.to_string());
     let format = &form.format;
     let is_ending =
         (1..=16).contains(&format.len()) && format.bytes().all(|b| b.is_ascii_alphanumeric());
-    if is_ending {
-        format!("{}.{format}", form.artifact_id)
+    let has_it = name
+        .rsplit_once('.')
+        .is_some_and(|(_, ending)| ending.eq_ignore_ascii_case(format));
+    if is_ending && !has_it {
+        format!("{name}.{format}")
     } else {
-        form.artifact_id.to_string()
+        name
     }
+}
+
+/// As much of a name as may be a file's: no places, nothing that hides or turns its ending.
+fn file_name(name: &str) -> String {
+    const MAX_NAME_CHARS: usize = 200;
+    let turns = |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{61c}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let kept: String = name
+        .chars()
+        .filter(|c| !c.is_control() && !turns(*c))
+        .map(|c| if "/\\:*?\"<>|".contains(c) { '_' } else { c })
+        .take(MAX_NAME_CHARS)
+        .collect();
+    kept.trim_matches(['.', ' ']).to_owned()
 }

@@ -1,5 +1,8 @@
 //! Giving the bytes of a materialization. They are verified on their way: the last part is held
-//! back until the digest fits, so damaged content never looks like a whole download.
+//! back until the digest fits, so damaged content never looks like a whole download. A range of them
+//! is given as it is; who puts ranges together has the digest to compare.
+
+use std::ops::Range;
 
 use bytes::Bytes;
 use futures::{
@@ -11,25 +14,28 @@ use sha2::{Digest as _, Sha256};
 use super::{Error, Link, Uploads};
 use crate::content::{self, Digest};
 
-/// Bytes on their way out.
-pub struct Download {
-    /// Their number.
-    pub size_bytes: u64,
-    /// The bytes.
-    pub body: BoxStream<'static, Result<Bytes, content::Error>>,
+/// Content that a link opens.
+pub(super) struct Content {
+    tenant: String,
+    digest: Digest,
+    /// The number of its bytes.
+    pub(super) size_bytes: u64,
 }
+
+/// Bytes on their way out.
+pub(super) type Parts = BoxStream<'static, Result<Bytes, content::Error>>;
 
 impl Uploads {
     /// The content that a link opens.
     ///
     /// # Errors
     /// [`Error::Link`], [`Error::NotFound`], [`Error::Storage`].
-    pub async fn download(
+    pub(super) async fn open(
         &self,
         digest: &Digest,
         name: Option<&str>,
         link: &Link,
-    ) -> Result<Download, Error> {
+    ) -> Result<Content, Error> {
         let (inner, tenant) = (&self.0, link.tenant.as_str());
         let now_s = self.now_s();
         inner.signer.verify_download(
@@ -40,13 +46,36 @@ impl Uploads {
             &link.signature,
             now_s,
         )?;
-        let (size_bytes, body) = inner.content.get_stream(tenant, digest).await?;
-        if size_bytes == 0 && *digest != Digest::of(&[]) {
-            // There is no part to hold back.
+        let size_bytes = inner.content.size(tenant, digest).await?;
+        Ok(Content {
+            tenant: tenant.to_owned(),
+            digest: *digest,
+            size_bytes,
+        })
+    }
+
+    /// All bytes of it.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub(super) async fn whole(&self, of: &Content) -> Result<Parts, Error> {
+        let Content { tenant, digest, .. } = of;
+        let (size_bytes, body) = self.0.content.get_stream(tenant, digest).await?;
+        let is_empty = size_bytes == 0 && *digest != Digest::of(&[]);
+        if is_empty || size_bytes != of.size_bytes {
+            // There is no part to hold back, or the length that was announced is wrong.
             return Err(content::Error::Corrupt.into());
         }
-        let body = verified(body, *digest, size_bytes);
-        Ok(Download { size_bytes, body })
+        Ok(verified(body, *digest, size_bytes))
+    }
+
+    /// The bytes of a range, which lies within it.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub(super) async fn part(&self, of: &Content, range: Range<u64>) -> Result<Parts, Error> {
+        let Content { tenant, digest, .. } = of;
+        Ok(self.0.content.get_part(tenant, digest, range).await?)
     }
 }
 
@@ -93,5 +122,7 @@ fn verified(
             }
         }
     })
+    // A compressor asks again after the end.
+    .fuse()
     .boxed()
 }

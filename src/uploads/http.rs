@@ -11,14 +11,20 @@ use axum::{
         rejection::{PathRejection, QueryRejection},
     },
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    middleware::map_response,
     response::{IntoResponse, Response},
     routing::{get, put},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::{Deserialize, Serialize};
+use tower_http::compression::CompressionLayer;
 
-use super::{Announced, Error, Link, Uploads};
+use super::{
+    Announced, Error, Link, Uploads,
+    range::{Wanted, wanted},
+};
 use crate::{
+    api::LinkCode,
     content::{Digest, SignatureError},
     model::{Refusal, UploadId},
     storage,
@@ -31,9 +37,30 @@ const SHA256_HEX: HeaderName = HeaderName::from_static("x-content-sha256");
 pub fn routes(uploads: Uploads) -> Router {
     Router::new()
         .route("/uploads/{id}", put(receive))
-        .route("/content/{tenant}/{digest}", get(download))
+        .route(
+            "/content/{tenant}/{digest}",
+            get(download)
+                .layer(CompressionLayer::new())
+                .layer(map_response(weakened)),
+        )
         .layer(DefaultBodyLimit::disable())
         .with_state(uploads)
+}
+
+/// What is compressed for those who take it so is not byte for byte what a range is taken from: its
+/// tag is a weak one, which `If-Range` does not accept.
+async fn weakened(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    if headers.contains_key(header::CONTENT_ENCODING) {
+        // Of the bytes before they were compressed.
+        headers.remove(CONTENT_DIGEST);
+        let tag = headers.get(header::ETAG).map(HeaderValue::as_bytes);
+        let weak = tag.and_then(|tag| HeaderValue::from_bytes(&[b"W/", tag].concat()).ok());
+        if let Some(weak) = weak {
+            headers.insert(header::ETAG, weak);
+        }
+    }
+    response
 }
 
 #[derive(Debug, Deserialize)]
@@ -93,6 +120,7 @@ async fn download(
     State(uploads): State<Uploads>,
     path: Result<Path<(String, String)>, PathRejection>,
     query: Result<Query<DownloadQuery>, QueryRejection>,
+    headers: HeaderMap,
 ) -> Result<Response, Error> {
     let Query(query) = query.map_err(|_| SignatureError::Invalid)?;
     let Path((tenant, digest)) = path.map_err(|_| Error::NotFound("content"))?;
@@ -103,19 +131,55 @@ async fn download(
         signature: query.signature,
     };
     let name = Some(query.name.as_str()).filter(|name| !name.is_empty());
-    let found = uploads.download(&digest, name, &link).await?;
-    let content_digest = format!("sha-256=:{}:", STANDARD.encode(digest.0));
-    let headers = [
+    let content = uploads.open(&digest, name, &link).await?;
+    let etag = format!("\"{digest}\"");
+    let always = [
         // What a tenant uploaded is never shown as a page of this server.
         (header::CONTENT_TYPE, "application/octet-stream".to_owned()),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
         (header::CONTENT_SECURITY_POLICY, "sandbox".to_owned()),
         (header::CACHE_CONTROL, "private, no-store".to_owned()),
-        (header::CONTENT_LENGTH, found.size_bytes.to_string()),
         (header::CONTENT_DISPOSITION, attachment(name)),
-        (CONTENT_DIGEST, content_digest),
+        (header::ACCEPT_RANGES, "bytes".to_owned()),
     ];
-    Ok((headers, Body::from_stream(found.body)).into_response())
+    let size = content.size_bytes;
+    Ok(match wanted(&headers, &etag, size) {
+        Wanted::Whole => {
+            let of_whole = [
+                (header::ETAG, etag),
+                (header::CONTENT_LENGTH, size.to_string()),
+                (
+                    CONTENT_DIGEST,
+                    format!("sha-256=:{}:", STANDARD.encode(digest.0)),
+                ),
+            ];
+            let body = Body::from_stream(uploads.whole(&content).await?);
+            (always, of_whole, body).into_response()
+        }
+        Wanted::Part(range) => {
+            let last = range.end - 1;
+            let of_part = [
+                (header::ETAG, etag),
+                (
+                    header::CONTENT_LENGTH,
+                    (range.end - range.start).to_string(),
+                ),
+                (
+                    header::CONTENT_RANGE,
+                    format!("bytes {}-{last}/{size}", range.start),
+                ),
+            ];
+            let body = Body::from_stream(uploads.part(&content, range).await?);
+            (StatusCode::PARTIAL_CONTENT, always, of_part, body).into_response()
+        }
+        Wanted::Nothing => {
+            let of_size = [(header::CONTENT_RANGE, format!("bytes */{size}"))];
+            let error = "the content has no such bytes".to_owned();
+            let error_code = LinkCode::RangeNotSatisfiable.name();
+            let body = Json(ErrorBody { error, error_code });
+            (StatusCode::RANGE_NOT_SATISFIABLE, of_size, body).into_response()
+        }
+    })
 }
 
 fn part<T: FromStr>(
@@ -203,22 +267,23 @@ impl IntoResponse for Error {
 }
 
 fn answer(error: &Error) -> (StatusCode, &'static str) {
-    match error {
-        Error::Link(SignatureError::Expired) => (StatusCode::FORBIDDEN, "LINK_EXPIRED"),
-        Error::Link(SignatureError::Invalid) => (StatusCode::FORBIDDEN, "LINK_INVALID"),
-        Error::NotFound(_) => (StatusCode::NOT_FOUND, "NOT_FOUND"),
-        Error::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "TOO_LARGE"),
-        Error::SizeMismatch { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "SIZE_MISMATCH"),
-        Error::MalformedDigest => (StatusCode::UNPROCESSABLE_ENTITY, "INVALID_INPUT"),
-        Error::DigestMismatch => (StatusCode::UNPROCESSABLE_ENTITY, "DIGEST_MISMATCH"),
-        Error::Conflict => (StatusCode::CONFLICT, "UPLOAD_CONFLICT"),
-        Error::Broken(_) => (StatusCode::BAD_REQUEST, "INCOMPLETE_BODY"),
+    let code = match error {
+        Error::Link(SignatureError::Expired) => LinkCode::LinkExpired,
+        Error::Link(SignatureError::Invalid) => LinkCode::LinkInvalid,
+        Error::NotFound(_) => LinkCode::NotFound,
+        Error::TooLarge { .. } => LinkCode::TooLarge,
+        Error::SizeMismatch { .. } => LinkCode::SizeMismatch,
+        Error::MalformedDigest => LinkCode::InvalidInput,
+        Error::DigestMismatch => LinkCode::DigestMismatch,
+        Error::Conflict => LinkCode::UploadConflict,
+        Error::Broken(_) => LinkCode::IncompleteBody,
         Error::Storage(storage::Error::Refused(Refusal::QuotaExceeded { .. })) => {
-            (StatusCode::TOO_MANY_REQUESTS, "QUOTA_EXCEEDED")
+            LinkCode::QuotaExceeded
         }
-        Error::Storage(error) if error.is_retryable() => {
-            (StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE")
-        }
-        Error::Storage(_) => (StatusCode::INTERNAL_SERVER_ERROR, "INTERNAL"),
-    }
+        Error::Storage(error) if error.is_retryable() => LinkCode::Unavailable,
+        Error::Storage(_) => LinkCode::Internal,
+    };
+    let status = StatusCode::from_u16(code.http_status());
+    let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    (status, code.name())
 }

@@ -6,6 +6,7 @@ mod check;
 mod download;
 mod error;
 mod http;
+mod range;
 mod receive;
 
 use std::sync::Arc;
@@ -18,7 +19,6 @@ use crate::{
     storage::{self, NewUpload, Storage},
 };
 
-pub use download::Download;
 pub use error::Error;
 pub use http::routes;
 pub use receive::{Announced, Link, Received};
@@ -110,10 +110,16 @@ impl Uploads {
         Ok(CreatedUpload { upload, url })
     }
 
-    /// A link that gives the bytes of `form` until it expires; none where they are elsewhere than in
-    /// the content store. Whoever asks has been shown the form, so it is his to read.
+    /// A link that gives the bytes of `form` until it expires, as a file with the name of its
+    /// artifact; none where they are elsewhere than in the content store. Whoever asks has been shown
+    /// the form, so it is his to read.
     #[must_use]
-    pub fn download_url(&self, form: &Materialization, tenant: &TenantId) -> Option<String> {
+    pub fn download_url(
+        &self,
+        form: &Materialization,
+        display_name: Option<&str>,
+        tenant: &TenantId,
+    ) -> Option<String> {
         if form.storage_type != CONTENT {
             return None;
         }
@@ -121,7 +127,7 @@ impl Uploads {
         let digest: Digest = form.digest.parse().ok()?;
         let expires_at_s =
             seconds(inner.clock.now()).saturating_add(inner.settings.url_ttl_seconds);
-        let name = check::download_name(form);
+        let name = check::download_name(form, display_name);
         let signer = &inner.signer;
         let path = signer.sign_download(tenant.as_str(), &digest, Some(&name), expires_at_s);
         Some(self.absolute(&path))

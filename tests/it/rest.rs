@@ -163,6 +163,23 @@ backends! {
         let rest = app.http.get(&path).header("Last-Event-ID", &ids[1]).send().await.unwrap();
         let rest = rest.text().await.unwrap();
         assert!(whole.ends_with(&rest) && rest.contains(&ids[2]) && !rest.contains(&format!("id: {}\n", ids[1])));
+        // After the terminal event there is nothing, and a browser that is told so does not come back.
+        let end = app.http.get(&path).header("Last-Event-ID", ids.last().unwrap());
+        assert_eq!(end.send().await.unwrap().status(), 204);
+        let query = format!("subscription {{ executionEvents(executionId: \"{id}\") {{ cursor }} }}");
+        let address = app.url("/graphql/stream");
+        let address = url::Url::parse_with_params(&address, [("query", query)]).unwrap();
+        let stream = |id: &String| {
+            app.http
+                .get(address.clone())
+                .header("accept", "text/event-stream")
+                .header("Last-Event-ID", id)
+        };
+        assert_eq!(stream(ids.last().unwrap()).send().await.unwrap().status(), 204);
+        let rest = stream(&ids[1]).send().await.unwrap();
+        assert_eq!(rest.status(), 200);
+        let rest = rest.text().await.unwrap();
+        assert!(rest.contains(ids.last().unwrap()) && rest.contains("event: complete"), "{rest}");
         let nonsense = app.http.get(&path).header("Last-Event-ID", "nonsense");
         Answer::of(nonsense).await.refused(400, "BAD_USER_INPUT");
     }
@@ -192,6 +209,75 @@ backends! {
         resolve("thing", "other").await.refused(403, "FORBIDDEN");
     }
 
+    async fn state_is_written_as_a_whole_by_patch_and_by_version(backend: Backend) {
+        let app = TestApp::start(&backend).await;
+        let path = format!("/api/session/{}/state", session(&app).await);
+        let put = async |input: Value| Answer::of(app.http.put(app.url(&path)).json(&input)).await;
+        let written = put(json!({"state": {"a": 1, "b": 2}})).await.ok();
+        assert_eq!(written["state"], json!({"a": 1, "b": 2}));
+        let patch = json!({"state": {"a": null}, "mode": "merge", "if_version": written["state_version"]});
+        assert_eq!(put(patch.clone()).await.ok()["state"], json!({"b": 2}));
+        put(patch).await.refused(409, "STALE_VERSION");
+        put(json!({"state": {}, "mode": "add"})).await.refused(400, "BAD_USER_INPUT");
+    }
+
+    async fn executions_are_listed_in_pages_and_run_again(backend: Backend) {
+        let app = TestApp::start(&backend).await;
+        for n in 0..3 {
+            app.run("add", json!({"a": n, "b": 1})).await;
+        }
+        let failed = app.run("flaky", json!({"failures": 9, "fatal": true})).await;
+        let list = async |input: Value| post(&app, "/api/execution/list", input).await;
+        let first = list(json!({"limit": 3})).await.ok();
+        assert_eq!(first["executions"][0]["execution_id"], failed.id.to_string());
+        let rest = list(json!({"limit": 3, "after": first["next"]})).await.ok();
+        assert_eq!((rest["executions"].as_array().unwrap().len(), &rest["next"]), (1, &json!(null)));
+        let only = list(json!({"status": "failed", "intent_type": "flaky"})).await.ok();
+        assert_eq!(only["executions"][0]["error"]["code"], "NOT_TODAY");
+        list(json!({"status": "done"})).await.refused(400, "BAD_USER_INPUT");
+        list(json!({"limit": 0})).await.refused(400, "BAD_USER_INPUT");
+        let path = app.url(&format!("/api/execution/{}/rerun", failed.id));
+        let rerun = async || Answer::of(app.http.post(&path).header("Idempotency-Key", "r")).await.ok();
+        let (once, twice) = (rerun().await, rerun().await);
+        assert_eq!(once["execution_id"], twice["execution_id"]);
+        assert_eq!((&once["replayed"], &twice["replayed"]), (&json!(false), &json!(true)));
+    }
+
+    async fn a_file_goes_up_and_comes_down_with_its_lineage(backend: Backend) {
+        let settings = ["http.cors_origins=https://app.example", "http.public_url=https://takeoff.example/base/"];
+        let app = TestApp::start_with(&backend, &settings).await;
+        let announced = post(&app, "/api/upload/create", json!({"filename": "a.csv", "size_bytes": 8})).await.ok();
+        let here = |link: &Value| {
+            let link = link.as_str().unwrap();
+            app.url(link.strip_prefix("https://takeoff.example/base").unwrap())
+        };
+        let sent = app.http.put(here(&announced["url"])).body("a,b\n1,2\n").send().await.unwrap();
+        assert_eq!(sent.status(), 201);
+        let journey = json!({"journey_id": "file_upload_materialization", "filename": "a.csv",
+            "upload_id": announced["upload_id"]});
+        assert_eq!(app.run("compose_journey", journey).await.status, ExecutionStatus::Completed);
+        let listed = post(&app, "/api/artifact/list", json!({})).await.ok();
+        let artifact = &listed["artifacts"][0];
+        let id = artifact["artifact_id"].as_str().unwrap();
+        let link = here(&artifact["materializations"][0]["download_url"]);
+        let fetched = app.http.get(link).header("origin", "https://app.example").send().await.unwrap();
+        let exposed = fetched.headers()["access-control-expose-headers"].to_str().unwrap().to_owned();
+        assert!(exposed.contains("content-disposition"), "{exposed}");
+        let name = fetched.headers()["content-disposition"].to_str().unwrap().to_owned();
+        assert!(name.contains("filename=\"a.csv\""), "{name}");
+        assert_eq!(fetched.text().await.unwrap(), "a,b\n1,2\n");
+        let stay = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+        let lead = stay.get(app.url(&format!("/api/artifact/{id}/download"))).send().await.unwrap();
+        assert_eq!(lead.status(), 307);
+        let link = json!(lead.headers()["location"].to_str().unwrap());
+        assert_eq!(app.http.get(here(&link)).send().await.unwrap().text().await.unwrap(), "a,b\n1,2\n");
+        get(&app, &format!("/api/artifact/{id}/download?format=xlsx")).await.refused(404, "NOT_FOUND");
+        let lineage = get(&app, &format!("/api/artifact/{id}/lineage?direction=both&max_depth=5")).await.ok();
+        assert_eq!(lineage["nodes"][0]["artifact_id"], id);
+        assert_eq!(lineage["truncated"], false);
+        get(&app, &format!("/api/artifact/{id}/lineage?max_depth=101")).await.refused(400, "BAD_USER_INPUT");
+    }
+
     async fn a_running_execution_is_cancelled(backend: Backend) {
         let app = TestApp::start(&backend).await;
         let session = app.session().await;
@@ -215,10 +301,21 @@ async fn the_document_describes_what_is_served() {
             routes.insert(format!("{} {path}", method.to_uppercase()));
             let statuses: Vec<_> = route["responses"].as_object().unwrap().keys().collect();
             assert!(
-                statuses.iter().any(|status| *status == "200") && statuses.len() > 1,
+                statuses
+                    .iter()
+                    .any(|status| ["200", "307"].contains(&status.as_str()))
+                    && statuses.len() > 1,
                 "{path}"
             );
+            for parameter in route["parameters"].as_array().into_iter().flatten() {
+                let place = parameter["in"].as_str().unwrap();
+                let name = parameter["name"].as_str().unwrap();
+                let is_in_path = path.contains(&format!("{{{name}}}"));
+                assert_eq!(place == "path", is_in_path, "{path} {name}");
+                assert_eq!(parameter["required"] == true, is_in_path, "{path} {name}");
+            }
             let concrete = path
+                .replace("{artifact_id}", "x")
                 .replace("{session_id}", "x")
                 .replace("{execution_id}", "x");
             let method: Method = method.to_uppercase().parse().unwrap();
@@ -236,6 +333,8 @@ async fn the_document_describes_what_is_served() {
         }
     }
     let expected = [
+        "GET /api/artifact/{artifact_id}/download",
+        "GET /api/artifact/{artifact_id}/lineage",
         "GET /api/execution/{execution_id}/status",
         "GET /api/execution/{execution_id}/stream",
         "GET /api/intents",
@@ -243,9 +342,13 @@ async fn the_document_describes_what_is_served() {
         "PATCH /api/session/{session_id}/upgrade",
         "POST /api/artifact/list",
         "POST /api/artifact/resolve",
+        "POST /api/execution/list",
         "POST /api/execution/{execution_id}/cancel",
+        "POST /api/execution/{execution_id}/rerun",
         "POST /api/intent/submit",
         "POST /api/session/create",
+        "POST /api/upload/create",
+        "PUT /api/session/{session_id}/state",
     ];
     assert_eq!(routes, expected.map(str::to_owned).into());
     let intents = get(&app, "/api/intents").await.ok();
@@ -265,4 +368,11 @@ async fn the_document_describes_what_is_served() {
     );
     let page = page.text().await.unwrap();
     assert!(page.contains("/api/execution/{execution_id}/stream") && !page.contains("<script"));
+    for part in [
+        "<code>integer</code>",
+        "<code>[ArtifactBody]</code>",
+        "curl -s -X POST",
+    ] {
+        assert!(page.contains(part), "{part}");
+    }
 }

@@ -31,7 +31,9 @@ async fn stored(world: &World, data: &'static str) -> Digest {
 
 fn link(world: &World, digest: Digest) -> String {
     let tenant = TenantId::default_tenant();
-    let url = world.uploads.download_url(&form(digest, "csv"), &tenant);
+    let url = world
+        .uploads
+        .download_url(&form(digest, "csv"), Some("Ümläut data.csv"), &tenant);
     url.unwrap()
 }
 
@@ -51,11 +53,11 @@ async fn a_link_gives_the_bytes_as_a_file_to_keep() {
     assert_eq!(header("content-length"), "8");
     assert_eq!(header("content-type"), "application/octet-stream");
     assert_eq!(header("x-content-type-options"), "nosniff");
-    let name = format!("{}.csv", ArtifactId(Uuid::from_u128(1)));
     assert_eq!(
         header("content-disposition"),
-        format!("attachment; filename=\"{name}\"; filename*=UTF-8''{name}")
+        "attachment; filename=\"_ml_ut_data.csv\"; filename*=UTF-8''%C3%9Cml%C3%A4ut%20data.csv"
     );
+    assert_eq!(header("accept-ranges"), "bytes");
     assert!(header("content-digest").starts_with("sha-256=:"));
     assert_eq!(bytes_of(response).await.unwrap(), DATA);
 }
@@ -108,7 +110,7 @@ async fn what_is_not_there_is_not_found() {
         ..form(absent, "csv")
     };
     let tenant = TenantId::default_tenant();
-    assert_eq!(world.uploads.download_url(&elsewhere, &tenant), None);
+    assert_eq!(world.uploads.download_url(&elsewhere, None, &tenant), None);
 }
 
 #[tokio::test]
@@ -123,4 +125,81 @@ async fn damaged_content_never_looks_like_a_whole_download() {
         let is_whole = response.status() == StatusCode::OK && bytes_of(response).await.is_ok();
         assert!(!is_whole, "{damaged:?} was given");
     }
+}
+
+#[test]
+fn a_download_is_named_after_its_artifact_with_its_format_behind() {
+    let id = ArtifactId(Uuid::from_u128(1)).to_string();
+    for (display_name, format, name) in [
+        (Some("orders.csv"), "csv", "orders.csv".to_owned()),
+        (Some("orders.csv"), "ndjson", "orders.csv.ndjson".to_owned()),
+        (Some("Orders.CSV"), "csv", "Orders.CSV".to_owned()),
+        (
+            Some("../../etc/passwd"),
+            "csv",
+            "_.._etc_passwd.csv".to_owned(),
+        ),
+        (Some("a\u{202e}vsc.exe"), "csv", "avsc.exe.csv".to_owned()),
+        (Some(".."), "csv", format!("{id}.csv")),
+        (None, "csv", format!("{id}.csv")),
+        (None, "x/y", id.clone()),
+    ] {
+        let form = form(Digest::of(b""), format);
+        assert_eq!(check::download_name(&form, display_name), name);
+    }
+}
+
+#[tokio::test]
+async fn a_range_gives_a_part_and_a_download_goes_on_where_it_broke_off() {
+    let world = World::new().await;
+    let digest = stored(&world, DATA).await;
+    let url = link(&world, digest);
+    let fetch = async |headers: &[(&str, &str)]| {
+        let request = request(Method::GET, &url, headers, Body::empty());
+        world.send(request).await
+    };
+    let whole = fetch(&[]).await;
+    let etag = whole.headers()["etag"].to_str().unwrap().to_owned();
+    let rest = fetch(&[("range", "bytes=4-"), ("if-range", &etag)]).await;
+    assert_eq!(rest.status(), StatusCode::PARTIAL_CONTENT);
+    assert_eq!(rest.headers()["content-range"], "bytes 4-7/8");
+    assert_eq!(rest.headers()["content-length"], "4");
+    assert!(!rest.headers().contains_key("content-digest"));
+    assert_eq!(bytes_of(rest).await.unwrap(), "1,2\n");
+    let other = fetch(&[("range", "bytes=4-"), ("if-range", "\"other\"")]).await;
+    assert_eq!(other.status(), StatusCode::OK);
+    assert_eq!(bytes_of(other).await.unwrap(), DATA);
+    let beyond = fetch(&[("range", "bytes=8-")]).await;
+    assert_eq!(beyond.headers()["content-range"], "bytes */8");
+    let answer = refused(beyond).await;
+    let expected = refusal(StatusCode::RANGE_NOT_SATISFIABLE, "RANGE_NOT_SATISFIABLE");
+    assert_eq!(answer, expected);
+}
+
+#[tokio::test]
+async fn content_is_compressed_for_those_who_take_it_so() {
+    let world = World::new().await;
+    let text: &'static str = Box::leak("city,founded\n".repeat(1000).into_boxed_str());
+    let digest = stored(&world, text).await;
+    let url = link(&world, digest);
+    let fetch = async |headers: &[(&str, &str)]| {
+        let request = request(Method::GET, &url, headers, Body::empty());
+        world.send(request).await
+    };
+    let compressed = fetch(&[("accept-encoding", "gzip")]).await;
+    assert_eq!(compressed.headers()["content-encoding"], "gzip");
+    let tag = compressed.headers()["etag"].to_str().unwrap().to_owned();
+    assert!(tag.starts_with("W/"), "{tag}");
+    assert!(bytes_of(compressed).await.unwrap().len() < text.len() / 10);
+    // A part of the compressed bytes cannot be had, so the whole comes again.
+    let again = fetch(&[
+        ("accept-encoding", "gzip"),
+        ("range", "bytes=9-"),
+        ("if-range", &tag),
+    ])
+    .await;
+    assert_eq!(again.status(), StatusCode::OK);
+    let part = fetch(&[("accept-encoding", "gzip"), ("range", "bytes=0-3")]).await;
+    assert!(!part.headers().contains_key("content-encoding"));
+    assert_eq!(bytes_of(part).await.unwrap(), "city");
 }
