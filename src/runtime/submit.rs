@@ -294,12 +294,7 @@ impl Inner {
         if !intent.metadata.as_str().trim_start().starts_with('{') {
             faults.push(Fault::at(["metadata"], "metadata is an object"));
         }
-        let key = intent.idempotency_key.as_deref();
-        if key.is_some_and(|key| !is_name(key, 255)) {
-            let message =
-                "an idempotency key has 1 to 255 characters, none of them a control character";
-            faults.push(Fault::at(["idempotencyKey"], message));
-        }
+        faults.extend(fault_of_key(intent.idempotency_key.as_deref()));
         if intent
             .priority
             .is_some_and(|priority| !(0..=9).contains(&priority))
@@ -387,6 +382,9 @@ impl Inner {
         idempotency_key: Option<String>,
     ) -> Result<Submitted, Error> {
         self.refuse_while_draining()?;
+        if let Some(fault) = fault_of_key(idempotency_key.as_deref()) {
+            return Err(Refusal::InvalidInput(vec![fault]).into());
+        }
         let scope = principal.scope();
         let found = self
             .storage
@@ -529,6 +527,12 @@ fn request_hash(intent: &SubmitIntent) -> String {
         number(intent.priority),
     ];
     framed_hash(parts.iter().map(String::as_bytes))
+}
+
+fn fault_of_key(key: Option<&str>) -> Option<Fault> {
+    let message = "an idempotency key has 1 to 255 characters, none of them a control character";
+    let is_faulty = key.is_some_and(|key| !is_name(key, 255));
+    is_faulty.then(|| Fault::at(["idempotencyKey"], message))
 }
 
 #[cfg(test)]

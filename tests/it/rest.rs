@@ -238,6 +238,8 @@ backends! {
         list(json!({"limit": 0})).await.refused(400, "BAD_USER_INPUT");
         let path = app.url(&format!("/api/execution/{}/rerun", failed.id));
         let rerun = async || Answer::of(app.http.post(&path).header("Idempotency-Key", "r")).await.ok();
+        let long = app.http.post(&path).header("Idempotency-Key", "x".repeat(256));
+        Answer::of(long).await.refused(400, "INVALID_INPUT");
         let (once, twice) = (rerun().await, rerun().await);
         assert_eq!(once["execution_id"], twice["execution_id"]);
         assert_eq!((&once["replayed"], &twice["replayed"]), (&json!(false), &json!(true)));
