@@ -122,7 +122,7 @@ pub(super) fn is_stale_plan(error: &DbErr) -> bool {
 /// Whether another transaction has made the same row meanwhile: run again, this one finds it. SQLite
 /// has one writer, where it cannot happen.
 pub(super) fn is_made_meanwhile(error: &DbErr) -> bool {
-    code(error).as_deref() == Some("23505")
+    matches!(code(error), Some(Code::Postgres(state)) if state == "23505")
 }
 
 /// Whether the database cannot be reached or does not work.

@@ -115,7 +115,7 @@ backends! {
         let session = app.session().await;
         let parse = async || {
             let nothing = takeoff::ids::IdSource::seeded(5).execution().0;
-            let file = takeoff::model::ArtifactId(nothing);
+            let file = ArtifactId(nothing);
             let parameters = RawJson::from(&json!({"file_id": file}));
             let intent = SubmitIntent::new("parse_content", session, parameters);
             app.try_submit(intent).await.unwrap()
