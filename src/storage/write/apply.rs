@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use sea_orm::Statement;
+use sea_orm::{ConnectionTrait, DbBackend, Statement};
 
 use super::{
     super::{Error, connection::Transaction, sql},
@@ -24,7 +24,7 @@ pub(super) async fn apply(
     let mut all = Combined::default();
     keys(&mut all, working);
     executions(&mut all, working);
-    queues(&mut all, &mut working.changes);
+    queues(&mut all, &mut working.changes, db.get_database_backend());
     events(&mut all, &mut working.changes)?;
     sessions(&mut all, working);
     states(&mut all, working);
@@ -214,13 +214,30 @@ fn executions(all: &mut Combined, working: &Working) {
     all.add(changed, update_tail("execution", EXECUTION_CHANGES));
 }
 
-fn queues(all: &mut Combined, decided: &mut Changes) {
-    let delete =
-        |table: &str| format!("DELETE FROM {table} WHERE execution_id IN (SELECT id FROM x)");
+/// Takes executions out of a queue. A row that another transaction has locked is left to it: it took
+/// the row, waits for the execution that is locked here, and will find that it has moved on. To wait
+/// for it would be a deadlock.
+fn unqueue_tail(table: &str, backend: DbBackend) -> String {
+    if backend != DbBackend::Postgres {
+        return format!("DELETE FROM {table} WHERE execution_id IN (SELECT id FROM x)");
+    }
+    let key = match table {
+        "timer" => "execution_id, kind",
+        _ => "execution_id",
+    };
+    format!(
+        ", free AS MATERIALIZED (SELECT t.* FROM x JOIN {table} t ON t.execution_id = x.id \
+         FOR UPDATE OF t SKIP LOCKED) \
+         DELETE FROM {table} WHERE ({key}) IN (SELECT {key} FROM free)"
+    )
+}
+
+fn queues(all: &mut Combined, decided: &mut Changes, backend: DbBackend) {
     let ids = |ids: &BTreeSet<ExecutionId>| Rows::column(&["id"], ids.iter().map(|id| id.0));
-    all.add(ids(&decided.unqueued), delete("ready"));
-    all.add(ids(&decided.unqueued), delete("timer"));
-    all.add(ids(&decided.leases_out), delete("lease"));
+    all.add(ids(&decided.unqueued), unqueue_tail("ready", backend));
+    all.add(ids(&decided.unqueued), unqueue_tail("timer", backend));
+    let release = "DELETE FROM lease WHERE execution_id IN (SELECT id FROM x)";
+    all.add(ids(&decided.leases_out), release);
 
     let columns = &["execution_id", "epoch", "node_id"];
     let leases = std::mem::take(&mut decided.leases_in);
@@ -567,7 +584,6 @@ fn uploads(all: &mut Combined, decided: &mut Changes) {
 mod tests {
     use super::*;
     use crate::storage::read_tests::on_each_database;
-    use sea_orm::{ConnectionTrait, DbBackend};
     use uuid::Uuid;
 
     /// SQLite weighs a plan by the number of values: what is right for one row need not be for 256.
@@ -575,8 +591,7 @@ mod tests {
     #[tokio::test]
     async fn changes_find_their_rows_by_an_index_whatever_their_number() {
         const IDS: &[&str] = &["id"];
-        let delete =
-            |table| format!("DELETE FROM {table} WHERE execution_id IN (SELECT id FROM x)");
+        let release = "DELETE FROM lease WHERE execution_id IN (SELECT id FROM x)";
         // On PostgreSQL a number must be one, so of the other columns there is one that is.
         let updates: [(_, &[_], &[_]); 4] = [
             ("execution", EXECUTION_CHANGES, &["id", "last_tx"]),
@@ -596,7 +611,9 @@ mod tests {
                 let columns = if is_postgres { few } else { all };
                 (table, columns, update_tail(table, columns))
             }));
-            statements.extend(["ready", "timer", "lease"].map(|table| (table, IDS, delete(table))));
+            let unqueue = |table| (table, IDS, unqueue_tail(table, db.get_database_backend()));
+            statements.extend(["ready", "timer"].map(unqueue));
+            statements.push(("lease", IDS, release.to_owned()));
             for (table, columns, tail) in &statements {
                 for count in (0..13).map(|power| 1 << power) {
                     let mut cells = vec![Cell::from(0_i64); columns.len()];

@@ -30,6 +30,7 @@ pub(super) async fn load(db: &Transaction, needs: Needs) -> Result<Working, Erro
     keys(db, &needs.keys, &mut working).await?;
     let mut executions: BTreeSet<ExecutionId> = needs.executions.iter().copied().collect();
     executions.extend(working.keys.values().map(|holder| holder.execution_id));
+    executions.extend(families(db, &needs).await?);
     pick(db, &needs, &mut working).await?;
     executions.extend(&working.claimed);
     executions.extend(working.fired.iter().map(|(id, _, _)| *id));
@@ -431,6 +432,19 @@ async fn lock_executions(
     remember_executions(rows, working)
 }
 
+/// Locks those that nobody else has locked, without waiting.
+async fn lock_more(
+    db: &Transaction,
+    ids: &BTreeSet<ExecutionId>,
+    working: &mut Working,
+) -> Result<(), Error> {
+    let clause = lock_clause(db, "FOR UPDATE OF e SKIP LOCKED");
+    let rows = Rows::column(&["id"], ids.iter().map(|id| id.0))
+        .query(db, &format!("{} {clause}", whole_executions()))
+        .await?;
+    remember_executions(rows, working)
+}
+
 fn remember_executions(rows: Vec<QueryResult>, working: &mut Working) -> Result<(), Error> {
     for row in rows {
         let execution = Execution::try_from(execution::Model::from_query_result(&row, "")?)?;
@@ -441,8 +455,18 @@ fn remember_executions(rows: Vec<QueryResult>, working: &mut Working) -> Result<
     Ok(())
 }
 
-/// Locks what a cancellation reaches: queue rows first, as a claim does, then executions. A child
-/// may be submitted until its parent is locked, so the walk is repeated until it finds no more.
+/// What cancellations reach, before anything is locked: it is locked together with all other
+/// executions, in one order.
+async fn families(db: &Transaction, needs: &Needs) -> Result<BTreeSet<ExecutionId>, Error> {
+    let mut found = BTreeSet::new();
+    for (root, scope) in &needs.cancel {
+        found.extend(live_family(db, *root, scope.tenant()).await?);
+    }
+    Ok(found)
+}
+
+/// Looks again once the families are locked: a child may have been submitted until its parent was.
+/// To wait for its row now would be out of order, so who cannot have it at once begins anew.
 async fn cancel_targets(
     db: &Transaction,
     needs: &Needs,
@@ -463,17 +487,14 @@ async fn cancel_targets(
                 working.descendants.insert(*root, below);
                 break;
             }
-            if db.get_database_backend() == DbBackend::Postgres {
-                for table in ["ready", "timer"] {
-                    let tail = format!(
-                        "SELECT t.execution_id FROM x JOIN {table} t ON t.execution_id = x.id \
-                         ORDER BY t.execution_id FOR UPDATE OF t"
-                    );
-                    let ids: Vec<_> = missing.iter().copied().collect();
-                    id_rows(&ids).query(db, &tail).await?;
-                }
+            lock_more(db, &missing, working).await?;
+            if missing
+                .iter()
+                .any(|id| !working.executions.contains_key(id))
+            {
+                working.must_begin_anew = true;
+                return Ok(());
             }
-            lock_executions(db, &missing, working).await?;
         }
     }
     Ok(())

@@ -168,6 +168,8 @@ pub(in crate::storage) struct Working {
     pub(super) fired: Vec<(ExecutionId, i64, String)>,
     pub(super) lost: Vec<ExecutionId>,
     pub(super) stranded: Vec<ExecutionId>,
+    /// A row that is needed could only have been locked out of order.
+    pub(super) must_begin_anew: bool,
     pub(super) overdue_sessions: Vec<SessionId>,
     pub(super) changes: Changes,
 }
@@ -276,11 +278,12 @@ impl Working {
         });
     }
 
-    /// Whether an execution that was loaded has an event with a higher number than this transaction.
+    /// Whether another transaction came before this one, which is then run again: it needs a row that
+    /// it cannot lock in order any more, or an execution that was loaded has an event with a higher
+    /// number.
     pub(super) fn is_overtaken(&self) -> bool {
-        self.executions
-            .values()
-            .any(|tracked| tracked.row.last_tx > self.tx)
+        let mut loaded = self.executions.values();
+        self.must_begin_anew || loaded.any(|tracked| tracked.row.last_tx > self.tx)
     }
 
     fn next_ord(&self) -> i64 {

@@ -1,14 +1,16 @@
 use futures::future::join_all;
 
-use super::{Scene, TENANT, alone, completion, keys::thing, stored};
+use super::{Batch, Scene, TENANT, alone, completion, keys::thing, stored};
 use crate::{
     model::{
-        ArtifactId, ArtifactState, ExecutionStatus, Payload, RawJson, Refusal, TransitionRequest,
+        ArtifactId, ArtifactState, Execution, ExecutionStatus, Payload, RawJson, Refusal,
+        TransitionRequest,
     },
     storage::{
         Error,
         read_tests::{on_each_database, scope_of},
-        write::{Complete, CreateSession},
+        sql,
+        write::{Cancel, Complete, CreateSession, FireTimers},
     },
 };
 
@@ -110,6 +112,66 @@ async fn of_nodes_that_make_the_same_session_one_succeeds_and_the_others_are_ref
                     "{refused:?}"
                 );
             }
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn cancellations_claims_timers_and_completions_never_wait_for_each_other_in_a_circle() {
+    const DEADLOCKS: &str = "SELECT deadlocks, (SELECT COUNT(*) FROM pg_stat_activity a \
+         WHERE a.datname = current_database()) AS connections \
+         FROM pg_stat_database WHERE datname = current_database()";
+    on_each_database(async |world| {
+        let scene = Scene::begin(world, 43).await;
+        let cancel = |execution: &Execution| Cancel {
+            scope: scope_of(TENANT),
+            id: execution.id,
+            reason: None,
+            actor: "test".into(),
+        };
+        for _ in 0..25 {
+            let (mut running, mut waiting) = (Vec::new(), Vec::new());
+            let mut batch = Batch::default();
+            for _ in 0..24 {
+                let mut overdue = scene.submit();
+                overdue.execution.timeout_micros = Some(1);
+                overdue.start_on = Some(scene.node);
+                running.push(batch.add(overdue));
+                waiting.push(batch.add(scene.submit()));
+            }
+            batch.run(world).await;
+            let running: Vec<_> = running
+                .into_iter()
+                .map(|one| one.get().unwrap().execution)
+                .collect();
+            let waiting: Vec<_> = waiting
+                .into_iter()
+                .map(|one| one.get().unwrap().execution)
+                .collect();
+            let mut batches: Vec<_> = (0..4).map(|_| Batch::default()).collect();
+            for (n, (running, waiting)) in running.iter().zip(&waiting).enumerate() {
+                let _ = batches[n % 3].add(completion(running));
+                let _ = batches[(n + 1) % 3].add(cancel(waiting));
+            }
+            let _ = batches[1].add(scene.claim(24));
+            let _ = batches[2].add(scene.claim(24));
+            let _ = batches[3].add(FireTimers { limit: 100 });
+            join_all(batches.into_iter().map(|batch| batch.run(world))).await;
+        }
+        assert_eq!(world.storage.verify().await.unwrap().differences, []);
+        let db = &world.storage.db.reader;
+        if sea_orm::ConnectionTrait::get_database_backend(db) != sea_orm::DbBackend::Postgres {
+            return;
+        }
+        // A process counts its deadlocks at its end; those of the batches have ended.
+        loop {
+            let found = sql::query(db, DEADLOCKS, []).await.unwrap();
+            if sql::get::<i64>(&found[0], "connections").unwrap() <= 2 {
+                assert_eq!(sql::get::<i64>(&found[0], "deadlocks").unwrap(), 0);
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         }
     })
     .await;
