@@ -106,7 +106,7 @@ fn gate(criterion: &mut Criterion) -> anyhow::Result<()> {
         ..graphql::Limits::default()
     })?;
     let options = graphql::HttpOptions {
-        max_body_bytes: 1 << 20,
+        bodies: takeoff::api::Bodies::new(1 << 20, 1 << 26),
         allowed_origins: Vec::new(),
         stop: CancellationToken::new(),
         websocket: graphql::WebSocketOptions::default(),

@@ -72,7 +72,11 @@ impl Run<'_> {
 
     /// Subscribers on sockets of their own that wait, and one event that reaches a thousand of them.
     pub(crate) async fn subscribers(&mut self) -> anyhow::Result<()> {
-        let server = Server::start(&self.place, &[]).await?;
+        let enough = [
+            ("TAKEOFF_HTTP_MAX_CONNECTIONS", "12000"),
+            ("TAKEOFF_HTTP_MAX_CONNECTIONS_PER_ADDRESS", "12000"),
+        ];
+        let server = Server::start(&self.place, &enough).await?;
         let session = server.session().await?;
         let delayed = json!({"intentType": "echo", "sessionId": session,
             "parameters": {"delay_ms": 60_000}});

@@ -1,37 +1,143 @@
 //! Bodies of requests, for both APIs alike: JSON and nothing else, so that no form of another site
-//! can send one.
+//! can send one. What has arrived of all of them together is bounded, as each of them is.
+
+use std::{error::Error, sync::Arc};
 
 use axum::{
-    body::Bytes,
+    body::{Body, Bytes},
     extract::Request,
-    http::{HeaderMap, StatusCode, header::CONTENT_TYPE},
+    http::{
+        HeaderMap, StatusCode,
+        header::{CONTENT_LENGTH, CONTENT_TYPE},
+    },
 };
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use bytes::BytesMut;
+use http_body_util::BodyExt as _;
+use tokio::sync::Semaphore;
 
-use super::ApiError;
+use super::{ApiError, ErrorCode};
 
-/// The bytes of a body of JSON, at most so many; else the status and the error that say why not.
-///
-/// # Errors
-/// 415 for another content type, 413 for a body above the limit, 400 for one that breaks off.
-pub async fn json_body(
-    request: Request,
-    max_bytes: usize,
-) -> Result<Bytes, (StatusCode, ApiError)> {
-    if !is_json(request.headers()) {
-        let error = ApiError::bad_input("the content type must be application/json");
-        return Err((StatusCode::UNSUPPORTED_MEDIA_TYPE, error));
+/// The body of a request came more slowly than it may.
+#[derive(Debug, thiserror::Error)]
+#[error("the body comes too slowly")]
+pub struct TooSlow;
+
+impl TooSlow {
+    /// Whether it is the error, or a cause of it.
+    #[must_use]
+    pub fn is_cause_of(error: &(dyn Error + 'static)) -> bool {
+        let mut next = Some(error);
+        while let Some(error) = next {
+            if error.is::<Self>() {
+                return true;
+            }
+            next = error.source();
+        }
+        false
     }
-    let body = Limited::new(request.into_body(), max_bytes).collect().await;
-    let body = body.map_err(|fault| {
-        let (status, message) = if fault.is::<LengthLimitError>() {
-            (StatusCode::PAYLOAD_TOO_LARGE, "the body is too large")
+}
+
+/// Reads bodies of JSON. Clones share the room for them.
+#[derive(Debug, Clone)]
+pub struct Bodies {
+    max_bytes: usize,
+    /// A permit for each byte that may have arrived of bodies that are not whole.
+    room: Arc<Semaphore>,
+}
+
+type Refused = (StatusCode, ApiError);
+
+impl Bodies {
+    /// Reads bodies of so many bytes each and, until they are whole, together.
+    #[must_use]
+    pub fn new(max_bytes: usize, together: usize) -> Self {
+        let together = together.clamp(max_bytes, Semaphore::MAX_PERMITS);
+        Self {
+            max_bytes,
+            room: Arc::new(Semaphore::new(together)),
+        }
+    }
+
+    /// Bytes of the largest body.
+    #[must_use]
+    pub fn max_bytes(&self) -> usize {
+        self.max_bytes
+    }
+
+    /// The bytes of a body of JSON; else the status and the error that say why not.
+    ///
+    /// # Errors
+    /// 415 for another content type, 413 for a body above the limit (before any of it is read, if
+    /// it says so itself), 408 for one that comes too slowly, 400 for one that breaks off, and 503
+    /// when there is no room for it.
+    pub async fn json(&self, request: Request) -> Result<Bytes, Refused> {
+        if !is_json(request.headers()) {
+            let error = ApiError::bad_input("the content type must be application/json");
+            return Err((StatusCode::UNSUPPORTED_MEDIA_TYPE, error));
+        }
+        if declared_bytes(request.headers()).is_some_and(|bytes| bytes > self.max_bytes as u64) {
+            return Err(too_large());
+        }
+        self.read(request.into_body()).await
+    }
+
+    async fn read(&self, mut body: Body) -> Result<Bytes, Refused> {
+        let mut room = self.room.try_acquire_many(0).map_err(|_| no_room())?;
+        let (mut first, mut whole) = (Bytes::new(), BytesMut::new());
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|error| unreadable(&error))?;
+            let Ok(data) = frame.into_data() else {
+                continue;
+            };
+            if data.len() > self.max_bytes - first.len().max(whole.len()) {
+                return Err(too_large());
+            }
+            let bytes = u32::try_from(data.len()).unwrap_or(u32::MAX);
+            room.merge(self.room.try_acquire_many(bytes).map_err(|_| no_room())?);
+            if first.is_empty() && whole.is_empty() {
+                // Most bodies come in one piece, which need not be copied.
+                first = data;
+                continue;
+            }
+            if whole.is_empty() {
+                whole.extend_from_slice(&first);
+            }
+            whole.extend_from_slice(&data);
+        }
+        Ok(if whole.is_empty() {
+            first
         } else {
-            (StatusCode::BAD_REQUEST, "the body cannot be read")
-        };
-        (status, ApiError::bad_input(message))
-    })?;
-    Ok(body.to_bytes())
+            whole.freeze()
+        })
+    }
+}
+
+/// How many bytes the headers say that the body has.
+#[must_use]
+pub fn declared_bytes(headers: &HeaderMap) -> Option<u64> {
+    let length = headers.get(CONTENT_LENGTH)?.to_str().ok()?;
+    // One that is no number does not get here; one that is too large for one is too large anyway.
+    Some(length.parse().unwrap_or(u64::MAX))
+}
+
+fn too_large() -> Refused {
+    let error = ApiError::bad_input("the body is too large");
+    (StatusCode::PAYLOAD_TOO_LARGE, error)
+}
+
+fn no_room() -> Refused {
+    let message = "too many bodies are on their way; try again";
+    let error = ApiError::new(ErrorCode::Unavailable, message);
+    (StatusCode::SERVICE_UNAVAILABLE, error)
+}
+
+fn unreadable(error: &axum::Error) -> Refused {
+    let (status, message) = if TooSlow::is_cause_of(error) {
+        (StatusCode::REQUEST_TIMEOUT, "the body comes too slowly")
+    } else {
+        (StatusCode::BAD_REQUEST, "the body cannot be read")
+    };
+    (status, ApiError::bad_input(message))
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
@@ -44,7 +150,54 @@ fn is_json(headers: &HeaderMap) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use futures::stream;
+
     use super::*;
+
+    fn request(parts: &[&'static str]) -> Request {
+        let parts = parts.iter().map(|part| Ok::<_, std::io::Error>(*part));
+        let parts: Vec<_> = parts.collect();
+        Request::builder()
+            .header(CONTENT_TYPE, "application/json")
+            .body(Body::from_stream(stream::iter(parts)))
+            .unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_body_is_the_same_in_however_many_parts_it_comes() {
+        let bodies = Bodies::new(8, 8);
+        for parts in [
+            &["12345678"][..],
+            &["1", "2345", "678"],
+            &["", "1234567", "8"],
+        ] {
+            assert_eq!(bodies.json(request(parts)).await.unwrap(), "12345678");
+        }
+        let (status, _) = bodies.json(request(&["1234567", "89"])).await.unwrap_err();
+        assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
+    }
+
+    #[tokio::test]
+    async fn bodies_that_are_not_whole_share_the_room() {
+        let bodies = Bodies::new(8, 12);
+        let (sender, receiver) =
+            futures::channel::mpsc::unbounded::<Result<&str, std::io::Error>>();
+        let slow = Request::builder()
+            .header(CONTENT_TYPE, "application/json")
+            .body(Body::from_stream(receiver))
+            .unwrap();
+        sender.unbounded_send(Ok("12345678")).unwrap();
+        let (other, slow_one) = (bodies.clone(), bodies.clone());
+        let mut slow = std::pin::pin!(slow_one.json(slow));
+        assert!(futures::poll!(slow.as_mut()).is_pending());
+        assert!(other.json(request(&["1234"])).await.is_ok());
+        let (status, error) = other.json(request(&["12345"])).await.unwrap_err();
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+        assert!(error.code().is_retryable());
+        drop(sender);
+        assert_eq!(slow.await.unwrap(), "12345678");
+        assert!(other.json(request(&["12345"])).await.is_ok());
+    }
 
     #[test]
     fn only_json_is_taken_whatever_its_charset() {

@@ -21,6 +21,8 @@ super::codes::codes! {
         UploadConflict = "UPLOAD_CONFLICT", 409;
         /// The body broke off.
         IncompleteBody = "INCOMPLETE_BODY", 400, retryable;
+        /// The bytes came more slowly than they may.
+        BodyTooSlow = "BODY_TOO_SLOW", 408, retryable;
         /// `Range` names bytes beyond the end of the content.
         RangeNotSatisfiable = "RANGE_NOT_SATISFIABLE", 416;
         /// The runtime is saturated.

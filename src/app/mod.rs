@@ -3,6 +3,7 @@
 //! A team builds its own server with [`App`]: its solutions, then `serve`.
 
 mod assemble;
+mod connections;
 mod lock;
 mod probes;
 mod serve;
@@ -79,8 +80,13 @@ impl App {
         // The address is taken before anything is written: a second server stops here.
         let listener = serve::bind(&http).await?;
         let gate = graphql::Gate::new(&assemble::gate_limits(&self.config))?;
+        let connections = connections::Limits::of(&self.config)?;
         let node = Box::pin(self.start()).await?;
-        let routes = serve::Parts { gate, metrics };
+        let routes = serve::Parts {
+            gate,
+            connections,
+            metrics,
+        };
         Ok(Server::run(node, listener, &http, routes))
     }
 

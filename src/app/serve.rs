@@ -1,21 +1,20 @@
 //! The HTTP server of a node.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::Duration};
 
 use anyhow::Context;
 use axum::{
     Router,
     http::{HeaderName, HeaderValue, Method},
-    serve::ListenerExt,
 };
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::util::option_layer;
 use tower_http::{compression::CompressionLayer, cors::CorsLayer};
 
-use super::{Node, probes, trace::Traced};
+use super::{Node, connections, probes, trace::Traced};
 use crate::{
-    api::TENANT_HEADER,
+    api::{Bodies, TENANT_HEADER},
     config::{Config, Http},
     graphql, rest,
     telemetry::metrics::Metrics,
@@ -41,6 +40,7 @@ pub(super) async fn bind(http: &Http) -> anyhow::Result<TcpListener> {
 /// What the routes need besides the node.
 pub(super) struct Parts {
     pub(super) gate: graphql::Gate,
+    pub(super) connections: connections::Limits,
     pub(super) metrics: Metrics,
 }
 
@@ -58,20 +58,10 @@ impl Server {
         let address = listener.local_addr().unwrap_or(http.bind);
         let stop = CancellationToken::new();
         let sockets = TaskTracker::new();
+        let (limits, metrics) = (parts.connections, parts.metrics.clone());
         let routes = router(&node, http, parts, &stop, &sockets);
-        let until = stop.clone();
-        // Two small packets in a row, as an event and the end of its subscription are, would else wait
-        // for the client's delayed acknowledgement.
-        let listener = listener.tap_io(|connection| {
-            let _ = connection.set_nodelay(true);
-        });
-        let task = tokio::spawn(async move {
-            let served = axum::serve(listener, routes)
-                .with_graceful_shutdown(async move { until.cancelled().await });
-            if let Err(error) = served.await {
-                tracing::error!(%error, "the HTTP server has ended");
-            }
-        });
+        let serving = connections::serve(listener, routes, limits, stop.clone(), metrics);
+        let task = tokio::spawn(serving);
         Self {
             node,
             address,
@@ -98,7 +88,7 @@ impl Server {
         self.stop.cancel();
         self.node.stop().await;
         // What is still open after the executions' grace is not waited for.
-        let limit = std::time::Duration::from_secs(2);
+        let limit = Duration::from_secs(2);
         let ended = async {
             let _ = self.task.await;
             self.sockets.close();
@@ -123,17 +113,21 @@ fn router(
     stop: &CancellationToken,
     sockets: &TaskTracker,
 ) -> Router {
-    let Parts { gate, metrics } = parts;
+    let Parts { gate, metrics, .. } = parts;
     let api = graphql::Api::new(node.services.clone(), gate);
+    let bodies = Bodies::new(http.max_body_bytes, http.max_bodies_bytes);
     let options = graphql::HttpOptions {
-        max_body_bytes: http.max_body_bytes,
+        bodies: bodies.clone(),
         allowed_origins: http.cors_origins.list().to_vec(),
         stop: stop.clone(),
-        websocket: graphql::WebSocketOptions::default(),
+        websocket: graphql::WebSocketOptions {
+            write_timeout: Duration::from_millis(http.write_timeout_ms),
+            ..graphql::WebSocketOptions::default()
+        },
         sockets: sockets.clone(),
     };
     let rest = rest::RestOptions {
-        max_body_bytes: http.max_body_bytes,
+        bodies,
         stop: stop.clone(),
     };
     let apis = graphql::routes(api, &options).merge(rest::routes(node.services.clone(), &rest));
@@ -184,7 +178,7 @@ fn cors(origins: &[String]) -> Option<CorsLayer> {
         .allow_methods([Method::GET, Method::POST, Method::PUT, Method::PATCH])
         .allow_headers(headers.map(HeaderName::from_static))
         .expose_headers(exposed.map(HeaderName::from_static))
-        .max_age(std::time::Duration::from_hours(1));
+        .max_age(Duration::from_hours(1));
     Some(cors)
 }
 

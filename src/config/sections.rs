@@ -88,6 +88,22 @@ section! {
         ] = None,
         /// Largest body of a request in bytes, uploads excepted.
         max_body_bytes: usize [.within(1024, MOST_BYTES)] = MIB,
+        /// Bytes of all bodies together that have begun to arrive, uploads excepted; at least `max_body_bytes`.
+        max_bodies_bytes: usize [.within(1024, MOST_BYTES)] = 64 * MIB,
+        /// Connections that may be open at the same time. The limit on open files may allow fewer.
+        max_connections: usize [.within(1, 1_000_000)] = 10_000,
+        /// How many of them may come from one address. A proxy is one address.
+        max_connections_per_address: usize [.within(1, 1_000_000)] = 5_000,
+        /// How long the head of a request may take to arrive, in milliseconds.
+        header_timeout_ms: u64 [.within(100, 600_000)] = 10_000,
+        /// How long a body may fall behind `body_bytes_per_second`, in milliseconds.
+        body_timeout_ms: u64 [.within(100, 600_000)] = 10_000,
+        /// The least rate at which the body of a request, or an upload, must arrive.
+        body_bytes_per_second: u64 [.within(1, MOST_BYTES)] = 1024,
+        /// How long a connection may wait for its next request, in milliseconds.
+        idle_timeout_ms: u64 [.within(100, 3_600_000)] = 60_000,
+        /// How long a client may read nothing of what is sent to it, in milliseconds.
+        write_timeout_ms: u64 [.within(100, 600_000)] = 10_000,
         /// Web origins besides the server's own whose pages may call it, with commas between them.
         cors_origins: Origins [.example("https://app.example.com, http://localhost:5173")]
             = Origins::default(),

@@ -29,7 +29,7 @@ use super::{
     stream,
     websocket::{self, Sockets, WebSocketOptions},
 };
-use crate::api::{ApiError, Asker, ErrorCode, RequestId, json_body};
+use crate::api::{ApiError, Asker, Bodies, ErrorCode, RequestId};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
@@ -37,8 +37,8 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// How the API is served.
 #[derive(Debug, Clone)]
 pub struct HttpOptions {
-    /// Bytes of the largest body.
-    pub max_body_bytes: usize,
+    /// Reads bodies; a message of a WebSocket may be as large as one.
+    pub bodies: Bodies,
     /// Web origins besides the server's own whose pages may connect.
     pub allowed_origins: Vec<String>,
     /// Ends the connections that would last for ever.
@@ -52,7 +52,7 @@ pub struct HttpOptions {
 /// What the routes share.
 pub(super) struct Served {
     pub(super) api: Api,
-    max_body_bytes: usize,
+    bodies: Bodies,
     pub(super) stop: CancellationToken,
     pub(super) sockets: Arc<Sockets>,
 }
@@ -66,7 +66,7 @@ pub fn routes(api: Api, options: &HttpOptions) -> Router {
         .merge(graphiql::routes())
         .with_state(Arc::new(Served {
             api,
-            max_body_bytes: options.max_body_bytes,
+            bodies: options.bodies.clone(),
             stop: options.stop.clone(),
             sockets: Sockets::new(options),
         }))
@@ -161,7 +161,7 @@ pub(super) async fn accept(
         let pairs = url::form_urlencoded::parse(query.as_bytes()).into_owned();
         Incoming::from_pairs(pairs).map_err(bad)?
     } else {
-        read(request, served.max_body_bytes).await?
+        read(request, &served.bodies).await?
     };
     if !incoming.has_document() {
         return Err(bad(ApiError::bad_input("the request has no query")));
@@ -174,9 +174,9 @@ pub(super) async fn accept(
     Ok(ready)
 }
 
-async fn read(request: Request, max_bytes: usize) -> Result<Incoming, Rejection> {
+async fn read(request: Request, bodies: &Bodies) -> Result<Incoming, Rejection> {
     let rejected = |(status, error)| Rejection::new(status, error);
-    let body = json_body(request, max_bytes).await.map_err(rejected)?;
+    let body = bodies.json(request).await.map_err(rejected)?;
     Incoming::read(&body).map_err(|error| Rejection::new(StatusCode::BAD_REQUEST, error))
 }
 

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 
 use super::{Served, error::Failure};
 use crate::{
-    api::{ApiError, Asker, json_body},
+    api::{ApiError, Asker},
     model::{IdError, Principal},
 };
 
@@ -35,7 +35,7 @@ impl<T: DeserializeOwned> FromRequest<Served> for Body<T> {
     type Rejection = Failure;
 
     async fn from_request(request: Request, served: &Served) -> Result<Self, Failure> {
-        let body = json_body(request, served.max_body_bytes).await;
+        let body = served.bodies.json(request).await;
         let body = body.map_err(|(status, error)| Failure::with_status(status, &error))?;
         if body.trim_ascii_start().first() != Some(&b'{') {
             return Err(ApiError::bad_input("the body is a JSON object").into());

@@ -23,7 +23,7 @@ use chrono::SecondsFormat;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    api::{ApiError, ErrorCode},
+    api::{ApiError, Bodies, ErrorCode},
     model::{Micros, Principal, time_of},
     services::Services,
 };
@@ -35,8 +35,8 @@ const MAX_LIMIT: u32 = 200;
 /// How the routes are served.
 #[derive(Debug, Clone)]
 pub struct RestOptions {
-    /// Bytes of the largest body.
-    pub max_body_bytes: usize,
+    /// Reads bodies.
+    pub bodies: Bodies,
     /// Ends the streams that would last for ever.
     pub stop: CancellationToken,
 }
@@ -45,7 +45,7 @@ pub struct RestOptions {
 #[derive(Clone)]
 struct Served {
     services: Services,
-    max_body_bytes: usize,
+    bodies: Bodies,
     stop: CancellationToken,
 }
 
@@ -84,7 +84,7 @@ pub fn routes(services: Services, options: &RestOptions) -> Router {
         .route("/api/docs", get(openapi::page))
         .with_state(Served {
             services,
-            max_body_bytes: options.max_body_bytes,
+            bodies: options.bodies.clone(),
             stop: options.stop.clone(),
         })
 }

@@ -49,6 +49,7 @@ struct Inner {
     handle: PrometheusHandle,
     running: Gauge,
     subscribers: Gauge,
+    connections: Gauge,
     batch_items: Histogram,
     batch_commit: Histogram,
     /// What counts answers, by route.
@@ -96,6 +97,7 @@ impl Metrics {
             handle: recorder.handle(),
             running: gauge(&recorder, names::RUNNING),
             subscribers: gauge(&recorder, names::SUBSCRIBERS),
+            connections: gauge(&recorder, names::CONNECTIONS),
             batch_items: histogram(&recorder, names::BATCH_ITEMS),
             batch_commit: histogram(&recorder, names::BATCH_COMMIT),
             answers: RwLock::default(),
@@ -105,6 +107,7 @@ impl Metrics {
         metrics.zombie_dropped(0);
         metrics.swept(0);
         metrics.feeds_held_back(Duration::ZERO);
+        metrics.count(names::CONNECTIONS_REFUSED, Vec::new(), 0);
         metrics.set_queue_depth(0);
         metrics
     }
@@ -174,6 +177,16 @@ impl Metrics {
     pub fn committed(&self, items: usize, took: Duration) {
         self.0.batch_items.record(as_number(items));
         self.0.batch_commit.record(took);
+    }
+
+    /// Counts an open connection.
+    pub fn connected(&self) -> Tracked {
+        Tracked::begin(&self.0.connections)
+    }
+
+    /// A connection was closed at once, since there were as many as may be.
+    pub fn turned_away(&self) {
+        self.count(names::CONNECTIONS_REFUSED, Vec::new(), 1);
     }
 
     /// That many writes of handlers that had lost their execution were dropped.

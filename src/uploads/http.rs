@@ -24,7 +24,7 @@ use super::{
     range::{Wanted, wanted},
 };
 use crate::{
-    api::LinkCode,
+    api::{LinkCode, TooSlow},
     content::{Digest, SignatureError},
     model::{Refusal, UploadId},
     storage,
@@ -276,6 +276,7 @@ fn answer(error: &Error) -> (StatusCode, &'static str) {
         Error::MalformedDigest => LinkCode::InvalidInput,
         Error::DigestMismatch => LinkCode::DigestMismatch,
         Error::Conflict => LinkCode::UploadConflict,
+        Error::Broken(error) if TooSlow::is_cause_of(&**error) => LinkCode::BodyTooSlow,
         Error::Broken(_) => LinkCode::IncompleteBody,
         Error::Storage(storage::Error::Refused(Refusal::QuotaExceeded { .. })) => {
             LinkCode::QuotaExceeded

@@ -1,9 +1,7 @@
 //! Taking the bytes of an upload: as many as were announced, once.
 
-use std::time::Duration;
-
 use bytes::Bytes;
-use futures::{Stream, StreamExt, stream::unfold};
+use futures::{Stream, StreamExt, TryStreamExt};
 use sha2::{Digest as _, Sha256};
 
 use super::{Error, Uploads};
@@ -11,9 +9,6 @@ use crate::{
     content::{Digest, Expected, SignatureError},
     model::{Principal, TenantId, TenantScope, Upload, UploadId},
 };
-
-/// How long a sender may say nothing.
-const SILENCE: Duration = Duration::from_mins(1);
 
 type Cause = Box<dyn std::error::Error + Send + Sync>;
 
@@ -48,11 +43,6 @@ pub struct Received {
     pub repeated: bool,
 }
 
-/// The sender fell silent.
-#[derive(Debug, thiserror::Error)]
-#[error("no bytes came for {} s", SILENCE.as_secs())]
-struct Silent;
-
 impl Uploads {
     /// Takes the bytes of upload `id`. The same bytes may be sent again, others may not.
     ///
@@ -73,7 +63,7 @@ impl Uploads {
         let upload = self.find(&scope, id).await?;
         let declared_bytes = u64::try_from(upload.declared_size_bytes).unwrap_or_default();
         check_size(declared_bytes, announced.size_bytes)?;
-        let body = patient(body);
+        let body = body.map_err(Into::into);
         let (digest, repeated) = if let Some(present) = &upload.digest {
             let digest = digest_of(body, declared_bytes).await?;
             if announced.digest.is_some_and(|expected| expected != digest) {
@@ -167,21 +157,4 @@ async fn digest_of(
     }
     check_size(declared_bytes, Some(actual_bytes))?;
     Ok(Digest(hasher.finalize().into()))
-}
-
-/// The same bytes; a sender that falls silent is given up.
-fn patient<S, E>(body: S) -> impl Stream<Item = Result<Bytes, Cause>> + Send
-where
-    S: Stream<Item = Result<Bytes, E>> + Send,
-    E: Into<Cause>,
-{
-    unfold(Some(Box::pin(body)), |body| async {
-        let mut body = body?;
-        match tokio::time::timeout(SILENCE, body.next()).await {
-            Ok(Some(Ok(part))) => Some((Ok(part), Some(body))),
-            Ok(Some(Err(error))) => Some((Err(error.into()), None)),
-            Ok(None) => None,
-            Err(_) => Some((Err(Silent.into()), None)),
-        }
-    })
 }

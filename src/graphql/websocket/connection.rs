@@ -4,11 +4,13 @@
 //! A client that does not read is not read from either, so it cannot make the server hold more than
 //! a channel's worth of answers for it, and is disconnected after the write timeout.
 
+use std::time::Duration;
+
 use axum::{
     Error,
     extract::ws::{Message, WebSocket},
 };
-use futures::{FutureExt, StreamExt};
+use futures::{FutureExt, SinkExt, StreamExt};
 use serde_json::{Map, Value};
 use tokio::{
     sync::mpsc,
@@ -136,12 +138,18 @@ impl Connection {
             Some(Err(fault)) => return Err(Close::of(fault).map_or(End::Gone, End::Close)),
             None => return Err(End::Gone),
         };
-        self.is_heard = true;
         match message {
-            Message::Text(text) => self.take(ClientMessage::read(&text)?).await,
+            Message::Text(text) => {
+                // Control frames do not count: they may come between the parts of a message that
+                // never ends.
+                self.is_heard = true;
+                self.take(ClientMessage::read(&text)?).await
+            }
             Message::Binary(_) => Err(Close::BadRequest("the message must be text").into()),
-            // The library answers those of the WebSocket itself.
-            Message::Ping(_) | Message::Pong(_) => Ok(()),
+            // The library has put its pong behind what is to be written; nothing else is read
+            // before it is gone.
+            Message::Ping(_) => self.flush().await,
+            Message::Pong(_) => Ok(()),
             Message::Close(_) => Err(End::ByClient),
         }
     }
@@ -198,7 +206,7 @@ impl Connection {
 
     /// Sends a ping, unless the last one was met by silence.
     async fn beat(&mut self) -> Result<(), End> {
-        if !self.is_heard {
+        while !self.is_heard {
             // A write that took long may have kept this loop from what has come meanwhile.
             let incoming = self.socket.next().now_or_never();
             self.receive(incoming.ok_or(Close::PongTimeout)?).await?;
@@ -218,19 +226,14 @@ impl Connection {
     }
 
     async fn write(&mut self, message: Message) -> Result<(), End> {
-        let writing = timeout(self.options.write_timeout, self.socket.send(message));
-        let written = tokio::select! {
-            written = writing => written,
-            () = self.stop.cancelled() => return Err(Close::Stopping.into()),
-        };
-        match written {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) => Err(End::Gone),
-            Err(_) => {
-                tracing::debug!("a client that does not read is disconnected");
-                Err(End::Gone)
-            }
-        }
+        let sending = self.socket.send(message);
+        in_time(sending, self.options.write_timeout, &self.stop).await
+    }
+
+    /// Waits until all is written, the library's own frames included.
+    async fn flush(&mut self) -> Result<(), End> {
+        let flushing = self.socket.flush();
+        in_time(flushing, self.options.write_timeout, &self.stop).await
     }
 
     /// The closing handshake (RFC 6455, section 7.1.2), begun by this side if it has a reason.
@@ -248,6 +251,26 @@ impl Connection {
         };
         // Who does not answer in time is left.
         let _ = timeout(self.options.close_timeout, closing).await;
+    }
+}
+
+/// Gives up a client that does not read.
+async fn in_time(
+    writing: impl Future<Output = Result<(), Error>>,
+    limit: Duration,
+    stop: &CancellationToken,
+) -> Result<(), End> {
+    let written = tokio::select! {
+        written = timeout(limit, writing) => written,
+        () = stop.cancelled() => return Err(Close::Stopping.into()),
+    };
+    match written {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(_)) => Err(End::Gone),
+        Err(_) => {
+            tracing::debug!("a client that does not read is disconnected");
+            Err(End::Gone)
+        }
     }
 }
 

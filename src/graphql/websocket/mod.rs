@@ -42,7 +42,7 @@ impl Sockets {
     pub(super) fn new(options: &HttpOptions) -> Arc<Self> {
         Arc::new(Self {
             options: options.websocket.clone(),
-            max_message_bytes: options.max_body_bytes,
+            max_message_bytes: options.bodies.max_bytes(),
             allowed_origins: options.allowed_origins.clone(),
             open: options.sockets.clone(),
             stop: options.stop.clone(),

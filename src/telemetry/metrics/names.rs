@@ -17,6 +17,8 @@ pub(super) const STATEMENTS: &str = "takeoff_statements_total";
 pub(super) const ROWS_WRITTEN: &str = "takeoff_rows_written_total";
 pub(super) const SUBSCRIBERS: &str = "takeoff_subscribers";
 pub(super) const FEEDS_HELD_BACK: &str = "takeoff_feeds_held_back_seconds";
+pub(super) const CONNECTIONS: &str = "takeoff_connections";
+pub(super) const CONNECTIONS_REFUSED: &str = "takeoff_connections_refused_total";
 pub(super) const HTTP_REQUESTS: &str = "takeoff_http_requests_total";
 pub(super) const HTTP_DURATION: &str = "takeoff_http_request_duration_seconds";
 
@@ -49,9 +51,17 @@ const COUNTERS: &[(&str, &str)] = &[
         ROWS_WRITTEN,
         "Rows sent to the database to be inserted, updated or deleted",
     ),
+    (
+        CONNECTIONS_REFUSED,
+        "Connections that were closed at once, since there were as many as may be",
+    ),
     (HTTP_REQUESTS, "HTTP requests by method, route and status"),
 ];
 const GAUGES: &[(&str, &str)] = &[
+    (
+        CONNECTIONS,
+        "Connections that are open, WebSockets included",
+    ),
     (QUEUE_DEPTH, "Executions that are ready and wait for a slot"),
     (RUNNING, "Handlers that run on this node"),
     (

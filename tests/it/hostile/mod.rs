@@ -1,4 +1,5 @@
 //! What a hostile or clumsy tenant does, and that it costs only that tenant.
 
+mod door;
 mod hints;
 mod journeys;

@@ -9,6 +9,7 @@ mod load;
 mod node;
 mod proxy;
 mod socket;
+mod wire;
 
 pub use app::{PATIENCE, TestApp, assert_nothing_leaks, config};
 pub use backend::{Backend, variable};
@@ -18,6 +19,7 @@ pub use load::{Acknowledged, Load};
 pub use node::NodeProcess;
 pub use proxy::Proxy;
 pub use socket::{Received, Socket};
+pub use wire::{Wire, post};
 
 /// Runs a test on every backend: `backends! { async fn name(backend: Backend) { … } }`.
 macro_rules! backends {

@@ -37,6 +37,20 @@ pub struct NodeProcess {
 impl NodeProcess {
     /// Starts a node and waits until it serves.
     pub async fn start(backend: &Backend, more: &[&str]) -> Self {
+        let program = std::env::current_exe().unwrap();
+        Self::start_by(Command::new(program), backend, more).await
+    }
+
+    /// One that may open so many files.
+    pub async fn start_with_files(backend: &Backend, more: &[&str], files: u32) -> Self {
+        let mut command = Command::new("sh");
+        let limited = format!("ulimit -n {files} && exec \"$0\" \"$@\"");
+        command.arg("-c").arg(limited);
+        command.arg(std::env::current_exe().unwrap());
+        Self::start_by(command, backend, more).await
+    }
+
+    async fn start_by(mut command: Command, backend: &Backend, more: &[&str]) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let folder = backend.folder.path();
@@ -45,7 +59,7 @@ impl NodeProcess {
         let set = settings(backend, more).join("\n");
         let test = concat!(module_path!(), "::the_process_of_another_test");
         let (_, test) = test.split_once("::").unwrap();
-        let mut child = Command::new(std::env::current_exe().unwrap())
+        let mut child = command
             .args([test, "--exact", "--nocapture", "--test-threads=1"])
             .env(VARIABLE, set)
             .current_dir(folder)

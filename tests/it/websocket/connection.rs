@@ -3,8 +3,15 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use takeoff::model::ExecutionStatus;
+use takeoff::{api::Bodies, model::ExecutionStatus};
 use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::{
+    Message,
+    protocol::frame::{
+        Frame,
+        coding::{Data, OpCode},
+    },
+};
 
 use super::{Served, WATCH, WATCH_TENANT, closed, is_quiet, next};
 use crate::support::{PATIENCE, Socket};
@@ -30,6 +37,22 @@ async fn a_client_that_answers_pings_stays() {
         socket.send(&json!({"type": "pong"})).await.unwrap();
     }
     is_quiet(&mut socket).await;
+}
+
+#[tokio::test]
+async fn a_message_that_never_ends_does_not_keep_a_connection() {
+    let served = Served::with(|http| http.websocket.heartbeat = Duration::from_millis(50)).await;
+    let mut socket = served.open().await;
+    let part = Frame::message("{", OpCode::Data(Data::Text), false);
+    socket.send_frame(Message::Frame(part)).await.unwrap();
+    let ended = async {
+        // What comes between the parts of a message is no sign of it.
+        while socket.send_frame(Message::Ping("?".into())).await.is_ok() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(PATIENCE, ended).await.expect("it is still open");
+    served.is_empty().await;
 }
 
 /// Asks for large answers, and reads none, until the server takes no more requests.
@@ -71,7 +94,7 @@ async fn a_client_that_does_not_read_does_not_hold_up_a_stop() {
 
 #[tokio::test]
 async fn a_message_may_be_as_large_as_a_body() {
-    let served = Served::with(|http| http.max_body_bytes = 2048).await;
+    let served = Served::with(|http| http.bodies = Bodies::new(2048, 2048)).await;
     let mut socket = served.open().await;
     let of = |bytes: usize| {
         let empty = r#"{"type":"ping","payload":{"a":""}}"#.len();

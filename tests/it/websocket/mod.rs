@@ -8,7 +8,10 @@ mod operations;
 use std::net::SocketAddr;
 
 use serde_json::{Value, json};
-use takeoff::graphql::{Api, Gate, HttpOptions, Limits, WebSocketOptions, routes};
+use takeoff::{
+    api::Bodies,
+    graphql::{Api, Gate, HttpOptions, Limits, WebSocketOptions, routes},
+};
 use tokio::{net::TcpListener, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -36,7 +39,7 @@ impl Served {
         let backend = Backend::sqlite();
         let app = TestApp::start(&backend).await;
         let mut options = HttpOptions {
-            max_body_bytes: 1 << 20,
+            bodies: Bodies::new(1 << 20, 1 << 26),
             stop: CancellationToken::new(),
             websocket: WebSocketOptions::default(),
             allowed_origins: vec![],
