@@ -107,7 +107,6 @@ fn gate(criterion: &mut Criterion) -> anyhow::Result<()> {
     })?;
     let options = graphql::HttpOptions {
         bodies: takeoff::api::Bodies::new(1 << 20, 1 << 26),
-        allowed_origins: Vec::new(),
         stop: CancellationToken::new(),
         websocket: graphql::WebSocketOptions::default(),
         sockets: TaskTracker::new(),

@@ -37,11 +37,17 @@ impl<S: Sync> FromRequestParts<S> for Asker {
 /// The caller that the headers name.
 ///
 /// # Errors
-/// `BAD_USER_INPUT` when the header cannot be a tenant's name.
+/// `BAD_USER_INPUT` when the header cannot be a tenant's name, or is there more than once.
 pub fn principal_of(headers: &HeaderMap) -> Result<Principal, ApiError> {
-    let Some(value) = headers.get(TENANT_HEADER) else {
+    let mut named = headers.get_all(TENANT_HEADER).iter();
+    let Some(value) = named.next() else {
         return Ok(Principal::development(TenantId::default_tenant()));
     };
+    if named.next().is_some() {
+        // One of them may be from a proxy that knows who asks, and the other from who asks.
+        let message = format!("{TENANT_HEADER} is there more than once");
+        return Err(ApiError::bad_input(message));
+    }
     principal_named(value.to_str().unwrap_or_default())
 }
 
@@ -71,9 +77,12 @@ mod tests {
     #[test]
     fn a_header_that_names_no_tenant_is_refused() {
         let mut headers = HeaderMap::new();
-        for bad in ["", "a/b", "../etc"] {
+        for bad in ["", "a/b", "../etc", "a, b"] {
             headers.insert(TENANT_HEADER, bad.parse().unwrap());
             assert!(principal_of(&headers).is_err(), "{bad}");
         }
+        headers.insert(TENANT_HEADER, "a".parse().unwrap());
+        headers.append(TENANT_HEADER, "a".parse().unwrap());
+        assert!(principal_of(&headers).is_err(), "two of them");
     }
 }

@@ -4,6 +4,7 @@
 
 mod assemble;
 mod connections;
+mod guard;
 mod lock;
 mod probes;
 mod serve;
@@ -80,10 +81,12 @@ impl App {
         // The address is taken before anything is written: a second server stops here.
         let listener = serve::bind(&http).await?;
         let gate = graphql::Gate::new(&assemble::gate_limits(&self.config))?;
+        let guard = guard::Guard::of(&self.config.http)?;
         let connections = connections::Limits::of(&self.config)?;
         let node = Box::pin(self.start()).await?;
         let routes = serve::Parts {
             gate,
+            guard,
             connections,
             metrics,
         };

@@ -1,6 +1,6 @@
 //! The HTTP server of a node.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use axum::{
@@ -12,7 +12,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::util::option_layer;
 use tower_http::{compression::CompressionLayer, cors::CorsLayer};
 
-use super::{Node, connections, probes, trace::Traced};
+use super::{Node, connections, guard::Guard, probes, trace::Traced};
 use crate::{
     api::{Bodies, TENANT_HEADER},
     config::{Config, Http},
@@ -40,6 +40,7 @@ pub(super) async fn bind(http: &Http) -> anyhow::Result<TcpListener> {
 /// What the routes need besides the node.
 pub(super) struct Parts {
     pub(super) gate: graphql::Gate,
+    pub(super) guard: Guard,
     pub(super) connections: connections::Limits,
     pub(super) metrics: Metrics,
 }
@@ -113,12 +114,16 @@ fn router(
     stop: &CancellationToken,
     sockets: &TaskTracker,
 ) -> Router {
-    let Parts { gate, metrics, .. } = parts;
+    let Parts {
+        gate,
+        guard,
+        metrics,
+        ..
+    } = parts;
     let api = graphql::Api::new(node.services.clone(), gate);
     let bodies = Bodies::new(http.max_body_bytes, http.max_bodies_bytes);
     let options = graphql::HttpOptions {
         bodies: bodies.clone(),
-        allowed_origins: http.cors_origins.list().to_vec(),
         stop: stop.clone(),
         websocket: graphql::WebSocketOptions {
             write_timeout: Duration::from_millis(http.write_timeout_ms),
@@ -135,8 +140,11 @@ fn router(
         uploads::routes(node.services.uploads.clone()).merge(probes::routes(node, metrics.clone()));
     // Whatever is laid around routes is copied for each request, so all of it is one layer.
     let around = (
-        Traced(metrics),
-        option_layer(cors(&options.allowed_origins)),
+        Traced {
+            metrics,
+            guard: Arc::new(guard),
+        },
+        option_layer(cors(http.cors_origins.list())),
     );
     // What the APIs say is text; downloads have compression of their own.
     let apis = apis.layer((around.clone(), CompressionLayer::new()));

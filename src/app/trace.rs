@@ -7,13 +7,17 @@ use std::{
 };
 
 use axum::{
+    BoxError,
+    body::Body,
     extract::{MatchedPath, Request},
     http::{HeaderName, HeaderValue, Method, Response},
 };
+use bytes::Bytes;
 use futures::future::BoxFuture;
 use tower::{Layer, Service};
 use tracing::Instrument;
 
+use super::guard::{self, Guard};
 use crate::{
     api::RequestId,
     telemetry::{self, metrics::Metrics},
@@ -22,17 +26,22 @@ use crate::{
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
-/// Names each request, traces it and counts it. A middleware from a function would copy the routes
-/// once more for each request.
+/// Names each request, has it refused or served, traces it and counts it. A middleware from a
+/// function would copy the routes once more for each request, and so would a second layer.
 #[derive(Clone)]
-pub(super) struct Traced(pub(super) Metrics);
+pub(super) struct Traced {
+    pub(super) metrics: Metrics,
+    pub(super) guard: Arc<Guard>,
+}
 
 impl<S> Layer<S> for Traced {
     type Service = TracedService<S>;
 
     fn layer(&self, inner: S) -> Self::Service {
-        let metrics = self.0.clone();
-        TracedService { inner, metrics }
+        TracedService {
+            inner,
+            around: self.clone(),
+        }
     }
 }
 
@@ -40,16 +49,17 @@ impl<S> Layer<S> for Traced {
 #[derive(Clone)]
 pub(super) struct TracedService<S> {
     inner: S,
-    metrics: Metrics,
+    around: Traced,
 }
 
 impl<S, B> Service<Request> for TracedService<S>
 where
     S: Service<Request, Response = Response<B>, Future: Send + 'static>,
+    B: http_body::Body<Data = Bytes, Error: Into<BoxError>> + Send + 'static,
 {
-    type Response = S::Response;
+    type Response = Response<Body>;
     type Error = S::Error;
-    type Future = BoxFuture<'static, Result<S::Response, S::Error>>;
+    type Future = BoxFuture<'static, Result<Response<Body>, S::Error>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
@@ -65,10 +75,17 @@ where
         let parent = request.headers().get(TRACEPARENT);
         telemetry::adopt(&span, parent.and_then(|value| value.to_str().ok()));
         request.extensions_mut().insert(id.clone());
-        let answered = self.inner.call(request).instrument(span);
-        let metrics = self.metrics.clone();
+        let answered = match self.around.guard.refuse(&request, &id) {
+            Some(refusal) => Err(refusal),
+            None => Ok(self.inner.call(request).instrument(span)),
+        };
+        let metrics = self.around.metrics.clone();
         Box::pin(async move {
-            let mut response = answered.await?;
+            let mut response = match answered {
+                Ok(answered) => answered.await?.map(Body::new),
+                Err(refusal) => refusal,
+            };
+            guard::finish(response.headers_mut());
             if let Ok(value) = HeaderValue::from_str(&id.0) {
                 response.headers_mut().insert(REQUEST_ID, value);
             }

@@ -23,7 +23,7 @@ pub use overrides::Overrides;
 pub use sections::{
     Content, Database, Graphql, Http, Limits, Redis, Runtime, S3, Sessions, Telemetry,
 };
-pub use setting::{LogFormat, Origins, Secret, ServiceUrl};
+pub use setting::{Hosts, LogFormat, Origins, Secret, ServiceUrl};
 
 use std::path::PathBuf;
 

@@ -8,7 +8,7 @@ use super::{
     Error,
     key::{Key, Section},
     layers::Layers,
-    setting::{LogFormat, Origins, Secret, ServiceUrl},
+    setting::{Hosts, LogFormat, Origins, Secret, ServiceUrl},
 };
 
 /// Defines a section as a struct, with the table of its keys and the way it is read.
@@ -104,6 +104,9 @@ section! {
         idle_timeout_ms: u64 [.within(100, 3_600_000)] = 60_000,
         /// How long a client may read nothing of what is sent to it, in milliseconds.
         write_timeout_ms: u64 [.within(100, 600_000)] = 10_000,
+        /// Host names besides those of the loopback interface and of `public_url` under which clients may reach
+        /// the server, without ports and with commas between them.
+        allowed_hosts: Hosts [.example("takeoff.internal, 10.0.0.7")] = Hosts::default(),
         /// Web origins besides the server's own whose pages may call it, with commas between them.
         cors_origins: Origins [.example("https://app.example.com, http://localhost:5173")]
             = Origins::default(),

@@ -84,6 +84,18 @@ impl Origins {
     }
 }
 
+/// Names of hosts, such as `takeoff.internal` or `[fd00::7]`; written with commas between them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Hosts(Vec<String>);
+
+impl Hosts {
+    /// Each of them, in lower case.
+    #[must_use]
+    pub fn list(&self) -> &[String] {
+        &self.0
+    }
+}
+
 /// The shape of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
@@ -243,17 +255,50 @@ impl Setting for Origins {
     const TYPE: &'static str = "string";
 
     fn parse(text: &str) -> Result<Self, String> {
-        let origins = text
-            .split(',')
-            .map(str::trim)
-            .filter(|origin| !origin.is_empty());
-        let parsed: Result<Vec<_>, _> = origins.map(origin).collect();
-        parsed.map(Self)
+        listed(text).map(origin).collect::<Result<_, _>>().map(Self)
     }
 
     fn text(&self) -> Option<String> {
         Some(self.0.join(", ")).filter(|text| !text.is_empty())
     }
+}
+
+impl Setting for Hosts {
+    const TYPE: &'static str = "string";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        listed(text).map(host).collect::<Result<_, _>>().map(Self)
+    }
+
+    fn text(&self) -> Option<String> {
+        Some(self.0.join(", ")).filter(|text| !text.is_empty())
+    }
+}
+
+/// What stands between commas.
+fn listed(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').map(str::trim).filter(|one| !one.is_empty())
+}
+
+/// A name without a port; an address of IPv6 stands in brackets.
+fn host(text: &str) -> Result<String, String> {
+    let of_ipv6 = text
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'));
+    let is_name = |name: &str| {
+        name.chars()
+            .all(|c| c.is_ascii_alphanumeric() || ".-_".contains(c))
+    };
+    let is_host = of_ipv6.map_or_else(
+        || is_name(text),
+        |address| address.parse::<std::net::Ipv6Addr>().is_ok(),
+    );
+    if is_host {
+        return Ok(text.to_ascii_lowercase());
+    }
+    Err(format!(
+        "expected names of hosts without ports such as takeoff.internal, found `{text}`"
+    ))
 }
 
 /// An origin as browsers send it.

@@ -39,8 +39,6 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 pub struct HttpOptions {
     /// Reads bodies; a message of a WebSocket may be as large as one.
     pub bodies: Bodies,
-    /// Web origins besides the server's own whose pages may connect.
-    pub allowed_origins: Vec<String>,
     /// Ends the connections that would last for ever.
     pub stop: CancellationToken,
     /// Times and sizes of a WebSocket.

@@ -33,6 +33,9 @@ use crate::{
 const CONTENT_DIGEST: HeaderName = HeaderName::from_static("content-digest");
 const SHA256_HEX: HeaderName = HeaderName::from_static("x-content-sha256");
 
+/// What the paths of uploads begin with.
+pub const PATH: &str = "/uploads/";
+
 /// `PUT /uploads/{id}` and `GET /content/{tenant}/{digest}`.
 pub fn routes(uploads: Uploads) -> Router {
     Router::new()

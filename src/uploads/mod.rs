@@ -20,7 +20,7 @@ use crate::{
 };
 
 pub use error::Error;
-pub use http::routes;
+pub use http::{PATH, routes};
 pub use receive::{Announced, Link, Received};
 
 /// `storage_type` of what lies in the content store.

@@ -49,10 +49,17 @@ impl From<Close> for End {
     }
 }
 
+/// The caller as the HTTP request has it.
+pub(super) struct HandshakeCaller {
+    pub(super) principal: Principal,
+    /// Whether a header named the tenant.
+    pub(super) is_named: bool,
+}
+
 /// An accepted connection.
 pub(super) struct Connection {
     api: Api,
-    principal: Principal,
+    of_request: HandshakeCaller,
     request_id: Option<RequestId>,
     options: WebSocketOptions,
     socket: WebSocket,
@@ -72,7 +79,7 @@ impl Connection {
     /// A connection on a socket on which nothing was said yet.
     pub(super) fn new(
         api: Api,
-        principal: Principal,
+        of_request: HandshakeCaller,
         request_id: Option<RequestId>,
         options: WebSocketOptions,
         stop: CancellationToken,
@@ -84,7 +91,7 @@ impl Connection {
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self {
             api,
-            principal,
+            of_request,
             request_id,
             socket,
             operations: Operations::new(sender),
@@ -185,7 +192,7 @@ impl Connection {
         if self.caller.is_some() {
             return Err(Close::SecondInit.into());
         }
-        let principal = principal(&self.principal, payload).map_err(|_| Close::Forbidden)?;
+        let principal = principal(&self.of_request, payload).map_err(|_| Close::Forbidden)?;
         self.caller = Some(OperationCaller {
             api: self.api.clone(),
             asking: Asking::new(principal, self.request_id.clone()),
@@ -274,12 +281,22 @@ async fn in_time(
     }
 }
 
-/// The caller that `connection_init` names, else the one of the HTTP request.
-fn principal(of_request: &Principal, payload: &Map<String, Value>) -> Result<Principal, ApiError> {
-    match payload.get(TENANT_HEADER) {
-        None | Some(Value::Null) => Ok(of_request.clone()),
-        Some(tenant) => principal_named(tenant.as_str().unwrap_or_default()),
+/// The caller that `connection_init` names, else the one of the HTTP request. What a header named
+/// stands: it may be from a proxy that knows who asks.
+fn principal(
+    of_request: &HandshakeCaller,
+    payload: &Map<String, Value>,
+) -> Result<Principal, ApiError> {
+    let known = &of_request.principal;
+    let named = match payload.get(TENANT_HEADER) {
+        None | Some(Value::Null) => return Ok(known.clone()),
+        Some(tenant) => principal_named(tenant.as_str().unwrap_or_default())?,
+    };
+    if of_request.is_named && named.tenant() != known.tenant() {
+        let message = "connection_init names another tenant than the header";
+        return Err(ApiError::new(ErrorCode::Forbidden, message));
     }
+    Ok(named)
 }
 
 #[cfg(test)]
@@ -290,7 +307,15 @@ mod tests {
     use crate::model::TenantId;
 
     fn tenant(payload: &Value) -> Option<String> {
-        let of_request = Principal::development(TenantId::default_tenant());
+        tenant_beside(payload, false)
+    }
+
+    /// With a header that says `default`, or none.
+    fn tenant_beside(payload: &Value, is_named: bool) -> Option<String> {
+        let of_request = HandshakeCaller {
+            principal: Principal::development(TenantId::default_tenant()),
+            is_named,
+        };
         let named = principal(&of_request, payload.as_object().unwrap()).ok()?;
         Some(named.tenant().to_string())
     }
@@ -303,5 +328,13 @@ mod tests {
         for bad in [json!("a/b"), json!(7), json!("")] {
             assert_eq!(tenant(&json!({ "x-takeoff-tenant": bad })), None);
         }
+    }
+
+    #[test]
+    fn connection_init_does_not_overrule_the_header() {
+        let named = |name: &str| tenant_beside(&json!({ "x-takeoff-tenant": name }), true);
+        assert_eq!(named("default").as_deref(), Some("default"));
+        assert_eq!(named("team-7"), None);
+        assert_eq!(tenant_beside(&json!({}), true).as_deref(), Some("default"));
     }
 }

@@ -1,12 +1,11 @@
 //! The API over WebSocket, by the protocol `graphql-transport-ws` and no other: from the HTTP
-//! request to the socket. A page of another origin does not get one unless it is allowed to.
+//! request to the socket.
 
 mod close;
 mod connection;
 mod message;
 mod operation;
 mod options;
-mod origin;
 
 use std::sync::Arc;
 
@@ -19,13 +18,13 @@ use axum::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use self::connection::Connection;
+use self::connection::{Connection, HandshakeCaller};
 pub use self::options::WebSocketOptions;
 use super::{
     error::refusal,
     http::{HttpOptions, Served},
 };
-use crate::api::{ApiError, Asker, ErrorCode};
+use crate::api::{ApiError, Asker, TENANT_HEADER};
 
 const PROTOCOL: &str = "graphql-transport-ws";
 
@@ -33,7 +32,6 @@ const PROTOCOL: &str = "graphql-transport-ws";
 pub(super) struct Sockets {
     options: WebSocketOptions,
     max_message_bytes: usize,
-    allowed_origins: Vec<String>,
     open: TaskTracker,
     stop: CancellationToken,
 }
@@ -43,7 +41,6 @@ impl Sockets {
         Arc::new(Self {
             options: options.websocket.clone(),
             max_message_bytes: options.bodies.max_bytes(),
-            allowed_origins: options.allowed_origins.clone(),
             open: options.sockets.clone(),
             stop: options.stop.clone(),
         })
@@ -61,7 +58,8 @@ impl Sockets {
     }
 }
 
-/// Takes a connection over. The tenant is that of the header unless `connection_init` names one.
+/// Takes a connection over. The tenant is that of the header, else the one that `connection_init`
+/// names.
 pub(super) async fn connect(
     State(served): State<Arc<Served>>,
     asker: Asker,
@@ -77,12 +75,11 @@ pub(super) async fn connect(
         (status, GraphQLResponse::from(answer)).into_response()
     };
     let sockets = Arc::clone(&served.sockets);
-    if !origin::is_allowed(&headers, &sockets.allowed_origins) {
-        let error = ApiError::new(ErrorCode::Forbidden, "the origin is not allowed");
-        return refused(StatusCode::FORBIDDEN, error);
-    }
-    let principal = match principal {
-        Ok(principal) => principal,
+    let caller = match principal {
+        Ok(principal) => HandshakeCaller {
+            principal,
+            is_named: headers.contains_key(TENANT_HEADER),
+        },
         Err(error) => return refused(StatusCode::BAD_REQUEST, error),
     };
     let upgrade = match upgrade {
@@ -98,7 +95,7 @@ pub(super) async fn connect(
     upgrade.on_upgrade(move |socket| async move {
         let (options, stop) = (sockets.options.clone(), sockets.stop.clone());
         let api = served.api.clone();
-        let mut connection = Connection::new(api, principal, request_id, options, stop, socket);
+        let mut connection = Connection::new(api, caller, request_id, options, stop, socket);
         connection.serve().await;
         drop(open);
     })

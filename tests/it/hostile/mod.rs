@@ -2,4 +2,5 @@
 
 mod door;
 mod hints;
+mod hosts;
 mod journeys;

@@ -19,27 +19,6 @@ async fn refused(served: &Served, headers: &[(&'static str, &str)]) -> Option<(u
 }
 
 #[tokio::test]
-async fn pages_of_other_origins_are_refused_unless_allowed() {
-    let served = Served::with(|http| {
-        http.allowed_origins = vec!["https://app.example.com".to_owned()];
-    })
-    .await;
-    let own = format!("http://{}", served.address);
-    for origin in [own.as_str(), "https://app.example.com"] {
-        assert_eq!(
-            refused(&served, &[("origin", origin)]).await,
-            None,
-            "{origin}"
-        );
-    }
-    for origin in ["https://evil.example.com", "http://127.0.0.1", "null"] {
-        let (status, body) = refused(&served, &[("origin", origin)]).await.unwrap();
-        assert_eq!(status, 403, "{origin}");
-        assert_eq!(body["errors"][0]["extensions"]["code"], "FORBIDDEN");
-    }
-}
-
-#[tokio::test]
 async fn only_the_current_protocol_is_spoken() {
     let served = Served::start().await;
     let name = "sec-websocket-protocol";

@@ -121,11 +121,11 @@ async fn initialisation_takes_an_object_or_nothing() {
 }
 
 #[tokio::test]
-async fn the_tenant_is_that_of_the_header_unless_initialisation_names_one() {
+async fn the_tenant_is_that_of_the_header_and_initialisation_names_no_other() {
     let served = Served::start().await;
     for (payload, tenant) in [
         (json!({}), "of-header"),
-        (json!({"x-takeoff-tenant": "of-init"}), "of-init"),
+        (json!({"x-takeoff-tenant": "of-header"}), "of-header"),
     ] {
         let header = ("x-takeoff-tenant", "of-header");
         let mut socket = Socket::connect(served.address, &[header]).await.unwrap();
@@ -136,6 +136,12 @@ async fn the_tenant_is_that_of_the_header_unless_initialisation_names_one() {
         let answer = next(&mut socket).await;
         assert_eq!(answer["payload"]["data"]["viewer"]["tenantId"], tenant);
     }
+    let header = ("x-takeoff-tenant", "of-header");
+    let mut socket = Socket::connect(served.address, &[header]).await.unwrap();
+    let payload = json!({"x-takeoff-tenant": "of-init"});
+    let init = json!({"type": "connection_init", "payload": payload});
+    socket.send(&init).await.unwrap();
+    assert_eq!(closed(&mut socket).await.0, 4403);
 }
 
 #[tokio::test]

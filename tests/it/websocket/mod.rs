@@ -42,7 +42,6 @@ impl Served {
             bodies: Bodies::new(1 << 20, 1 << 26),
             stop: CancellationToken::new(),
             websocket: WebSocketOptions::default(),
-            allowed_origins: vec![],
             sockets: TaskTracker::new(),
         };
         set(&mut options);

@@ -1,0 +1,300 @@
+//! Which requests are served at all, whatever they ask for.
+//!
+//! A page of another site can reach a server on this machine by a name of its own that resolves to
+//! a loopback address. To the browser it is then the page's own server, and no rule of origins
+//! protects it. So the server answers to its own names only, and to pages of its own or allowed
+//! origins only, on every route.
+
+use anyhow::Context as _;
+use axum::{
+    Json,
+    body::Body,
+    extract::Request,
+    http::{
+        HeaderMap, HeaderValue, Response, StatusCode,
+        header::{CACHE_CONTROL, HOST, ORIGIN, VARY, X_CONTENT_TYPE_OPTIONS},
+        uri::Authority,
+    },
+    response::IntoResponse as _,
+};
+use serde_json::json;
+use url::Url;
+
+use crate::{
+    api::{ApiError, ErrorCode, RequestId, TENANT_HEADER, declared_bytes},
+    config::Http,
+    uploads,
+};
+
+const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
+const TENANT: HeaderValue = HeaderValue::from_static(TENANT_HEADER);
+
+/// What the server answers to.
+pub(super) struct Guard {
+    /// Names besides those of the loopback interface.
+    hosts: Vec<String>,
+    /// Origins besides those of the server's own pages.
+    origins: Vec<String>,
+    /// The scheme of its pages under these names.
+    scheme: String,
+    max_body_bytes: u64,
+}
+
+type Refused = (StatusCode, ApiError);
+
+impl Guard {
+    /// As the configuration says.
+    ///
+    /// # Errors
+    /// When `http.public_url` is no URL with a host.
+    pub(super) fn of(http: &Http) -> anyhow::Result<Self> {
+        let mut hosts = http.allowed_hosts.list().to_vec();
+        let mut origins = http.cors_origins.list().to_vec();
+        let mut scheme = "http".to_owned();
+        if let Some(url) = &http.public_url {
+            let parsed = Url::parse(url.expose()).ok();
+            let url = parsed.filter(Url::has_host);
+            let url = url.context("http.public_url is not the address of a host")?;
+            hosts.extend(url.host_str().map(str::to_ascii_lowercase));
+            origins.push(url.origin().ascii_serialization());
+            url.scheme().clone_into(&mut scheme);
+        }
+        Ok(Self {
+            hosts,
+            origins,
+            scheme,
+            max_body_bytes: http.max_body_bytes as u64,
+        })
+    }
+
+    /// The answer to a request that is not served; none for one that is.
+    pub(super) fn refuse(&self, request: &Request, id: &RequestId) -> Option<Response<Body>> {
+        let checked = self
+            .check_host(request)
+            .and_then(|host| self.check_origin(host, request.headers()))
+            .and_then(|()| self.check_length(request));
+        checked.err().map(|refused| shown(&refused, id))
+    }
+
+    /// The host that the request is for, as the header names it.
+    fn check_host<'a>(&self, request: &'a Request) -> Result<&'a str, Refused> {
+        let bad = |message| (StatusCode::BAD_REQUEST, ApiError::bad_input(message));
+        let mut named = request.headers().get_all(HOST).iter();
+        let (Some(host), None) = (named.next(), named.next()) else {
+            return Err(bad("the header Host must be there, once"));
+        };
+        let host = host.to_str().unwrap_or_default();
+        // A request to a proxy names the host twice.
+        let of_uri = request.uri().authority().map(Authority::as_str);
+        for host in std::iter::once(host).chain(of_uri) {
+            if !self.answers_to(host) {
+                let message = "the server does not answer to this host: http.allowed_hosts \
+                    names those that it does";
+                let error = ApiError::new(ErrorCode::Forbidden, message);
+                return Err((StatusCode::MISDIRECTED_REQUEST, error));
+            }
+        }
+        Ok(host)
+    }
+
+    /// The port is not compared: it may be another one in front of a proxy, and no page can choose
+    /// to which name its own browser thinks it speaks.
+    fn answers_to(&self, host: &str) -> bool {
+        name_of(host).is_some_and(|name| is_loopback(&name) || self.hosts.contains(&name))
+    }
+
+    /// Clients other than browsers name no origin.
+    fn check_origin(&self, host: &str, headers: &HeaderMap) -> Result<(), Refused> {
+        let mut origins = headers.get_all(ORIGIN).iter();
+        let is_allowed = origins.all(|origin| {
+            let origin = origin.to_str().unwrap_or_default();
+            self.is_own(origin, host) || self.origins.iter().any(|one| is_same(one, origin))
+        });
+        if is_allowed {
+            return Ok(());
+        }
+        let error = ApiError::new(ErrorCode::Forbidden, "the origin is not allowed");
+        Err((StatusCode::FORBIDDEN, error))
+    }
+
+    /// Whether a page is one that this server gave out, under this name.
+    fn is_own(&self, origin: &str, host: &str) -> bool {
+        let is_local = name_of(host).is_some_and(|name| is_loopback(&name));
+        let scheme = if is_local { "http" } else { &self.scheme };
+        origin
+            .split_once("://")
+            .is_some_and(|(of_origin, place)| is_same(of_origin, scheme) && is_same(place, host))
+    }
+
+    /// A body that says it is too large is not read. An upload has a limit of its own.
+    fn check_length(&self, request: &Request) -> Result<(), Refused> {
+        let is_within = |bytes| bytes <= self.max_body_bytes;
+        if declared_bytes(request.headers()).is_none_or(is_within)
+            || request.uri().path().starts_with(uploads::PATH)
+        {
+            return Ok(());
+        }
+        let error = ApiError::bad_input("the body is too large");
+        Err((StatusCode::PAYLOAD_TOO_LARGE, error))
+    }
+}
+
+/// The headers that every answer has: nothing of it is kept or taken for what it is not, and it is
+/// another one for another tenant.
+pub(super) fn finish(headers: &mut HeaderMap) {
+    headers.entry(CACHE_CONTROL).or_insert(NO_STORE);
+    headers.insert(X_CONTENT_TYPE_OPTIONS, NOSNIFF);
+    headers.append(VARY, TENANT);
+}
+
+/// In the form of either API.
+fn shown((status, error): &Refused, id: &RequestId) -> Response<Body> {
+    let (code, message) = (error.code().name(), error.message());
+    let extensions = json!({"code": code, "requestId": &*id.0, "retryable": false});
+    let body = json!({
+        "errors": [{"message": message, "extensions": extensions}],
+        "error": message,
+        "error_code": code,
+    });
+    (*status, Json(body)).into_response()
+}
+
+/// The name of a host without its port, in lower case.
+fn name_of(host: &str) -> Option<String> {
+    let authority: Authority = host.parse().ok()?;
+    let name = authority.host();
+    let is_plain = !name.is_empty() && !host.contains('@');
+    is_plain.then(|| name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase())
+}
+
+fn is_loopback(name: &str) -> bool {
+    let address = name
+        .strip_prefix('[')
+        .and_then(|name| name.strip_suffix(']'))
+        .unwrap_or(name)
+        .parse()
+        .is_ok_and(|address: std::net::IpAddr| address.is_loopback());
+    address || name == "localhost" || name.ends_with(".localhost")
+}
+
+fn is_same(one: &str, other: &str) -> bool {
+    one.eq_ignore_ascii_case(other)
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderName;
+
+    use super::*;
+    use crate::config::{Config, Overrides};
+
+    fn guard(settings: &[&str]) -> Guard {
+        let overrides = Overrides {
+            set: settings.iter().map(|&pair| pair.to_owned()).collect(),
+            ..Overrides::default()
+        };
+        let config = Config::load(&overrides, std::iter::empty()).unwrap();
+        Guard::of(&config.http).unwrap()
+    }
+
+    fn status(guard: &Guard, headers: &[(HeaderName, &str)]) -> u16 {
+        let mut request = Request::new(Body::empty());
+        for (name, value) in headers {
+            request.headers_mut().append(name, value.parse().unwrap());
+        }
+        let refused = guard.refuse(&request, &RequestId("1".into()));
+        refused.map_or(200, |answer| answer.status().as_u16())
+    }
+
+    #[test]
+    fn the_server_answers_to_its_own_names_only() {
+        let public = [
+            "http.public_url=https://api.example.com/x",
+            "http.allowed_hosts=takeoff.lan, [fd00::7]",
+        ];
+        for (host, alone, behind) in [
+            ("localhost", 200, 200),
+            ("LOCALHOST:8080", 200, 200),
+            ("localhost.", 200, 200),
+            ("app.localhost:1", 200, 200),
+            ("127.0.0.1:8080", 200, 200),
+            ("127.8.9.1", 200, 200),
+            ("[::1]:8080", 200, 200),
+            ("api.example.com", 421, 200),
+            ("API.example.com:443", 421, 200),
+            ("takeoff.lan:9", 421, 200),
+            ("[fd00::7]", 421, 200),
+            ("x.api.example.com", 421, 421),
+            ("evil.example", 421, 421),
+            ("localhost.evil.example", 421, 421),
+            ("evil.example/localhost", 421, 421),
+            ("localhost@evil.example", 421, 421),
+            ("evil.example@localhost", 421, 421),
+            ("evillocalhost", 421, 421),
+            ("192.168.0.1", 421, 421),
+            ("0.0.0.0", 421, 421),
+            ("", 421, 421),
+        ] {
+            assert_eq!(status(&guard(&[]), &[(HOST, host)]), alone, "{host}");
+            assert_eq!(status(&guard(&public), &[(HOST, host)]), behind, "{host}");
+        }
+    }
+
+    #[test]
+    fn a_request_names_its_host_once_and_in_its_address_no_other() {
+        let guard = guard(&[]);
+        assert_eq!(status(&guard, &[]), 400);
+        assert_eq!(
+            status(&guard, &[(HOST, "localhost"), (HOST, "localhost")]),
+            400
+        );
+        let request = |uri: &str| {
+            let request = Request::builder().uri(uri).header(HOST, "localhost");
+            let request = request.body(Body::empty()).unwrap();
+            guard.refuse(&request, &RequestId("1".into())).is_some()
+        };
+        assert!(request("http://evil.example/graphql"));
+        assert!(!request("http://localhost/graphql"));
+    }
+
+    #[test]
+    fn an_origin_is_the_servers_own_or_an_allowed_one_with_its_scheme() {
+        let settings = [
+            "http.public_url=https://api.example.com",
+            "http.cors_origins=https://app.example.com",
+            "http.allowed_hosts=takeoff.lan",
+        ];
+        let guard = guard(&settings);
+        for (host, origin, expected) in [
+            ("api.example.com", "https://api.example.com", 200),
+            ("api.example.com", "https://API.example.com", 200),
+            ("api.example.com", "http://api.example.com", 403),
+            ("api.example.com", "https://app.example.com", 200),
+            ("api.example.com", "http://app.example.com", 403),
+            ("api.example.com", "https://app.example.com.evil.test", 403),
+            ("api.example.com", "https://evil.test/api.example.com", 403),
+            ("api.example.com", "https://a@api.example.com", 403),
+            ("takeoff.lan", "https://takeoff.lan", 200),
+            ("takeoff.lan", "http://takeoff.lan", 403),
+            ("localhost:8080", "https://api.example.com", 200),
+            ("localhost:8080", "http://localhost:8080", 200),
+            ("localhost:8080", "https://localhost:8080", 403),
+            ("localhost:8080", "http://localhost:8081", 403),
+            ("localhost:8080", "http://localhost", 403),
+            ("localhost:8080", "http://evil.example", 403),
+            ("localhost:8080", "null", 403),
+            ("localhost:8080", "", 403),
+        ] {
+            let headers = [(HOST, host), (ORIGIN, origin)];
+            assert_eq!(status(&guard, &headers), expected, "{host} {origin}");
+        }
+        let two = [
+            (HOST, "localhost"),
+            (ORIGIN, "http://localhost"),
+            (ORIGIN, "http://evil.example"),
+        ];
+        assert_eq!(status(&guard, &two), 403);
+        assert_eq!(status(&guard, &[(HOST, "localhost")]), 200);
+    }
+}
