@@ -3,10 +3,10 @@
 use std::{fs::File, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::Context;
-use tokio::runtime::Handle;
+use tokio::{runtime::Handle, sync::watch};
 use tokio_util::sync::CancellationToken;
 
-use super::{App, lock};
+use super::{App, lock, probes};
 use crate::{
     artifact_registry::ArtifactRegistry,
     config::Config,
@@ -27,7 +27,7 @@ use crate::{
 pub struct Node {
     /// What the API layers call.
     pub services: Services,
-    pub(super) content: ContentStore,
+    pub(super) content_state: watch::Receiver<bool>,
     pub(super) redis: Option<Redis>,
     stop: CancellationToken,
     handlers: HandlerThreads,
@@ -124,7 +124,7 @@ impl Node {
         };
         Ok(Self {
             services,
-            content,
+            content_state: probes::watch_content(content, stop.clone()),
             redis,
             stop,
             handlers,

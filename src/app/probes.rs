@@ -1,4 +1,5 @@
-//! `/health`, `/ready` and `/metrics`.
+//! `/health`, `/ready` and `/metrics`. None of them writes: whether writes succeed is known from those
+//! that the node makes anyway, and for content from one in ten seconds.
 
 use std::time::Duration;
 
@@ -10,24 +11,45 @@ use axum::{
     routing::get,
 };
 use serde_json::{Value, json};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use super::Node;
 use crate::{content::ContentStore, redis::Redis, storage::Storage, telemetry::metrics::Metrics};
 
 const LIMIT: Duration = Duration::from_secs(2);
+/// How often the content store is tried.
+const EVERY: Duration = Duration::from_secs(10);
 
 #[derive(Clone)]
 struct Dependencies {
     storage: Storage,
-    content: ContentStore,
+    content: watch::Receiver<bool>,
     redis: Option<Redis>,
     metrics: Metrics,
+}
+
+/// Tries the content store by a small write again and again, until `stop`; what came of it last.
+pub(super) fn watch_content(
+    content: ContentStore,
+    stop: CancellationToken,
+) -> watch::Receiver<bool> {
+    // It was written to when it was opened.
+    let (found, last) = watch::channel(true);
+    tokio::spawn(stop.run_until_cancelled_owned(async move {
+        loop {
+            tokio::time::sleep(EVERY).await;
+            let checked = tokio::time::timeout(LIMIT, content.check()).await;
+            found.send_replace(matches!(checked, Ok(Ok(()))));
+        }
+    }));
+    last
 }
 
 pub(super) fn routes(node: &Node, metrics: Metrics) -> Router {
     let dependencies = Dependencies {
         storage: node.services.storage.clone(),
-        content: node.content.clone(),
+        content: node.content_state.clone(),
         redis: node.redis.clone(),
         metrics,
     };
@@ -51,15 +73,14 @@ async fn ready(State(dependencies): State<Dependencies>) -> impl IntoResponse {
         redis,
         ..
     } = dependencies;
-    let content = tokio::time::timeout(LIMIT, content.check());
     let redis_state = async {
         match &redis {
             None => None,
             Some(redis) => Some(redis.ping(LIMIT).await.is_ok()),
         }
     };
-    let (database, content, redis) = tokio::join!(storage.ping(LIMIT), content, redis_state);
-    let (database, content) = (database.is_ok(), matches!(content, Ok(Ok(()))));
+    let (database, redis) = tokio::join!(storage.ping(LIMIT), redis_state);
+    let (database, content) = (database.is_ok() && storage.is_writable(), *content.borrow());
     let word = |up: bool| if up { "up" } else { "down" };
     // Without Redis answers are slower and the same, so it does not make the node unready.
     let is_ready = database && content;

@@ -16,6 +16,7 @@ mod sql;
 mod timed;
 mod verify;
 mod write;
+mod write_health;
 
 use std::{sync::Arc, time::Duration};
 
@@ -46,12 +47,17 @@ use crate::model::{
 use crate::telemetry::metrics::Metrics;
 use database::Database;
 use write::{Settings, Writer};
+use write_health::WriteHealth;
 
 /// The durable state of the runtime. Clones share connections and writers.
 #[derive(Debug, Clone)]
 pub struct Storage {
     db: Database,
     writer: Writer,
+    /// Of the node's beats, which go on whatever clients do.
+    beats: WriteHealth,
+    /// Of the writers' batches.
+    batches: WriteHealth,
     session_heads: read::SessionHeads,
     event_pages: read::EventPages,
     /// None on SQLite, whose log is settled at once.
@@ -106,7 +112,8 @@ impl Storage {
             batch_max_items: write.batch_max_items,
             queue_capacity: write.queue_capacity,
         };
-        let writer = Writer::start(&db.writer, settings, metrics);
+        let batches = WriteHealth::default();
+        let writer = Writer::start(&db.writer, settings, metrics, &batches);
         let session_heads = read::session_heads(&db.reader);
         let event_pages = read::event_pages(&db.reader);
         let is_postgres = db.reader.get_database_backend() == sea_orm::DbBackend::Postgres;
@@ -114,6 +121,8 @@ impl Storage {
         Ok(Self {
             db,
             writer,
+            beats: WriteHealth::default(),
+            batches,
             session_heads,
             event_pages,
             settled,
@@ -144,6 +153,12 @@ impl Storage {
                 "no answer in time".into(),
             ))),
         }
+    }
+
+    /// Whether what this node wrote last was written.
+    #[must_use]
+    pub fn is_writable(&self) -> bool {
+        self.beats.is_good() && self.batches.is_good()
     }
 
     /// Accepts an intent of a client.

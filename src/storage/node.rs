@@ -68,7 +68,9 @@ impl Storage {
              WHERE id = $1 AND expires_at > {now}"
         );
         let values = [node.id.0.into(), node.running.into(), lease_micros.into()];
-        Ok(db.execute(&text, values).await? == 1)
+        let beaten = db.execute(&text, values).await;
+        self.beats.note(&beaten);
+        Ok(beaten? == 1)
     }
 
     /// The random id of this database, which no other has but a copy of it.

@@ -23,6 +23,7 @@ mod layers;
 mod limits;
 mod outage;
 mod properties;
+mod readiness;
 mod recovery;
 mod rest;
 mod start;

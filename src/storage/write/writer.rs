@@ -28,6 +28,7 @@ use super::{
         connection::{Transaction, WriteConnection},
         error::{is_contention, is_made_meanwhile},
         timed::within,
+        write_health::WriteHealth,
     },
     apply::apply,
     load::load,
@@ -72,6 +73,7 @@ impl Writer {
         db: &WriteConnection,
         settings: Settings,
         metrics: &Metrics,
+        health: &WriteHealth,
     ) -> Self {
         let (own, own_waiting) = mpsc::channel(settings.queue_capacity);
         let (offered, offers_waiting) = mpsc::channel(settings.queue_capacity);
@@ -87,6 +89,7 @@ impl Writer {
                 waiting: Arc::clone(&waiting),
                 notices: notices.clone(),
                 metrics: metrics.clone(),
+                health: health.clone(),
                 batch_max_items: settings.batch_max_items,
             };
             tokio::spawn(worker.run());
@@ -199,6 +202,7 @@ struct Worker {
     waiting: Arc<Mutex<Waiting>>,
     notices: broadcast::Sender<Arc<Vec<Notice>>>,
     metrics: Metrics,
+    health: WriteHealth,
     batch_max_items: usize,
 }
 
@@ -235,7 +239,12 @@ impl Worker {
     async fn carry_out(&self, mut batch: Vec<Queued>) {
         let began = Instant::now();
         let items = batch.len();
-        match self.transact(&mut batch).await {
+        let done = self.transact(&mut batch).await;
+        if !matches!(done, Err(Error::Database(_))) {
+            // That one may be an operation's own fault; the beats tell if it is not.
+            self.health.note(&done);
+        }
+        match done {
             Ok(()) => {
                 self.metrics.committed(items, began.elapsed());
                 batch.into_iter().for_each(Pending::answer);
@@ -362,6 +371,7 @@ pub(super) async fn carry_out(storage: &crate::storage::Storage, batch: Vec<Queu
         waiting: Arc::new(Mutex::new(Waiting { own, offered })),
         notices: broadcast::channel(1).0,
         metrics: Metrics::new(),
+        health: WriteHealth::default(),
         batch_max_items: batch.len(),
     };
     worker.carry_out(batch).await;
