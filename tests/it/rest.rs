@@ -215,9 +215,9 @@ backends! {
         let put = async |input: Value| Answer::of(app.http.put(app.url(&path)).json(&input)).await;
         let written = put(json!({"state": {"a": 1, "b": 2}})).await.ok();
         assert_eq!(written["state"], json!({"a": 1, "b": 2}));
-        let patch = json!({"state": {"a": null}, "mode": "merge", "if_version": written["state_version"]});
-        assert_eq!(put(patch.clone()).await.ok()["state"], json!({"b": 2}));
-        put(patch).await.refused(409, "STALE_VERSION");
+        let change = json!({"state": {"a": null}, "mode": "merge", "if_version": written["state_version"]});
+        assert_eq!(put(change.clone()).await.ok()["state"], json!({"b": 2}));
+        put(change).await.refused(409, "STALE_VERSION");
         put(json!({"state": {}, "mode": "add"})).await.refused(400, "BAD_USER_INPUT");
     }
 
