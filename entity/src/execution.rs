@@ -48,6 +48,9 @@ pub struct Model {
     pub created_at: i64,
     pub started_at: Option<i64>,
     pub finished_at: Option<i64>,
+    pub root_id: Option<Uuid>,
+    pub depth: i64,
+    pub crashes: i64,
 }
 
 /// No relations: joins are written where they are used.

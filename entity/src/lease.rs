@@ -10,6 +10,7 @@ pub struct Model {
     pub execution_id: Uuid,
     pub epoch: i64,
     pub node_id: Uuid,
+    pub alone: bool,
 }
 
 /// No relations: joins are written where they are used.

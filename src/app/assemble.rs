@@ -102,7 +102,7 @@ impl Node {
             events: events.clone(),
             state: state.clone(),
             limits: limits(config),
-            settings: settings(config, file.is_some()),
+            settings: settings(config, file.is_some())?,
             ids: app.ids.clone(),
             clock: app.clock.clone(),
             handlers: handlers.handle(),
@@ -328,20 +328,26 @@ fn upload_settings(config: &Config) -> uploads::Settings {
     }
 }
 
-fn settings(config: &Config, is_alone: bool) -> Settings {
+fn settings(config: &Config, is_alone: bool) -> anyhow::Result<Settings> {
     let runtime = &config.runtime;
     let hours = i64::try_from(runtime.idempotency_ttl_hours).unwrap_or(i64::MAX);
-    Settings {
+    let weights = runtime.tenant_weights.all().iter();
+    let weights = weights.map(|(tenant, weight)| Ok((tenant.parse()?, *weight)));
+    Ok(Settings {
         node_name: config.http.bind.to_string(),
         max_concurrent_executions: runtime.max_concurrent_executions,
         lease: Duration::from_secs(runtime.lease_seconds),
         heartbeat: Duration::from_secs(runtime.heartbeat_seconds),
         poll: Duration::from_millis(runtime.poll_ms),
+        tenant_slots_percent: runtime.tenant_slots_percent,
+        tenant_weights: weights
+            .collect::<anyhow::Result<_>>()
+            .context("runtime.tenant_weights names no tenant")?,
         sweep: Duration::from_secs(runtime.sweep_seconds),
         shutdown_grace: Duration::from_secs(runtime.shutdown_grace_seconds),
         idempotency_ttl_micros: hours.saturating_mul(3_600_000_000),
         is_alone,
-    }
+    })
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use super::{
     Error,
     key::{Key, Section},
     layers::Layers,
-    setting::{Hosts, LogFormat, Origins, Secret, ServiceUrl},
+    setting::{Hosts, LogFormat, Origins, Secret, ServiceUrl, Weights},
 };
 
 /// Defines a section as a struct, with the table of its keys and the way it is read.
@@ -224,6 +224,10 @@ section! {
     pub Runtime "runtime" {
         /// Handlers that run at the same time on this node.
         max_concurrent_executions: usize [.within(1, 100_000)] = 1_024,
+        /// How many of a hundred slots of this node one tenant's executions may hold.
+        tenant_slots_percent: usize [.within(1, 100)] = 80,
+        /// Tenants that get more than one slot for each one of another while both wait.
+        tenant_weights: Weights [.example("acme=4, globex=2")] = Weights::default(),
         /// Writes that may wait for the group commit; beyond it callers are told to come back.
         queue_capacity: usize [.within(1, 10_000_000)] = 10_000,
         /// Largest number of writes in one commit.

@@ -1,6 +1,6 @@
 //! The types of values: how each is read, written and redacted.
 
-use std::{fmt, net::SocketAddr, path::PathBuf};
+use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf};
 
 /// A type that a key can have.
 pub(super) trait Setting: Sized {
@@ -92,6 +92,18 @@ impl Hosts {
     /// Each of them, in lower case.
     #[must_use]
     pub fn list(&self) -> &[String] {
+        &self.0
+    }
+}
+
+/// How many slots tenants get for each one of another.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Weights(BTreeMap<String, u32>);
+
+impl Weights {
+    /// Those that are not 1.
+    #[must_use]
+    pub fn all(&self) -> &BTreeMap<String, u32> {
         &self.0
     }
 }
@@ -299,6 +311,32 @@ fn host(text: &str) -> Result<String, String> {
     Err(format!(
         "expected names of hosts without ports such as takeoff.internal, found `{text}`"
     ))
+}
+
+impl Setting for Weights {
+    const TYPE: &'static str = "string";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        listed(text).map(weight).collect::<Result<_, _>>().map(Self)
+    }
+
+    fn text(&self) -> Option<String> {
+        let pairs = self.0.iter();
+        let pairs: Vec<String> = pairs
+            .map(|(tenant, weight)| format!("{tenant}={weight}"))
+            .collect();
+        Some(pairs.join(", ")).filter(|text| !text.is_empty())
+    }
+}
+
+fn weight(text: &str) -> Result<(String, u32), String> {
+    let parsed = text.split_once('=').and_then(|(tenant, weight)| {
+        let weight = weight.trim().parse().ok()?;
+        Some((tenant.trim().to_owned(), weight)).filter(|_| (1..=1_000).contains(&weight))
+    });
+    parsed.ok_or_else(|| {
+        format!("expected tenants with weights from 1 to 1000 such as acme=4, found `{text}`")
+    })
 }
 
 /// An origin as browsers send it.

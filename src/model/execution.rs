@@ -127,6 +127,8 @@ pub struct Execution {
     pub attempt: i64,
     /// How many attempts ended because the node that ran them went away.
     pub lost_attempts: i64,
+    /// How many times in a row the process that ran it ended without a word.
+    pub crashes: i64,
     /// 0 (first) to 9.
     pub priority: i64,
     /// Sequence of the next event.
@@ -135,6 +137,10 @@ pub struct Execution {
     pub last_tx: i64,
     /// The execution that submitted it.
     pub parent_id: Option<ExecutionId>,
+    /// The topmost of its ancestors; none when it has no parent.
+    pub root_id: Option<ExecutionId>,
+    /// How many ancestors it has.
+    pub depth: i64,
     /// Its name among its parent's children.
     pub child_key: Option<String>,
     /// The finished execution that it repeats.

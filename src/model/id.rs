@@ -8,6 +8,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+use super::Micros;
+
 /// Why a text is not an id of the wanted kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IdError {
@@ -123,6 +125,16 @@ ids! {
     UploadId "upl";
     /// One start of one node: a fresh id each time a process begins to serve.
     NodeId "nod";
+}
+
+impl ExecutionId {
+    /// When it was made, by the clock of the node that made it; none for an id of another version.
+    #[must_use]
+    pub fn made_at(self) -> Option<Micros> {
+        let (seconds, nanos) = self.0.get_timestamp()?.to_unix();
+        let seconds = i64::try_from(seconds).ok()?;
+        Some(seconds * 1_000_000 + i64::from(nanos) / 1_000)
+    }
 }
 
 impl EventId {

@@ -3,7 +3,7 @@
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use futures::FutureExt;
-use tokio::{sync::OwnedSemaphorePermit, time::Instant};
+use tokio::{task::JoinHandle, time::Instant};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
@@ -13,10 +13,13 @@ use super::{
     error::{HandlerError, Kind},
     metadata::RetryPolicy,
     registry::Registration,
+    slots::SlotPermit,
     submit::fingerprint,
 };
 use crate::{
-    model::{ErrorLink, Execution, ExecutionError, ExecutionStatus, Principal, RawJson, Refusal},
+    model::{
+        ErrorLink, Execution, ExecutionError, ExecutionStatus, Micros, Principal, RawJson, Refusal,
+    },
     storage::{Complete, Error, Fence, Outcome},
 };
 
@@ -36,6 +39,15 @@ const OUTAGE_DELAYS: RetryPolicy = RetryPolicy {
 /// The last errors that an execution remembers.
 const REMEMBERED_ERRORS: usize = 10;
 
+/// What ends an attempt from outside.
+struct Signals {
+    cancellation: CancellationToken,
+    /// This process holds the execution no longer.
+    lost: CancellationToken,
+    /// When the time of the execution is over.
+    end: Option<Instant>,
+}
+
 /// Why the attempt ended.
 enum Ended {
     Returned(Result<RawJson, HandlerError>),
@@ -50,8 +62,19 @@ enum Ended {
 }
 
 impl Inner {
-    /// Runs an execution that this node holds, in a task of its own.
-    pub(super) fn launch(self: &Arc<Self>, execution: Execution, permit: OwnedSemaphorePermit) {
+    /// Runs an execution that this node holds since `at`, by the database's clock, in a task of its
+    /// own.
+    pub(super) fn launch(
+        self: &Arc<Self>,
+        execution: Execution,
+        at: Micros,
+        permit: SlotPermit,
+    ) -> JoinHandle<()> {
+        // The database set the deadline: only the span between two of its times counts here.
+        let end = execution.deadline_at.map(|deadline| {
+            let left = deadline.saturating_sub(at).max(0).unsigned_abs();
+            Instant::now() + Duration::from_micros(left)
+        });
         let cancellation = CancellationToken::new();
         let lost = self.register(&execution, cancellation.clone());
         if execution.cancel_requested_at.is_some() {
@@ -71,30 +94,30 @@ impl Inner {
                 execution_id: execution.id,
                 epoch: execution.epoch,
             };
-            runtime.run(execution, permit, cancellation, lost).await;
+            let signals = Signals {
+                cancellation,
+                lost,
+                end,
+            };
+            runtime.run(execution, permit, signals).await;
             runtime.unregister(fence);
         };
-        self.tasks.spawn_on(task.instrument(span), &self.engine);
+        self.tasks.spawn_on(task.instrument(span), &self.engine)
     }
 
-    async fn run(
-        self: &Arc<Self>,
-        execution: Execution,
-        permit: OwnedSemaphorePermit,
-        cancellation: CancellationToken,
-        lost: CancellationToken,
-    ) {
+    async fn run(self: &Arc<Self>, execution: Execution, permit: SlotPermit, signals: Signals) {
+        let lost = &signals.lost;
+        let cancellation = signals.cancellation.clone();
         if cancellation.is_cancelled() {
-            let stopped = Outcome::Cancelled;
-            return self.finish(&execution, stopped, None, &lost).await;
+            return self.finish(&execution, Outcome::Cancelled, None, lost).await;
         }
-        let prepared = self.prepare(&execution, cancellation.clone(), permit).await;
+        let prepared = self.prepare(&execution, cancellation, permit).await;
         let (handler, attempt) = match prepared {
             Ok(prepared) => prepared,
-            Err(outcome) => return self.finish(&execution, outcome, None, &lost).await,
+            Err(outcome) => return self.finish(&execution, outcome, None, lost).await,
         };
         tracing::debug!("the attempt begins");
-        let ended = self.watch(&handler, &attempt, &lost).await;
+        let ended = self.watch(&handler, &attempt, &signals).await;
         let outcome = match ended {
             Ended::Lost => return,
             Ended::HandedBack => Outcome::HandBack,
@@ -122,8 +145,7 @@ impl Inner {
             Ended::Returned(Err(error)) => Self::failed(&handler, &execution, &error),
             Ended::Returned(Ok(result)) => self.completed(&handler, &attempt, &result).await,
         };
-        self.finish(&execution, outcome, Some(&attempt), &lost)
-            .await;
+        self.finish(&execution, outcome, Some(&attempt), lost).await;
     }
 
     /// What the handler needs, checked; or the outcome of an attempt that cannot begin.
@@ -131,7 +153,7 @@ impl Inner {
         self: &Arc<Self>,
         execution: &Execution,
         cancellation: CancellationToken,
-        permit: OwnedSemaphorePermit,
+        permit: SlotPermit,
     ) -> Result<(Arc<Registration>, Arc<Attempt>), Outcome> {
         let intent = &execution.intent;
         let found = self
@@ -143,7 +165,8 @@ impl Inner {
             return Err(Outcome::Retry {
                 error,
                 delay_micros: NO_HANDLER_DELAY_MICROS,
-                lost: false,
+                // A node of a later or earlier version has it: the handler's policy is not spent.
+                lost: true,
             });
         };
         let scope = Principal::runtime(intent.tenant_id.clone()).scope();
@@ -169,7 +192,7 @@ impl Inner {
         &self,
         handler: &Registration,
         attempt: &Arc<Attempt>,
-        lost: &CancellationToken,
+        signals: &Signals,
     ) -> Ended {
         let Some(function) = &handler.function else {
             return Ended::Lost;
@@ -181,12 +204,9 @@ impl Inner {
         let mut task = self.handlers.spawn(work);
         let metadata = &handler.metadata;
         let attempt_end = metadata.attempt_timeout.map(|limit| Instant::now() + limit);
-        let execution_end = self
-            .time_left(&attempt.execution)
-            .map(|left| Instant::now() + left);
         let ended = tokio::select! {
             biased;
-            () = lost.cancelled() => Ended::Lost,
+            () = signals.lost.cancelled() => Ended::Lost,
             returned = &mut task => return Ended::Returned(unwrapped(returned)),
             () = attempt.cancellation.cancelled() => {
                 // The handler may tidy up; its result no longer counts.
@@ -194,7 +214,7 @@ impl Inner {
                 Ended::Cancelled
             }
             () = self.hand_back.cancelled() => Ended::HandedBack,
-            () = until(execution_end) => Ended::TimedOut { of_execution: true },
+            () = until(signals.end) => Ended::TimedOut { of_execution: true },
             () = until(attempt_end) => Ended::TimedOut { of_execution: false },
             () = silence(attempt, metadata.heartbeat_timeout) => {
                 Ended::TimedOut { of_execution: false }
@@ -202,13 +222,6 @@ impl Inner {
         };
         task.abort();
         ended
-    }
-
-    fn time_left(&self, execution: &Execution) -> Option<Duration> {
-        // The deadline was set by the database's clock; what counts here is the span.
-        let deadline = execution.deadline_at?;
-        let left = deadline.saturating_sub(self.clock.now()).max(0);
-        Some(Duration::from_micros(left.unsigned_abs()))
     }
 
     /// The outcome of an error: another attempt, or the end.

@@ -11,6 +11,8 @@ use crate::model::{Execution, ExecutionError, ExecutionId, ExecutionStatus, Payl
 pub struct Child {
     pub(super) attempt: Arc<Attempt>,
     pub(super) execution: Execution,
+    /// Whether an earlier attempt submitted it: it may have ended long ago.
+    pub(super) is_found: bool,
 }
 
 /// How a child ended.
@@ -38,18 +40,27 @@ impl Child {
     pub async fn ended(&self) -> Result<EndedChild, HandlerError> {
         let attempt = &self.attempt;
         let scope = attempt.principal.scope();
+        let (events, id) = (&attempt.runtime.events, self.execution.id);
         let _waiting = attempt.waiting();
-        let given_up = attempt.slot.give_up();
-        let ended = attempt
-            .runtime
-            .events
-            .wait_until_terminal(&scope, self.execution.id)
-            .await;
-        drop(given_up);
-        attempt.slot.take_back().await?;
+        let mut ended = None;
+        if self.is_found {
+            let found = attempt.storage().find_executions(&scope, &[id]).await?;
+            ended = found.into_iter().find(|found| found.status.is_terminal());
+        }
+        let execution = match ended {
+            Some(ended) => ended,
+            // Only a wait gives the parent's slot up.
+            None => {
+                attempt.end_solitude().await?;
+                let given_up = attempt.slot.give_up();
+                let ended = events.wait_until_terminal(&scope, id).await;
+                given_up.end().await?;
+                ended?
+            }
+        };
         Ok(EndedChild {
             attempt: Arc::clone(attempt),
-            execution: ended?,
+            execution,
         })
     }
 

@@ -14,13 +14,12 @@ use std::{
 };
 
 use serde::{Serialize, de::DeserializeOwned};
-use tokio::sync::{OnceCell, OwnedSemaphorePermit};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use super::{
     artifacts::ArtifactHandle, children::Child, engine::Inner, error::HandlerError, slot::Slot,
-    state::StateHandle, submit::ChildIntent,
+    slots::SlotPermit, state::StateHandle, submit::ChildIntent,
 };
 use crate::{
     content::Payloads,
@@ -43,14 +42,13 @@ pub(super) struct Attempt {
     pub(super) principal: Principal,
     pub(super) cancellation: CancellationToken,
     pub(super) artifact_source: Vec<u8>,
-    pub(super) slot: Slot,
+    pub(super) slot: Arc<Slot>,
     began: Instant,
     last_sign_of_life_ms: AtomicU64,
     waits: AtomicU64,
     names: Mutex<HashSet<String>>,
     /// The highest progress reported, by this attempt or one before; none until it is looked up.
     progress: tokio::sync::Mutex<Option<f64>>,
-    recorded: OnceCell<std::collections::HashMap<String, Payload>>,
     pub(super) artifacts: Mutex<Vec<NewArtifact>>,
     pub(super) transitions: Mutex<Vec<TransitionRequest>>,
 }
@@ -67,9 +65,14 @@ impl Attempt {
         parameters: RawJson,
         cancellation: CancellationToken,
         artifact_source: Vec<u8>,
-        permit: OwnedSemaphorePermit,
+        permit: SlotPermit,
     ) -> Self {
-        let slot = Slot::new(Arc::clone(&runtime.slots), permit);
+        let slot = Arc::new(Slot::new(
+            Arc::clone(&runtime.slots),
+            execution.intent.tenant_id.clone(),
+            runtime.engine.clone(),
+            permit,
+        ));
         Self {
             principal: Principal::runtime(execution.intent.tenant_id.clone()),
             runtime,
@@ -83,7 +86,6 @@ impl Attempt {
             waits: AtomicU64::new(0),
             names: Mutex::default(),
             progress: tokio::sync::Mutex::default(),
-            recorded: OnceCell::new(),
             artifacts: Mutex::default(),
             transitions: Mutex::default(),
         }
@@ -119,6 +121,15 @@ impl Attempt {
         Waiting(self)
     }
 
+    /// Where nothing else may run beside the attempt: from now on it may.
+    pub(super) async fn end_solitude(&self) -> Result<(), HandlerError> {
+        if let Some(solitude) = self.slot.take_solitude() {
+            self.storage().end_solitude(self.fence()).await?;
+            solitude.cancel();
+        }
+        Ok(())
+    }
+
     fn sign_of_life(&self) {
         let elapsed = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.last_sign_of_life_ms.store(elapsed, Ordering::Relaxed);
@@ -149,25 +160,17 @@ impl Attempt {
         Ok(last.unwrap_or_default())
     }
 
+    /// What an earlier attempt recorded for a step. One at a time: all together may be too large.
     async fn recorded(&self, name: &str) -> Result<Option<Payload>, HandlerError> {
         if self.execution.attempt <= 1 {
             return Ok(None);
         }
-        let load = async {
-            let id = self.execution.id;
-            let steps = self
-                .storage()
-                .find_steps(&self.principal.scope(), &[id])
-                .await?;
-            let steps = steps.into_values().flatten();
-            Ok::<_, HandlerError>(steps.map(|step| (step.name, step.result)).collect())
-        };
-        Ok(self
-            .recorded
-            .get_or_try_init(|| load)
-            .await?
-            .get(name)
-            .cloned())
+        let scope = self.principal.scope();
+        let step = self
+            .storage()
+            .find_step(&scope, self.execution.id, name)
+            .await?;
+        Ok(step.map(|step| step.result))
     }
 }
 
@@ -384,10 +387,11 @@ impl ExecutionContext {
     pub async fn child(&self, name: &str, intent: ChildIntent) -> Result<Child, HandlerError> {
         self.0.take_name("child", name)?;
         self.0.sign_of_life();
-        let execution = self.0.runtime.submit_child(&self.0, name, intent).await?;
+        let submitted = self.0.runtime.submit_child(&self.0, name, intent).await?;
         Ok(Child {
             attempt: Arc::clone(&self.0),
-            execution,
+            execution: submitted.execution,
+            is_found: submitted.replayed,
         })
     }
 }

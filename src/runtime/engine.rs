@@ -4,29 +4,31 @@
 //! by its incarnation; when it cannot prolong that in time it stops its handlers before others may
 //! take their executions.
 
+mod claims;
+
 use std::{
     collections::{HashMap, HashSet},
     sync::{
         Arc, Mutex, RwLock,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
 };
 
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, broadcast};
+use tokio::sync::{Notify, broadcast};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{cancellation::CancelHints, context::lock, limits::Limits, registry::IntentRegistry};
+use super::{
+    cancellation::CancelHints, context::lock, limits::Limits, registry::IntentRegistry, slots::Slots,
+};
 use crate::{
     clock::Clock,
     content::{ContentStore, Payloads},
     events::Events,
     ids::IdSource,
-    model::{Execution, ExecutionId, NodeId},
+    model::{Execution, ExecutionId, NodeId, TenantId},
     state_surface::StateSurface,
-    storage::{
-        Claim, Complete, Error, Fence, NewExecution, NodeInfo, Notice, Outcome, Queue, Storage,
-    },
+    storage::{Complete, Error, Fence, NodeInfo, Notice, Outcome, Storage},
     telemetry::metrics::{Metrics, Tracked},
 };
 
@@ -43,6 +45,10 @@ pub struct Settings {
     pub heartbeat: Duration,
     /// How long work may go unnoticed when no hint arrives.
     pub poll: Duration,
+    /// How many of a hundred slots one tenant may hold.
+    pub tenant_slots_percent: usize,
+    /// How many slots a tenant gets for each one of another, where that is not one.
+    pub tenant_weights: HashMap<TenantId, u32>,
     /// How often live executions without a place are looked for.
     pub sweep: Duration,
     /// How long handlers may go on at shutdown.
@@ -59,6 +65,12 @@ const ABANDONED_AFTER: Duration = Duration::from_hours(24);
 
 /// The sweep looks at so many live executions at a time, and goes on with the others the next time.
 const SWEPT_AT_ONCE: u32 = 10_000;
+
+/// The metric of what waits counts so far.
+const DEPTH_COUNTED: u32 = 10_000;
+
+/// How often a node that stops looks whether anything still runs.
+const STOPPING_POLL: Duration = Duration::from_millis(20);
 
 /// Executions taken back or timers fired in one transaction.
 const BATCH: usize = 500;
@@ -103,7 +115,7 @@ pub(super) struct Inner {
     pub(super) settings: Settings,
     pub(super) ids: IdSource,
     pub(super) clock: Clock,
-    pub(super) slots: Arc<Semaphore>,
+    pub(super) slots: Arc<Slots>,
     pub(super) tasks: TaskTracker,
     pub(super) handlers: tokio::runtime::Handle,
     pub(super) metrics: Metrics,
@@ -118,10 +130,10 @@ pub(super) struct Inner {
     pub(super) stopped: CancellationToken,
     pub(super) cancel_hints: CancelHints,
     running: Mutex<HashMap<ExecutionId, Running>>,
-    /// True while nothing is known to wait: only then may a submit start at once.
-    nothing_waits: AtomicBool,
-    claims: AtomicUsize,
-    claim_wanted: Notify,
+    /// The tenant after which the next claim's turns go on.
+    last_turn: Mutex<Option<TenantId>>,
+    /// Until when the processes of dead incarnations may still report that they live.
+    others_may_return: Mutex<Option<Instant>>,
     timer_set: Notify,
     next_timer: Mutex<Option<i64>>,
 }
@@ -144,7 +156,12 @@ pub(crate) struct Parts {
 
 impl Inner {
     pub(super) fn new(parts: Parts) -> Self {
-        let slots = Arc::new(Semaphore::new(parts.settings.max_concurrent_executions));
+        let settings = &parts.settings;
+        let slots = Arc::new(Slots::new(
+            settings.max_concurrent_executions,
+            settings.tenant_slots_percent,
+            settings.tenant_weights.clone(),
+        ));
         let node = RwLock::new(parts.ids.node());
         Self {
             storage: parts.storage,
@@ -169,9 +186,8 @@ impl Inner {
             stopped: CancellationToken::new(),
             cancel_hints: CancelHints::default(),
             running: Mutex::default(),
-            nothing_waits: AtomicBool::new(false),
-            claims: AtomicUsize::new(0),
-            claim_wanted: Notify::new(),
+            last_turn: Mutex::default(),
+            others_may_return: Mutex::default(),
             timer_set: Notify::new(),
             next_timer: Mutex::new(None),
         }
@@ -186,6 +202,7 @@ impl Inner {
         self.take_over().await?;
         let loops = [
             tokio::spawn(Arc::clone(self).claim_loop()),
+            tokio::spawn(Arc::clone(self).solitude_loop()),
             tokio::spawn(Arc::clone(self).timer_loop()),
             tokio::spawn(Arc::clone(self).heartbeat_loop()),
             tokio::spawn(Arc::clone(self).care_loop()),
@@ -201,10 +218,14 @@ impl Inner {
     pub(super) async fn stop(&self) {
         self.draining.cancel();
         self.tasks.close();
-        if tokio::time::timeout(self.settings.shutdown_grace, self.tasks.wait())
-            .await
-            .is_err()
-        {
+        let ended = async {
+            tokio::select! {
+                () = self.tasks.wait() => true,
+                () = self.only_waiting() => false,
+            }
+        };
+        let ended = tokio::time::timeout(self.settings.shutdown_grace, ended).await;
+        if !ended.unwrap_or(false) {
             self.hand_back.cancel();
             let limit = Duration::from_secs(5);
             if tokio::time::timeout(limit, self.tasks.wait())
@@ -217,6 +238,14 @@ impl Inner {
         self.stopped.cancel();
         if let Err(error) = self.storage.retire(self.node_id()).await {
             tracing::warn!(%error, "the node's lease was not given back; it runs out by itself");
+        }
+    }
+
+    /// Returns when nothing runs but executions that wait for children. This node starts none any
+    /// more, so there is nothing to stay for: another one goes on with them.
+    async fn only_waiting(&self) {
+        while self.slots.in_use() > 0 {
+            tokio::time::sleep(STOPPING_POLL).await;
         }
     }
 
@@ -247,21 +276,13 @@ impl Inner {
         lock(&self.running).len()
     }
 
-    /// A slot for an execution that may start at once: it waits for nothing and nothing waits.
-    pub(super) fn free_slot_for(&self, new: &NewExecution) -> Option<OwnedSemaphorePermit> {
-        let may_start = new.queue == Queue::Node
-            && new.run_at.is_none()
-            && self.nothing_waits.load(Ordering::Relaxed)
-            && self.has_lease.load(Ordering::Relaxed)
-            && !self.draining.is_cancelled();
-        may_start
-            .then(|| Arc::clone(&self.slots).try_acquire_owned().ok())
-            .flatten()
+    fn has_lease(&self) -> bool {
+        self.has_lease.load(Ordering::Relaxed)
     }
 
     /// Whether what was started under this incarnation still belongs to this process.
     pub(super) fn is_still(&self, node: NodeId) -> bool {
-        self.has_lease.load(Ordering::Relaxed) && self.node_id() == node
+        self.has_lease() && self.node_id() == node
     }
 
     pub(super) fn register(
@@ -290,60 +311,6 @@ impl Inner {
         {
             all.remove(&fence.execution_id);
         }
-        drop(all);
-        if !self.nothing_waits.load(Ordering::Relaxed) {
-            self.claim_wanted.notify_one();
-        }
-    }
-
-    async fn claim_loop(self: Arc<Self>) {
-        while !self.draining.is_cancelled() {
-            let more = match self.claim_once().await {
-                Ok(more) => more,
-                Err(error) => {
-                    tracing::warn!(%error, "nothing could be claimed");
-                    false
-                }
-            };
-            if !more {
-                tokio::select! {
-                    () = self.claim_wanted.notified() => {}
-                    () = tokio::time::sleep(self.settings.poll) => {}
-                    () = self.draining.cancelled() => {}
-                }
-            }
-        }
-    }
-
-    /// Fills the free slots; whether there may be more to take at once.
-    async fn claim_once(self: &Arc<Self>) -> Result<bool, Error> {
-        let free = self.slots.available_permits().min(BATCH);
-        let wanted = u32::try_from(free).unwrap_or(0);
-        let Ok(mut permits) = Arc::clone(&self.slots).try_acquire_many_owned(wanted) else {
-            return Ok(false);
-        };
-        if wanted == 0 || !self.has_lease.load(Ordering::Relaxed) {
-            return Ok(false);
-        }
-        let turn = self.claims.fetch_add(1, Ordering::Relaxed);
-        let node_id = self.node_id();
-        let claim = Claim {
-            node_id,
-            slots: free,
-            turn,
-        };
-        let claimed = self.storage.claim(claim).await?;
-        let more = claimed.len() == free;
-        self.nothing_waits.store(!more, Ordering::Relaxed);
-        if !self.is_still(node_id) {
-            return Ok(false);
-        }
-        for execution in claimed {
-            if let Some(permit) = permits.split(1) {
-                self.launch(execution, permit);
-            }
-        }
-        Ok(more)
     }
 
     async fn timer_loop(self: Arc<Self>) {
@@ -453,11 +420,14 @@ impl Inner {
             }
             Err(_) => return Beat::LOST,
         }
-        self.has_lease.store(true, Ordering::Relaxed);
+        // First: what the old one held is not to be counted as lost with its process.
         if let Err(error) = self.storage.retire(old).await {
             tracing::warn!(%error, "the old incarnation was not ended; its lease runs out by itself");
         }
-        self.claim_wanted.notify_one();
+        // What took this node's lease, such as an outage of the database, may have taken others'.
+        *lock(&self.others_may_return) = Some(Instant::now() + self.settings.heartbeat);
+        self.has_lease.store(true, Ordering::Relaxed);
+        self.slots.look();
         tracing::info!(node_id = %self.node_id().0, "the node goes on under a new incarnation");
         Beat::held_until(asked + self.held())
     }
@@ -527,12 +497,17 @@ impl Inner {
         self.take_over().await?;
         self.give_back_strays(suspects).await?;
         self.notice_cancellations().await?;
-        let waiting = self.storage.backlog().await?.ready;
+        if swept.0.elapsed() >= self.settings.sweep {
+            self.sweep(swept).await?;
+        }
+        let waiting = self.storage.queue_depth_up_to(DEPTH_COUNTED).await?;
         self.metrics
             .set_queue_depth(usize::try_from(waiting).unwrap_or(usize::MAX));
-        if swept.0.elapsed() < self.settings.sweep {
-            return Ok(());
-        }
+        Ok(())
+    }
+
+    /// Looks for live executions without a place, and does what else need not be done at every beat.
+    async fn sweep(&self, swept: &mut (Instant, Option<ExecutionId>)) -> Result<(), Error> {
         swept.0 = Instant::now();
         let repaired;
         (repaired, swept.1) = self.storage.sweep(swept.1, SWEPT_AT_ONCE).await?;
@@ -547,8 +522,12 @@ impl Inner {
         self.storage.forget_dead_nodes().await
     }
 
-    /// Takes back what dead incarnations hold.
+    /// Takes back what dead incarnations hold, unless their processes may yet say that they live.
     async fn take_over(&self) -> Result<(), Error> {
+        let until = *lock(&self.others_may_return);
+        if !self.has_lease() || until.is_some_and(|until| Instant::now() < until) {
+            return Ok(());
+        }
         loop {
             let taken = self.storage.recover(BATCH).await?;
             if taken > 0 {
@@ -619,7 +598,7 @@ impl Inner {
             match received {
                 Ok(notices) => notices.iter().for_each(|notice| self.notice(notice)),
                 Err(broadcast::error::RecvError::Lagged(_)) => {
-                    self.claim_wanted.notify_one();
+                    self.slots.look();
                     self.timer_set.notify_one();
                 }
                 Err(broadcast::error::RecvError::Closed) => return,
@@ -630,8 +609,7 @@ impl Inner {
     fn notice(&self, notice: &Notice) {
         match notice {
             Notice::Ready => {
-                self.nothing_waits.store(false, Ordering::Relaxed);
-                self.claim_wanted.notify_one();
+                self.slots.something_waits();
             }
             Notice::Timer(at) => {
                 let known = *lock(&self.next_timer);

@@ -14,6 +14,7 @@ mod limits;
 mod metadata;
 mod registry;
 mod slot;
+mod slots;
 mod solution;
 mod state;
 mod submit;

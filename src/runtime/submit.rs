@@ -230,7 +230,7 @@ impl Inner {
         submitted_at: Option<Instant>,
     ) -> Result<Submitted, Error> {
         let is_child = execution.parent.is_some();
-        let permit = self.free_slot_for(&execution);
+        let permit = self.free_slot_for(scope.tenant(), &execution);
         let node = self.node_id();
         let start_on = permit.as_ref().map(|_| node);
         let submit = Submit {
@@ -249,10 +249,10 @@ impl Inner {
             };
             let result = stored.map(|submission| {
                 let (execution, replayed) = (submission.execution, submission.replayed);
-                if let (true, Some(permit)) = (submission.started, permit)
+                if let (Some(at), Some(permit)) = (submission.started_at, permit)
                     && runtime.is_still(node)
                 {
-                    runtime.launch(execution.clone(), permit);
+                    runtime.launch(execution.clone(), at, permit);
                 }
                 Submitted {
                     execution,
@@ -434,7 +434,7 @@ impl Inner {
         parent: &Attempt,
         name: &str,
         child: ChildIntent,
-    ) -> Result<Execution, HandlerError> {
+    ) -> Result<Submitted, HandlerError> {
         let invalid = |()| HandlerError::fatal("INVALID_PARAMETERS", "not expressible as JSON");
         let parameters = child.parameters.map_err(invalid)?;
         let (scope, of_parent) = (parent.principal.scope(), &parent.execution.intent);
@@ -474,11 +474,9 @@ impl Inner {
             request_hash: request_hash(&intent),
             ttl_micros: None,
         };
-        let submitted = self
-            .store(scope, new, Some(key), None)
+        self.store(scope, new, Some(key), None)
             .await
-            .map_err(refused_child)?;
-        Ok(submitted.execution)
+            .map_err(refused_child)
     }
 }
 

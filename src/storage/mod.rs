@@ -35,9 +35,9 @@ pub use read::{
 };
 pub use verify::{Difference, Report};
 pub use write::{
-    Claim, CloseSession, Complete, CreateSession, Emit, Fence, Key, KeyScope, NewExecution, Notice,
-    Outcome, Queue, RecordStep, StateTarget, Submission, Submit, UpgradeSession, WriteState,
-    WrittenState,
+    Claim, ClaimedBatch, CloseSession, Complete, CreateSession, Emit, Fence, Key, KeyScope,
+    NewExecution, Notice, Outcome, Queue, RecordStep, Shares, StateTarget, Submission, Submit,
+    UpgradeSession, WriteState, WrittenState,
 };
 
 use crate::model::{
@@ -202,8 +202,16 @@ impl Storage {
     ///
     /// # Errors
     /// When the database is away.
-    pub async fn claim(&self, claim: Claim) -> Result<Vec<Execution>, Error> {
+    pub async fn claim(&self, claim: Claim) -> Result<ClaimedBatch, Error> {
         self.writer.run(claim).await
+    }
+
+    /// Notes that an execution which was started alone has company from now on.
+    ///
+    /// # Errors
+    /// [`Error::Fenced`] when the attempt is no longer the execution's.
+    pub async fn end_solitude(&self, fence: Fence) -> Result<(), Error> {
+        self.writer.run(write::EndSolitude { fence }).await
     }
 
     /// Ends an attempt.

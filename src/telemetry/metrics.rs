@@ -108,6 +108,7 @@ impl Metrics {
         metrics.swept(0);
         metrics.feeds_held_back(Duration::ZERO);
         metrics.count(names::CONNECTIONS_REFUSED, Vec::new(), 0);
+        metrics.set_aside(0);
         metrics.set_queue_depth(0);
         metrics
     }
@@ -197,6 +198,11 @@ impl Metrics {
     /// A transaction of a writer has been the oldest one for so long.
     pub fn feeds_held_back(&self, held: Duration) {
         gauge(&self.0.recorder, names::FEEDS_HELD_BACK).set(held.as_secs_f64());
+    }
+
+    /// That many executions could not be read and were set aside.
+    pub fn set_aside(&self, executions: u64) {
+        self.count(names::SET_ASIDE, Vec::new(), executions);
     }
 
     /// The sweep found and repaired that many stranded executions.

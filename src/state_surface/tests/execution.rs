@@ -43,7 +43,7 @@ async fn running(world: &World, surface: &StateSurface) -> (Session, Fence) {
         start_on: Some(ids.node()),
     };
     let submission = world.storage.submit(submit).await.unwrap();
-    assert!(submission.started);
+    assert!(submission.started_at.is_some());
     let epoch = submission.execution.epoch;
     let execution_id = id;
     (

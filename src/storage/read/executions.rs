@@ -167,6 +167,27 @@ impl Storage {
         Ok(steps)
     }
 
+    /// The recorded result of one step.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn find_step(
+        &self,
+        scope: &TenantScope,
+        id: ExecutionId,
+        name: &str,
+    ) -> Result<Option<Step>, Error> {
+        let text = "SELECT s.execution_id, s.name, s.epoch, s.attempt, s.result, s.started_at, \
+             s.finished_at FROM execution e JOIN step s ON s.execution_id = e.id \
+             WHERE e.id = $1 AND e.tenant_id = $2 AND s.name = $3";
+        let values = [id.0.into(), scope.tenant().as_str().into(), name.into()];
+        let rows = sql::query(&self.db.reader, text, values).await?;
+        let Some(row) = rows.first() else {
+            return Ok(None);
+        };
+        Ok(Some(step::Model::from_query_result(row, "")?.into()))
+    }
+
     /// Why live executions do not run now; those that run, or have ended, are absent.
     ///
     /// # Errors
@@ -190,8 +211,8 @@ impl Storage {
             let timer: Option<i64> = get(&row, "kind")?;
             let awaits: bool = get(&row, "awaits")?;
             let reason = match (queue.as_deref(), timer) {
-                (Some("node"), _) => Some(WaitReason::Queue),
-                (Some(_), _) => Some(WaitReason::Worker),
+                (Some(queue), _) if queue.starts_with("worker:") => Some(WaitReason::Worker),
+                (Some(_), _) => Some(WaitReason::Queue),
                 (None, Some(0)) => Some(WaitReason::Schedule),
                 (None, Some(_)) => Some(WaitReason::Retry),
                 (None, None) => awaits.then_some(WaitReason::Children),

@@ -8,6 +8,7 @@ pub(super) mod gather;
 mod lineage;
 mod page;
 mod position;
+mod queues;
 mod relatives;
 mod session_head;
 mod sessions;

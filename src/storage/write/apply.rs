@@ -86,12 +86,15 @@ const EXECUTION_COLUMNS: &[&str] = &[
     "idempotency_key",
     "intent_created_at",
     "parent_id",
+    "root_id",
+    "depth",
     "child_key",
     "rerun_of",
     "status",
     "epoch",
     "attempt",
     "lost_attempts",
+    "crashes",
     "priority",
     "next_seq",
     "last_tx",
@@ -121,12 +124,15 @@ fn execution_cells(execution: &Execution) -> Vec<Cell> {
         intent.idempotency_key.clone().into(),
         intent.created_at.into(),
         execution.parent_id.map(|id| id.0).into(),
+        execution.root_id.map(|id| id.0).into(),
+        execution.depth.into(),
         execution.child_key.clone().into(),
         execution.rerun_of.map(|id| id.0).into(),
         execution.status.code().into(),
         execution.epoch.into(),
         execution.attempt.into(),
         execution.lost_attempts.into(),
+        execution.crashes.into(),
         execution.priority.into(),
         execution.next_seq.into(),
         execution.last_tx.into(),
@@ -159,6 +165,7 @@ const EXECUTION_CHANGES: &[&str] = &[
     "epoch",
     "attempt",
     "lost_attempts",
+    "crashes",
     "next_seq",
     "last_tx",
     "cancel_requested_at",
@@ -176,6 +183,7 @@ fn change_cells(execution: &Execution) -> Vec<Cell> {
         execution.epoch.into(),
         execution.attempt.into(),
         execution.lost_attempts.into(),
+        execution.crashes.into(),
         execution.next_seq.into(),
         execution.last_tx.into(),
         execution.cancel_requested_at.into(),
@@ -239,7 +247,12 @@ fn queues(all: &mut Combined, decided: &mut Changes, backend: DbBackend) {
     let release = "DELETE FROM lease WHERE execution_id IN (SELECT id FROM x)";
     all.add(ids(&decided.leases_out), release);
 
-    let columns = &["execution_id", "epoch", "node_id"];
+    all.add(
+        ids(&decided.accompanied),
+        "UPDATE lease SET alone = false WHERE execution_id IN (SELECT id FROM x)",
+    );
+
+    let columns = &["execution_id", "epoch", "node_id", "alone"];
     let leases = std::mem::take(&mut decided.leases_in);
     all.insert(filled(columns, leases.into_values()), "lease");
     let columns = &["execution_id", "tenant_id", "queue", "priority", "ready_at"];

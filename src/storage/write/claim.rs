@@ -3,35 +3,98 @@
 use super::{
     super::Error,
     operation::{Needs, Operation},
-    submit::Queue,
-    working::{Ending, Working},
+    shares::Shares,
+    working::{Ending, Fence, Working},
 };
-use crate::model::{Execution, ExecutionError, ExecutionId, NodeId};
+use crate::model::{Execution, ExecutionError, ExecutionId, Micros, NodeId, TenantId};
+
+/// The queue of executions that any node runs.
+pub(super) const NODE_QUEUE: &str = "node";
+/// The queue of executions that a node runs while it runs nothing else.
+pub(super) const ALONE_QUEUE: &str = "alone";
 
 /// Takes up to `slots` executions for a node.
 #[derive(Debug, Clone)]
 pub struct Claim {
     /// The incarnation that will run them.
     pub node_id: NodeId,
+    /// Whether what must run alone is taken, instead of all else.
+    pub alone: bool,
     /// How many it can run.
     pub slots: usize,
-    /// Which of the waiting tenants comes first: one more at each claim of the node.
-    pub turn: usize,
+    /// How many of them may be without a parent.
+    pub roots: usize,
+    /// The tenant after which turns go on.
+    pub after: Option<TenantId>,
+    /// Who holds how many slots.
+    pub shares: Shares,
+}
+
+/// What a claim took.
+#[derive(Debug, Default)]
+pub struct ClaimedBatch {
+    /// To be run by the node.
+    pub executions: Vec<Execution>,
+    /// The database's clock when they were taken.
+    pub at: Micros,
+    /// The tenant after which the next turn begins.
+    pub last: Option<TenantId>,
+    /// Whether something may still wait.
+    pub more_wait: bool,
+    /// Whether another claim may find something for the slots that are left.
+    pub go_on: bool,
+}
+
+/// What a claim wants of a queue.
+#[derive(Debug, Clone)]
+pub(super) struct Wanted {
+    pub(super) queue: &'static str,
+    pub(super) slots: usize,
+    pub(super) roots: usize,
+    pub(super) after: Option<TenantId>,
+    pub(super) shares: Shares,
+}
+
+/// What left a queue.
+#[derive(Debug, Default)]
+pub(super) struct Claimed {
+    pub(super) picked: Vec<ExecutionId>,
+    pub(super) last: Option<TenantId>,
+    pub(super) more_wait: bool,
+    pub(super) go_on: bool,
+}
+
+impl Claim {
+    fn queue(&self) -> &'static str {
+        if self.alone { ALONE_QUEUE } else { NODE_QUEUE }
+    }
 }
 
 impl Operation for Claim {
-    type Output = Vec<Execution>;
+    type Output = ClaimedBatch;
 
     fn needs(&self, needs: &mut Needs) {
-        needs.claim = Some((Queue::Node.name(), self.slots, self.turn));
+        needs.claims.push(Wanted {
+            queue: self.queue(),
+            slots: self.slots,
+            roots: self.roots,
+            after: self.after.clone(),
+            shares: self.shares.clone(),
+        });
     }
 
-    fn decide(&self, working: &mut Working) -> Result<Vec<Execution>, Error> {
-        let claimed = std::mem::take(&mut working.claimed);
-        Ok(claimed
-            .into_iter()
-            .filter_map(|id| start_or_end(working, id, self.node_id))
-            .collect())
+    fn decide(&self, working: &mut Working) -> Result<ClaimedBatch, Error> {
+        let claimed = working.claimed.remove(self.queue()).unwrap_or_default();
+        let started = claimed.picked.into_iter();
+        Ok(ClaimedBatch {
+            executions: started
+                .filter_map(|id| start_or_end(working, id, self.node_id, self.alone))
+                .collect(),
+            at: working.now,
+            last: claimed.last,
+            more_wait: claimed.more_wait,
+            go_on: claimed.go_on,
+        })
     }
 
     /// One that is cancelled in the same transaction is handed out as cancelled.
@@ -43,7 +106,12 @@ impl Operation for Claim {
 }
 
 /// Starts an execution that still wants to run; ends one whose time has passed.
-fn start_or_end(working: &mut Working, id: ExecutionId, node: NodeId) -> Option<Execution> {
+fn start_or_end(
+    working: &mut Working,
+    id: ExecutionId,
+    node: NodeId,
+    alone: bool,
+) -> Option<Execution> {
     let execution = &working.executions.get(&id)?.row;
     if execution.status.is_terminal() {
         return None;
@@ -57,7 +125,7 @@ fn start_or_end(working: &mut Working, id: ExecutionId, node: NodeId) -> Option<
         working.finish(id, Ending::Failed(error));
         return None;
     }
-    working.start(id, node)
+    working.start(id, node, alone)
 }
 
 /// The error of an execution that ran out of time.
@@ -68,5 +136,25 @@ pub(super) fn deadline_error(execution: &Execution) -> ExecutionError {
         retryable: false,
         attempt: execution.attempt,
         earlier: Vec::new(),
+    }
+}
+
+/// Notes that an execution which was started alone has company from now on.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::storage) struct EndSolitude {
+    pub(in crate::storage) fence: Fence,
+}
+
+impl Operation for EndSolitude {
+    type Output = ();
+
+    fn needs(&self, needs: &mut Needs) {
+        needs.executions.push(self.fence.execution_id);
+    }
+
+    fn decide(&self, working: &mut Working) -> Result<(), Error> {
+        working.fenced(self.fence)?;
+        working.changes.accompanied.insert(self.fence.execution_id);
+        Ok(())
     }
 }

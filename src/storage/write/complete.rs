@@ -4,6 +4,7 @@ use super::{
     super::Error,
     artifact,
     operation::{Needs, Operation},
+    recover::lost_delay_micros,
     submit::Queue,
     working::{Ending, Fence, TimerKind, Working},
 };
@@ -84,9 +85,11 @@ impl Complete {
             return;
         };
         if lost {
+            // An outage lasts as long as it lasts, and is no fault of the execution.
             execution.lost_attempts += 1;
         } else {
             execution.error = Some(error.clone());
+            execution.crashes = 0;
         }
         let attempt = execution.attempt;
         working.release(id);
@@ -131,7 +134,7 @@ impl Operation for Complete {
         let tenant = execution.intent.tenant_id.clone();
         let deadline = execution.deadline_at;
         let (started_at, attempt) = (execution.started_at, execution.attempt);
-        let repetitions = execution.lost_attempts;
+        let lost_attempts = execution.lost_attempts;
         match &self.outcome {
             _ if cancelled => Ok(self.end(working, Ending::Cancelled)),
             Outcome::Failed(error) => Ok(self.end(working, Ending::Failed(error.clone()))),
@@ -141,7 +144,7 @@ impl Operation for Complete {
                     let is_news = started_at.is_some_and(|began| {
                         artifact::changed_since(working, artifacts, transitions, began)
                     });
-                    if !is_news || repetitions >= MAX_REPETITIONS {
+                    if !is_news || lost_attempts >= MAX_REPETITIONS {
                         return Err(refused);
                     }
                     let error = overtaken(attempt);
@@ -162,11 +165,16 @@ impl Operation for Complete {
                 delay_micros,
                 lost,
             } => {
+                let delay_micros = if *lost {
+                    lost_delay_micros(lost_attempts + 1).max(*delay_micros)
+                } else {
+                    *delay_micros
+                };
                 let too_late = deadline.is_some_and(|at| at <= working.now + delay_micros);
                 if too_late {
                     return Ok(self.end(working, Ending::Failed(error.clone())));
                 }
-                self.retry(working, error, *delay_micros, *lost);
+                self.retry(working, error, delay_micros, *lost);
                 Ok(ExecutionStatus::Running)
             }
             // What was stopped though nobody asked for it was stopped by mistake.

@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use entity::{artifact, execution, execution_state, idempotency, session};
-use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult, QueryResult, Value};
+use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult, QueryResult};
 use uuid::Uuid;
 
 use super::{
-    super::{Error, connection::Transaction, era, read::stranded::STRANDED, sql},
+    super::{Error, connection::Transaction, era, sql},
     operation::Needs,
+    pick::{pick, recheck},
     submit::{KeyClaim, KeyName, KeyScope},
     working::{ArtifactRow, KeyHolder, SessionRow, StateRow, Tracked, Working},
 };
@@ -17,9 +18,6 @@ use crate::model::{
     SessionId, TenantId,
 };
 use sql::{Cell, Rows, columns, get};
-
-/// Claims look at so many tenants at once; they take turns.
-const TENANTS_PER_CLAIM: usize = 64;
 
 /// Begins the working set of a transaction.
 pub(super) async fn load(db: &Transaction, needs: Needs) -> Result<Working, Error> {
@@ -32,13 +30,13 @@ pub(super) async fn load(db: &Transaction, needs: Needs) -> Result<Working, Erro
     executions.extend(working.keys.values().map(|holder| holder.execution_id));
     executions.extend(families(db, &needs).await?);
     pick(db, &needs, &mut working).await?;
-    executions.extend(&working.claimed);
-    executions.extend(working.fired.iter().map(|(id, _, _)| *id));
-    executions.extend(&working.lost);
-    executions.extend(&working.stranded);
+    let picked = working.picked();
     let mut held = needs.leases.clone();
     held.extend(working.fired.iter().map(|(id, _, _)| *id));
-    lock_executions(db, &executions, &mut working).await?;
+    // What an operation names must be readable; what was picked for it may be set aside.
+    let optional: BTreeSet<ExecutionId> = picked.difference(&executions).copied().collect();
+    executions.extend(&picked);
+    lock_executions(db, &executions, &optional, &mut working).await?;
     cancel_targets(db, &needs, &mut working, &mut held).await?;
     worn(db, &mut working).await?;
     recheck(db, &mut working).await?;
@@ -69,7 +67,7 @@ async fn load_named(db: &Transaction, needs: &Needs) -> Result<Working, Error> {
         );
         let found;
         (working, found) = with_clock(db, rows, &lock).await?;
-        remember_executions(found, &mut working)?;
+        remember_executions(found, &BTreeSet::new(), &mut working)?;
     } else if !needs.sessions_locked.is_empty() {
         let lock = format!("{} {}", whole_sessions(), lock_clause(db, LOCK_SESSIONS));
         let found;
@@ -138,7 +136,7 @@ fn clock_of(rows: &[QueryResult]) -> Result<Working, Error> {
     })
 }
 
-fn lock_clause(db: &Transaction, clause: &'static str) -> &'static str {
+pub(super) fn lock_clause(db: &Transaction, clause: &'static str) -> &'static str {
     if db.get_database_backend() == DbBackend::Postgres {
         clause
     } else {
@@ -252,164 +250,14 @@ fn scope_of(code: i64) -> KeyScope {
     }
 }
 
-fn column<T: sea_orm::TryGetable + Ord>(
+pub(super) fn column<T: sea_orm::TryGetable + Ord>(
     rows: &[QueryResult],
     name: &str,
 ) -> Result<BTreeSet<T>, Error> {
     rows.iter().map(|row| get(row, name)).collect()
 }
 
-/// Takes rows of the queues.
-async fn pick(db: &Transaction, needs: &Needs, working: &mut Working) -> Result<(), Error> {
-    if let Some((queue, slots, turn)) = &needs.claim {
-        working.claimed = claim(db, queue, *slots, *turn).await?;
-    }
-    if let Some(limit) = needs.timers {
-        working.fired = due_timers(db, limit, working.now).await?;
-    }
-    if let Some(limit) = needs.lost {
-        working.lost = lost(db, working.now, limit, None).await?;
-    }
-    working.stranded.clone_from(&needs.stranded);
-    if let Some(limit) = needs.overdue_sessions {
-        let text = "SELECT id FROM session WHERE status IN (0, 1) AND expires_at <= $1 LIMIT $2";
-        let rows = sql::query(db, text, [working.now.into(), limit_value(limit)]).await?;
-        let ids: BTreeSet<Uuid> = column(&rows, "id")?;
-        working.overdue_sessions = ids.into_iter().map(SessionId).collect();
-    }
-    Ok(())
-}
-
-fn limit_value(limit: usize) -> Value {
-    i64::try_from(limit).unwrap_or(i64::MAX).into()
-}
-
-/// Takes up to `slots` rows of `ready`, each tenant in turn.
-async fn claim(
-    db: &Transaction,
-    queue: &str,
-    slots: usize,
-    turn: usize,
-) -> Result<Vec<ExecutionId>, Error> {
-    let mut tenants = waiting_tenants(db, queue).await?;
-    if tenants.is_empty() {
-        return Ok(Vec::new());
-    }
-    let first = turn % tenants.len();
-    tenants.rotate_left(first);
-    let mut picked = Vec::new();
-    while picked.len() < slots && !tenants.is_empty() {
-        let share = (slots - picked.len()).div_ceil(tenants.len());
-        let mut more = Vec::new();
-        for tenant in tenants {
-            let wanted = share.min(slots - picked.len());
-            if wanted == 0 {
-                break;
-            }
-            let mut taken = claim_of(db, queue, &tenant, wanted).await?;
-            if taken.len() == wanted {
-                more.push(tenant);
-            }
-            picked.append(&mut taken);
-        }
-        tenants = more;
-    }
-    Ok(picked)
-}
-
-/// The tenants with something to run, by hops over the index.
-async fn waiting_tenants(db: &Transaction, queue: &str) -> Result<Vec<String>, Error> {
-    let text = "WITH RECURSIVE t(tenant_id) AS ( \
-         SELECT * FROM (SELECT tenant_id FROM ready WHERE queue = $1 ORDER BY tenant_id LIMIT 1) f \
-         UNION ALL SELECT (SELECT r.tenant_id FROM ready r WHERE r.queue = $1 \
-         AND r.tenant_id > t.tenant_id ORDER BY r.tenant_id LIMIT 1) \
-         FROM t WHERE t.tenant_id IS NOT NULL) \
-         SELECT tenant_id FROM t WHERE tenant_id IS NOT NULL LIMIT $2";
-    let rows = sql::query(db, text, [queue.into(), limit_value(TENANTS_PER_CLAIM)]).await?;
-    rows.iter().map(|row| get(row, "tenant_id")).collect()
-}
-
-async fn claim_of(
-    db: &Transaction,
-    queue: &str,
-    tenant: &str,
-    limit: usize,
-) -> Result<Vec<ExecutionId>, Error> {
-    let text = format!(
-        "WITH picked AS MATERIALIZED (SELECT execution_id FROM ready \
-         WHERE queue = $1 AND tenant_id = $2 ORDER BY priority, ready_at, execution_id \
-         LIMIT $3 {}) \
-         DELETE FROM ready WHERE execution_id IN (SELECT execution_id FROM picked) \
-         RETURNING execution_id",
-        lock_clause(db, "FOR UPDATE SKIP LOCKED")
-    );
-    let rows = sql::query(db, &text, [queue.into(), tenant.into(), limit_value(limit)]).await?;
-    rows.iter()
-        .map(|row| Ok(ExecutionId(get(row, "execution_id")?)))
-        .collect()
-}
-
-async fn due_timers(
-    db: &Transaction,
-    limit: usize,
-    now: i64,
-) -> Result<Vec<(ExecutionId, i64, String)>, Error> {
-    let text = format!(
-        "WITH due AS MATERIALIZED (SELECT execution_id, kind FROM timer WHERE fire_at <= $1 \
-         ORDER BY fire_at LIMIT $2 {}) \
-         DELETE FROM timer WHERE (execution_id, kind) IN (SELECT execution_id, kind FROM due) \
-         RETURNING execution_id, kind, queue",
-        lock_clause(db, "FOR UPDATE SKIP LOCKED")
-    );
-    let rows = sql::query(db, &text, [now.into(), limit_value(limit)]).await?;
-    rows.iter()
-        .map(|row| {
-            Ok((
-                ExecutionId(get(row, "execution_id")?),
-                get(row, "kind")?,
-                get(row, "queue")?,
-            ))
-        })
-        .collect()
-}
-
-/// Executions that dead incarnations hold; only among `within` when given.
-async fn lost(
-    db: &Transaction,
-    now: i64,
-    limit: usize,
-    within: Option<&[ExecutionId]>,
-) -> Result<Vec<ExecutionId>, Error> {
-    let from = "lease l LEFT JOIN node n ON n.id = l.node_id";
-    let dead = format!("(n.id IS NULL OR n.expires_at <= {now})");
-    let rows = match within {
-        None => {
-            let text = format!("SELECT l.execution_id FROM {from} WHERE {dead} LIMIT $1");
-            sql::query(db, &text, [limit_value(limit)]).await?
-        }
-        Some(ids) => {
-            let tail = format!(
-                "SELECT l.execution_id FROM x JOIN {} WHERE {dead}",
-                from.replacen("lease l", "lease l ON l.execution_id = x.id", 1)
-            );
-            id_rows(ids).query(db, &tail).await?
-        }
-    };
-    rows.iter()
-        .map(|row| Ok(ExecutionId(get(row, "execution_id")?)))
-        .collect()
-}
-
-/// Those that are live and have no place.
-async fn stranded(db: &Transaction, among: &[ExecutionId]) -> Result<Vec<ExecutionId>, Error> {
-    let tail = format!("SELECT e.id FROM x JOIN execution e ON e.id = x.id WHERE {STRANDED}");
-    let rows = id_rows(among).query(db, &tail).await?;
-    rows.iter()
-        .map(|row| Ok(ExecutionId(get(row, "id")?)))
-        .collect()
-}
-
-fn id_rows(ids: &[ExecutionId]) -> Rows {
+pub(super) fn id_rows(ids: &[ExecutionId]) -> Rows {
     Rows::column(&["id"], ids.iter().map(|id| id.0))
 }
 
@@ -423,13 +271,14 @@ const LOCK_EXECUTIONS: &str = "ORDER BY e.id FOR UPDATE OF e";
 async fn lock_executions(
     db: &Transaction,
     ids: &BTreeSet<ExecutionId>,
+    optional: &BTreeSet<ExecutionId>,
     working: &mut Working,
 ) -> Result<(), Error> {
     let clause = lock_clause(db, LOCK_EXECUTIONS);
     let rows = Rows::column(&["id"], ids.iter().map(|id| id.0))
         .query(db, &format!("{} {clause}", whole_executions()))
         .await?;
-    remember_executions(rows, working)
+    remember_executions(rows, optional, working)
 }
 
 /// Locks those that nobody else has locked, without waiting.
@@ -442,17 +291,37 @@ async fn lock_more(
     let rows = Rows::column(&["id"], ids.iter().map(|id| id.0))
         .query(db, &format!("{} {clause}", whole_executions()))
         .await?;
-    remember_executions(rows, working)
+    remember_executions(rows, &BTreeSet::new(), working)
 }
 
-fn remember_executions(rows: Vec<QueryResult>, working: &mut Working) -> Result<(), Error> {
+/// An `optional` row that cannot be read is set aside: it must not hold up those beside it.
+fn remember_executions(
+    rows: Vec<QueryResult>,
+    optional: &BTreeSet<ExecutionId>,
+    working: &mut Working,
+) -> Result<(), Error> {
     for row in rows {
-        let execution = Execution::try_from(execution::Model::from_query_result(&row, "")?)?;
-        working
-            .executions
-            .insert(execution.id, Tracked::loaded(execution));
+        match execution_of(&row) {
+            Ok(execution) => {
+                working
+                    .executions
+                    .insert(execution.id, Tracked::loaded(execution));
+            }
+            Err(error) => {
+                let id = ExecutionId(get(&row, "id")?);
+                if !optional.contains(&id) {
+                    return Err(error);
+                }
+                tracing::error!(execution_id = %id, ?error, "an execution cannot be read; it is set aside");
+                working.set_aside.insert(id);
+            }
+        }
     }
     Ok(())
+}
+
+fn execution_of(row: &QueryResult) -> Result<Execution, Error> {
+    Execution::try_from(execution::Model::from_query_result(row, "")?)
 }
 
 /// What cancellations reach, before anything is locked: it is locked together with all other
@@ -515,17 +384,6 @@ async fn live_family(
     rows.iter()
         .map(|row| Ok(ExecutionId(get(row, "id")?)))
         .collect()
-}
-
-/// What was picked without a lock may have moved before its row was locked.
-async fn recheck(db: &Transaction, working: &mut Working) -> Result<(), Error> {
-    if !working.lost.is_empty() {
-        working.lost = lost(db, working.now, usize::MAX, Some(&working.lost)).await?;
-    }
-    if !working.stranded.is_empty() {
-        working.stranded = stranded(db, &working.stranded).await?;
-    }
-    Ok(())
 }
 
 async fn leases(db: &Transaction, ids: &[ExecutionId], working: &mut Working) -> Result<(), Error> {

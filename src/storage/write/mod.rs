@@ -18,8 +18,10 @@ mod complete;
 mod handler;
 mod load;
 mod operation;
+mod pick;
 mod recover;
 mod session;
+mod shares;
 mod submit;
 #[cfg(test)]
 mod tests;
@@ -28,15 +30,17 @@ mod upload;
 mod working;
 mod writer;
 
-pub use claim::Claim;
+pub use claim::{Claim, ClaimedBatch};
 pub use complete::{Complete, Outcome};
 pub use handler::{Emit, RecordStep, StateTarget, WriteState, WrittenState};
 pub use session::{CloseSession, CreateSession, UpgradeSession};
+pub use shares::Shares;
 pub use submit::{Key, KeyScope, NewExecution, Queue, Submission, Submit};
 pub use working::{Fence, Notice};
 
 pub(super) use artifact::TransitionArtifact;
 pub(super) use cancel::Cancel;
+pub(super) use claim::EndSolitude;
 pub(super) use recover::{ExpireSessions, Recover, Sweep};
 pub(super) use timer::FireTimers;
 pub(super) use upload::{CreateUpload, FinishUpload};

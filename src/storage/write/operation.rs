@@ -2,7 +2,7 @@
 
 use tokio::sync::oneshot;
 
-use super::{super::Error, submit::KeyClaim, working::Working};
+use super::{super::Error, claim::Wanted, submit::KeyClaim, working::Working};
 use crate::model::{ArtifactId, ExecutionId, SessionId, TenantScope};
 
 /// Rows that an operation wants locked and loaded before it decides.
@@ -10,8 +10,8 @@ use crate::model::{ArtifactId, ExecutionId, SessionId, TenantScope};
 pub(in crate::storage) struct Needs {
     /// Keys to take, unless another execution holds them.
     pub(super) keys: Vec<KeyClaim>,
-    /// Rows of `ready` to take: the queue, how many, and whose turn it is.
-    pub(super) claim: Option<(String, usize, usize)>,
+    /// Rows of `ready` to take; one a queue.
+    pub(super) claims: Vec<Wanted>,
     /// How many due rows of `timer` to take.
     pub(super) timers: Option<usize>,
     /// How many executions of dead nodes to take.
@@ -48,7 +48,7 @@ impl Needs {
         self.keys.is_empty()
             && self.stranded.is_empty()
             && self.cancel.is_empty()
-            && self.claim.is_none()
+            && self.claims.is_empty()
             && limits.iter().all(Option::is_none)
     }
 }

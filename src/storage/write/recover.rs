@@ -3,14 +3,30 @@
 
 use super::{
     super::Error,
+    claim::NODE_QUEUE,
     operation::{Needs, Operation},
     submit::Queue,
-    working::{Ending, Working},
+    working::{Ending, Lost, TimerKind, Working},
 };
 use crate::model::{EventBody, Execution, ExecutionError, ExecutionId, SessionStatus};
 
-/// So many attempts may be lost with their nodes before the execution itself is blamed.
-const MAX_LOST_ATTEMPTS: i64 = 100;
+/// An execution that was lost so many times in a row with its process, the last time alone, is to
+/// blame.
+const MAX_CRASHES: i64 = 3;
+/// The delay after the second lost attempt; it doubles with each further one.
+const FIRST_DELAY_MICROS: i64 = 500_000;
+/// The longest delay after a lost attempt.
+const LONGEST_DELAY_MICROS: i64 = 60_000_000;
+
+/// How long an execution waits after its `lost`th lost attempt. The first one is most often a
+/// restart; what goes on is an outage.
+pub(super) fn lost_delay_micros(lost: i64) -> i64 {
+    match u32::try_from(lost) {
+        Ok(0 | 1) => 0,
+        Ok(lost @ 2..=10) => (FIRST_DELAY_MICROS << (lost - 2)).min(LONGEST_DELAY_MICROS),
+        _ => LONGEST_DELAY_MICROS,
+    }
+}
 
 /// Takes back up to `limit` executions that dead incarnations hold.
 #[derive(Debug, Clone, Copy)]
@@ -28,15 +44,15 @@ impl Operation for Recover {
 
     fn decide(&self, working: &mut Working) -> Result<usize, Error> {
         let lost = std::mem::take(&mut working.lost);
-        for id in &lost {
-            take_back(working, *id);
+        for one in &lost {
+            take_back(working, one);
         }
         Ok(lost.len())
     }
 }
 
-fn take_back(working: &mut Working, id: ExecutionId) {
-    let now = working.now;
+fn take_back(working: &mut Working, lost: &Lost) {
+    let id = lost.id;
     working.changes.drop_lease(id);
     let Some(execution) = working.execution_mut(id) else {
         return;
@@ -49,21 +65,54 @@ fn take_back(working: &mut Working, id: ExecutionId) {
         return;
     }
     execution.lost_attempts += 1;
-    let error = lost_error(execution);
-    if execution.lost_attempts >= MAX_LOST_ATTEMPTS {
+    execution.crashes += i64::from(lost.process_gone);
+    if lost.process_gone && lost.was_alone && execution.crashes >= MAX_CRASHES {
+        let error = crash_error(execution);
         working.finish(id, Ending::Failed(error));
         return;
     }
-    let attempt = execution.attempt;
+    put_back(working, id, lost.process_gone);
+}
+
+/// To the queue, at once after a crash: whoever caused it is found by running again.
+fn put_back(working: &mut Working, id: ExecutionId, process_gone: bool) {
+    let now = working.now;
+    let Some(execution) = working.execution_mut(id) else {
+        return;
+    };
+    let delay_micros = match process_gone {
+        true => 0,
+        false => lost_delay_micros(execution.lost_attempts),
+    };
+    let (attempt, error) = (execution.attempt, lost_error(execution));
     working.release(id);
-    working.enqueue(id, &Queue::Node.name());
+    if delay_micros == 0 {
+        working.enqueue(id, NODE_QUEUE);
+    } else {
+        working.set_timer(id, TimerKind::Retry, now + delay_micros, &Queue::Node);
+    }
     let body = EventBody::ExecutionRetrying {
         attempt,
         error,
-        next_attempt_at: now,
+        next_attempt_at: now + delay_micros,
         lost: true,
     };
     working.append(id, body, None);
+}
+
+/// The error of an execution that ends the processes that run it.
+fn crash_error(execution: &Execution) -> ExecutionError {
+    let message = format!(
+        "the process that ran it ended {} times in a row without a word, the last time while it ran nothing else",
+        execution.crashes
+    );
+    ExecutionError {
+        code: "ATTEMPT_LOST".into(),
+        message,
+        retryable: false,
+        attempt: execution.attempt,
+        earlier: Vec::new(),
+    }
 }
 
 fn lost_error(execution: &Execution) -> ExecutionError {
@@ -101,7 +150,7 @@ impl Operation for Sweep {
                 continue;
             }
             working.release(id);
-            working.enqueue(id, &Queue::Node.name());
+            working.enqueue(id, NODE_QUEUE);
             repaired.push(id);
         }
         Ok(repaired)

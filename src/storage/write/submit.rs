@@ -2,6 +2,7 @@
 
 use super::{
     super::Error,
+    claim::NODE_QUEUE,
     operation::{Needs, Operation},
     working::{Fence, KeyHolder, TimerKind, Tracked, Working},
 };
@@ -51,7 +52,7 @@ impl Queue {
     #[must_use]
     pub fn name(&self) -> String {
         match self {
-            Self::Node => "node".to_owned(),
+            Self::Node => NODE_QUEUE.to_owned(),
             Self::Worker { handler } => format!("worker:{handler}"),
         }
     }
@@ -114,8 +115,8 @@ pub struct Submission {
     pub execution: Execution,
     /// Whether it was found.
     pub replayed: bool,
-    /// Whether it was started on the node that offered a slot.
-    pub started: bool,
+    /// When it was started on the node that offered a slot, by the database's clock.
+    pub started_at: Option<Micros>,
 }
 
 /// What is unique about a key.
@@ -182,7 +183,7 @@ impl Submit {
         Ok(Submission {
             execution,
             replayed: true,
-            started: false,
+            started_at: None,
         })
     }
 
@@ -218,8 +219,11 @@ impl Submit {
         Ok(())
     }
 
-    fn row(&self, now: Micros) -> Execution {
-        let new = &self.execution;
+    fn row(&self, working: &Working) -> Execution {
+        let (new, now) = (&self.execution, working.now);
+        let parent = new.parent.as_ref();
+        let parent = parent.and_then(|(fence, _)| working.executions.get(&fence.execution_id));
+        let parent = parent.map(|tracked| &tracked.row);
         Execution {
             id: new.id,
             intent: Intent {
@@ -238,10 +242,13 @@ impl Submit {
             epoch: 0,
             attempt: 0,
             lost_attempts: 0,
+            crashes: 0,
             priority: new.priority,
             next_seq: 1,
             last_tx: 0,
             parent_id: new.parent.as_ref().map(|(fence, _)| fence.execution_id),
+            root_id: parent.map(|parent| parent.root_id.unwrap_or(parent.id)),
+            depth: parent.map_or(0, |parent| parent.depth + 1),
             child_key: new.parent.as_ref().map(|(_, key)| key.clone()),
             rerun_of: new.rerun_of,
             run_at: new.run_at,
@@ -304,7 +311,7 @@ impl Operation for Submit {
             working.hold(claim);
         }
 
-        let row = self.row(working.now);
+        let row = self.row(working);
         let (id, body) = (row.id, created(&row));
         let (deadline_at, run_at) = (row.deadline_at, row.run_at.filter(|at| *at > working.now));
         let parameters = row.intent.parameters.clone();
@@ -330,7 +337,7 @@ impl Operation for Submit {
             .filter(|_| run_at.is_none() && *queue == Queue::Node);
         match (slot, run_at) {
             (Some(node), _) => {
-                working.start(id, node);
+                working.start(id, node, false);
             }
             (None, Some(at)) => working.set_timer(id, TimerKind::Start, at, queue),
             (None, None) => working.enqueue(id, &queue.name()),
@@ -346,7 +353,7 @@ impl Operation for Submit {
         Ok(Submission {
             execution,
             replayed: false,
-            started: slot.is_some(),
+            started_at: slot.map(|_| working.now),
         })
     }
 

@@ -6,6 +6,7 @@ use uuid::Uuid;
 
 use super::{
     super::{Error, sql::Cell},
+    claim::{ALONE_QUEUE, Claimed, NODE_QUEUE},
     submit::{KeyClaim, KeyName, Queue},
 };
 use crate::model::{
@@ -107,6 +108,22 @@ pub(super) enum TimerKind {
     Deadline = 2,
 }
 
+/// An execution whose node is dead.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Lost {
+    pub(super) id: ExecutionId,
+    /// False when the node gave its lease up by itself.
+    pub(super) process_gone: bool,
+    /// Whether nothing else ran on the node.
+    pub(super) was_alone: bool,
+}
+
+/// Added to the priority of children in `ready`: they come before all executions without a parent.
+pub(super) const CHILD_PRIORITY: i64 = -10;
+
+/// So many times in a row an execution may be lost with its process, and is then run alone.
+pub(super) const CRASHES_BEFORE_ALONE: i64 = 2;
+
 /// The rows that will be inserted and deleted, by table.
 #[derive(Debug, Default)]
 pub(super) struct Changes {
@@ -116,6 +133,8 @@ pub(super) struct Changes {
     pub(super) unqueued: BTreeSet<ExecutionId>,
     pub(super) leases_in: BTreeMap<ExecutionId, Vec<Cell>>,
     pub(super) leases_out: BTreeSet<ExecutionId>,
+    /// Executions that no longer run alone.
+    pub(super) accompanied: BTreeSet<ExecutionId>,
     pub(super) steps: Vec<Vec<Cell>>,
     pub(super) keys_changed: BTreeMap<KeyName, KeyClaim>,
     pub(super) transitions: Vec<(i64, ArtifactTransition)>,
@@ -164,9 +183,11 @@ pub(in crate::storage) struct Working {
     pub(super) descendants: HashMap<ExecutionId, Vec<ExecutionId>>,
     /// Children that this transaction makes, by their parents.
     pub(super) new_children: HashMap<ExecutionId, Vec<ExecutionId>>,
-    pub(super) claimed: Vec<ExecutionId>,
+    pub(super) claimed: HashMap<&'static str, Claimed>,
     pub(super) fired: Vec<(ExecutionId, i64, String)>,
-    pub(super) lost: Vec<ExecutionId>,
+    pub(super) lost: Vec<Lost>,
+    /// Executions that were picked and cannot be read.
+    pub(super) set_aside: BTreeSet<ExecutionId>,
     pub(super) stranded: Vec<ExecutionId>,
     /// A row that is needed could only have been locked out of order.
     pub(super) must_begin_anew: bool,
@@ -175,6 +196,15 @@ pub(in crate::storage) struct Working {
 }
 
 impl Working {
+    /// The executions that were taken from queues, timers and dead nodes.
+    pub(super) fn picked(&self) -> BTreeSet<ExecutionId> {
+        let claimed = self.claimed.values().flat_map(|claimed| &claimed.picked);
+        let fired = self.fired.iter().map(|(id, _, _)| id);
+        let lost = self.lost.iter().map(|lost| &lost.id);
+        let picked = claimed.chain(fired).chain(lost).chain(&self.stranded);
+        picked.copied().collect()
+    }
+
     /// The execution, if the attempt still holds it.
     pub(super) fn fenced(&mut self, fence: Fence) -> Result<&mut Execution, Error> {
         let tracked = self
@@ -291,7 +321,12 @@ impl Working {
     }
 
     /// Begins an attempt on `node`: a new epoch, a lease, a `started` event.
-    pub(super) fn start(&mut self, id: ExecutionId, node: NodeId) -> Option<Execution> {
+    pub(super) fn start(
+        &mut self,
+        id: ExecutionId,
+        node: NodeId,
+        alone: bool,
+    ) -> Option<Execution> {
         let now = self.now;
         let execution = self.execution_mut(id)?;
         execution.status = ExecutionStatus::Running;
@@ -299,7 +334,7 @@ impl Working {
         execution.attempt += 1;
         execution.started_at.get_or_insert(now);
         let (attempt, epoch) = (execution.attempt, execution.epoch);
-        let lease = vec![id.0.into(), epoch.into(), node.0.into()];
+        let lease = vec![id.0.into(), epoch.into(), node.0.into(), alone.into()];
         self.changes.leases_in.insert(id, lease);
         self.append(
             id,
@@ -319,12 +354,16 @@ impl Working {
         let Some(Tracked { row: execution, .. }) = self.executions.get(&id) else {
             return;
         };
+        let queue = match queue {
+            NODE_QUEUE if execution.crashes >= CRASHES_BEFORE_ALONE => ALONE_QUEUE,
+            other => other,
+        };
         let place = vec![
             id.0.into(),
             execution.intent.tenant_id.as_str().into(),
             queue.into(),
-            execution.priority.into(),
-            now.into(),
+            place_of(execution).into(),
+            age_of(execution, now).into(),
         ];
         self.changes.ready_in.insert(id, place);
         self.changes.notices.push(Notice::Ready);
@@ -469,6 +508,24 @@ impl Working {
         if let Some(tracked) = found.filter(|tracked| tracked.row.next_seq != copy.next_seq) {
             copy.clone_from(&tracked.row);
         }
+    }
+}
+
+/// The place of an execution in its queue: children come first, for a parent waits for them.
+fn place_of(execution: &Execution) -> i64 {
+    match execution.parent_id {
+        Some(_) => execution.priority + CHILD_PRIORITY,
+        None => execution.priority,
+    }
+}
+
+/// Since when an execution counts as waiting: as long as its root, and longer than all that has
+/// not begun if it has.
+fn age_of(execution: &Execution, now: Micros) -> Micros {
+    match execution.root_id {
+        Some(root) => root.made_at().unwrap_or(execution.created_at),
+        None if execution.started_at.is_some() => execution.created_at,
+        None => now,
     }
 }
 

@@ -305,6 +305,9 @@ impl Worker {
         };
         transaction.commit(last).await?;
         self.metrics.rows_written(decided.rows);
+        if decided.set_aside > 0 {
+            self.metrics.set_aside(decided.set_aside);
+        }
         if !decided.notices.is_empty() {
             // Without a listener there is nobody to tell.
             let _ = self.notices.send(Arc::new(decided.notices));
@@ -332,8 +335,12 @@ impl Worker {
             request.settle(&working);
         }
         let (last, rows) = apply(db, &mut working).await?;
-        let notices = working.changes.notices;
-        Ok(Some((last, Decided { rows, notices })))
+        let decided = Decided {
+            rows,
+            set_aside: working.set_aside.len() as u64,
+            notices: working.changes.notices,
+        };
+        Ok(Some((last, decided)))
     }
 }
 
@@ -347,6 +354,7 @@ fn panicked(panic: &(dyn Any + Send)) -> Error {
 /// What a transaction comes to, once it is committed.
 struct Decided {
     rows: usize,
+    set_aside: u64,
     notices: Vec<Notice>,
 }
 

@@ -13,6 +13,7 @@ pub(super) const BATCH_ITEMS: &str = "takeoff_batch_items";
 pub(super) const BATCH_COMMIT: &str = "takeoff_batch_commit_seconds";
 pub(super) const ZOMBIES_DROPPED: &str = "takeoff_zombies_dropped_total";
 pub(super) const SWEEP_REPAIRS: &str = "takeoff_sweep_repairs_total";
+pub(super) const SET_ASIDE: &str = "takeoff_executions_set_aside_total";
 pub(super) const STATEMENTS: &str = "takeoff_statements_total";
 pub(super) const ROWS_WRITTEN: &str = "takeoff_rows_written_total";
 pub(super) const SUBSCRIBERS: &str = "takeoff_subscribers";
@@ -45,6 +46,10 @@ const COUNTERS: &[(&str, &str)] = &[
     (
         SWEEP_REPAIRS,
         "Stranded executions that the sweep repaired; should be 0",
+    ),
+    (
+        SET_ASIDE,
+        "Executions that cannot be read and are left where they are; should be 0",
     ),
     (STATEMENTS, "Statements sent to the database, by purpose"),
     (
@@ -86,7 +91,7 @@ const HISTOGRAMS: &[(&str, &str)] = &[
 ];
 
 #[cfg(test)]
-pub(super) const ALL: [&str; 15] = [
+pub(super) const ALL: [&str; 16] = [
     SUBMITS,
     SUBMIT_DURATION,
     EXECUTIONS,
@@ -97,6 +102,7 @@ pub(super) const ALL: [&str; 15] = [
     BATCH_COMMIT,
     ZOMBIES_DROPPED,
     SWEEP_REPAIRS,
+    SET_ASIDE,
     STATEMENTS,
     ROWS_WRITTEN,
     SUBSCRIBERS,

@@ -1,6 +1,9 @@
 //! What a hostile or clumsy tenant does, and that it costs only that tenant.
 
+mod crashes;
 mod door;
 mod hints;
 mod hosts;
 mod journeys;
+mod slots;
+mod unreadable;

@@ -25,6 +25,8 @@ pub struct TrySolution {
     pub runs: Arc<AtomicU64>,
     pub step_runs: Arc<AtomicU64>,
     pub gate: Arc<Semaphore>,
+    /// Handlers that would have ended their process by now.
+    pub killers: Arc<AtomicU64>,
 }
 
 impl Default for TrySolution {
@@ -33,6 +35,7 @@ impl Default for TrySolution {
             runs: Arc::default(),
             step_runs: Arc::default(),
             gate: Arc::new(Semaphore::new(0)),
+            killers: Arc::default(),
         }
     }
 }
@@ -138,6 +141,13 @@ impl Solution for TrySolution {
         registry
             .handler("gated", "try", move |ctx, _: Nothing| {
                 gated(ctx, this.clone())
+            })
+            .register()?;
+        let this = self.clone();
+        registry
+            .handler("killer", "try", move |_, _: Nothing| {
+                this.killers.fetch_add(1, Ordering::SeqCst);
+                std::future::pending::<Result<(), HandlerError>>()
             })
             .register()?;
         let this = self.clone();

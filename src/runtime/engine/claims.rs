@@ -1,0 +1,174 @@
+//! Filling the free slots: by claims, and with what must run alone.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio_util::sync::CancellationToken;
+
+use super::{BATCH, Inner, lock};
+use crate::{
+    model::{Execution, Micros, TenantId},
+    runtime::slots::SlotPermit,
+    storage::{Claim, Error, Fence, NewExecution, Queue, Shares},
+};
+
+/// How long the slots may take to become free for an execution that runs alone. What runs for longer
+/// is not stopped for it: it waits, on this node or another.
+const QUIET_WITHIN: Duration = Duration::from_secs(30);
+/// How long the others then have the slots for themselves.
+const QUIET_PAUSE: Duration = Duration::from_secs(60);
+/// How long an execution runs alone at first; twice as long after each further crash.
+const SOLITUDE: Duration = Duration::from_mins(1);
+/// It doubles so many times.
+const SOLITUDE_DOUBLES: i64 = 6;
+
+impl Inner {
+    /// A slot for an execution that may start at once: it waits for nothing and nothing waits.
+    pub(in crate::runtime) fn free_slot_for(
+        &self,
+        tenant: &TenantId,
+        new: &NewExecution,
+    ) -> Option<SlotPermit> {
+        let may_start = new.queue == Queue::Node
+            && new.run_at.is_none()
+            && self.has_lease()
+            && !self.draining.is_cancelled();
+        may_start
+            .then(|| self.slots.try_start(tenant, new.parent.is_none()))
+            .flatten()
+    }
+
+    pub(super) async fn claim_loop(self: Arc<Self>) {
+        while !self.draining.is_cancelled() {
+            let more = match self.claim_once().await {
+                Ok(more) => more,
+                Err(error) => {
+                    tracing::warn!(%error, "nothing could be claimed");
+                    false
+                }
+            };
+            if !more {
+                tokio::select! {
+                    () = self.slots.claim_wanted() => {}
+                    () = tokio::time::sleep(self.settings.poll) => {}
+                    () = self.draining.cancelled() => {}
+                }
+            }
+        }
+    }
+
+    /// Fills the free slots; whether there may be more to take at once.
+    async fn claim_once(self: &Arc<Self>) -> Result<bool, Error> {
+        if !self.has_lease() {
+            return Ok(false);
+        }
+        let roots = self.slots.roots_allowed();
+        let Some(mut permits) = self.slots.reserve(BATCH) else {
+            return Ok(false);
+        };
+        let node_id = self.node_id();
+        let claim = Claim {
+            node_id,
+            alone: false,
+            slots: permits.num_permits(),
+            roots,
+            after: lock(&self.last_turn).clone(),
+            shares: self.slots.shares(),
+        };
+        let claimed = self.storage.claim(claim).await?;
+        self.slots.note_waiting(claimed.more_wait);
+        *lock(&self.last_turn) = claimed.last;
+        if !self.is_still(node_id) {
+            return Ok(false);
+        }
+        for execution in claimed.executions {
+            if let Some(permit) = permits.split(1) {
+                let permit = self.slots.give(permit, execution.intent.tenant_id.clone());
+                self.launch(execution, claimed.at, permit);
+            }
+        }
+        Ok(claimed.go_on)
+    }
+
+    /// Runs what was lost with its process again and again: one at a time, and nothing beside it.
+    pub(super) async fn solitude_loop(self: Arc<Self>) {
+        loop {
+            let pause = match self.run_alone().await {
+                Ok(pause) => pause,
+                Err(error) => {
+                    tracing::warn!(%error, "what must run alone could not be claimed");
+                    self.settings.heartbeat
+                }
+            };
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = self.draining.cancelled() => return,
+            }
+        }
+    }
+
+    /// Runs one execution alone, if one waits for that; how long until the next look.
+    async fn run_alone(self: &Arc<Self>) -> Result<Duration, Error> {
+        if !self.has_lease() || !self.storage.something_waits_alone().await? {
+            return Ok(self.settings.heartbeat);
+        }
+        let all = tokio::time::timeout(QUIET_WITHIN, self.slots.reserve_all()).await;
+        let Ok(Some(mut all)) = all else {
+            tracing::info!("what must run alone waits: others run for long here");
+            return Ok(QUIET_PAUSE);
+        };
+        let node_id = self.node_id();
+        let shares = Shares {
+            cap: 1,
+            ..self.slots.shares()
+        };
+        let claim = Claim {
+            node_id,
+            alone: true,
+            slots: 1,
+            roots: 1,
+            after: None,
+            shares,
+        };
+        let claimed = self.storage.claim(claim).await?;
+        let Some(execution) = claimed.executions.into_iter().next() else {
+            return Ok(self.settings.heartbeat);
+        };
+        if let (true, Some(permit)) = (self.is_still(node_id), all.split(1)) {
+            self.in_solitude(execution, claimed.at, permit).await;
+        }
+        drop(all);
+        Ok(Duration::ZERO)
+    }
+
+    /// Returns when the execution has ended, or need no longer be alone.
+    async fn in_solitude(
+        self: &Arc<Self>,
+        execution: Execution,
+        at: Micros,
+        permit: tokio::sync::OwnedSemaphorePermit,
+    ) {
+        tracing::warn!(
+            execution_id = %execution.id,
+            crashes = execution.crashes,
+            "an execution was lost with its process again and again; it runs alone"
+        );
+        let fence = Fence {
+            execution_id: execution.id,
+            epoch: execution.epoch,
+        };
+        let doubles = (execution.crashes - 2).clamp(0, SOLITUDE_DOUBLES);
+        let limit = SOLITUDE * 2_u32.pow(u32::try_from(doubles).unwrap_or(0));
+        let company = CancellationToken::new();
+        let permit = self.slots.give(permit, execution.intent.tenant_id.clone());
+        let ended = self.launch(execution, at, permit.alone(company.clone()));
+        tokio::select! {
+            _ = ended => {}
+            () = company.cancelled() => {}
+            () = tokio::time::sleep(limit) => {
+                if let Err(error) = self.storage.end_solitude(fence).await {
+                    tracing::debug!(%error, "the execution has ended meanwhile");
+                }
+            }
+        }
+    }
+}
