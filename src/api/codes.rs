@@ -81,6 +81,19 @@ The addresses that `createUpload` and `downloadUrl` give answer with `{error, er
 
 ";
 
+const OF_TREES: &str = "
+## Errors of an execution
+
+Why an execution failed: `error.code`. Handlers give codes of their own; those of the runtime are in
+[handlers.md](handlers.md). Two say that a bound of the installation was reached, and not that the work itself is
+faulty:
+
+| code | meaning |
+|---|---|
+| `TREE_TOO_DEEP` | A child would have had more ancestors than `limits.tree_depth` allows. |
+| `TREE_TOO_LARGE` | More executions below one would have lived at the same time than `limits.tree_executions` allows. |
+";
+
 /// `docs/errors.md`.
 #[must_use]
 pub fn errors_document() -> String {
@@ -114,6 +127,7 @@ pub fn errors_document() -> String {
         )
     });
     text.push_str(&table(rows));
+    text.push_str(OF_TREES);
     text
 }
 

@@ -280,6 +280,8 @@ fn limits(config: &Config) -> Limits {
         state_bytes: limits.state_bytes as u64,
         descriptor_bytes: limits.artifact_descriptor_bytes as u64,
         batch_submit: limits.batch_submit,
+        tree_depth: i64::try_from(limits.tree_depth).unwrap_or(i64::MAX),
+        tree_executions: limits.tree_executions,
     }
 }
 

@@ -264,6 +264,11 @@ section! {
         artifact_descriptor_bytes: usize [.within(1, MOST_BYTES)] = 64 * KIB,
         /// Intents in one batch submit.
         batch_submit: usize [.within(1, 10_000)] = 1_000,
+        /// Ancestors that an execution may have.
+        tree_depth: u64 [.within(1, 1_000)] = 16,
+        /// Executions below one that may live at the same time; nodes that add to one tree together may
+        /// exceed it a little.
+        tree_executions: u64 [.within(1, 1_000_000)] = 10_000,
     }
 }
 

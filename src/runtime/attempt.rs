@@ -57,6 +57,8 @@ enum Ended {
     },
     /// The node lost its lease: whatever the handler did, this process must not write any more.
     Lost,
+    /// It waits for children outside of the node.
+    Parked,
     /// The node shuts down.
     HandedBack,
 }
@@ -109,7 +111,9 @@ impl Inner {
         let lost = &signals.lost;
         let cancellation = signals.cancellation.clone();
         if cancellation.is_cancelled() {
-            return self.finish(&execution, Outcome::Cancelled, None, lost).await;
+            return self
+                .finish(&execution, Outcome::Cancelled, None, lost)
+                .await;
         }
         let prepared = self.prepare(&execution, cancellation, permit).await;
         let (handler, attempt) = match prepared {
@@ -121,6 +125,7 @@ impl Inner {
         let outcome = match ended {
             Ended::Lost => return,
             Ended::HandedBack => Outcome::HandBack,
+            Ended::Parked => Outcome::Park,
             Ended::Cancelled => Outcome::Cancelled,
             Ended::TimedOut { of_execution: true } => {
                 let message = "the execution did not end in the time that its handler allows";
@@ -145,7 +150,11 @@ impl Inner {
             Ended::Returned(Err(error)) => Self::failed(&handler, &execution, &error),
             Ended::Returned(Ok(result)) => self.completed(&handler, &attempt, &result).await,
         };
+        let is_parked = matches!(outcome, Outcome::Park);
         self.finish(&execution, outcome, Some(&attempt), lost).await;
+        if is_parked {
+            self.after_parking(&attempt, attempt.fence()).await;
+        }
     }
 
     /// What the handler needs, checked; or the outcome of an attempt that cannot begin.
@@ -183,7 +192,15 @@ impl Inner {
         let source = print.map_or_else(|| execution.id.0.as_bytes().to_vec(), String::into_bytes);
         let runtime = Arc::clone(self);
         let execution = execution.clone();
-        let attempt = Attempt::new(runtime, execution, parameters, cancellation, source, permit);
+        let attempt = Attempt::new(
+            runtime,
+            execution,
+            parameters,
+            cancellation,
+            source,
+            permit,
+            handler.metadata.parks,
+        );
         Ok((Arc::clone(handler), Arc::new(attempt)))
     }
 
@@ -214,6 +231,7 @@ impl Inner {
                 Ended::Cancelled
             }
             () = self.hand_back.cancelled() => Ended::HandedBack,
+            () = attempt.parked.cancelled() => Ended::Parked,
             () = until(signals.end) => Ended::TimedOut { of_execution: true },
             () = until(attempt_end) => Ended::TimedOut { of_execution: false },
             () = silence(attempt, metadata.heartbeat_timeout) => {

@@ -40,7 +40,7 @@ impl Child {
     pub async fn ended(&self) -> Result<EndedChild, HandlerError> {
         let attempt = &self.attempt;
         let scope = attempt.principal.scope();
-        let (events, id) = (&attempt.runtime.events, self.execution.id);
+        let id = self.execution.id;
         let _waiting = attempt.waiting();
         let mut ended = None;
         if self.is_found {
@@ -50,13 +50,7 @@ impl Child {
         let execution = match ended {
             Some(ended) => ended,
             // Only a wait gives the parent's slot up.
-            None => {
-                attempt.end_solitude().await?;
-                let given_up = attempt.slot.give_up();
-                let ended = events.wait_until_terminal(&scope, id).await;
-                given_up.end().await?;
-                ended?
-            }
+            None => attempt.until_ended(id).await?,
         };
         Ok(EndedChild {
             attempt: Arc::clone(attempt),

@@ -46,6 +46,12 @@ pub(super) struct Attempt {
     began: Instant,
     last_sign_of_life_ms: AtomicU64,
     waits: AtomicU64,
+    /// Whether the attempt may end while it waits for children, to be run again.
+    may_park: bool,
+    /// Cancelled when it does.
+    pub(super) parked: CancellationToken,
+    /// The children that are waited for.
+    pub(super) awaited: Mutex<HashSet<ExecutionId>>,
     names: Mutex<HashSet<String>>,
     /// The highest progress reported, by this attempt or one before; none until it is looked up.
     progress: tokio::sync::Mutex<Option<f64>>,
@@ -66,6 +72,7 @@ impl Attempt {
         cancellation: CancellationToken,
         artifact_source: Vec<u8>,
         permit: SlotPermit,
+        may_park: bool,
     ) -> Self {
         let slot = Arc::new(Slot::new(
             Arc::clone(&runtime.slots),
@@ -84,6 +91,9 @@ impl Attempt {
             began: Instant::now(),
             last_sign_of_life_ms: AtomicU64::new(0),
             waits: AtomicU64::new(0),
+            may_park,
+            parked: CancellationToken::new(),
+            awaited: Mutex::default(),
             names: Mutex::default(),
             progress: tokio::sync::Mutex::default(),
             artifacts: Mutex::default(),
@@ -119,6 +129,23 @@ impl Attempt {
     pub(super) fn waiting(&self) -> Waiting<'_> {
         self.waits.fetch_add(1, Ordering::Relaxed);
         Waiting(self)
+    }
+
+    /// Waits until a child has ended. The slot is others' meanwhile, and so is the memory where too
+    /// many wait and the handler can be run again.
+    pub(super) async fn until_ended(&self, child: ExecutionId) -> Result<Execution, HandlerError> {
+        self.end_solitude().await?;
+        lock(&self.awaited).insert(child);
+        if self.may_park && self.runtime.slots.is_crowded() {
+            self.parked.cancel();
+            return std::future::pending().await;
+        }
+        let given_up = self.slot.give_up();
+        let scope = self.principal.scope();
+        let ended = self.runtime.events.wait_until_terminal(&scope, child).await;
+        given_up.end().await?;
+        lock(&self.awaited).remove(&child);
+        Ok(ended?)
     }
 
     /// Where nothing else may run beside the attempt: from now on it may.

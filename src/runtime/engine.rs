@@ -5,6 +5,7 @@
 //! take their executions.
 
 mod claims;
+mod parking;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -19,7 +20,8 @@ use tokio::sync::{Notify, broadcast};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    cancellation::CancelHints, context::lock, limits::Limits, registry::IntentRegistry, slots::Slots,
+    cancellation::CancelHints, context::lock, limits::Limits, registry::IntentRegistry,
+    slots::Slots, trees::Trees,
 };
 use crate::{
     clock::Clock,
@@ -116,6 +118,10 @@ pub(super) struct Inner {
     pub(super) ids: IdSource,
     pub(super) clock: Clock,
     pub(super) slots: Arc<Slots>,
+    pub(super) trees: Trees,
+    /// Parents of children that have ended, which do not run here.
+    ended_below: Mutex<Vec<ExecutionId>>,
+    wake_wanted: Notify,
     pub(super) tasks: TaskTracker,
     pub(super) handlers: tokio::runtime::Handle,
     pub(super) metrics: Metrics,
@@ -177,6 +183,9 @@ impl Inner {
             handlers: parts.handlers,
             metrics: parts.metrics,
             slots,
+            trees: Trees::default(),
+            ended_below: Mutex::default(),
+            wake_wanted: Notify::new(),
             node,
             has_lease: AtomicBool::new(true),
             engine: tokio::runtime::Handle::current(),
@@ -204,6 +213,7 @@ impl Inner {
             tokio::spawn(Arc::clone(self).claim_loop()),
             tokio::spawn(Arc::clone(self).solitude_loop()),
             tokio::spawn(Arc::clone(self).timer_loop()),
+            tokio::spawn(Arc::clone(self).wake_loop()),
             tokio::spawn(Arc::clone(self).heartbeat_loop()),
             tokio::spawn(Arc::clone(self).care_loop()),
             tokio::spawn(Arc::clone(self).cancel_loop()),
@@ -618,6 +628,7 @@ impl Inner {
                 }
             }
             Notice::Cancel(id) => self.cancel_hints.add(*id),
+            Notice::ChildEnded(parent) => self.child_ended(*parent),
             Notice::Events { .. } => {}
         }
     }

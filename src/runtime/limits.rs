@@ -18,6 +18,10 @@ pub struct Limits {
     pub descriptor_bytes: u64,
     /// Not bytes: intents in one batch.
     pub batch_submit: usize,
+    /// Not bytes: how many ancestors an execution may have.
+    pub tree_depth: i64,
+    /// Not bytes: how many executions below one may live at the same time.
+    pub tree_executions: u64,
 }
 
 impl Default for Limits {
@@ -29,6 +33,8 @@ impl Default for Limits {
             state_bytes: 256 << 10,
             descriptor_bytes: 64 << 10,
             batch_submit: 1000,
+            tree_depth: 16,
+            tree_executions: 10_000,
         }
     }
 }

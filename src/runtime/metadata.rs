@@ -108,6 +108,9 @@ pub struct HandlerMetadata {
     pub execution_timeout: Option<Duration>,
     /// Whether it changes nothing.
     pub read_only: bool,
+    /// Whether an attempt may be given up while it waits for children, to be run again from its
+    /// beginning when one of them has ended.
+    pub parks: bool,
     /// What makes two requests the same work.
     pub fingerprint: Option<FingerprintFunction>,
     /// Looks at parameters that fit the schema, at submit.

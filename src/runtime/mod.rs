@@ -18,6 +18,7 @@ mod slots;
 mod solution;
 mod state;
 mod submit;
+mod trees;
 
 use std::sync::Arc;
 

@@ -373,6 +373,14 @@ impl HandlerBuilder<'_> {
         self
     }
 
+    /// Where very many executions wait for children, an attempt may be given up while it waits, and is
+    /// run again from its beginning when a child has ended. For handlers that do nothing but submit
+    /// children and wait for them, and for those all of whose effects are steps.
+    pub fn parks(mut self) -> Self {
+        self.metadata.parks = true;
+        self
+    }
+
     /// How long an attempt may go without calling `heartbeat`.
     pub fn heartbeat_timeout(mut self, timeout: std::time::Duration) -> Self {
         self.metadata.heartbeat_timeout = Some(timeout);

@@ -18,6 +18,9 @@ use crate::{model::TenantId, storage::Shares};
 /// no more of those that may come to wait.
 const WAITING_PER_SLOT: usize = 4;
 
+/// So many executions wait for their children in memory, whatever the slots, where they need not.
+const MOST_WAITING: usize = 1_000;
+
 /// See the module.
 pub(super) struct Slots {
     permits: Arc<Semaphore>,
@@ -118,6 +121,12 @@ impl Slots {
     pub(super) fn wait(self: &Arc<Self>) -> WaitingParent {
         self.waiting_parents.fetch_add(1, Ordering::Relaxed);
         WaitingParent(Arc::clone(self))
+    }
+
+    /// Whether so many wait for children that one more is better parked.
+    pub(super) fn is_crowded(&self) -> bool {
+        let most = (WAITING_PER_SLOT * self.total).min(MOST_WAITING);
+        self.waiting_parents.load(Ordering::Relaxed) >= most
     }
 
     /// Who holds what, for a claim.

@@ -435,6 +435,7 @@ impl Inner {
         name: &str,
         child: ChildIntent,
     ) -> Result<Submitted, HandlerError> {
+        let _place = self.check_tree(&parent.execution, name).await?;
         let invalid = |()| HandlerError::fatal("INVALID_PARAMETERS", "not expressible as JSON");
         let parameters = child.parameters.map_err(invalid)?;
         let (scope, of_parent) = (parent.principal.scope(), &parent.execution.intent);

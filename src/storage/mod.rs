@@ -331,6 +331,14 @@ impl Storage {
         self.writer.run(write::FireTimers { limit }).await
     }
 
+    /// Puts parked executions back, of which a child has ended.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn wake(&self, ids: Vec<ExecutionId>) -> Result<(), Error> {
+        self.writer.run(write::Wake { ids }).await
+    }
+
     /// Takes back what dead nodes hold, up to `limit`; how many.
     ///
     /// # Errors

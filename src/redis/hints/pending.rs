@@ -36,6 +36,7 @@ impl Pending {
             match notice {
                 Notice::Events { .. } => self.add_head(notice),
                 Notice::Ready => self.ready = true,
+                Notice::ChildEnded(_) => {}
                 Notice::Timer(at) => {
                     self.timer = Some(self.timer.map_or(*at, |known| known.min(*at)));
                 }

@@ -15,7 +15,7 @@ use crate::{
 /// is not stopped for it: it waits, on this node or another.
 const QUIET_WITHIN: Duration = Duration::from_secs(30);
 /// How long the others then have the slots for themselves.
-const QUIET_PAUSE: Duration = Duration::from_secs(60);
+const QUIET_PAUSE: Duration = Duration::from_mins(1);
 /// How long an execution runs alone at first; twice as long after each further crash.
 const SOLITUDE: Duration = Duration::from_mins(1);
 /// It doubles so many times.

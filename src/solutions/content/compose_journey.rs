@@ -70,6 +70,7 @@ pub(super) fn register(
         .description("Runs a journey: a graph of intents, each a child execution.")
         .solution(NAME)
         .check(move |parameters| check(parameters, limits))
+        .parks()
         .register()
 }
 

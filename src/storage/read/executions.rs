@@ -198,7 +198,7 @@ impl Storage {
         wanted: &[ExecutionId],
     ) -> Result<HashMap<ExecutionId, WaitReason>, Error> {
         let rows = ids_of_tenant(scope, wanted.iter().map(|id| id.0));
-        let tail = "SELECT e.id, r.queue, t.kind, \
+        let tail = "SELECT e.id, r.queue, t.kind, t.queue AS timer_queue, \
              (l.execution_id IS NOT NULL AND EXISTS (SELECT 1 FROM execution c \
              WHERE c.parent_id = e.id AND c.child_key IS NOT NULL AND c.status IN (0, 1))) AS awaits \
              FROM x JOIN execution e ON e.id = x.id AND e.tenant_id = x.tenant_id \
@@ -209,11 +209,15 @@ impl Storage {
         for row in rows.query(&self.db.reader, tail).await? {
             let queue: Option<String> = get(&row, "queue")?;
             let timer: Option<i64> = get(&row, "kind")?;
+            let timer_queue: Option<String> = get(&row, "timer_queue")?;
             let awaits: bool = get(&row, "awaits")?;
             let reason = match (queue.as_deref(), timer) {
                 (Some(queue), _) if queue.starts_with("worker:") => Some(WaitReason::Worker),
                 (Some(_), _) => Some(WaitReason::Queue),
                 (None, Some(0)) => Some(WaitReason::Schedule),
+                (None, Some(_)) if timer_queue.as_deref() == Some("parked") => {
+                    Some(WaitReason::Children)
+                }
                 (None, Some(_)) => Some(WaitReason::Retry),
                 (None, None) => awaits.then_some(WaitReason::Children),
             };

@@ -1,6 +1,7 @@
 //! What waits for this node's engine, by queries that cost the same whatever waits.
 
 use super::super::{Error, Storage, sql};
+use crate::model::ExecutionId;
 
 impl Storage {
     /// Whether something waits that a node runs alone.
@@ -10,6 +11,43 @@ impl Storage {
     pub async fn something_waits_alone(&self) -> Result<bool, Error> {
         let text = "SELECT 1 AS one FROM ready WHERE queue = 'alone' LIMIT 1";
         Ok(!sql::query(&self.db.reader, text, []).await?.is_empty())
+    }
+
+    /// How many executions below `root` live, counted up to `most`.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn live_in_tree(&self, root: ExecutionId, most: u64) -> Result<u64, Error> {
+        let text = "SELECT COUNT(*) AS live FROM (SELECT 1 FROM execution WHERE root_id = $1 \
+             AND root_id IS NOT NULL AND finished_at IS NULL LIMIT $2) counted";
+        let most = i64::try_from(most).unwrap_or(i64::MAX);
+        let rows = sql::query(&self.db.reader, text, [root.0.into(), most.into()]).await?;
+        let live: i64 = rows.first().map_or(Ok(0), |row| sql::get(row, "live"))?;
+        Ok(live.unsigned_abs())
+    }
+
+    /// Whether an execution has a child of this name.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn has_child(&self, parent: ExecutionId, name: &str) -> Result<bool, Error> {
+        let text = "SELECT 1 AS one FROM execution WHERE parent_id = $1 AND child_key = $2 LIMIT 1";
+        let values = [parent.0.into(), name.into()];
+        Ok(!sql::query(&self.db.reader, text, values).await?.is_empty())
+    }
+
+    /// Those among `ids` that are parked.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn parked_among(&self, ids: &[ExecutionId]) -> Result<Vec<ExecutionId>, Error> {
+        let tail = "SELECT t.execution_id FROM x JOIN timer t \
+             ON t.execution_id = x.id AND t.kind = 1 WHERE t.queue = 'parked'";
+        let rows = sql::Rows::column(&["id"], ids.iter().map(|id| id.0));
+        let rows = rows.query(&self.db.reader, tail).await?;
+        rows.iter()
+            .map(|row| Ok(ExecutionId(sql::get(row, "execution_id")?)))
+            .collect()
     }
 
     /// How many executions are ready, counted up to `most`.

@@ -13,6 +13,9 @@ pub(super) const NODE_QUEUE: &str = "node";
 /// The queue of executions that a node runs while it runs nothing else.
 pub(super) const ALONE_QUEUE: &str = "alone";
 
+/// Where the timer of an execution that waits for children outside of any node leads: to `node`.
+pub(super) const PARKED_QUEUE: &str = "parked";
+
 /// Takes up to `slots` executions for a node.
 #[derive(Debug, Clone)]
 pub struct Claim {
@@ -98,8 +101,8 @@ impl Operation for Claim {
     }
 
     /// One that is cancelled in the same transaction is handed out as cancelled.
-    fn settle(&self, claimed: &mut Vec<Execution>, working: &Working) {
-        for execution in claimed {
+    fn settle(&self, claimed: &mut ClaimedBatch, working: &Working) {
+        for execution in &mut claimed.executions {
             working.refresh(execution);
         }
     }

@@ -12,6 +12,9 @@ use crate::model::{
     EventBody, ExecutionError, ExecutionStatus, NewArtifact, Payload, TransitionRequest,
 };
 
+/// So long an execution is parked when nobody says that one of its children has ended.
+const PARKED_MICROS: i64 = 120_000_000;
+
 /// How an attempt ended.
 #[derive(Debug, Clone)]
 pub enum Outcome {
@@ -31,6 +34,9 @@ pub enum Outcome {
         /// many there are.
         lost: bool,
     },
+    /// Not at all: the execution waits for its children outside of the node, and is run again when
+    /// one of them has ended.
+    Park,
     /// Not at all: the node shuts down and gives the execution back.
     HandBack,
 }
@@ -175,6 +181,13 @@ impl Operation for Complete {
                     return Ok(self.end(working, Ending::Failed(error.clone())));
                 }
                 self.retry(working, error, delay_micros, *lost);
+                Ok(ExecutionStatus::Running)
+            }
+            Outcome::Park => {
+                execution.lost_attempts += 1;
+                let until = working.now + PARKED_MICROS;
+                working.release(self.fence.execution_id);
+                working.park(self.fence.execution_id, until);
                 Ok(ExecutionStatus::Running)
             }
             // What was stopped though nobody asked for it was stopped by mistake.

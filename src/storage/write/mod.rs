@@ -42,6 +42,6 @@ pub(super) use artifact::TransitionArtifact;
 pub(super) use cancel::Cancel;
 pub(super) use claim::EndSolitude;
 pub(super) use recover::{ExpireSessions, Recover, Sweep};
-pub(super) use timer::FireTimers;
+pub(super) use timer::{FireTimers, Wake};
 pub(super) use upload::{CreateUpload, FinishUpload};
 pub(super) use writer::{Settings, Writer};

@@ -14,6 +14,8 @@ pub(in crate::storage) struct Needs {
     pub(super) claims: Vec<Wanted>,
     /// How many due rows of `timer` to take.
     pub(super) timers: Option<usize>,
+    /// Executions to take that are parked.
+    pub(super) parked: Vec<ExecutionId>,
     /// How many executions of dead nodes to take.
     pub(super) lost: Option<usize>,
     /// Executions that may be live and without a place.
@@ -49,6 +51,7 @@ impl Needs {
             && self.stranded.is_empty()
             && self.cancel.is_empty()
             && self.claims.is_empty()
+            && self.parked.is_empty()
             && limits.iter().all(Option::is_none)
     }
 }

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{
     super::{Error, connection::Transaction, read::stranded::STRANDED, sql},
-    claim::{Claimed, Wanted},
+    claim::{Claimed, PARKED_QUEUE, Wanted},
     load::{column, id_rows, lock_clause},
     operation::Needs,
     shares::Turn,
@@ -32,6 +32,8 @@ pub(super) async fn pick(
     if let Some(limit) = needs.timers {
         working.fired = due_timers(db, limit, working.now).await?;
     }
+    let mut parked = parked(db, &needs.parked).await?;
+    working.fired.append(&mut parked);
     if let Some(limit) = needs.lost {
         working.lost = lost(db, working.now, limit, None).await?;
     }
@@ -214,15 +216,33 @@ async fn due_timers(
         lock_clause(db, "FOR UPDATE SKIP LOCKED")
     );
     let rows = sql::query(db, &text, [now.into(), limit_value(limit)]).await?;
-    rows.iter()
-        .map(|row| {
-            Ok((
-                ExecutionId(get(row, "execution_id")?),
-                get(row, "kind")?,
-                get(row, "queue")?,
-            ))
-        })
-        .collect()
+    rows.iter().map(fired).collect()
+}
+
+fn fired(row: &QueryResult) -> Result<(ExecutionId, i64, String), Error> {
+    Ok((
+        ExecutionId(get(row, "execution_id")?),
+        get(row, "kind")?,
+        get(row, "queue")?,
+    ))
+}
+
+/// Those among `ids` that are parked.
+async fn parked(
+    db: &Transaction,
+    ids: &[ExecutionId],
+) -> Result<Vec<(ExecutionId, i64, String)>, Error> {
+    let tail = format!(
+        ", due AS MATERIALIZED (SELECT t.execution_id FROM x JOIN timer t \
+         ON t.execution_id = x.id AND t.kind = 1 WHERE t.queue = '{PARKED_QUEUE}' {}) \
+         DELETE FROM timer WHERE kind = 1 AND execution_id IN (SELECT execution_id FROM due) \
+         RETURNING execution_id, kind, queue",
+        lock_clause(db, "FOR UPDATE OF t SKIP LOCKED")
+    );
+    let ids: BTreeSet<ExecutionId> = ids.iter().copied().collect();
+    let ids: Vec<ExecutionId> = ids.into_iter().collect();
+    let rows = id_rows(&ids).query(db, &tail).await?;
+    rows.iter().map(fired).collect()
 }
 
 /// Executions that dead incarnations hold; only among `within` when given. An incarnation that gave

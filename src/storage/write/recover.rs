@@ -80,9 +80,10 @@ fn put_back(working: &mut Working, id: ExecutionId, process_gone: bool) {
     let Some(execution) = working.execution_mut(id) else {
         return;
     };
-    let delay_micros = match process_gone {
-        true => 0,
-        false => lost_delay_micros(execution.lost_attempts),
+    let delay_micros = if process_gone {
+        0
+    } else {
+        lost_delay_micros(execution.lost_attempts)
     };
     let (attempt, error) = (execution.attempt, lost_error(execution));
     working.release(id);

@@ -359,7 +359,7 @@ impl Operation for Submit {
 
     /// One that is cancelled in the same transaction is started as cancelled.
     fn settle(&self, submission: &mut Submission, working: &Working) {
-        if submission.started {
+        if submission.started_at.is_some() {
             working.refresh(&mut submission.execution);
         }
     }

@@ -23,24 +23,48 @@ impl Operation for FireTimers {
     }
 
     fn decide(&self, working: &mut Working) -> Result<usize, Error> {
-        let fired = std::mem::take(&mut working.fired);
-        let count = fired.len();
-        for (id, kind, queue) in fired {
-            let live = working
-                .executions
-                .get(&id)
-                .is_some_and(|tracked| !tracked.row.status.is_terminal());
-            if !live {
-                continue;
-            }
-            if kind == TimerKind::Deadline as i64 {
-                expire(working, id);
-            } else {
-                working.enqueue(id, &queue);
-            }
-        }
-        Ok(count)
+        Ok(fire_all(working))
     }
+}
+
+/// Puts parked executions back, of which a child has ended.
+#[derive(Debug, Clone)]
+pub(in crate::storage) struct Wake {
+    pub(in crate::storage) ids: Vec<ExecutionId>,
+}
+
+impl Operation for Wake {
+    type Output = ();
+
+    fn needs(&self, needs: &mut Needs) {
+        needs.parked.extend(&self.ids);
+    }
+
+    fn decide(&self, working: &mut Working) -> Result<(), Error> {
+        fire_all(working);
+        Ok(())
+    }
+}
+
+/// What was taken of the timers has its time come; how many.
+fn fire_all(working: &mut Working) -> usize {
+    let fired = std::mem::take(&mut working.fired);
+    let count = fired.len();
+    for (id, kind, queue) in fired {
+        let live = working
+            .executions
+            .get(&id)
+            .is_some_and(|tracked| !tracked.row.status.is_terminal());
+        if !live {
+            continue;
+        }
+        if kind == TimerKind::Deadline as i64 {
+            expire(working, id);
+        } else {
+            working.enqueue(id, &queue);
+        }
+    }
+    count
 }
 
 /// Fails an overdue execution unless a node runs it: that node keeps the deadline itself.

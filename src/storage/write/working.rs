@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{
     super::{Error, sql::Cell},
-    claim::{ALONE_QUEUE, Claimed, NODE_QUEUE},
+    claim::{ALONE_QUEUE, Claimed, NODE_QUEUE, PARKED_QUEUE},
     submit::{KeyClaim, KeyName, Queue},
 };
 use crate::model::{
@@ -46,6 +46,8 @@ pub enum Notice {
     Timer(Micros),
     /// A running execution should stop.
     Cancel(ExecutionId),
+    /// A child of this execution has ended. Stays on the node that has committed the end.
+    ChildEnded(ExecutionId),
 }
 
 /// A row that was loaded or made, and whether it must be written back.
@@ -355,7 +357,8 @@ impl Working {
             return;
         };
         let queue = match queue {
-            NODE_QUEUE if execution.crashes >= CRASHES_BEFORE_ALONE => ALONE_QUEUE,
+            NODE_QUEUE | PARKED_QUEUE if execution.crashes >= CRASHES_BEFORE_ALONE => ALONE_QUEUE,
+            PARKED_QUEUE => NODE_QUEUE,
             other => other,
         };
         let place = vec![
@@ -391,6 +394,23 @@ impl Working {
         self.changes.notices.push(Notice::Timer(at));
     }
 
+    /// Lets an execution wait for its children outside of any node, at most until `at`.
+    pub(super) fn park(&mut self, id: ExecutionId, at: Micros) {
+        let Some(Tracked { row: execution, .. }) = self.executions.get(&id) else {
+            return;
+        };
+        let kind = TimerKind::Retry as i64;
+        let timer = vec![
+            id.0.into(),
+            kind.into(),
+            execution.intent.tenant_id.as_str().into(),
+            PARKED_QUEUE.into(),
+            at.into(),
+        ];
+        self.changes.timers_in.insert((id, kind), timer);
+        self.changes.notices.push(Notice::Timer(at));
+    }
+
     /// Ends the present attempt's right to write and drops its lease.
     pub(super) fn release(&mut self, id: ExecutionId) {
         if let Some(execution) = self.execution_mut(id) {
@@ -406,6 +426,7 @@ impl Working {
             return;
         };
         execution.finished_at = Some(now);
+        let parent = execution.parent_id;
         let (status, body, payload) = match ending {
             Ending::Completed(result) => {
                 execution.result = Some(result.clone());
@@ -440,6 +461,9 @@ impl Working {
             self.changes.unqueue(id);
         }
         self.append(id, body, payload);
+        if let Some(parent) = parent {
+            self.changes.notices.push(Notice::ChildEnded(parent));
+        }
     }
 
     /// Changes an artifact's state, or refuses.

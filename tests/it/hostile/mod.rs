@@ -6,4 +6,5 @@ mod hints;
 mod hosts;
 mod journeys;
 mod slots;
+mod trees;
 mod unreadable;

@@ -45,7 +45,7 @@ async fn a_cancellation_reaches_what_is_submitted_below_it_in_the_same_transacti
             assert_eq!(child.status, ExecutionStatus::Cancelled);
         }
         let started = started.get().unwrap();
-        assert!(started.started && started.execution.cancel_requested_at.is_some());
+        assert!(started.started_at.is_some() && started.execution.cancel_requested_at.is_some());
         for running in [&root, &middle, &started.execution] {
             let found = stored(world, running).await;
             assert_eq!(found.status, ExecutionStatus::Running);
@@ -66,7 +66,7 @@ async fn what_is_claimed_and_cancelled_in_one_transaction_is_handed_out_as_cance
         let cancelled = batch.add(cancel(&waiting));
         batch.run(world).await;
         cancelled.get().unwrap();
-        let claimed = claimed.get().unwrap();
+        let claimed = claimed.get().unwrap().executions;
         assert!(claimed[0].cancel_requested_at.is_some());
         // The node that holds it ends it.
         let mut end = completion(&claimed[0]);
@@ -88,7 +88,7 @@ async fn what_is_cancelled_before_the_claim_of_the_same_transaction_is_not_hande
         let claimed = batch.add(scene.claim(1));
         batch.run(world).await;
         assert_eq!(cancelled.get().unwrap().status, ExecutionStatus::Cancelled);
-        assert!(claimed.get().unwrap().is_empty());
+        assert!(claimed.get().unwrap().executions.is_empty());
     })
     .await;
 }
@@ -102,7 +102,7 @@ async fn an_attempt_that_was_stopped_though_nobody_cancelled_it_is_given_back() 
         end.outcome = Outcome::Cancelled;
         let status = alone(world, end).await.unwrap();
         assert_eq!(status, ExecutionStatus::Running);
-        let again = alone(world, scene.claim(1)).await.unwrap();
+        let again = alone(world, scene.claim(1)).await.unwrap().executions;
         assert_eq!(again[0].id, running.id);
     })
     .await;

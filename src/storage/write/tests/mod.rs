@@ -4,11 +4,13 @@ mod cancel;
 mod keys;
 mod races;
 
+use std::{collections::HashMap, sync::Arc};
+
 use tokio::sync::oneshot;
 
 use super::{
-    Claim, Complete, CreateSession, Fence, Key, KeyScope, NewExecution, Outcome, Queue, Submission,
-    Submit,
+    Claim, Complete, CreateSession, Fence, Key, KeyScope, NewExecution, Outcome, Queue, Shares,
+    Submission, Submit,
     operation::{Operation, Pending, Request},
     writer::carry_out,
 };
@@ -131,8 +133,15 @@ impl Scene {
     pub(super) fn claim(&self, slots: usize) -> Claim {
         Claim {
             node_id: self.node,
+            alone: false,
             slots,
-            turn: 0,
+            roots: slots,
+            after: None,
+            shares: Shares {
+                held: HashMap::new(),
+                cap: slots,
+                weights: Arc::default(),
+            },
         }
     }
 

@@ -1,0 +1,59 @@
+//! Executions that wait for children outside of this process: they are run again, from their
+//! beginning, when a child has ended.
+//!
+//! Whoever commits the end of a child looks whether its parent is parked. The parent's timer is for
+//! the case that this node dies in between.
+
+use std::sync::Arc;
+
+use super::{Inner, lock};
+use crate::{
+    model::ExecutionId,
+    runtime::context::Attempt,
+    storage::{Error, Fence},
+};
+
+impl Inner {
+    /// A child has ended: its parent may be parked, unless it runs here.
+    pub(super) fn child_ended(&self, parent: ExecutionId) {
+        if !lock(&self.running).contains_key(&parent) {
+            lock(&self.ended_below).push(parent);
+            self.wake_wanted.notify_one();
+        }
+    }
+
+    pub(super) async fn wake_loop(self: Arc<Self>) {
+        loop {
+            tokio::select! {
+                () = self.wake_wanted.notified() => {}
+                () = self.stopped.cancelled() => return,
+            }
+            let parents = std::mem::take(&mut *lock(&self.ended_below));
+            if let Err(error) = self.wake(parents).await {
+                tracing::warn!(%error, "parked executions were not woken; their timers wake them");
+            }
+        }
+    }
+
+    async fn wake(&self, parents: Vec<ExecutionId>) -> Result<(), Error> {
+        let parked = self.storage.parked_among(&parents).await?;
+        if parked.is_empty() {
+            return Ok(());
+        }
+        self.storage.wake(parked).await
+    }
+
+    /// The attempt has been parked. A child that ended just before found its parent running here.
+    pub(in crate::runtime) async fn after_parking(&self, attempt: &Attempt, fence: Fence) {
+        self.unregister(fence);
+        let awaited: Vec<ExecutionId> = lock(&attempt.awaited).iter().copied().collect();
+        let scope = attempt.principal.scope();
+        match self.storage.find_executions(&scope, &awaited).await {
+            Ok(found) if found.iter().any(|child| child.status.is_terminal()) => {
+                self.child_ended(fence.execution_id);
+            }
+            Ok(_) => {}
+            Err(error) => tracing::warn!(%error, "the children of a parked execution are unknown"),
+        }
+    }
+}

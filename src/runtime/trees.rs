@@ -1,0 +1,133 @@
+//! Bounds of a tree of executions: how deep it is, and how many of it live at once.
+//!
+//! The live ones are counted in the database, and only now and then: a node lets half of the room
+//! that it last saw be used before it counts again. The bound is therefore not exact where several
+//! nodes add to one tree, and costs most trees nothing.
+
+use std::{collections::HashMap, sync::Mutex};
+
+use super::{context::lock, engine::Inner, error::HandlerError};
+use crate::model::{Execution, ExecutionId};
+
+/// Of so many trees the count is remembered.
+const REMEMBERED: usize = 4096;
+
+/// What this node knows of the trees that it adds to.
+#[derive(Default)]
+pub(super) struct Trees(Mutex<HashMap<ExecutionId, Tally>>);
+
+#[derive(Default)]
+struct Tally {
+    counted: u64,
+    added: u64,
+    /// Children that are being submitted: the database may not have them yet.
+    pending: u64,
+}
+
+/// A child's place in its tree, held while it is submitted.
+pub(super) struct Place<'a> {
+    trees: &'a Trees,
+    root: ExecutionId,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        if let Some(tally) = lock(&self.trees.0).get_mut(&self.root) {
+            tally.pending = tally.pending.saturating_sub(1);
+        }
+    }
+}
+
+impl Trees {
+    /// A place in a tree, and whether there is room for it without counting.
+    fn take(&self, root: ExecutionId, limit: u64) -> (Place<'_>, bool) {
+        let mut tallies = lock(&self.0);
+        if tallies.len() >= REMEMBERED {
+            tallies.retain(|_, tally| tally.counted + tally.pending > 0);
+        }
+        if tallies.len() >= REMEMBERED {
+            tallies.clear();
+        }
+        let tally = tallies.entry(root).or_default();
+        tally.pending += 1;
+        let free = limit.saturating_sub(tally.counted).div_ceil(2);
+        let has_room = tally.added < free;
+        tally.added += u64::from(has_room);
+        drop(tallies);
+        (Place { trees: self, root }, has_room)
+    }
+
+    /// So many were found to live: whether there is room for one more.
+    fn note(&self, root: ExecutionId, live: u64, limit: u64) -> bool {
+        let mut tallies = lock(&self.0);
+        let tally = tallies.entry(root).or_default();
+        let counted = live + tally.pending.saturating_sub(1);
+        if counted >= limit {
+            return false;
+        }
+        tally.counted = counted;
+        tally.added = 1;
+        true
+    }
+}
+
+impl Inner {
+    /// Refuses a child that would make its tree too deep or too large, unless it is there already.
+    pub(super) async fn check_tree(
+        &self,
+        parent: &Execution,
+        name: &str,
+    ) -> Result<Place<'_>, HandlerError> {
+        let limits = &self.limits;
+        if parent.depth >= limits.tree_depth {
+            let message = format!("an execution has at most {} ancestors", limits.tree_depth);
+            return Err(HandlerError::fatal("TREE_TOO_DEEP", message));
+        }
+        let root = parent.root_id.unwrap_or(parent.id);
+        let (place, has_room) = self.trees.take(root, limits.tree_executions);
+        if has_room {
+            return Ok(place);
+        }
+        let live = self
+            .storage
+            .live_in_tree(root, limits.tree_executions)
+            .await?;
+        if self.trees.note(root, live, limits.tree_executions) {
+            return Ok(place);
+        }
+        if parent.attempt > 1 && self.storage.has_child(parent.id, name).await? {
+            return Ok(place);
+        }
+        let message = format!(
+            "at most {} executions below one live at the same time",
+            limits.tree_executions
+        );
+        Err(HandlerError::fatal("TREE_TOO_LARGE", message))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tree_is_counted_again_when_half_of_its_room_is_used() {
+        let trees = Trees::default();
+        let root = ExecutionId(uuid::Uuid::from_u128(1));
+        let taken = |limit| (0..100).take_while(|_| trees.take(root, limit).1).count();
+        assert_eq!(taken(20), 10);
+        assert!(trees.note(root, 12, 20));
+        assert_eq!(taken(20), 3);
+        assert!(!trees.note(root, 20, 20));
+    }
+
+    #[test]
+    fn what_is_being_submitted_counts() {
+        let trees = Trees::default();
+        let root = ExecutionId(uuid::Uuid::from_u128(1));
+        let places: Vec<_> = (0..8).map(|_| trees.take(root, 10)).collect();
+        assert!(!trees.note(root, 3, 10));
+        drop(places);
+        assert!(trees.note(root, 3, 10));
+    }
+}
