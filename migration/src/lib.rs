@@ -6,6 +6,7 @@ pub use sea_orm_migration::MigratorTrait;
 use sea_orm_migration::prelude::*;
 
 mod m20261123_000001_core;
+mod m20261128_000003_content;
 mod m20261128_000004_trees;
 mod m20261128_000005_installation;
 mod m20261128_000006_era;
@@ -18,6 +19,7 @@ impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
         vec![
             Box::new(m20261123_000001_core::Migration),
+            Box::new(m20261128_000003_content::Migration),
             Box::new(m20261128_000004_trees::Migration),
             Box::new(m20261128_000005_installation::Migration),
             Box::new(m20261128_000006_era::Migration),

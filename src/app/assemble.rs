@@ -114,6 +114,7 @@ impl Node {
         let stop = CancellationToken::new();
         let (metrics, stopped) = (app.metrics.clone(), stop.clone());
         tokio::spawn(async move { metrics.maintain(stopped).await });
+        tokio::spawn(uploads.clone().release_until(stop.clone()));
         let services = Services {
             runtime,
             storage,
@@ -321,6 +322,8 @@ fn state_limits(config: &Config) -> state_surface::Limits {
 fn upload_settings(config: &Config) -> uploads::Settings {
     uploads::Settings {
         max_upload_bytes: config.content.max_upload_bytes,
+        max_announced_bytes: config.content.max_announced_bytes,
+        deleted_grace: Duration::from_secs(config.content.deleted_grace_seconds),
         url_ttl_seconds: i64::try_from(config.content.url_ttl_seconds).unwrap_or(i64::MAX),
         public_url: config
             .http

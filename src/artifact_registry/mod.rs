@@ -7,14 +7,50 @@ mod mermaid;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 pub use mermaid::mermaid;
 
 use crate::{
-    model::{Artifact, ArtifactId, Principal, Refusal, TenantScope, TransitionRequest},
-    storage::{ArtifactFilter, Error, Lineage, LineageRequest, Page, PageRequest, Storage},
+    model::{
+        Artifact, ArtifactId, ArtifactState, Principal, Refusal, TenantScope, TransitionRequest,
+    },
+    storage::{
+        ArtifactFilter, Direction, Error, Lineage, LineageRequest, Page, PageRequest, Storage,
+    },
 };
+
+/// So many artifacts are deleted at once at most.
+pub const MAX_DELETED: u32 = 1000;
+
+/// What is to be deleted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeleteRequest {
+    /// The artifact.
+    pub artifact_id: ArtifactId,
+    /// All that was made from it, too.
+    pub include_descendants: bool,
+    /// Nothing is deleted: only told what would be.
+    pub dry_run: bool,
+    /// Why; kept in the history.
+    pub reason: Option<String>,
+}
+
+/// What was deleted, or would be.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Deletion {
+    /// The artifact as it stands now.
+    pub artifact: Artifact,
+    /// What was made from it and was still there before, nearest first; at most [`MAX_DELETED`].
+    pub descendants: Vec<Arc<Artifact>>,
+    /// Whether there is more that was made from it.
+    pub truncated: bool,
+}
+
+struct Descendants {
+    artifacts: Vec<Arc<Artifact>>,
+    truncated: bool,
+}
 
 /// The registry. Clones are the same registry.
 #[derive(Debug, Clone)]
@@ -169,6 +205,71 @@ impl ArtifactRegistry {
         to: ArtifactId,
     ) -> Result<Option<Vec<ArtifactId>>, Error> {
         self.storage.lineage_path(scope, from, to).await
+    }
+
+    /// Deletes an artifact in the name of `principal`, and, if asked, all that was made from it; or
+    /// only tells what that would be. What was made from it and is still there is told in any case.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] when it is absent, or more is to be deleted than [`MAX_DELETED`]; when the
+    /// database does not answer.
+    pub async fn delete(
+        &self,
+        principal: &Principal,
+        request: DeleteRequest,
+    ) -> Result<Deletion, Error> {
+        let scope = principal.scope();
+        let id = request.artifact_id;
+        let descendants = self.live_descendants(&scope, id).await?;
+        if request.include_descendants && descendants.truncated {
+            let message = format!("more than {MAX_DELETED} artifacts were made from it");
+            return Err(Refusal::invalid(["includeDescendants"], message).into());
+        }
+        if !request.dry_run {
+            let mut ids = vec![id];
+            if request.include_descendants {
+                ids.extend(descendants.artifacts.iter().map(|it| it.id));
+            }
+            let actor = principal.actor().to_owned();
+            self.storage
+                .delete_artifacts(scope.clone(), ids, actor, request.reason)
+                .await?;
+        }
+        let found = self.find(&scope, id).await?;
+        let artifact = found.ok_or_else(|| Refusal::not_found("artifact", "artifactId"))?;
+        Ok(Deletion {
+            artifact,
+            descendants: descendants.artifacts,
+            truncated: descendants.truncated,
+        })
+    }
+
+    /// What was made from an artifact and is not deleted, nearest first.
+    async fn live_descendants(
+        &self,
+        scope: &TenantScope,
+        id: ArtifactId,
+    ) -> Result<Descendants, Error> {
+        let request = LineageRequest {
+            roots: vec![id],
+            direction: Direction::Downstream,
+            max_depth: 100,
+            max_nodes: MAX_DELETED,
+            max_edges: 10 * MAX_DELETED,
+            fan_out: MAX_DELETED,
+            deadline: Duration::from_secs(5),
+            artifact_types: Vec::new(),
+            stop_at_types: Vec::new(),
+        };
+        let lineage = self.storage.lineage(scope, &request).await?;
+        let nodes = lineage.nodes.into_iter().filter(|node| !node.is_root);
+        Ok(Descendants {
+            artifacts: nodes
+                .map(|node| node.artifact)
+                .filter(|artifact| artifact.state != ArtifactState::Deleted)
+                .collect(),
+            truncated: !lineage.truncated_because.is_empty(),
+        })
     }
 
     /// Changes an artifact's state in the name of `principal`.

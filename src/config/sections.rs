@@ -188,6 +188,11 @@ section! {
             = ServiceUrl::unset(),
         /// Largest upload in bytes.
         max_upload_bytes: u64 [.within(1, 1 << 40)] = 100 * 1024 * 1024,
+        /// The most bytes that a tenant may have announced by `createUpload` without having sent them; an
+        /// upload counts as 64 KiB at least.
+        max_announced_bytes: u64 [.within(1, 1 << 50)] = 1024 * 1024 * 1024,
+        /// How long the content of a deleted artifact is kept, in seconds, before it is removed.
+        deleted_grace_seconds: u64 [.within(0, 365 * DAY_SECONDS)] = DAY_SECONDS,
         /// Secret that signs the server's own upload and download URLs; nodes must share it.
         /// Unset: one that is made once and kept in the file signing.key in `data_dir`.
         signing_key: Option<Secret> [.example("replace this by 32 random characters")] = None,

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{ContentStore, Digest};
+use super::{ContentStore, Digest, Error::NotFound};
 use crate::{
     model::{Payload, RawJson, TenantScope},
     storage::Error,
@@ -11,6 +11,8 @@ use crate::{
 /// Where large values go.
 #[derive(Clone, Debug)]
 pub struct Payloads {
+    store: ContentStore,
+    /// Where they were before they had a place of their own.
     content: ContentStore,
     inline_bytes: usize,
 }
@@ -20,6 +22,7 @@ impl Payloads {
     #[must_use]
     pub fn new(content: ContentStore, inline_bytes: usize) -> Self {
         Self {
+            store: content.for_payloads(),
             content,
             inline_bytes,
         }
@@ -34,7 +37,7 @@ impl Payloads {
             return Ok(Payload::inline(json));
         }
         let bytes = Bytes::copy_from_slice(json.as_str().as_bytes());
-        let stored = self.content.put(scope.tenant().as_str(), bytes).await?;
+        let stored = self.store.put(scope.tenant().as_str(), bytes).await?;
         Ok(Payload::reference(
             &stored.digest.to_string(),
             stored.size_bytes,
@@ -56,7 +59,11 @@ impl Payloads {
             what: "payload",
             source: None,
         })?;
-        let bytes = self.content.get(scope.tenant().as_str(), &digest).await?;
+        let tenant = scope.tenant().as_str();
+        let bytes = match self.store.get(tenant, &digest).await {
+            Err(NotFound) => self.content.get(tenant, &digest).await?,
+            found => found?,
+        };
         let text = String::from_utf8(bytes.into()).map_err(|e| Error::corrupt("payload", e))?;
         Ok(RawJson::trusted(text))
     }

@@ -1,15 +1,17 @@
 //! The store: a folder, or a bucket that speaks S3.
 
-use std::{ops::Range, path, sync::Arc};
+use std::{path, sync::Arc};
 
 use bytes::Bytes;
-use futures::{StreamExt, stream::BoxStream};
 use object_store::{
     GetOptions, GetResult, ObjectStore, ObjectStoreExt, PutPayload,
     path::{Path, PathPart},
 };
 
-use super::{Digest, Error, S3Options, open};
+use super::{
+    Digest, Error, Packed, Packer, S3Options, open,
+    packed::{WORTH_PACKING_BYTES, begins_packed},
+};
 
 /// An object that each store has, written when it is opened. Where it is missing is not the store: a
 /// folder whose disk is not mounted, a bucket that is gone.
@@ -24,12 +26,20 @@ pub struct Stored {
     pub size_bytes: u64,
 }
 
+/// Below these names objects lie: content of tenants, large values of the runtime, and content that
+/// is about to be removed.
+pub(super) const CONTENT: &str = "content";
+pub(super) const PAYLOADS: &str = "payloads";
+pub(super) const ASIDE: &str = "aside";
+
 /// Content by digest. Clones are the same store.
 #[derive(Clone, Debug)]
 pub struct ContentStore {
     pub(super) objects: Arc<dyn ObjectStore>,
     /// Where the objects are files, if they are.
     pub(super) folder: Option<Arc<path::Path>>,
+    /// Below which objects lie.
+    area: &'static str,
 }
 
 impl ContentStore {
@@ -52,6 +62,7 @@ impl ContentStore {
         let store = Self {
             objects,
             folder: folder.map(Arc::from),
+            area: CONTENT,
         };
         match store.write_small(MARK).await {
             Err(Error::Absent) => Err(Error::Url {
@@ -86,19 +97,19 @@ impl ContentStore {
         Ok(())
     }
 
-    async fn is_there(&self) -> Result<(), Error> {
+    pub(super) async fn is_there(&self) -> Result<(), Error> {
         let mark = self.objects.head(&Path::from(MARK)).await;
         mark.map(|_| ()).map_err(Error::of_a_write)
     }
 
     /// An object of the store; one that is missing where the store is not there is not missing.
-    async fn find(
+    pub(super) async fn find(
         &self,
         tenant: &str,
         digest: &Digest,
         options: GetOptions,
     ) -> Result<GetResult, Error> {
-        let path = Self::path(tenant, digest);
+        let path = self.path(tenant, digest);
         match self.objects.get_opts(&path, options).await {
             Err(error @ object_store::Error::NotFound { .. }) => {
                 self.is_there().await?;
@@ -109,16 +120,21 @@ impl ContentStore {
     }
 
     /// Where content lies. The tenant's name is one path segment whatever is in it.
-    pub(super) fn path(tenant: &str, digest: &Digest) -> Path {
+    pub(super) fn path(&self, tenant: &str, digest: &Digest) -> Path {
+        Self::path_below(self.area, tenant, digest)
+    }
+
+    fn path_below(area: &'static str, tenant: &str, digest: &Digest) -> Path {
         let parts = [
-            "content".into(),
+            area.into(),
             PathPart::from(tenant),
             digest.to_string().into(),
         ];
         Path::from_iter(parts)
     }
 
-    /// Stores `bytes`; storing the same again does nothing.
+    /// Stores `bytes`; storing the same again does nothing. Larger content is compressed where that
+    /// makes it smaller.
     ///
     /// # Errors
     /// [`Error::Unavailable`].
@@ -127,82 +143,120 @@ impl ContentStore {
             digest: digest_of(bytes.clone()).await?,
             size_bytes: bytes.len() as u64,
         };
-        let path = Self::path(tenant, &stored.digest);
+        let path = self.path(tenant, &stored.digest);
         if !self.has(&path, stored.size_bytes).await? {
             // An object becomes visible whole or not at all.
             self.before_a_write().await?;
-            let written = self.objects.put(&path, bytes.into()).await;
+            let written = self.objects.put(&path, at_rest(bytes).await?.into()).await;
             written.map_err(Error::of_a_write)?;
         }
         Ok(stored)
     }
 
+    /// Stores packed content; storing the same again does nothing.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn put_packed(&self, tenant: &str, packed: Packed) -> Result<Stored, Error> {
+        let path = self.path(tenant, &packed.stored.digest);
+        if !self.has(&path, packed.stored.size_bytes).await? {
+            self.before_a_write().await?;
+            let written = self.objects.put(&path, packed.object.into()).await;
+            written.map_err(Error::of_a_write)?;
+        }
+        Ok(packed.stored)
+    }
+
+    /// The same store, for large values of the runtime itself. They lie apart from the tenants' content,
+    /// which goes when its artifacts are deleted.
+    #[must_use]
+    pub fn for_payloads(&self) -> Self {
+        Self {
+            area: PAYLOADS,
+            ..self.clone()
+        }
+    }
+
+    /// Whether there is content with this digest.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn contains(&self, tenant: &str, digest: &Digest) -> Result<bool, Error> {
+        let found = self.content_bytes(&self.path(tenant, digest)).await?;
+        Ok(found.is_some())
+    }
+
+    /// Puts content aside: it is no longer found, and can be brought back. Absent content stays so.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn put_aside(&self, tenant: &str, digest: &Digest) -> Result<(), Error> {
+        self.is_there().await?;
+        let aside = Self::path_below(ASIDE, tenant, digest);
+        let place = self.path(tenant, digest);
+        present(self.objects.rename(&place, &aside).await).map(drop)
+    }
+
+    /// Brings back content that was put aside, unless the same has been stored again meanwhile.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn bring_back(&self, tenant: &str, digest: &Digest) -> Result<(), Error> {
+        if self.contains(tenant, digest).await? {
+            return self.remove_aside(tenant, digest).await;
+        }
+        let aside = Self::path_below(ASIDE, tenant, digest);
+        let place = self.path(tenant, digest);
+        present(self.objects.rename(&aside, &place).await).map(drop)
+    }
+
+    /// Removes for good what was put aside.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`].
+    pub async fn remove_aside(&self, tenant: &str, digest: &Digest) -> Result<(), Error> {
+        self.is_there().await?;
+        let aside = Self::path_below(ASIDE, tenant, digest);
+        present(self.objects.delete(&aside).await).map(drop)
+    }
+
     pub(super) async fn has(&self, path: &Path, size_bytes: u64) -> Result<bool, Error> {
-        match self.objects.head(path).await {
-            Ok(found) => Ok(found.size == size_bytes),
-            Err(object_store::Error::NotFound { .. }) => Ok(false),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// The bytes with this digest, verified.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`], [`Error::Corrupt`], [`Error::Absent`], [`Error::Unavailable`].
-    pub async fn get(&self, tenant: &str, digest: &Digest) -> Result<Bytes, Error> {
-        let found = self.find(tenant, digest, GetOptions::new()).await?;
-        let bytes = found.bytes().await?;
-        if digest_of(bytes.clone()).await? == *digest {
-            Ok(bytes)
-        } else {
-            Err(Error::Corrupt)
-        }
-    }
-
-    /// Size and bytes of the content with this digest, as they come; they are not verified.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`], [`Error::Absent`], [`Error::Unavailable`].
-    pub async fn get_stream(
-        &self,
-        tenant: &str,
-        digest: &Digest,
-    ) -> Result<(u64, BoxStream<'static, Result<Bytes, Error>>), Error> {
-        let found = self.find(tenant, digest, GetOptions::new()).await?;
-        Ok((found.meta.size, parts_of(found)))
-    }
-
-    /// The size of content.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`], [`Error::Absent`], [`Error::Unavailable`].
-    pub async fn size(&self, tenant: &str, digest: &Digest) -> Result<u64, Error> {
-        let options = GetOptions::new().with_head(true);
-        Ok(self.find(tenant, digest, options).await?.meta.size)
-    }
-
-    /// The bytes of a part of content, which lies within it.
-    ///
-    /// # Errors
-    /// [`Error::NotFound`], [`Error::Absent`], [`Error::Unavailable`].
-    pub async fn get_part(
-        &self,
-        tenant: &str,
-        digest: &Digest,
-        range: Range<u64>,
-    ) -> Result<BoxStream<'static, Result<Bytes, Error>>, Error> {
-        let options = GetOptions::new().with_range(Some(range));
-        Ok(parts_of(self.find(tenant, digest, options).await?))
+        Ok(self.content_bytes(path).await? == Some(size_bytes))
     }
 }
 
-fn parts_of(found: GetResult) -> BoxStream<'static, Result<Bytes, Error>> {
-    let parts = found.into_stream();
-    parts.map(|part| part.map_err(Error::from)).boxed()
+/// Another node may have been faster.
+fn present<T>(result: Result<T, object_store::Error>) -> Result<Option<T>, Error> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(object_store::Error::NotFound { .. }) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The form in which content is stored. What begins like a packed object is packed whatever its
+/// size, or it would be taken for one.
+async fn at_rest(bytes: Bytes) -> Result<Bytes, Error> {
+    let is_ambiguous = begins_packed(&bytes).is_some();
+    if bytes.len() < WORTH_PACKING_BYTES && !is_ambiguous {
+        return Ok(bytes);
+    }
+    let packing = tokio::task::spawn_blocking(move || {
+        let mut packer = Packer::default();
+        packer.push(&bytes);
+        let object = packer.finish()?.object;
+        let is_worth_it = object.len() < bytes.len() / 8 * 7;
+        Ok(if is_worth_it || is_ambiguous {
+            object
+        } else {
+            bytes
+        })
+    });
+    packing.await.map_err(Error::interrupted)?
 }
 
 /// The digest, computed apart when it takes long enough to hold up others on the same thread.
-async fn digest_of(bytes: Bytes) -> Result<Digest, Error> {
+pub(super) async fn digest_of(bytes: Bytes) -> Result<Digest, Error> {
     const SHORT: usize = 256 * 1024;
     if bytes.len() <= SHORT {
         return Ok(Digest::of(&bytes));

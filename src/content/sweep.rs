@@ -13,7 +13,10 @@ use std::{
 use futures::TryStreamExt;
 use object_store::{ObjectStore, ObjectStoreExt, path::Path};
 
-use super::{ContentStore, Error};
+use super::{
+    ContentStore, Error,
+    store::{ASIDE, CONTENT, PAYLOADS},
+};
 
 /// Below this uploads are written until they are known to be good.
 pub(super) const TEMPORARIES: &str = "tmp/uploads";
@@ -62,7 +65,9 @@ fn sweep_folder(folder: &path::Path, limit_micros: i64) -> Result<u64, Error> {
     let swept = || -> io::Result<u64> {
         let mut removed = 0;
         let mut places = vec![folder.join("tmp"), folder.join(TEMPORARIES)];
-        places.extend(entries(&folder.join("content"))?);
+        for area in [CONTENT, PAYLOADS, ASIDE] {
+            places.extend(entries(&folder.join(area))?);
+        }
         for place in places {
             for file in entries(&place)? {
                 if is_unfinished(&file) && is_older(&file, limit_micros)? {

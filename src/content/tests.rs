@@ -1,5 +1,6 @@
 //! The store on real folders.
 
+mod packed;
 mod s3;
 mod s3_server;
 mod signing;

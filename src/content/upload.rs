@@ -78,7 +78,7 @@ impl ContentStore {
         let received = receive(&parts, stream, expected).await;
         drop(parts);
         if let Ok(stored) = &received {
-            let place = Self::path(tenant, &stored.digest);
+            let place = self.path(tenant, &stored.digest);
             // A writer that has failed hears nothing any more; it is asked below.
             let _ = approve.send((place, stored.size_bytes));
         } else {

@@ -301,14 +301,37 @@ impl Materialization {
     }
 
     /// A signed URL from which the bytes can be fetched until it expires; null where there are none
-    /// to fetch.
+    /// to fetch, as those of a deleted artifact.
     async fn download_url(&self, ctx: &Context<'_>) -> Nullable<String> {
+        if self.of.state == model::ArtifactState::Deleted {
+            return None;
+        }
         let url = |caller: &Caller| {
             let uploads = &caller.services.uploads;
             let name = self.of.display_name.as_deref();
             uploads.download_url(&self.form, name, caller.scope.tenant())
         };
         Caller::of(ctx).map(url).transpose()
+    }
+
+    /// Its rows from `offset` on, as JSON, read without the others: at most a mebibyte. Null where it
+    /// does not hold rows of JSON, and for a deleted artifact.
+    async fn preview(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Rows at most, 1 to 200; 20 when left out.")] first: Option<i32>,
+        #[graphql(desc = "Rows before the first.")] offset: Option<BigInt>,
+    ) -> Result<Option<Vec<Json>>, ApiError> {
+        if self.of.state == model::ArtifactState::Deleted {
+            return Ok(None);
+        }
+        let caller = Caller::of(ctx)?;
+        let first = usize::try_from(first.unwrap_or(20)).unwrap_or_default();
+        let offset = u64::try_from(offset.map_or(0, |it| it.0)).unwrap_or_default();
+        let (uploads, tenant) = (&caller.services.uploads, caller.scope.tenant());
+        let rows = uploads.preview(&self.form, tenant, first.clamp(1, 200), offset);
+        let rows = rows.await?;
+        Ok(rows.map(|rows| rows.into_iter().map(Json).collect()))
     }
 
     /// When it was recorded.

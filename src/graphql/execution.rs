@@ -264,7 +264,8 @@ impl Execution {
         Execution::find(ctx, self.0.rerun_of?).await
     }
 
-    /// The artifacts it registered, in order of registration.
+    /// The artifacts it made, and those it found again because the same work had made them before, in
+    /// order of registration.
     async fn artifacts(
         &self,
         ctx: &Context<'_>,

@@ -1,9 +1,10 @@
 //! Ids as newtypes over UUIDs. Clients see the `TypeID` form, `exe_01jd…` (type prefix and the UUID
 //! in Crockford base32); a bare UUID is accepted on input.
 
-use std::{fmt, str::FromStr};
+use std::{borrow::Cow, fmt, str::FromStr};
 
 use data_encoding::{Encoding, Specification};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
@@ -91,6 +92,25 @@ macro_rules! ids {
             type Err = IdError;
             fn from_str(text: &str) -> Result<Self, IdError> {
                 parse($prefix, text).map(Self)
+            }
+        }
+
+        impl JsonSchema for $name {
+            fn inline_schema() -> bool {
+                true
+            }
+
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!({
+                    "type": "string",
+                    "pattern": concat!(
+                        "^(", $prefix, "_[0-7][0-9a-hjkmnp-tv-z]{25}|[0-9A-Fa-f-]{32,36})$"
+                    ),
+                })
             }
         }
 

@@ -1,7 +1,8 @@
 //! JSON kept as text: what a client sent is stored and returned without being taken apart.
 
-use std::{fmt, sync::Arc};
+use std::{borrow::Cow, fmt, sync::Arc};
 
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned};
 use serde_json::value::RawValue;
 
@@ -95,6 +96,21 @@ impl<'de> Deserialize<'de> for RawJson {
         Ok(Self(
             Box::<RawValue>::deserialize(deserializer)?.get().into(),
         ))
+    }
+}
+
+/// Any JSON.
+impl JsonSchema for RawJson {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "RawJson".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        true.into()
     }
 }
 

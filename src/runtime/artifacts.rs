@@ -1,6 +1,7 @@
 //! Artifacts as a handler sees them. What it registers or changes becomes durable together with
 //! its completed execution, or not at all.
 
+use futures::Stream;
 use serde::Serialize;
 
 use super::{
@@ -8,7 +9,7 @@ use super::{
     error::HandlerError,
 };
 use crate::{
-    content::{Digest, Stored},
+    content::{self, ContentStream, Digest, Expected, LineWindow, Packed, Stored},
     model::{
         Artifact, ArtifactId, ArtifactState, Materialization, NewArtifact, NewMaterialization,
         RawJson, TransitionRequest,
@@ -189,12 +190,78 @@ impl ArtifactHandle<'_> {
     /// # Errors
     /// When it is not in the content store, or damaged there.
     pub async fn read(&self, form: &Materialization) -> Result<bytes::Bytes, HandlerError> {
-        let digest: Digest = form
-            .digest
-            .parse()
-            .map_err(|_| HandlerError::fatal("NOT_STORED", "the content has no digest"))?;
+        let digest = digest_of(form)?;
         let tenant = self.0.execution.intent.tenant_id.as_str();
         Ok(self.0.runtime.content.get(tenant, &digest).await?)
+    }
+
+    /// The bytes of a stored form as they come, for content too large to hold. The last part is held
+    /// back until the digest fits.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read); the stream's own when it breaks off.
+    pub async fn read_stream(&self, form: &Materialization) -> Result<ContentStream, HandlerError> {
+        let digest = digest_of(form)?;
+        let tenant = self.0.execution.intent.tenant_id.as_str();
+        let content = &self.0.runtime.content;
+        Ok(content.get_verified_stream(tenant, &digest).await?.1)
+    }
+
+    /// Some lines of a stored form, each with its line break, without reading the rest.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read); `RESULT_TOO_LARGE` when they have more than the window's bytes.
+    pub async fn read_lines(
+        &self,
+        form: &Materialization,
+        window: LineWindow,
+    ) -> Result<Vec<u8>, HandlerError> {
+        let digest = digest_of(form)?;
+        let tenant = self.0.execution.intent.tenant_id.as_str();
+        match self.0.runtime.content.lines(tenant, &digest, window).await {
+            Err(content::Error::TooLarge { limit_bytes }) => {
+                let message = format!("these lines have more than {limit_bytes} bytes");
+                Err(HandlerError::fatal("RESULT_TOO_LARGE", message))
+            }
+            lines => Ok(lines?),
+        }
+    }
+
+    /// Puts packed content into the content store.
+    ///
+    /// # Errors
+    /// When the content store is away.
+    pub async fn store_packed(&self, packed: Packed) -> Result<Stored, HandlerError> {
+        let tenant = self.0.execution.intent.tenant_id.as_str();
+        Ok(self.0.runtime.content.put_packed(tenant, packed).await?)
+    }
+
+    /// Puts what a stream brings into the content store, or nothing: at most `max_bytes`.
+    ///
+    /// # Errors
+    /// When there are more, the stream breaks off, or the content store is away.
+    pub async fn store_stream<S, E>(
+        &self,
+        stream: S,
+        max_bytes: u64,
+    ) -> Result<Stored, HandlerError>
+    where
+        S: Stream<Item = Result<bytes::Bytes, E>> + Send,
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        let tenant = self.0.execution.intent.tenant_id.as_str();
+        let expected = Expected {
+            max_bytes,
+            ..Expected::default()
+        };
+        let stored = self.0.runtime.content.put_stream(tenant, stream, expected);
+        match stored.await {
+            Err(content::Error::TooLarge { limit_bytes }) => {
+                let message = format!("the content has more than {limit_bytes} bytes");
+                Err(HandlerError::fatal("CONTENT_TOO_LARGE", message))
+            }
+            stored => Ok(stored?),
+        }
     }
 
     /// Puts bytes into the content store.
@@ -205,4 +272,9 @@ impl ArtifactHandle<'_> {
         let tenant = self.0.execution.intent.tenant_id.as_str();
         Ok(self.0.runtime.content.put(tenant, bytes).await?)
     }
+}
+
+fn digest_of(form: &Materialization) -> Result<Digest, HandlerError> {
+    let digest = form.digest.parse();
+    digest.map_err(|_| HandlerError::fatal("NOT_STORED", "the content has no digest"))
 }

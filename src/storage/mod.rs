@@ -30,7 +30,7 @@ pub use node::{Backlog, NodeInfo};
 pub(crate) use read::tests as read_tests;
 pub use read::{
     ArtifactFilter, Direction, ExecutionFilter, Feed, FeedPage, Lineage, LineageEdge, LineageNode,
-    LineageRequest, Page, PageRequest, Relation, SessionFilter, SessionHead, StateStamp,
+    LineageRequest, Page, PageRequest, Relation, Release, SessionFilter, SessionHead, StateStamp,
     Truncation, WalFilter,
 };
 pub use verify::{Difference, Report};
@@ -41,8 +41,8 @@ pub use write::{
 };
 
 use crate::model::{
-    Artifact, Execution, ExecutionId, ExecutionStatus, Session, TenantScope, TransitionRequest,
-    Upload, UploadId,
+    Artifact, ArtifactId, Execution, ExecutionId, ExecutionStatus, Micros, Session, TenantScope,
+    TransitionRequest, Upload, UploadId,
 };
 use crate::telemetry::metrics::Metrics;
 use database::Database;
@@ -88,6 +88,8 @@ pub struct NewUpload {
     pub declared_size_bytes: i64,
     /// How long the bytes are accepted.
     pub ttl_micros: i64,
+    /// The most bytes that the tenant may have announced without sending them.
+    pub max_announced_bytes: i64,
 }
 
 /// The file of a `sqlite:` URL; none for another database.
@@ -285,10 +287,47 @@ impl Storage {
             .await
     }
 
-    /// Announces an upload.
+    /// Deletes artifacts, by as many steps of the lifecycle as that takes; those that are deleted
+    /// already stay as they are.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] when one is absent; then none is deleted.
+    pub async fn delete_artifacts(
+        &self,
+        scope: TenantScope,
+        ids: Vec<ArtifactId>,
+        actor: String,
+        reason: Option<String>,
+    ) -> Result<(), Error> {
+        let delete = write::DeleteArtifacts {
+            scope,
+            ids,
+            actor,
+            reason,
+        };
+        self.writer.offer(delete).await
+    }
+
+    /// Notes that the content of deleted artifacts was put aside at `at`, or, without a time, that
+    /// nothing of it is left to do.
     ///
     /// # Errors
     /// When the database is away.
+    pub async fn advance_releases(
+        &self,
+        ids: Vec<ArtifactId>,
+        aside_at: Option<Micros>,
+    ) -> Result<(), Error> {
+        self.writer
+            .run(write::AdvanceReleases { ids, aside_at })
+            .await
+    }
+
+    /// Announces an upload.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] when the tenant has announced too much that has not arrived; when the
+    /// database is away.
     pub async fn create_upload(&self, scope: TenantScope, new: NewUpload) -> Result<Upload, Error> {
         let NewUpload {
             id,
@@ -296,6 +335,7 @@ impl Storage {
             mime_type,
             declared_size_bytes,
             ttl_micros,
+            max_announced_bytes,
         } = new;
         let create = write::CreateUpload {
             scope,
@@ -304,6 +344,7 @@ impl Storage {
             mime_type,
             declared_size_bytes,
             ttl_micros,
+            max_announced_bytes,
         };
         self.writer.offer(create).await
     }

@@ -6,10 +6,12 @@ mod check;
 mod download;
 mod error;
 mod http;
+mod preview;
 mod range;
 mod receive;
+mod release;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use crate::{
     clock::Clock,
@@ -31,6 +33,10 @@ const CONTENT: &str = "content";
 pub struct Settings {
     /// The largest upload.
     pub max_upload_bytes: u64,
+    /// The most bytes that a tenant may have announced without sending them.
+    pub max_announced_bytes: u64,
+    /// How long the content of a deleted artifact is kept.
+    pub deleted_grace: Duration,
     /// How long links are good for.
     pub url_ttl_seconds: i64,
     /// Where the server is seen by clients, e.g. `https://takeoff.example`; links are paths without.
@@ -85,7 +91,8 @@ impl Uploads {
     /// Announces an upload of exactly `size_bytes` bytes.
     ///
     /// # Errors
-    /// [`storage::Error::Refused`] for a faulty name, media type or size.
+    /// [`storage::Error::Refused`] for a faulty name, media type or size, or when the tenant has
+    /// announced too much that has not arrived.
     pub async fn create(
         &self,
         principal: &Principal,
@@ -102,6 +109,8 @@ impl Uploads {
             mime_type,
             declared_size_bytes: size_bytes,
             ttl_micros: inner.settings.url_ttl_seconds.saturating_mul(1_000_000),
+            max_announced_bytes: i64::try_from(inner.settings.max_announced_bytes)
+                .unwrap_or(i64::MAX),
         };
         let upload = inner.storage.create_upload(principal.scope(), new).await?;
         let (tenant, id) = (upload.tenant_id.as_str(), upload.id.to_string());

@@ -1,6 +1,6 @@
 //! Artifacts and lineage through running executions.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use takeoff::{
     model::{ArtifactId, ArtifactState, ExecutionStatus, Refusal, TransitionRequest},
     storage::{ArtifactFilter, Error, PageRequest},
@@ -135,5 +135,86 @@ backends! {
         assert_eq!(registry.count(&scope, &all, Some("make")).await.unwrap(), 5);
         assert_eq!(registry.count(&scope, &all, Some("add")).await.unwrap(), 0);
         assert!(registry.count(&scope, &all, Some("fly")).await.is_err());
+    }
+
+    async fn a_deleted_artifact_has_no_link_and_its_content_goes_after_a_grace(backend: Backend) {
+        let app = TestApp::start_with(&backend, &["content.deleted_grace_seconds=0"]).await;
+        let session = app.session().await;
+        let ingest = async |name: &str| {
+            let parameters = json!({"ui_name": name, "content": "the same bytes"});
+            let done = app.run_in(session, "ingest_file", parameters).await;
+            done.result.unwrap().as_inline().unwrap().to_value()["artifact_id"].take()
+        };
+        let (one, two) = (ingest("one").await, ingest("two").await);
+        let form = async |id: &Value| {
+            let query = "query($id: ID!) { artifact(id: $id) { lifecycleState
+                materializations { digest downloadUrl } transitions { to } } }";
+            app.data(query, json!({"id": id})).await["artifact"].take()
+        };
+        let link = form(&one).await["materializations"][0]["downloadUrl"].take();
+        let link = app.url(link.as_str().unwrap());
+        let status = async || app.http.get(&link).send().await.unwrap().status().as_u16();
+        let delete = async |id: &Value| {
+            let query = "mutation($input: DeleteArtifactInput!) { deleteArtifact(input: $input) {
+                artifact { lifecycleState } errors { code } } }";
+            let input = json!({"input": {"artifactId": id, "reason": "not needed"}});
+            let deleted = app.data(query, input).await["deleteArtifact"].take();
+            assert_eq!(deleted["artifact"]["lifecycleState"], "DELETED", "{deleted}");
+        };
+        let release = async || app.services().uploads.release_deleted().await.unwrap();
+        delete(&one).await;
+        let deleted = form(&one).await;
+        assert_eq!(deleted["materializations"][0]["downloadUrl"], Value::Null);
+        assert_eq!(deleted["transitions"], json!([{"to": "PENDING"}, {"to": "FAILED"}, {"to": "DELETED"}]));
+        // The other one holds the same bytes.
+        assert_eq!((release().await, release().await), (0, 1));
+        assert_eq!(status().await, 200);
+        delete(&two).await;
+        assert_eq!(release().await, 0);
+        assert_eq!(status().await, 404, "they were put aside");
+        // Whoever registers them meanwhile gets them back.
+        let three = ingest("three").await;
+        assert_eq!((release().await, status().await), (1, 200));
+        delete(&three).await;
+        assert_eq!((release().await, release().await, release().await), (0, 1, 0));
+        assert_eq!(status().await, 404);
+        app.assert_verified().await;
+    }
+
+    async fn deleting_tells_what_was_made_from_it_and_takes_it_along_if_asked(backend: Backend) {
+        let app = TestApp::start(&backend).await;
+        let parameters = json!({
+            "journey_id": "content_pipeline", "filename": "a.csv", "content": "a\n1\n",
+        });
+        let done = app.run("compose_journey", parameters).await;
+        let steps = done.result.unwrap().as_inline().unwrap().to_value()["steps"].take();
+        let artifact = |step: &str| steps[step]["result"]["artifact_id"].clone();
+        let query = "mutation($input: DeleteArtifactInput!) { deleteArtifact(input: $input) {
+            artifact { lifecycleState } descendants(first: 10) { id lifecycleState } descendantCount truncated
+            errors { code path } } }";
+        let delete = async |input: Value| app.data(query, json!({"input": input})).await["deleteArtifact"].take();
+        let state = async |step: &str| {
+            let query = "query($id: ID!) { artifact(id: $id) { lifecycleState } }";
+            app.data(query, json!({"id": artifact(step)})).await["artifact"]["lifecycleState"].take()
+        };
+        let dry = delete(json!({"artifactId": artifact("ingest"), "includeDescendants": true, "dryRun": true})).await;
+        assert_eq!(dry["artifact"]["lifecycleState"], "READY", "{dry}");
+        assert_eq!(dry["descendants"][0]["id"], artifact("parse"));
+        assert_eq!(dry["descendants"][1]["id"], artifact("profile"));
+        assert_eq!((&dry["descendantCount"], &dry["truncated"]), (&json!(2), &json!(false)));
+        let alone = delete(json!({"artifactId": artifact("ingest")})).await;
+        assert_eq!(alone["artifact"]["lifecycleState"], "DELETED");
+        assert_eq!(alone["descendantCount"], 2);
+        assert_eq!(state("parse").await, "READY");
+        let whole = delete(json!({"artifactId": artifact("ingest"), "includeDescendants": true})).await;
+        assert_eq!(whole["errors"], json!([]));
+        for step in ["ingest", "parse", "profile"] {
+            assert_eq!(state(step).await, "DELETED");
+        }
+        let nothing = delete(json!({"artifactId": artifact("ingest"), "includeDescendants": true})).await;
+        assert_eq!(nothing["descendantCount"], 0);
+        let absent = delete(json!({"artifactId": "art_00000000000000000000000000"})).await;
+        assert_eq!(absent["errors"][0]["code"], "NOT_FOUND", "{absent}");
+        app.assert_verified().await;
     }
 }

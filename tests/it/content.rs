@@ -127,17 +127,35 @@ backends! {
         assert_ne!(second.execution.id, first.execution.id);
     }
 
-    async fn the_same_content_in_a_session_is_the_same_execution(backend: Backend) {
+    async fn each_upload_of_the_same_content_is_a_file_of_its_own_name(backend: Backend) {
         let app = TestApp::start(&backend).await;
         let session = app.session().await;
-        let submit = async |name: &str| {
-            let parameters = RawJson::from(&json!({"ui_name": name, "content": "a,b\n1,2\n"}));
-            app.try_submit(SubmitIntent::new("ingest_file", session, parameters)).await.unwrap()
+        let pipeline = async |name: &str| {
+            let parameters = json!({
+                "journey_id": "content_pipeline", "filename": name, "content": "a,b\n1,2\n",
+            });
+            let done = app.run_in(session, "compose_journey", parameters).await;
+            id(&result(&done)["steps"]["ingest"]["result"]["artifact_id"])
         };
-        let first = submit("a.csv").await;
-        let again = submit("b.csv").await;
-        assert_eq!((again.replayed, again.execution.id), (true, first.execution.id));
-        let file = id(&result(&app.ended(first.execution.id).await)["artifact_id"]);
+        let (first, second) = (pipeline("a.csv").await, pipeline("b.csv").await);
+        assert_ne!(first, second);
+        let names = async |file: ArtifactId| {
+            let found = app.services().artifacts.find(&TestApp::principal().scope(), file).await;
+            found.unwrap().unwrap().display_name.unwrap()
+        };
+        assert_eq!((names(first).await, names(second).await), ("a.csv".into(), "b.csv".into()));
+        for intent_type in ["archive_file", "delete_file"] {
+            result(&app.run(intent_type, json!({"artifact_id": first})).await);
+        }
+        let third = pipeline("a.csv").await;
+        assert!(third != first && third != second);
+        app.assert_verified().await;
+    }
+
+    async fn the_same_parse_is_the_same_execution_and_the_same_artifact(backend: Backend) {
+        let app = TestApp::start(&backend).await;
+        let session = app.session().await;
+        let file = ingested(&app, "a.csv", "a,b\n1,2\n").await;
         app.run("save_materialization", json!({"artifact_id": file})).await;
         let parse = |options: Value| json!({"file_id": file, "parse_options": options});
         let one = app.submit(session, "parse_content", parse(json!({}))).await;
@@ -146,13 +164,34 @@ backends! {
         assert_eq!(one.id, same.id);
         assert_ne!(one.id, other.id);
         app.ended(other.id).await;
-        let mut with_key = SubmitIntent::new("parse_content", session, RawJson::from(&parse(json!({}))));
-        with_key.idempotency_key = Some("mine".into());
-        let keyed = app.try_submit(with_key).await.unwrap().execution;
-        assert_ne!(keyed.id, one.id);
+        let keyed = async |key: &str| {
+            let mut intent = SubmitIntent::new("parse_content", session, RawJson::from(&parse(json!({}))));
+            intent.idempotency_key = Some(key.into());
+            let execution = app.try_submit(intent).await.unwrap().execution;
+            app.ended(execution.id).await
+        };
+        let mine = keyed("mine").await;
+        assert_ne!(mine.id, one.id);
         let artifact = |execution: &Execution| id(&result(execution)["artifact_id"]);
-        let (one, keyed) = (app.ended(one.id).await, app.ended(keyed.id).await);
-        assert_eq!(artifact(&one), artifact(&keyed), "the same work has the same artifact");
+        let parsed = artifact(&app.ended(one.id).await);
+        assert_eq!(parsed, artifact(&mine), "the same work has the same artifact");
+        // The execution that found it again shows it, too.
+        let query = "query($id: ID!, $after: String) { execution(id: $id) {
+            artifacts(first: 5, after: $after) { nodes { id } pageInfo { startCursor } } } }";
+        let found = app.data(query, json!({"id": mine.id.to_string()})).await;
+        let found = &found["execution"]["artifacts"]["nodes"];
+        assert_eq!(*found, json!([{"id": parsed.to_string()}]));
+        let listed = app.data(
+            "query($id: ID!) { execution(id: $id) { artifacts(last: 5) { nodes { id } } } }",
+            json!({"id": mine.id.to_string()}),
+        ).await;
+        assert_eq!(listed["execution"]["artifacts"]["nodes"], *found);
+        // Deleted is for ever: the same work then makes another one.
+        for intent_type in ["archive_file", "delete_file"] {
+            result(&app.run(intent_type, json!({"artifact_id": parsed})).await);
+        }
+        let again = artifact(&keyed("again").await);
+        assert_ne!(again, parsed);
         app.assert_verified().await;
     }
 
@@ -210,6 +249,18 @@ backends! {
         let parsed = steps["parse"]["result"]["artifact_id"].clone();
         let looked = app.run("get_parsed_file", json!({"artifact_id": parsed, "offset": 1})).await;
         assert_eq!(result(&looked)["rows"], json!([{"name": "Bo", "age": 7}]));
+        let query = "query($id: ID!, $offset: BigInt) { artifact(id: $id) { materializations {
+            preview(first: 1, offset: $offset) } } }";
+        for (offset, expected) in [("0", json!([{"name": "Änne", "age": 41}])), ("1", json!([{"name": "Bo", "age": 7}])), ("9", json!([]))] {
+            let found = app.data(query, json!({"id": parsed, "offset": offset})).await;
+            assert_eq!(found["artifact"]["materializations"][0]["preview"], expected);
+        }
+        for parameters in [
+            json!({"artifact_id": parsed, "offset": 2}),
+            json!({"artifact_id": parsed, "offset": u32::MAX}),
+        ] {
+            assert_eq!(result(&app.run("get_parsed_file", parameters).await)["rows"], json!([]));
+        }
     }
 
     async fn faults_are_found_at_submit(backend: Backend) {

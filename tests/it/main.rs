@@ -16,6 +16,7 @@ mod content;
 mod engine;
 mod events;
 mod example;
+mod guide;
 mod hostile;
 mod http;
 mod idempotency;

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use takeoff::app::App;
 use takeoff::clock::Clock;
+use takeoff::storage::Error;
 
 use crate::support::{TestApp, backends};
 
@@ -79,7 +80,10 @@ backends! {
         let session = app.session().await;
         let intent = takeoff::runtime::SubmitIntent::new(
             "ingest_file", session, takeoff::model::RawJson::from(&unfinished));
-        assert!(app.try_submit(intent).await.is_err(), "its bytes have not arrived");
+        let Err(Error::Refused(refusal)) = app.try_submit(intent).await else {
+            panic!("its bytes have not arrived");
+        };
+        assert!(refusal.to_string().contains("not arrived"), "{refusal}");
         let wrong = app.http.put(app.url(url)).header("x-content-sha256", "0".repeat(64))
             .body(vec![b'x'; 1000]).send().await.unwrap();
         assert_eq!(wrong.status().as_u16(), 422);

@@ -7,6 +7,7 @@ use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 use super::outcome::{Outcome, parts, payload};
 use crate::{
     api::ApiError,
+    artifact_registry::{DeleteRequest, Deletion},
     graphql::{
         artifact::{Artifact, ArtifactLifecycleState},
         caller::Caller,
@@ -44,6 +45,74 @@ impl From<Outcome<model::Artifact>> for TransitionArtifactPayload {
     }
 }
 
+/// What is to be deleted.
+#[derive(InputObject)]
+struct DeleteArtifactInput {
+    /// The artifact.
+    artifact_id: ID,
+    /// Whether all that was made from it is deleted, too: at most 1,000 artifacts.
+    #[graphql(default)]
+    include_descendants: bool,
+    /// Whether it is only told what would be deleted.
+    #[graphql(default)]
+    dry_run: bool,
+    /// Why; kept in the artifacts' history.
+    reason: Option<String>,
+}
+
+/// What came of `deleteArtifact`.
+struct DeleteArtifactPayload {
+    deletion: Option<Deletion>,
+    errors: Vec<UserError>,
+}
+
+impl From<Outcome<Deletion>> for DeleteArtifactPayload {
+    fn from(outcome: Outcome<Deletion>) -> Self {
+        let (deletion, errors) = parts(outcome);
+        Self { deletion, errors }
+    }
+}
+
+/// What came of `deleteArtifact`.
+#[Object]
+impl DeleteArtifactPayload {
+    /// The artifact as it stands now; null when there are errors.
+    async fn artifact(&self) -> Option<Artifact> {
+        let artifact = self.deletion.as_ref()?.artifact.clone();
+        Some(Artifact(Arc::new(artifact)))
+    }
+
+    /// What was made from it and was still there before, nearest first: deleted, too, with
+    /// `includeDescendants`, and left as it is without.
+    async fn descendants(
+        &self,
+        #[graphql(desc = "How many at most, 1 to 200; 50 when left out.")] first: Option<i32>,
+    ) -> Vec<Artifact> {
+        let most = usize::try_from(first.unwrap_or(50)).unwrap_or_default();
+        let deletion = self.deletion.iter().flat_map(|it| &it.descendants);
+        deletion
+            .take(most.min(200))
+            .map(|artifact| Artifact(Arc::clone(artifact)))
+            .collect()
+    }
+
+    /// How many descendants there are; 1,000 when there are more.
+    async fn descendant_count(&self) -> i32 {
+        let count = self.deletion.as_ref().map_or(0, |it| it.descendants.len());
+        i32::try_from(count).unwrap_or(i32::MAX)
+    }
+
+    /// Whether there are more descendants than are counted.
+    async fn truncated(&self) -> bool {
+        self.deletion.as_ref().is_some_and(|it| it.truncated)
+    }
+
+    /// What the caller did wrong.
+    async fn errors(&self) -> &[UserError] {
+        &self.errors
+    }
+}
+
 #[derive(Default)]
 pub(super) struct ArtifactMutation;
 
@@ -65,6 +134,28 @@ impl ArtifactMutation {
             };
             let artifacts = &caller.services.artifacts;
             Ok(artifacts.transition(&caller.principal, request).await?)
+        };
+        payload(caller, change.await)
+    }
+
+    /// Makes a tombstone of an artifact, whatever its state, and of all that was made from it if that
+    /// is asked for. Its record and lineage stay; its content is removed after a grace, unless
+    /// another artifact holds the same.
+    async fn delete_artifact(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The artifact, and what is deleted with it.")] input: DeleteArtifactInput,
+    ) -> Result<DeleteArtifactPayload, ApiError> {
+        let caller = Caller::of(ctx)?;
+        let change = async {
+            let request = DeleteRequest {
+                artifact_id: ids::input(&input.artifact_id, &["input", "artifactId"])?,
+                include_descendants: input.include_descendants,
+                dry_run: input.dry_run,
+                reason: input.reason,
+            };
+            let artifacts = &caller.services.artifacts;
+            Ok(artifacts.delete(&caller.principal, request).await?)
         };
         payload(caller, change.await)
     }

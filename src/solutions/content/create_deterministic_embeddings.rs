@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures::StreamExt;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -10,8 +11,8 @@ use super::{
     NAME,
     blocking::blocking,
     parse_content::malformed,
-    parsing::{self, Column, ColumnType, Profile},
-    target::{self, Target, content_of},
+    parsing::{Column, ColumnType, Profile, Profiler},
+    target::{self, Target, derived_name, form_of},
 };
 use crate::{
     model::{Artifact, ArtifactId},
@@ -20,6 +21,9 @@ use crate::{
         RegistrationError,
     },
 };
+
+/// Rows that are profiled at a time; progress is reported after each.
+const PART_BYTES: usize = 8 * 1024 * 1024;
 
 // Serde cannot refuse unknown fields beside flattened ones; the schema does, at submit.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -95,19 +99,19 @@ fn columns_of(artifact: &Artifact) -> Result<Vec<Column>, HandlerError> {
 async fn profile(ctx: ExecutionContext, parameters: Parameters) -> Result<Profiled, HandlerError> {
     let parsed = parameters.target.resolve(&ctx, "parsed_content").await?;
     let columns = columns_of(&parsed)?;
-    let rows = content_of(&ctx, &parsed).await?;
-    ctx.progress(0.2, "read").await?;
-    let profile = blocking(&ctx, move || parsing::profile(&columns, &rows));
-    let profile = profile.await?.map_err(|error| malformed(&error))?;
-    ctx.progress(0.9, "profiled").await?;
+    let profile = profiled(&ctx, &parsed, &columns).await?;
+    ctx.progress(0.95, "profiled").await?;
     let stored = ctx
         .artifacts()
         .store(Bytes::from(serde_json::to_vec(&profile)?))
         .await?;
-    let mut draft = ArtifactDraft::new("profile", "deterministic_embeddings")
-        .parent(parsed.id)
-        .descriptor(&summary(&profile))?
-        .stored(&stored, "json");
+    let mut draft = ArtifactDraft::new(
+        &derived_name(&ctx, "profile").await?,
+        "deterministic_embeddings",
+    )
+    .parent(parsed.id)
+    .descriptor(&summary(&profile))?
+    .stored(&stored, "json");
     if let Some(name) = &parsed.display_name {
         draft = draft.display_name(name);
     }
@@ -118,6 +122,40 @@ async fn profile(ctx: ExecutionContext, parameters: Parameters) -> Result<Profil
         schema_fingerprint,
         record_count,
     })
+}
+
+/// Reads the rows part by part, and says how far it is each time a part is done.
+async fn profiled(
+    ctx: &ExecutionContext,
+    parsed: &Artifact,
+    columns: &[Column],
+) -> Result<Profile, HandlerError> {
+    let form = form_of(ctx, parsed).await?;
+    let total = form.size_bytes.max(1);
+    let mut rows = ctx.artifacts().read_stream(&form).await?;
+    let mut profiler = Profiler::new(columns);
+    let (mut part, mut done) = (Vec::new(), 0_i64);
+    loop {
+        let next = rows.next().await.transpose()?;
+        let is_last = next.is_none();
+        part.extend_from_slice(&next.unwrap_or_default());
+        if part.len() < PART_BYTES && !is_last {
+            continue;
+        }
+        done = done.saturating_add(i64::try_from(part.len()).unwrap_or(i64::MAX));
+        let taken = std::mem::take(&mut part);
+        let added = blocking(ctx, move || profiler.push(&taken).map(|()| profiler));
+        profiler = added.await?.map_err(|error| malformed(&error))?;
+        if is_last {
+            return profiler.finish().map_err(|error| malformed(&error));
+        }
+        ctx.progress(0.9 * share(done, total), "profiling").await?;
+    }
+}
+
+fn share(done: i64, total: i64) -> f64 {
+    let number = |n: i64| f64::from(u32::try_from(n / 1024).unwrap_or(u32::MAX));
+    number(done) / number(total).max(1.0)
 }
 
 fn summary(profile: &Profile) -> Summary<'_> {

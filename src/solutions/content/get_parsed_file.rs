@@ -9,11 +9,12 @@ use super::{
     blocking::blocking,
     parse_content::malformed,
     parsing,
-    target::{self, Target, content_of},
+    target::{self, Target, form_of},
 };
 use crate::{
+    content::LineWindow,
     model::ArtifactId,
-    runtime::{ExecutionContext, HandlerError, IntentRegistry, RegistrationError},
+    runtime::{ExecutionContext, HandlerError, IntentRegistry, RegistrationError, Works},
 };
 
 const DEFAULT_LIMIT: usize = 20;
@@ -39,9 +40,15 @@ struct Preview {
     rows: Vec<Value>,
 }
 
-pub(super) fn register(registry: &mut IntentRegistry) -> Result<(), RegistrationError> {
+pub(super) fn register(
+    registry: &mut IntentRegistry,
+    works: &Works,
+) -> Result<(), RegistrationError> {
+    let max_bytes = usize::try_from(works.limits.result_bytes).unwrap_or(usize::MAX);
     registry
-        .handler("get_parsed_file", NAME, preview)
+        .handler("get_parsed_file", NAME, move |ctx, parameters| {
+            preview(ctx, parameters, max_bytes)
+        })
         .description("Returns some rows of parsed content.")
         .solution(NAME)
         .eligible_for("parsed_content")
@@ -50,11 +57,21 @@ pub(super) fn register(registry: &mut IntentRegistry) -> Result<(), Registration
         .register()
 }
 
-async fn preview(ctx: ExecutionContext, parameters: Parameters) -> Result<Preview, HandlerError> {
+async fn preview(
+    ctx: ExecutionContext,
+    parameters: Parameters,
+    max_bytes: usize,
+) -> Result<Preview, HandlerError> {
     let parsed = parameters.target.resolve(&ctx, "parsed_content").await?;
-    let bytes = content_of(&ctx, &parsed).await?;
+    let form = form_of(&ctx, &parsed).await?;
     let (offset, limit) = (parameters.offset, parameters.limit.unwrap_or(DEFAULT_LIMIT));
-    let rows = blocking(&ctx, move || parsing::preview(&bytes, offset, limit));
+    let window = LineWindow {
+        skip: offset,
+        most: limit,
+        max_bytes,
+    };
+    let lines = ctx.artifacts().read_lines(&form, window).await?;
+    let rows = blocking(&ctx, move || parsing::preview(&lines, offset));
     let rows = rows.await?.map_err(|error| malformed(&error))?;
     Ok(Preview {
         artifact_id: parsed.id,

@@ -1,4 +1,7 @@
 //! `ingest_file`: takes content, stores it by its digest, registers a `file` that is PENDING.
+//!
+//! Each ingestion makes a file of its own, with the name it was given: the same bytes may come under
+//! several names, and a deleted file may come again. The bytes are stored once.
 
 use std::sync::Arc;
 
@@ -12,7 +15,7 @@ use super::{
 };
 use crate::{
     content::{Digest, Stored},
-    model::{ArtifactId, ArtifactState, Fault},
+    model::{ArtifactId, Fault},
     runtime::{
         ArtifactDraft, ExecutionContext, FingerprintInput, HandlerError, IntentRegistry,
         RegistrationError, Works,
@@ -63,15 +66,13 @@ struct Outcome {
     artifact_id: ArtifactId,
     digest: Digest,
     size_bytes: u64,
-    /// True when the session had this content before: the file keeps its first name.
-    already_ingested: bool,
 }
 
 pub(super) fn register(
     registry: &mut IntentRegistry,
     works: &Works,
 ) -> Result<(), RegistrationError> {
-    let (for_run, for_print) = (works.clone(), works.clone());
+    let (for_run, for_check) = (works.clone(), works.clone());
     registry
         .handler("ingest_file", NAME, move |ctx, parameters| {
             ingest(ctx, parameters, for_run.clone())
@@ -80,7 +81,7 @@ pub(super) fn register(
         .solution(NAME)
         .check(|parameters| check(parameters, "ui_name"))
         .fingerprint(Arc::new(move |input| {
-            Box::pin(fingerprint(input, for_print.clone()))
+            Box::pin(arrived(input, for_check.clone()))
         }))
         .register()
 }
@@ -110,18 +111,16 @@ fn is_name(value: &Value) -> bool {
     })
 }
 
-/// The same content in the same session is the same work.
-async fn fingerprint(
+/// No two ingestions are the same work. An upload whose bytes have not arrived is refused here, at
+/// submit.
+async fn arrived(
     input: FingerprintInput,
     works: Works,
 ) -> Result<Option<Vec<Vec<u8>>>, HandlerError> {
     let source: Source = serde_json::from_value(input.parameters)
         .map_err(|e| HandlerError::fatal("INVALID_PARAMETERS", e.to_string()))?;
-    let digest = source.digest(&works, &input.scope).await?;
-    Ok(Some(vec![
-        digest.0.to_vec(),
-        input.session_id.0.as_bytes().to_vec(),
-    ]))
+    source.check_arrived(&works, &input.scope).await?;
+    Ok(None)
 }
 
 async fn ingest(
@@ -130,18 +129,11 @@ async fn ingest(
     works: Works,
 ) -> Result<Outcome, HandlerError> {
     let stored = parameters.source.store(&works, &ctx).await?;
-    let existing = ctx.artifacts().find(ctx.artifacts().id_of("file")).await?;
-    // The id stands for content and session: under another name it is still the same file.
-    let existing = existing.filter(|file| file.state != ArtifactState::Deleted);
-    let (artifact_id, already_ingested) = match existing {
-        Some(file) => (file.id, true),
-        None => (register_file(&ctx, parameters, &stored)?, false),
-    };
+    let artifact_id = register_file(&ctx, parameters, &stored)?;
     Ok(Outcome {
         artifact_id,
         digest: stored.digest,
         size_bytes: stored.size_bytes,
-        already_ingested,
     })
 }
 

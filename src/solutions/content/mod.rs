@@ -37,7 +37,7 @@ impl Solution for ContentSolution {
         lifecycle::register(registry)?;
         parse_content::register(registry)?;
         create_deterministic_embeddings::register(registry)?;
-        get_parsed_file::register(registry)?;
+        get_parsed_file::register(registry, works)?;
         compose_journey::register(registry, works)
     }
 }

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -11,7 +10,7 @@ use super::{
     NAME,
     blocking::blocking,
     parsing::{self, Column, Format, ParseError, ParseOptions, Parsed},
-    target::{self, Target, content_of},
+    target::{self, Target, content_of, derived_name},
 };
 use crate::{
     model::{ArtifactId, Fault},
@@ -134,10 +133,10 @@ async fn parse(
         parser_type,
         columns,
         record_count,
-        rows_ndjson,
+        rows,
         ..
     } = parsed;
-    let stored = ctx.artifacts().store(Bytes::from(rows_ndjson)).await?;
+    let stored = ctx.artifacts().store_packed(rows).await?;
     let schema = Schema { columns };
     let descriptor = Descriptor {
         schema: &schema,
@@ -147,7 +146,7 @@ async fn parse(
         delimiter: parsed.delimiter,
         has_header: parsed.has_header,
     };
-    let mut draft = ArtifactDraft::new("parsed", "parsed_content")
+    let mut draft = ArtifactDraft::new(&derived_name(&ctx, "parsed").await?, "parsed_content")
         .parent(file.id)
         .descriptor(&descriptor)?
         .stored(&stored, "ndjson");

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    content::{Digest, Stored},
+    content::Stored,
     model::{Fault, TenantScope, UploadId},
     runtime::{ExecutionContext, HandlerError, Works},
 };
@@ -76,16 +76,16 @@ impl Source {
         self.content_base64.as_ref().map(decode).transpose()
     }
 
-    /// The digest of the content, wherever it is; an upload has one once it has arrived.
-    pub(super) async fn digest(
+    /// Fails for an upload whose bytes have not arrived.
+    pub(super) async fn check_arrived(
         &self,
         works: &Works,
         scope: &TenantScope,
-    ) -> Result<Digest, HandlerError> {
-        match self.inline()? {
-            Some(bytes) => Ok(Digest::of(&bytes)),
-            None => Ok(self.uploaded(works, scope).await?.digest),
+    ) -> Result<(), HandlerError> {
+        if self.upload_id.is_some() {
+            self.uploaded(works, scope).await?;
         }
+        Ok(())
     }
 
     async fn uploaded(&self, works: &Works, scope: &TenantScope) -> Result<Stored, HandlerError> {
@@ -106,6 +106,11 @@ impl Source {
                     "the bytes of the upload have not arrived",
                 )
             })?;
+        let tenant = scope.tenant().as_str();
+        if !works.content.contains(tenant, &digest).await? {
+            let message = "the bytes of the upload are no longer kept: send them again";
+            return Err(HandlerError::fatal("UPLOAD_EXPIRED", message));
+        }
         Ok(Stored {
             digest,
             size_bytes: upload.declared_size_bytes.unsigned_abs(),

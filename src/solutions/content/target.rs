@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::{
-    model::{Artifact, ArtifactId, ArtifactState, Fault},
+    model::{Artifact, ArtifactId, ArtifactState, Fault, Materialization},
     runtime::{ExecutionContext, HandlerError},
 };
 
@@ -85,14 +85,36 @@ impl Target {
     }
 }
 
+/// The name for what is made from an artifact: `name`, whose id is the same for the same work, unless
+/// that artifact has been deleted. Deleted is for ever, so what is made then is another artifact.
+pub(super) async fn derived_name(
+    ctx: &ExecutionContext,
+    name: &str,
+) -> Result<String, HandlerError> {
+    let artifacts = ctx.artifacts();
+    let existing = artifacts.find(artifacts.id_of(name)).await?;
+    let is_deleted = existing.is_some_and(|it| it.state == ArtifactState::Deleted);
+    Ok(if is_deleted {
+        format!("{name} of {}", ctx.execution_id())
+    } else {
+        name.to_owned()
+    })
+}
+
+/// An artifact's first stored form.
+pub(super) async fn form_of(
+    ctx: &ExecutionContext,
+    artifact: &Artifact,
+) -> Result<Materialization, HandlerError> {
+    let forms = ctx.artifacts().materializations(artifact.id).await?;
+    let first = forms.into_iter().next();
+    first.ok_or_else(|| HandlerError::fatal("NOT_STORED", "the artifact has no stored content"))
+}
+
 /// The content of an artifact's first stored form.
 pub(super) async fn content_of(
     ctx: &ExecutionContext,
     artifact: &Artifact,
 ) -> Result<bytes::Bytes, HandlerError> {
-    let forms = ctx.artifacts().materializations(artifact.id).await?;
-    let form = forms
-        .first()
-        .ok_or_else(|| HandlerError::fatal("NOT_STORED", "the artifact has no stored content"))?;
-    ctx.artifacts().read(form).await
+    ctx.artifacts().read(&form_of(ctx, artifact).await?).await
 }

@@ -22,7 +22,7 @@ pub struct ArtifactFilter {
     pub artifact_types: Vec<String>,
     /// One of these.
     pub states: Vec<ArtifactState>,
-    /// Made by this execution.
+    /// Made by this execution, or found again by it.
     pub execution_id: Option<ExecutionId>,
     /// Made in this session.
     pub session_id: Option<SessionId>,
@@ -50,7 +50,11 @@ fn conditions_of(scope: &TenantScope, filter: &ArtifactFilter) -> Conditions {
     conditions.one_of("artifact_type", filter.artifact_types.iter().cloned());
     conditions.one_of_codes("state", filter.states.iter().map(|state| state.code()));
     if let Some(id) = filter.execution_id {
-        conditions.add("execution_id = ?", [id.0.into()]);
+        conditions.add(
+            "key IN (SELECT key FROM artifact WHERE execution_id = ? UNION ALL SELECT a.key \
+             FROM artifact_found f JOIN artifact a ON a.id = f.artifact_id WHERE f.execution_id = ?)",
+            [id.0.into(), id.0.into()],
+        );
     }
     if let Some(id) = filter.session_id {
         conditions.add("session_id = ?", [id.0.into()]);
@@ -161,7 +165,8 @@ impl Storage {
         Ok(total.unsigned_abs())
     }
 
-    /// The first `limit` artifacts of each execution, in the order of registration.
+    /// The first `limit` artifacts that each execution made or found again, in the order of
+    /// registration.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -172,19 +177,21 @@ impl Storage {
         limit: u32,
     ) -> Result<HashMap<ExecutionId, Vec<Keyed>>, Error> {
         let tail = format!(
-            "SELECT * FROM (SELECT {}, row_number() OVER (PARTITION BY a.execution_id \
-             ORDER BY a.key) AS place FROM x JOIN artifact a ON a.execution_id = x.id \
-             AND a.tenant_id = x.tenant_id) ranked WHERE place <= {limit} ORDER BY key",
-            columns::<artifact::Entity>("a")
+            "SELECT * FROM (SELECT every.*, row_number() OVER (PARTITION BY user_id ORDER BY key) \
+             AS place FROM (SELECT {columns}, x.id AS user_id FROM x JOIN artifact a \
+             ON a.execution_id = x.id AND a.tenant_id = x.tenant_id UNION ALL \
+             SELECT {columns}, x.id AS user_id FROM x JOIN artifact_found f ON f.execution_id = x.id \
+             JOIN artifact a ON a.id = f.artifact_id AND a.tenant_id = x.tenant_id) every) ranked \
+             WHERE place <= {limit} ORDER BY key",
+            columns = columns::<artifact::Entity>("a")
         );
         let rows = ids_of_tenant(scope, executions.iter().map(|id| id.0));
         let mut found: HashMap<ExecutionId, Vec<Keyed>> = HashMap::new();
         for row in rows.query(&self.db.reader, &tail).await? {
-            let (key, artifact) = keyed(&row)?;
             found
-                .entry(artifact.execution_id)
+                .entry(ExecutionId(get(&row, "user_id")?))
                 .or_default()
-                .push((key, artifact));
+                .push(keyed(&row)?);
         }
         Ok(found)
     }

@@ -32,6 +32,7 @@ pub(super) async fn apply(
     edges(&mut all, working);
     histories(&mut all, &mut working.changes);
     uploads(&mut all, &mut working.changes);
+    releases(&mut all, &mut working.changes);
     let rows = artifacts + all.len();
     Ok((all.run(db).await?, rows))
 }
@@ -591,6 +592,23 @@ fn uploads(all: &mut Combined, decided: &mut Changes) {
          WHERE upload.id = x.id AND upload.tenant_id = x.tenant_id AND upload.digest IS NULL";
     let done = std::mem::take(&mut decided.uploads_done);
     all.add(filled(columns, done), tail);
+}
+
+fn releases(all: &mut Combined, decided: &mut Changes) {
+    let found = std::mem::take(&mut decided.artifacts_found);
+    let found = filled(&["execution_id", "artifact_id"], found);
+    all.insert(found, "artifact_found");
+    let deleted = std::mem::take(&mut decided.releases_in);
+    let columns = &["artifact_id", "tenant_id", "deleted_at"];
+    all.insert(filled(columns, deleted), "content_release");
+    let aside = std::mem::take(&mut decided.releases_aside);
+    let tail = "UPDATE content_release SET aside_at = x.aside_at FROM x \
+         WHERE content_release.artifact_id = x.artifact_id";
+    all.add(filled(&["artifact_id", "aside_at"], aside), tail);
+    let gone = std::mem::take(&mut decided.releases_out);
+    let tail = "DELETE FROM content_release WHERE artifact_id IN (SELECT id FROM x)";
+    let gone = Rows::column(&["id"], gone.into_iter().map(|id| id.0));
+    all.add(gone, tail);
 }
 
 #[cfg(test)]

@@ -154,7 +154,8 @@ fn content_hash(new: &NewArtifact) -> String {
     data_encoding::HEXLOWER.encode(&Sha256::digest(framed))
 }
 
-/// Registers what was checked; a repetition does nothing.
+/// Registers what was checked. Of a repetition only is noted that the execution found the artifact
+/// again.
 pub(super) fn write(
     working: &mut Working,
     execution_id: ExecutionId,
@@ -162,7 +163,10 @@ pub(super) fn write(
     actor: &str,
 ) {
     for new in artifacts {
-        if !working.artifacts.contains_key(&new.id) {
+        if working.artifacts.contains_key(&new.id) {
+            let found = vec![execution_id.0.into(), new.id.0.into()];
+            working.changes.artifacts_found.push(found);
+        } else {
             register(working, execution_id, new, actor);
         }
     }
@@ -304,6 +308,11 @@ fn transition(working: &mut Working, request: &TransitionRequest) -> Option<Even
     artifact.updated_at = now;
     tracked.dirty = true;
     let artifact = artifact.clone();
+    if artifact.state == ArtifactState::Deleted {
+        let tenant = artifact.tenant_id.as_str();
+        let release = vec![artifact.id.0.into(), tenant.into(), now.into()];
+        working.changes.releases_in.push(release);
+    }
     record(
         working,
         &artifact,
@@ -350,5 +359,88 @@ impl Operation for TransitionArtifact {
             what: "artifact",
             source: None,
         })
+    }
+}
+
+/// Makes tombstones of artifacts, in one transaction: a READY one is archived, a PENDING one fails
+/// on the way, as the lifecycle wants it.
+#[derive(Debug, Clone)]
+pub(in crate::storage) struct DeleteArtifacts {
+    pub(in crate::storage) scope: TenantScope,
+    pub(in crate::storage) ids: Vec<ArtifactId>,
+    pub(in crate::storage) actor: String,
+    pub(in crate::storage) reason: Option<String>,
+}
+
+/// The steps from a state to the end of the life.
+fn steps_to_deleted(from: ArtifactState) -> &'static [ArtifactState] {
+    match from {
+        ArtifactState::Pending => &[ArtifactState::Failed, ArtifactState::Deleted],
+        ArtifactState::Ready => &[ArtifactState::Archived, ArtifactState::Deleted],
+        ArtifactState::Archived | ArtifactState::Failed => &[ArtifactState::Deleted],
+        ArtifactState::Deleted => &[],
+    }
+}
+
+impl Operation for DeleteArtifacts {
+    type Output = ();
+
+    fn needs(&self, needs: &mut Needs) {
+        needs.artifacts_locked.extend(&self.ids);
+    }
+
+    fn decide(&self, working: &mut Working) -> Result<(), Error> {
+        check_reason(self.reason.as_deref())?;
+        let mut steps = Vec::new();
+        for id in &self.ids {
+            let found = working
+                .artifacts
+                .get(id)
+                .map(|tracked| &tracked.row.artifact);
+            let artifact = found
+                .filter(|artifact| artifact.tenant_id == *self.scope.tenant())
+                .ok_or_else(|| Refusal::not_found("artifact", "artifactId"))?;
+            steps.push((*id, steps_to_deleted(artifact.state)));
+        }
+        for (artifact_id, states) in steps {
+            for to in states {
+                let request = TransitionRequest {
+                    artifact_id,
+                    to: *to,
+                    actor: self.actor.clone(),
+                    reason: self.reason.clone(),
+                };
+                if let Some(body) = transition(working, &request) {
+                    working.append_to_artifact(artifact_id, body);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Notes how far the release of deleted artifacts' content is.
+#[derive(Debug, Clone)]
+pub(in crate::storage) struct AdvanceReleases {
+    pub(in crate::storage) ids: Vec<ArtifactId>,
+    /// None when it is over.
+    pub(in crate::storage) aside_at: Option<Micros>,
+}
+
+impl Operation for AdvanceReleases {
+    type Output = ();
+
+    fn needs(&self, _: &mut Needs) {}
+
+    fn decide(&self, working: &mut Working) -> Result<(), Error> {
+        let changes = &mut working.changes;
+        match self.aside_at {
+            None => changes.releases_out.extend(&self.ids),
+            Some(at) => {
+                let rows = self.ids.iter().map(|id| vec![id.0.into(), at.into()]);
+                changes.releases_aside.extend(rows);
+            }
+        }
+        Ok(())
     }
 }

@@ -50,6 +50,7 @@ async fn load_others(db: &Transaction, needs: &Needs, working: &mut Working) -> 
     steps(db, &needs.steps, working).await?;
     sessions(db, needs, working).await?;
     states(db, &needs.execution_states, working).await?;
+    announced(db, &needs.announced, working).await?;
     artifacts(db, needs, working).await
 }
 
@@ -476,6 +477,36 @@ async fn states(db: &Transaction, ids: &[ExecutionId], working: &mut Working) ->
             ExecutionId(get(&row, "execution_id")?),
             Tracked::loaded(state),
         );
+    }
+    Ok(())
+}
+
+/// An upload counts as at least so many bytes, so that a tenant cannot announce any number of small
+/// ones.
+pub(super) const LEAST_ANNOUNCED_BYTES: i64 = 64 * 1024;
+
+async fn announced(
+    db: &Transaction,
+    tenants: &[TenantId],
+    working: &mut Working,
+) -> Result<(), Error> {
+    let tenants: BTreeSet<&str> = tenants.iter().map(TenantId::as_str).collect();
+    let mut rows = Rows::of(&["tenant_id", "since"]);
+    for tenant in tenants {
+        rows.push(vec![tenant.into(), working.now.into()]);
+    }
+    let tail = format!(
+        "SELECT x.tenant_id, CAST(SUM(CASE WHEN u.declared_size_bytes < {LEAST_ANNOUNCED_BYTES} \
+         THEN {LEAST_ANNOUNCED_BYTES} ELSE u.declared_size_bytes END) AS bigint) AS bytes \
+         FROM x CROSS JOIN upload u WHERE u.tenant_id = x.tenant_id AND u.expires_at > x.since \
+         AND u.completed_at IS NULL GROUP BY x.tenant_id"
+    );
+    for row in rows.query(db, &tail).await? {
+        let tenant: String = get(&row, "tenant_id")?;
+        let tenant = tenant
+            .parse()
+            .map_err(|error| Error::corrupt("tenant", error))?;
+        working.announced_bytes.insert(tenant, get(&row, "bytes")?);
     }
     Ok(())
 }

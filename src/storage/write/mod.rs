@@ -38,7 +38,7 @@ pub use shares::Shares;
 pub use submit::{Key, KeyScope, NewExecution, Queue, Submission, Submit};
 pub use working::{Fence, Notice};
 
-pub(super) use artifact::TransitionArtifact;
+pub(super) use artifact::{AdvanceReleases, DeleteArtifacts, TransitionArtifact};
 pub(super) use cancel::Cancel;
 pub(super) use claim::EndSolitude;
 pub(super) use recover::{ExpireSessions, Recover, Sweep};

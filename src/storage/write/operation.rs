@@ -3,7 +3,7 @@
 use tokio::sync::oneshot;
 
 use super::{super::Error, claim::Wanted, submit::KeyClaim, working::Working};
-use crate::model::{ArtifactId, ExecutionId, SessionId, TenantScope};
+use crate::model::{ArtifactId, ExecutionId, SessionId, TenantId, TenantScope};
 
 /// Rows that an operation wants locked and loaded before it decides.
 #[derive(Debug, Default)]
@@ -36,6 +36,8 @@ pub(in crate::storage) struct Needs {
     pub(super) sessions_locked: Vec<SessionId>,
     /// States of executions to lock and change.
     pub(super) execution_states: Vec<ExecutionId>,
+    /// Tenants of which it must be known how much they have announced and not sent.
+    pub(super) announced: Vec<TenantId>,
     /// Artifacts to read.
     pub(super) artifacts: Vec<ArtifactId>,
     /// Artifacts to lock and change.

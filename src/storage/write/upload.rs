@@ -2,11 +2,11 @@
 
 use super::{
     super::Error,
+    load::LEAST_ANNOUNCED_BYTES,
     operation::{Needs, Operation},
     working::Working,
 };
-use crate::model::TenantScope;
-use crate::model::{Upload, UploadId};
+use crate::model::{Refusal, TenantScope, Upload, UploadId};
 
 /// Announces an upload.
 #[derive(Debug, Clone)]
@@ -17,14 +17,31 @@ pub(in crate::storage) struct CreateUpload {
     pub(in crate::storage) mime_type: Option<String>,
     pub(in crate::storage) declared_size_bytes: i64,
     pub(in crate::storage) ttl_micros: i64,
+    /// Announced and not arrived, the tenant has at most so many bytes.
+    pub(in crate::storage) max_announced_bytes: i64,
 }
 
 impl Operation for CreateUpload {
     type Output = Upload;
 
-    fn needs(&self, _: &mut Needs) {}
+    fn needs(&self, needs: &mut Needs) {
+        needs.announced.push(self.scope.tenant().clone());
+    }
 
     fn decide(&self, working: &mut Working) -> Result<Upload, Error> {
+        let tenant = self.scope.tenant();
+        let counted = self.declared_size_bytes.max(LEAST_ANNOUNCED_BYTES);
+        let announced = working.announced_bytes.entry(tenant.clone()).or_default();
+        let sum = announced.saturating_add(counted);
+        if sum > self.max_announced_bytes {
+            return Err(Refusal::TooLarge {
+                what: "the total of announced uploads that have not arrived",
+                actual_bytes: sum.unsigned_abs(),
+                limit_bytes: self.max_announced_bytes.unsigned_abs(),
+            }
+            .into());
+        }
+        *announced = sum;
         let upload = Upload {
             id: self.id,
             tenant_id: self.scope.tenant().clone(),

@@ -143,6 +143,10 @@ pub(super) struct Changes {
     pub(super) materializations: Vec<Materialization>,
     pub(super) uploads: Vec<Vec<Cell>>,
     pub(super) uploads_done: Vec<Vec<Cell>>,
+    pub(super) artifacts_found: Vec<Vec<Cell>>,
+    pub(super) releases_in: Vec<Vec<Cell>>,
+    pub(super) releases_aside: Vec<Vec<Cell>>,
+    pub(super) releases_out: Vec<ArtifactId>,
     pub(super) notices: Vec<Notice>,
 }
 
@@ -194,6 +198,8 @@ pub(in crate::storage) struct Working {
     /// A row that is needed could only have been locked out of order.
     pub(super) must_begin_anew: bool,
     pub(super) overdue_sessions: Vec<SessionId>,
+    /// Bytes of uploads that were announced and have not arrived.
+    pub(super) announced_bytes: HashMap<TenantId, i64>,
     pub(super) changes: Changes,
 }
 

@@ -59,6 +59,8 @@ impl World {
         let clock = Clock::manual(Clock::System.now());
         let settings = Settings {
             max_upload_bytes: MAX_BYTES,
+            max_announced_bytes: 1 << 40,
+            deleted_grace: Duration::ZERO,
             url_ttl_seconds: TTL_SECONDS,
             public_url: Some("https://takeoff.example/".to_owned()),
         };

@@ -1,5 +1,6 @@
 //! What a hostile or clumsy tenant does, and that it costs only that tenant.
 
+mod amplification;
 mod crashes;
 mod door;
 mod hints;

@@ -17,7 +17,7 @@ use super::{
 pub(super) fn read_json(text: &str) -> Result<Body, ParseError> {
     let faulty = |fault: Fault| fault.in_text(text, Format::Json);
     let mut scanner = Scanner::new(text);
-    let mut records = Records::new();
+    let mut records = Records::of(text);
     if scanner.peek() == Some(b'[') {
         scanner.open(b'[').map_err(faulty)?;
         let mut is_first = true;
@@ -42,7 +42,7 @@ pub(super) fn read_json(text: &str) -> Result<Body, ParseError> {
 
 /// Reads one JSON value a line; blank lines are skipped.
 pub(super) fn read_ndjson(text: &str) -> Result<Body, ParseError> {
-    let mut records = Records::new();
+    let mut records = Records::of(text);
     let mut rest = text;
     while !rest.is_empty() {
         let start = text.len() - rest.len();
@@ -70,9 +70,9 @@ struct Records {
 }
 
 impl Records {
-    fn new() -> Self {
+    fn of(text: &str) -> Self {
         Self {
-            rows: Rows::new(),
+            rows: Rows::of(text.len()),
             fields: Fields::default(),
         }
     }

@@ -51,8 +51,11 @@ pub enum ParseError {
         /// What is wrong with it.
         reason: &'static str,
     },
+    /// The rows could not be compressed.
+    #[error("the rows could not be compressed")]
+    Compression,
     /// The content is well-formed but beyond a published limit.
-    #[error("the content is too large: more than {limit} {what}")]
+    #[error("the content becomes too large: more than {limit} {what}")]
     TooLarge {
         /// What there is too much of, e.g. `bytes of rows`.
         what: &'static str,
@@ -72,6 +75,7 @@ impl ParseError {
             Self::InvalidEncoding { .. } => "INVALID_ENCODING",
             Self::Malformed { format, .. } => malformed_code(*format),
             Self::InvalidOption { .. } => "INVALID_OPTION",
+            Self::Compression => "COMPRESSION_FAILED",
             Self::TooLarge { .. } => "TOO_LARGE",
         }
     }

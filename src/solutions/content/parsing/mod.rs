@@ -1,4 +1,4 @@
-//! Parsing and profiling of a user's file: functions from bytes to bytes, without storage or time.
+//! Parsing and profiling of a user's file: functions from bytes to bytes, without a store or time.
 //!
 //! Content becomes *rows*: NDJSON, one JSON object a line, with typed columns beside them. The
 //! invariants: the same bytes and options always give the same rows, nothing that the file says
@@ -29,9 +29,12 @@ pub use json::MAX_DEPTH;
 pub use options::{Format, ParseOptions};
 pub use position::Position;
 pub use preview::preview;
-pub use profile::{ColumnProfile, Distinct, Pattern, Profile, profile, schema_fingerprint};
-pub use rows::MAX_ROWS_BYTES;
+pub use profile::{
+    ColumnProfile, Distinct, Pattern, Profile, Profiler, profile, schema_fingerprint,
+};
+pub use rows::{ANY_ROWS_BYTES, MAX_GROWTH, MAX_ROWS_BYTES};
 
+use crate::content::Packed;
 use detect::Plan;
 use rows::Rows;
 
@@ -50,8 +53,8 @@ pub struct Parsed {
     pub columns: Vec<Column>,
     /// How many rows there are.
     pub record_count: u64,
-    /// The rows: one compact JSON object a line, each line ended by `\n`.
-    pub rows_ndjson: Vec<u8>,
+    /// The rows, packed: one compact JSON object a line, each line ended by `\n`.
+    pub rows: Packed,
 }
 
 /// Reads `bytes` as rows. What `options` leave open is detected from the content, with the
@@ -59,7 +62,7 @@ pub struct Parsed {
 ///
 /// # Errors
 /// When the content is empty, binary, in an unknown or another encoding, malformed for its format,
-/// or its rows are larger than [`MAX_ROWS_BYTES`]; when the options contradict each other.
+/// or its rows are larger than [`MAX_ROWS_BYTES`] or [`MAX_GROWTH`] times the content; when the options contradict each other.
 pub fn parse(
     bytes: &[u8],
     file_name: Option<&str>,
@@ -83,7 +86,11 @@ pub fn parse(
         has_header: body.has_header,
         columns: body.columns,
         record_count: body.rows.count(),
-        rows_ndjson: body.rows.into_bytes(),
+        rows: body
+            .rows
+            .into_packer()
+            .finish()
+            .map_err(|_| ParseError::Compression)?,
     })
 }
 

@@ -1,44 +1,55 @@
-//! The rows under construction: NDJSON with a bound on its size, so that a small file with long
-//! names or short lines cannot fill the memory.
+//! The rows under construction: NDJSON, packed as it is written, with a bound on its size, so that
+//! a small file with long names or short lines cannot fill the memory or the store.
 
 use super::error::ParseError;
+use crate::content::Packer;
 
 /// The most bytes of rows that content may become.
-pub const MAX_ROWS_BYTES: usize = 400 * 1024 * 1024;
+pub const MAX_ROWS_BYTES: u64 = 400 * 1024 * 1024;
+/// The most bytes of rows for each byte of content, once they are more than [`ANY_ROWS_BYTES`].
+pub const MAX_GROWTH: u64 = 20;
+/// So many bytes of rows any content may become.
+pub const ANY_ROWS_BYTES: u64 = 1024 * 1024;
 
 /// Rows written so far.
 pub(super) struct Rows {
-    bytes: Vec<u8>,
+    packer: Packer,
+    row: Vec<u8>,
     count: u64,
-    limit: usize,
+    limit_bytes: u64,
 }
 
 impl Rows {
-    pub fn new() -> Self {
-        Self::with_limit(MAX_ROWS_BYTES)
+    /// For content of so many bytes.
+    pub fn of(content_bytes: usize) -> Self {
+        let grown = (content_bytes as u64).saturating_mul(MAX_GROWTH);
+        Self::with_limit(grown.clamp(ANY_ROWS_BYTES, MAX_ROWS_BYTES))
     }
 
-    fn with_limit(limit: usize) -> Self {
+    fn with_limit(limit_bytes: u64) -> Self {
         Self {
-            bytes: Vec::new(),
+            packer: Packer::default(),
+            row: Vec::new(),
             count: 0,
-            limit,
+            limit_bytes,
         }
     }
 
     /// Where the row under construction is appended: one compact JSON object.
     pub fn buffer(&mut self) -> &mut Vec<u8> {
-        &mut self.bytes
+        &mut self.row
     }
 
     /// Ends the row.
     pub fn end_row(&mut self) -> Result<(), ParseError> {
-        self.bytes.push(b'\n');
+        self.row.push(b'\n');
         self.count += 1;
-        if self.bytes.len() > self.limit {
+        self.packer.push(&self.row);
+        self.row.clear();
+        if self.packer.size_bytes() > self.limit_bytes {
             return Err(ParseError::TooLarge {
                 what: "bytes of rows",
-                limit: self.limit as u64,
+                limit: self.limit_bytes,
             });
         }
         Ok(())
@@ -48,8 +59,13 @@ impl Rows {
         self.count
     }
 
+    pub fn into_packer(self) -> Packer {
+        self.packer
+    }
+
+    #[cfg(test)]
     pub fn into_bytes(self) -> Vec<u8> {
-        self.bytes
+        self.packer.finish().unwrap().unpack().unwrap()
     }
 }
 
@@ -95,6 +111,13 @@ mod tests {
         assert!(rows.end_row().is_ok());
         rows.buffer().extend_from_slice(b"{}");
         assert_eq!(rows.end_row().unwrap_err().code(), "TOO_LARGE");
+    }
+
+    #[test]
+    fn rows_may_be_twenty_times_their_source() {
+        assert_eq!(Rows::of(10).limit_bytes, ANY_ROWS_BYTES);
+        assert_eq!(Rows::of(1_000_000).limit_bytes, 20_000_000);
+        assert_eq!(Rows::of(usize::MAX).limit_bytes, MAX_ROWS_BYTES);
     }
 
     proptest! {

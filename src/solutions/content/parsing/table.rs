@@ -182,7 +182,7 @@ fn write_rows(
     let faulty = |fault: Fault| fault.in_text(text, Format::Csv);
     let mut reader = Reader::new(text, delimiter);
     let mut record = Record::default();
-    let mut rows = Rows::new();
+    let mut rows = Rows::of(text.len());
     if has_header {
         reader.next_into(&mut record).map_err(faulty)?;
     }

@@ -70,7 +70,7 @@ fn utf16_with_a_mark_is_read_as_what_it_says() {
         ("UTF-16LE", Some(';'))
     );
     assert_eq!(
-        String::from_utf8(found.rows_ndjson).unwrap(),
+        String::from_utf8(found.rows.unpack().unwrap()).unwrap(),
         "{\"n\u{e4}me\":\"J\u{f6}\",\"x\":1}\n"
     );
 }
@@ -102,7 +102,7 @@ fn the_samples_of_the_demonstration_parse() {
             .join(name);
         let found = parsed(&std::fs::read(path).unwrap(), name);
         assert_eq!(found.parser_type, format);
-        let profile = profile(&found.columns, &found.rows_ndjson).unwrap();
+        let profile = profile(&found.columns, &found.rows.unpack().unwrap()).unwrap();
         assert_eq!(
             (profile.record_count, profile.columns.len()),
             (found.record_count, found.columns.len())
@@ -133,7 +133,7 @@ fn written(table: &[Vec<String>], delimiter: u8, break_with: csv::Terminator) ->
 
 /// The cells of the rows; null is an empty cell.
 fn cells(rows: &[u8]) -> Vec<Vec<String>> {
-    let rows = preview(rows, 0, usize::MAX).unwrap();
+    let rows = preview(rows, 0).unwrap();
     let cell = |(index, row): (usize, &Value)| match &row[format!("column_{}", index + 1)] {
         Value::Null => String::new(),
         Value::String(text) => text.clone(),
@@ -166,7 +166,7 @@ proptest! {
         };
         let found = parse(&written(&table, delimiter, terminator), None, &options).unwrap();
         prop_assert_eq!(found.record_count, table.len() as u64);
-        prop_assert_eq!(cells(&found.rows_ndjson), table);
+        prop_assert_eq!(cells(&found.rows.unpack().unwrap()), table);
     }
 
     #[test]
@@ -176,7 +176,7 @@ proptest! {
             writeln!(text, "{integer},{float:e}").unwrap();
         }
         let found = parsed(text.as_bytes(), "x.csv");
-        let rows = preview(&found.rows_ndjson, 0, usize::MAX).unwrap();
+        let rows = preview(&found.rows.unpack().unwrap(), 0).unwrap();
         for ((row, integer), float) in rows.iter().zip(&numbers).zip(&floats) {
             prop_assert_eq!(row["i"].as_i64(), Some(*integer));
             prop_assert_eq!(row["f"].as_f64(), Some(*float));
@@ -195,7 +195,7 @@ proptest! {
         prop_assume!(!text.contains("\\u0000"));
         let found = parsed(text.as_bytes(), "x.ndjson");
         let expected: Vec<Value> = records.iter().map(|record| serde_json::to_value(record).unwrap()).collect();
-        prop_assert_eq!(preview(&found.rows_ndjson, 0, usize::MAX).unwrap(), expected);
+        prop_assert_eq!(preview(&found.rows.unpack().unwrap(), 0).unwrap(), expected);
     }
 
     #[test]
@@ -206,7 +206,7 @@ proptest! {
         prop_assume!(!bytes.trim_ascii().is_empty());
         let run = || {
             let found = parse(&bytes, None, &options).unwrap();
-            let profile = profile(&found.columns, &found.rows_ndjson).unwrap();
+            let profile = profile(&found.columns, &found.rows.unpack().unwrap()).unwrap();
             (found, serde_json::to_string(&profile).unwrap())
         };
         prop_assert_eq!(run(), run());
@@ -225,10 +225,10 @@ proptest! {
         let options = ParseOptions { format, encoding: encoding.map(String::from), ..ParseOptions::default() };
         match parse(&bytes, name, &options) {
             Ok(found) => {
-                let lines = found.rows_ndjson.split_inclusive(|byte| *byte == b'\n').count();
+                let lines = found.rows.unpack().unwrap().split_inclusive(|byte| *byte == b'\n').count();
                 prop_assert_eq!(found.record_count, lines as u64);
-                prop_assert!(profile(&found.columns, &found.rows_ndjson).is_ok());
-                prop_assert_eq!(preview(&found.rows_ndjson, 0, usize::MAX).unwrap().len(), lines);
+                prop_assert!(profile(&found.columns, &found.rows.unpack().unwrap()).is_ok());
+                prop_assert_eq!(preview(&found.rows.unpack().unwrap(), 0).unwrap().len(), lines);
             }
             Err(error) => prop_assert_eq!(error.line().is_some(), error.column().is_some()),
         }

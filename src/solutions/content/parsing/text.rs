@@ -9,7 +9,7 @@ use super::{
 
 /// Reads the lines of `text`; each ends with `\n`, `\r\n` or `\r`, the last may end with the text.
 pub(super) fn read(text: &str) -> Result<Body, ParseError> {
-    let mut rows = Rows::new();
+    let mut rows = Rows::of(text.len());
     let mut rest = text;
     while !rest.is_empty() {
         let (line, after) = split_line(rest);

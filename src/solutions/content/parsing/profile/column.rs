@@ -44,8 +44,8 @@ pub struct ColumnProfile {
 }
 
 /// The figures of one column so far.
-pub(super) struct Accumulator<'c> {
-    column: &'c Column,
+pub(super) struct Accumulator {
+    column: Column,
     values: u64,
     last_row: u64,
     distinct: DistinctValues,
@@ -54,11 +54,11 @@ pub(super) struct Accumulator<'c> {
     sum: Sum,
 }
 
-impl<'c> Accumulator<'c> {
+impl Accumulator {
     /// `column_count` columns share what memory there is for distinct values and shapes.
-    pub fn new(column: &'c Column, column_count: usize) -> Self {
+    pub fn new(column: &Column, column_count: usize) -> Self {
         Self {
-            column,
+            column: column.clone(),
             values: 0,
             last_row: 0,
             distinct: DistinctValues::new(column_count),
@@ -99,7 +99,7 @@ impl<'c> Accumulator<'c> {
             ColumnType::Integer | ColumnType::Number
         );
         ColumnProfile {
-            name: self.column.name.clone(),
+            name: self.column.name,
             column_type: self.column.column_type,
             null_count: record_count.saturating_sub(self.values),
             distinct: self.distinct.finish(),

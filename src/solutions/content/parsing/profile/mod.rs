@@ -34,27 +34,84 @@ pub struct Profile {
     pub columns: Vec<ColumnProfile>,
 }
 
-/// Profiles rows that [`parse`](super::parse) wrote, with the columns it returned.
+/// Profiles rows that [`parse`](super::parse) wrote, with the columns it returned, in parts of any
+/// size: only the line that is not whole yet is kept.
+pub struct Profiler {
+    schema_fingerprint: String,
+    table: Table,
+    record_count: u64,
+    broken_line: Vec<u8>,
+    scratch: Vec<u8>,
+}
+
+impl Profiler {
+    /// For rows with these columns.
+    #[must_use]
+    pub fn new(columns: &[Column]) -> Self {
+        Self {
+            schema_fingerprint: schema_fingerprint(columns),
+            table: Table::new(columns),
+            record_count: 0,
+            broken_line: Vec::new(),
+            scratch: Vec::new(),
+        }
+    }
+
+    /// Takes more of the rows.
+    ///
+    /// # Errors
+    /// `MALFORMED_NDJSON` when the rows are not objects, one a line, with no names but the columns'.
+    pub fn push(&mut self, part: &[u8]) -> Result<(), ParseError> {
+        for line in part.split_inclusive(|byte| *byte == b'\n') {
+            if !line.ends_with(b"\n") {
+                self.broken_line.extend_from_slice(line);
+            } else if self.broken_line.is_empty() {
+                self.add(line)?;
+            } else {
+                let mut whole = std::mem::take(&mut self.broken_line);
+                whole.extend_from_slice(line);
+                self.add(&whole)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, line: &[u8]) -> Result<(), ParseError> {
+        self.record_count += 1;
+        let text = text_of(line, self.record_count)?;
+        self.table
+            .add(text, self.record_count, &mut self.scratch)
+            .map_err(|fault| at_line(fault, text, self.record_count))
+    }
+
+    /// The profile.
+    ///
+    /// # Errors
+    /// As [`push`](Self::push), for a last line without its line break.
+    pub fn finish(mut self) -> Result<Profile, ParseError> {
+        if !self.broken_line.is_empty() {
+            let line = std::mem::take(&mut self.broken_line);
+            self.add(&line)?;
+        }
+        let accumulators = self.table.accumulators.into_iter();
+        Ok(Profile {
+            schema_fingerprint: self.schema_fingerprint,
+            record_count: self.record_count,
+            columns: accumulators
+                .map(|one| one.finish(self.record_count))
+                .collect(),
+        })
+    }
+}
+
+/// Profiles rows that are there whole.
 ///
 /// # Errors
-/// `MALFORMED_NDJSON` when the rows are not objects, one a line, with no names but the columns'.
+/// As [`Profiler::push`].
 pub fn profile(columns: &[Column], rows_ndjson: &[u8]) -> Result<Profile, ParseError> {
-    let mut table = Table::new(columns);
-    let mut record_count = 0;
-    let mut scratch = Vec::new();
-    for line in rows_ndjson.split_inclusive(|byte| *byte == b'\n') {
-        record_count += 1;
-        let text = text_of(line, record_count)?;
-        table
-            .add(text, record_count, &mut scratch)
-            .map_err(|fault| at_line(fault, text, record_count))?;
-    }
-    let accumulators = table.accumulators.into_iter();
-    Ok(Profile {
-        schema_fingerprint: schema_fingerprint(columns),
-        record_count,
-        columns: accumulators.map(|one| one.finish(record_count)).collect(),
-    })
+    let mut profiler = Profiler::new(columns);
+    profiler.push(rows_ndjson)?;
+    profiler.finish()
 }
 
 /// SHA-256 in hex over the columns' names and types, in order. Each part is framed by its length, so
@@ -74,18 +131,18 @@ pub fn schema_fingerprint(columns: &[Column]) -> String {
 }
 
 /// The columns being profiled.
-struct Table<'c> {
-    accumulators: Vec<Accumulator<'c>>,
-    by_name: HashMap<&'c str, usize>,
+struct Table {
+    accumulators: Vec<Accumulator>,
+    by_name: HashMap<String, usize>,
 }
 
-impl<'c> Table<'c> {
-    fn new(columns: &'c [Column]) -> Self {
+impl Table {
+    fn new(columns: &[Column]) -> Self {
         let accumulator = |column| Accumulator::new(column, columns.len());
         let names = columns
             .iter()
             .enumerate()
-            .map(|(index, column)| (column.name.as_str(), index));
+            .map(|(index, column)| (column.name.clone(), index));
         Self {
             accumulators: columns.iter().map(accumulator).collect(),
             by_name: names.collect(),
@@ -126,7 +183,8 @@ mod tests {
 
     fn profiled(text: &str, name: &str) -> serde_json::Value {
         let parsed = parse(text.as_bytes(), Some(name), &ParseOptions::default()).unwrap();
-        serde_json::to_value(profile(&parsed.columns, &parsed.rows_ndjson).unwrap()).unwrap()
+        serde_json::to_value(profile(&parsed.columns, &parsed.rows.unpack().unwrap()).unwrap())
+            .unwrap()
     }
 
     #[test]

@@ -1,0 +1,70 @@
+//! Content that goes when its artifacts are deleted, artifacts that executions found again, and what
+//! tenants have announced and not sent.
+
+use sea_orm_migration::prelude::*;
+use sea_orm_migration::sea_orm::DbBackend;
+
+#[derive(DeriveMigrationName)]
+pub(crate) struct Migration;
+
+/// `artifact.state` of a deleted artifact.
+const DELETED: i64 = 4;
+
+fn statements(backend: DbBackend) -> Vec<String> {
+    let (uuid, clustered) = match backend {
+        DbBackend::Postgres => ("uuid", ""),
+        _ => ("uuid_blob", " WITHOUT ROWID"),
+    };
+    vec![
+        format!(
+            "CREATE TABLE \"artifact_found\" (\"execution_id\" {uuid} NOT NULL, \
+             \"artifact_id\" {uuid} NOT NULL, PRIMARY KEY (\"execution_id\", \"artifact_id\")){clustered}"
+        ),
+        format!(
+            "CREATE TABLE \"content_release\" (\"artifact_id\" {uuid} NOT NULL PRIMARY KEY, \
+             \"tenant_id\" text NOT NULL, \"deleted_at\" bigint NOT NULL, \"aside_at\" bigint){clustered}"
+        ),
+        "CREATE INDEX \"content_release_due\" ON \"content_release\" (\"deleted_at\")".to_owned(),
+        "CREATE INDEX \"materialization_digest\" ON \"materialization\" (\"digest\")".to_owned(),
+        "CREATE INDEX \"upload_announced\" ON \"upload\" (\"tenant_id\", \"expires_at\") \
+         WHERE \"completed_at\" IS NULL"
+            .to_owned(),
+        "CREATE INDEX \"upload_digest\" ON \"upload\" (\"digest\") WHERE \"digest\" IS NOT NULL"
+            .to_owned(),
+        // What was deleted before is released like what is deleted from now on.
+        format!(
+            "INSERT INTO \"content_release\" (\"artifact_id\", \"tenant_id\", \"deleted_at\") \
+             SELECT \"id\", \"tenant_id\", \"updated_at\" FROM \"artifact\" WHERE \"state\" = {DELETED}"
+        ),
+    ]
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Migration {
+    /// All of it or nothing: SQLite would otherwise keep a half-made schema.
+    fn use_transaction(&self) -> Option<bool> {
+        Some(true)
+    }
+
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let db = manager.get_connection();
+        for statement in statements(manager.get_database_backend()) {
+            db.execute_unprepared(&statement).await?;
+        }
+        Ok(())
+    }
+
+    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let db = manager.get_connection();
+        for statement in [
+            "DROP INDEX \"upload_digest\"",
+            "DROP INDEX \"upload_announced\"",
+            "DROP INDEX \"materialization_digest\"",
+            "DROP TABLE \"content_release\"",
+            "DROP TABLE \"artifact_found\"",
+        ] {
+            db.execute_unprepared(statement).await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,549 @@
+//! The code of docs/handlers.md, registered and run. A block of the guide that is not here, or not
+//! the same here, fails the first test.
+
+#![expect(
+    clippy::match_same_arms,
+    clippy::unused_async,
+    clippy::let_and_return,
+    reason = "the code is as the guide shows it"
+)]
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use takeoff::{
+    app::Server,
+    model::{Execution, ExecutionStatus, Refusal},
+    prelude::*,
+    runtime::SubmitIntent,
+    storage::Error,
+};
+
+use crate::support::{Backend, TestApp, config};
+
+/// Code without what formatting changes.
+fn bare(code: &str) -> String {
+    let text: String = code.chars().filter(|c| !c.is_whitespace()).collect();
+    text.replace(",)", ")")
+        .replace(",}", "}")
+        .replace(",]", "]")
+}
+
+#[test]
+fn every_block_of_the_guide_is_run_by_these_tests() {
+    let guide = include_str!("../../docs/handlers.md");
+    let code = bare(include_str!("guide.rs"));
+    let mut blocks = 0;
+    for block in guide.split("```rust").skip(1) {
+        let body = block.split_once('\n').unwrap().1;
+        let body = body.split("```").next().unwrap();
+        let visible: Vec<&str> = body
+            .lines()
+            .filter(|line| !line.starts_with("# ") && *line != "#")
+            .filter(|line| !line.starts_with("use "))
+            .collect();
+        let visible = visible.join("\n");
+        // What is imported stands at another place here.
+        let after_imports = visible.split_once("};\n\nasync fn a_greeting");
+        let visible = after_imports.map_or(visible.clone(), |(_, rest)| {
+            format!("async fn a_greeting{rest}")
+        });
+        assert!(code.contains(&bare(&visible)), "not run:\n{visible}");
+        blocks += 1;
+    }
+    assert!(blocks > 10, "{blocks}");
+    // These two would serve until they are told to stop.
+    let _: [fn() -> anyhow::Result<()>; 1] = [main];
+    let _: [fn() -> std::process::ExitCode; 1] = [commands::main];
+}
+
+#[derive(Deserialize, JsonSchema)]
+struct Greet {
+    name: String,
+}
+
+#[derive(Serialize)]
+struct Greeting {
+    text: String,
+}
+
+async fn greet(_: ExecutionContext, greet: Greet) -> Result<Greeting, HandlerError> {
+    Ok(Greeting {
+        text: format!("Hello, {}!", greet.name),
+    })
+}
+
+struct Hello;
+
+impl Solution for Hello {
+    fn register(&self, registry: &mut IntentRegistry, _: &Works) -> Result<(), RegistrationError> {
+        registry
+            .handler("greet", "hello", greet)
+            .description("Greets somebody.")
+            .register()
+    }
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let config = Config::from_process(&Overrides::default())?;
+    App::new(config).solution(Hello).serve().await
+}
+
+mod commands {
+    use super::Hello;
+
+    pub(super) fn main() -> std::process::ExitCode {
+        takeoff::cli::run(|app| app.solution(Hello))
+    }
+}
+
+mod shop {
+    use std::sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    };
+
+    use schemars::JsonSchema;
+    use serde::Deserialize;
+    use takeoff::prelude::*;
+
+    #[derive(Deserialize, JsonSchema)]
+    struct Order {
+        number: String,
+    }
+
+    #[derive(Default)]
+    pub(super) struct Bank(AtomicU64);
+
+    impl Bank {
+        async fn charge(&self, _: &str) -> Result<u64, std::io::Error> {
+            Ok(self.0.fetch_add(1, Ordering::SeqCst))
+        }
+    }
+
+    #[derive(Default)]
+    pub(super) struct Shop {
+        bank: Arc<Bank>,
+    }
+
+    impl Solution for Shop {
+        fn register(
+            &self,
+            registry: &mut IntentRegistry,
+            works: &Works,
+        ) -> Result<(), RegistrationError> {
+            let (bank, content) = (Arc::clone(&self.bank), works.content.clone());
+            registry
+                .handler("pay", "shop", move |ctx: ExecutionContext, order: Order| {
+                    let (bank, _content) = (Arc::clone(&bank), content.clone());
+                    async move { Ok(bank.charge(&ctx.idempotency_key(&order.number)).await?) }
+                })
+                .solution("shop")
+                .retry(RetryPolicy::attempts(5))
+                .register()?;
+            // Without a function the handler is declared: its intents are accepted and wait.
+            registry.register_intent("print_label", "warehouse", None, HandlerMetadata::default())
+        }
+    }
+}
+
+mod handlers {
+    use std::{sync::Arc, time::Duration};
+
+    use futures::StreamExt;
+    use schemars::JsonSchema;
+    use serde::Deserialize;
+    use serde_json::{Value, json};
+    use takeoff::{model::Fault, prelude::*};
+
+    /// An order to be paid.
+    #[derive(Deserialize, JsonSchema)]
+    #[serde(deny_unknown_fields)]
+    struct Order {
+        /// At least one cent.
+        #[schemars(range(min = 1))]
+        amount_cents: u64,
+        /// Left out: the customer is not told.
+        email: Option<String>,
+        #[serde(default)]
+        lines: Vec<String>,
+    }
+
+    async fn place(_: ExecutionContext, order: Order) -> Result<Value, HandlerError> {
+        Ok(json!([order.amount_cents, order.email, order.lines]))
+    }
+
+    async fn hold(_: ExecutionContext, _: Value) -> Result<(), HandlerError> {
+        Ok(())
+    }
+
+    fn register_hold(registry: &mut IntentRegistry) -> Result<(), RegistrationError> {
+        registry
+            .handler("hold", "shop", hold)
+            .check(|parameters| {
+                if parameters["from"].as_i64() > parameters["to"].as_i64() {
+                    return vec![Fault::at(
+                        ["parameters", "to"],
+                        "the end comes before the beginning",
+                    )];
+                }
+                Vec::new()
+            })
+            .register()
+    }
+
+    struct Bank;
+
+    impl Bank {
+        async fn charge(&self, key: &str, cents: u64) -> Result<String, std::io::Error> {
+            Ok(format!("{} for {cents}", key.ends_with("/charge")))
+        }
+    }
+
+    async fn pay(ctx: ExecutionContext, bank: Bank, cents: u64) -> Result<String, HandlerError> {
+        let key = ctx.idempotency_key("charge");
+        let receipt = ctx
+            .step("charge", || async { Ok(bank.charge(&key, cents).await?) })
+            .await?;
+        Ok(receipt)
+    }
+
+    async fn order(ctx: ExecutionContext) -> Result<(), HandlerError> {
+        // Both run at the same time; each is an execution of its own.
+        let parcel = ctx
+            .child(
+                "parcel",
+                ChildIntent::new("pack_parcel", &json!({"number": "A-1"})),
+            )
+            .await?;
+        let letter = ctx
+            .child(
+                "letter",
+                ChildIntent::new("print_letter", &json!({"number": "A-1"})),
+            )
+            .await?;
+        let parcel: ArtifactId = parcel.result().await?;
+        match letter.outcome().await? {
+            ChildOutcome::Completed(_) => {}
+            ChildOutcome::Failed(error) => ctx.emit("letter_missing", &error.message).await?,
+            ChildOutcome::Cancelled => {}
+        }
+        ctx.emit("packed", &parcel).await
+    }
+
+    async fn pack_parcel(ctx: ExecutionContext, _: Value) -> Result<ArtifactId, HandlerError> {
+        ctx.artifacts()
+            .register(ArtifactDraft::new("parcel", "parcel"))
+    }
+
+    async fn print_letter(_: ExecutionContext, _: Value) -> Result<(), HandlerError> {
+        Err(refused(404))
+    }
+
+    #[derive(Deserialize, JsonSchema)]
+    struct Summarise {
+        source: ArtifactId,
+    }
+
+    async fn summarise(
+        ctx: ExecutionContext,
+        parameters: Summarise,
+    ) -> Result<ArtifactId, HandlerError> {
+        let artifacts = ctx.artifacts();
+        let forms = artifacts.materializations(parameters.source).await?;
+        let Some(form) = forms.first() else {
+            return Err(HandlerError::fatal(
+                "NO_CONTENT",
+                "the artifact has no stored content",
+            ));
+        };
+        let text = artifacts.read(form).await?;
+        let summary = artifacts.store(text.slice(..text.len().min(100))).await?;
+        artifacts.register(
+            ArtifactDraft::new("summary", "summary")
+                .display_name("The first hundred bytes")
+                .descriptor(&json!({"bytes": summary.size_bytes}))?
+                .stored(&summary, "text")
+                .parent(parameters.source),
+        )
+    }
+
+    async fn shout(
+        ctx: ExecutionContext,
+        parameters: Summarise,
+    ) -> Result<ArtifactId, HandlerError> {
+        let artifacts = ctx.artifacts();
+        let forms = artifacts.materializations(parameters.source).await?;
+        let form = forms
+            .first()
+            .ok_or_else(|| HandlerError::fatal("NO_CONTENT", "it has no content"))?;
+        let body = artifacts.read_stream(form).await?;
+        let loud = body.map(|part| part.map(|part| part.to_ascii_uppercase().into()));
+        let stored = artifacts.store_stream(loud, 100 * 1024 * 1024).await?;
+        let draft = ArtifactDraft::new("loud", "text").stored(&stored, "text");
+        artifacts.register(draft.parent(parameters.source))
+    }
+
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Cart {
+        items: u64,
+    }
+
+    async fn add_item(ctx: ExecutionContext) -> Result<u64, HandlerError> {
+        let state = ctx.state_surface();
+        let (json, version) = state.session().await?;
+        let items = json.read::<Cart>()?.items + 1;
+        let change = json!({"items": items});
+        state
+            .write_session(&change, StateWriteMode::Merge, Some(version))
+            .await?;
+        Ok(items)
+    }
+
+    async fn wait_for_pickup(ctx: ExecutionContext) -> Result<(), HandlerError> {
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_hours(1)) => Ok(()),
+            () = ctx.cancellation().cancelled() => {
+                // Up to five seconds to tidy up; what is returned no longer counts.
+                Err(HandlerError::fatal("STOPPED", "nobody is coming"))
+            }
+        }
+    }
+
+    fn refused(status: u16) -> HandlerError {
+        match status {
+            429 | 503 => HandlerError::retryable("BANK_BUSY", "the bank asks to come back later"),
+            _ => HandlerError::fatal("CARD_REFUSED", "the bank refuses the card"),
+        }
+    }
+
+    fn patient() -> RetryPolicy {
+        let policy = RetryPolicy {
+            max_attempts: 5,
+            initial_delay: Duration::from_secs(1),
+            factor: 2.0,
+            max_delay: Duration::from_mins(5),
+            jitter: 0.2,
+        };
+        policy
+    }
+
+    #[derive(Deserialize, JsonSchema)]
+    struct Import {
+        address: String,
+    }
+
+    async fn import(_: ExecutionContext, import: Import) -> Result<String, HandlerError> {
+        Ok(import.address)
+    }
+
+    fn register_import(registry: &mut IntentRegistry) -> Result<(), RegistrationError> {
+        registry
+            .handler("import", "shop", import)
+            .fingerprint(Arc::new(|input: FingerprintInput| {
+                Box::pin(async move {
+                    let Some(address) = input.parameters["address"].as_str() else {
+                        return Ok(None);
+                    };
+                    let session = input.session_id.to_string();
+                    Ok(Some(vec![
+                        session.into_bytes(),
+                        address.as_bytes().to_vec(),
+                    ]))
+                })
+            }))
+            .register()
+    }
+
+    pub(super) struct Guide;
+
+    impl Solution for Guide {
+        fn register(
+            &self,
+            registry: &mut IntentRegistry,
+            _: &Works,
+        ) -> Result<(), RegistrationError> {
+            registry.handler("place", "guide", place).register()?;
+            register_hold(registry)?;
+            let pay = |ctx, cents: u64| pay(ctx, Bank, cents);
+            registry.handler("charge", "guide", pay).register()?;
+            let order = |ctx, _: Value| order(ctx);
+            registry.handler("order", "guide", order).register()?;
+            registry
+                .handler("pack_parcel", "guide", pack_parcel)
+                .register()?;
+            registry
+                .handler("print_letter", "guide", print_letter)
+                .register()?;
+            registry
+                .handler("summarise", "guide", summarise)
+                .register()?;
+            registry.handler("shout", "guide", shout).register()?;
+            let add_item = |ctx, _: Value| add_item(ctx);
+            registry.handler("add_item", "guide", add_item).register()?;
+            let wait = |ctx, _: Value| wait_for_pickup(ctx);
+            registry
+                .handler("wait_for_pickup", "guide", wait)
+                .retry(patient())
+                .register()?;
+            register_import(registry)
+        }
+    }
+}
+
+mod testing {
+    use takeoff::{
+        model::{ExecutionStatus, Principal},
+        prelude::*,
+        runtime::SubmitIntent,
+        state_surface::NewSession,
+    };
+
+    use super::Hello;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn the_test_of_the_guide_passes() -> anyhow::Result<()> {
+        a_greeting_names_whom_it_greets().await
+    }
+
+    async fn a_greeting_names_whom_it_greets() -> anyhow::Result<()> {
+        let folder = tempfile::tempdir()?;
+        let overrides = Overrides {
+            data_dir: Some(folder.path().display().to_string()),
+            http_bind: Some("127.0.0.1:0".to_owned()),
+            ..Overrides::default()
+        };
+        // No environment: what is set on the machine must not change the test.
+        let config = Config::load(&overrides, std::iter::empty())?;
+        let server = App::new(config).solution(Hello).listen().await?;
+        let services = &server.node().services;
+        let caller = Principal::development(TenantId::default_tenant());
+
+        let session = services
+            .state
+            .create_session(&caller, NewSession::anonymous())
+            .await?;
+        let parameters = RawJson::parse(r#"{"name": "Ann"}"#)?;
+        let intent = SubmitIntent::new("greet", session.id, parameters);
+        let execution = services.runtime.submit(&caller, intent).await?.execution;
+        let ended = services
+            .events
+            .wait_until_terminal(&caller.scope(), execution.id)
+            .await?;
+        assert_eq!(ended.status, ExecutionStatus::Completed);
+
+        server.stop().await;
+        Ok(())
+    }
+}
+
+async fn started() -> (Backend, TestApp) {
+    let backend = Backend::sqlite();
+    let app = App::new(config(&backend, &[]))
+        .solution(Hello)
+        .solution(shop::Shop::default())
+        .solution(handlers::Guide);
+    let server: Server = app.listen().await.unwrap();
+    let app = TestApp {
+        server,
+        solution: crate::support::TrySolution::default(),
+        http: reqwest::Client::new(),
+    };
+    (backend, app)
+}
+
+fn result(done: Execution) -> Value {
+    assert_eq!(done.status, ExecutionStatus::Completed, "{:?}", done.error);
+    done.result.unwrap().as_inline().unwrap().to_value()
+}
+
+async fn faults(app: &TestApp, intent_type: &str, parameters: Value) -> Vec<String> {
+    let intent = SubmitIntent::new(intent_type, app.session().await, RawJson::from(&parameters));
+    match app.try_submit(intent).await {
+        Err(Error::Refused(Refusal::InvalidInput(faults))) => {
+            faults.iter().map(|fault| fault.path.join(".")).collect()
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_handlers_of_the_guide_do_what_it_says() {
+    let (_backend, app) = started().await;
+    let greeting = app.run("greet", json!({"name": "Ann"})).await;
+    assert_eq!(result(greeting), json!({"text": "Hello, Ann!"}));
+    assert_eq!(result(app.run("pay", json!({"number": "A-1"})).await), 0);
+    let placed = app
+        .run("place", json!({"amount_cents": 5, "lines": ["a"]}))
+        .await;
+    assert_eq!(result(placed), json!([5, null, ["a"]]));
+    assert_eq!(
+        faults(&app, "place", json!({"amount_cents": 0})).await,
+        ["parameters.amount_cents"]
+    );
+    assert_eq!(
+        faults(&app, "hold", json!({"from": 2, "to": 1})).await,
+        ["parameters.to"]
+    );
+    assert_eq!(result(app.run("charge", json!(250)).await), "true for 250");
+    let ordered = app.run("order", json!({})).await;
+    let types = app.event_types(ordered.id).await;
+    for emitted in ["domain.letter_missing", "domain.packed"] {
+        assert!(types.iter().any(|it| it == emitted), "{types:?}");
+    }
+    let session = app.session().await;
+    for items in [1, 2] {
+        assert_eq!(
+            result(app.run_in(session, "add_item", json!({})).await),
+            items
+        );
+    }
+    let import = || app.submit(session, "import", json!({"address": "here"}));
+    assert_eq!(import().await.id, import().await.id);
+    let waiting = app.submit(session, "wait_for_pickup", json!({})).await;
+    app.reaches(waiting.id, ExecutionStatus::Running).await;
+    app.services()
+        .runtime
+        .cancel(&TestApp::principal(), waiting.id, None)
+        .await
+        .unwrap();
+    assert_eq!(
+        app.ended(waiting.id).await.status,
+        ExecutionStatus::Cancelled
+    );
+    app.assert_verified().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn content_of_the_guide_is_read_whole_and_as_a_stream() {
+    let (_backend, app) = started().await;
+    let content = json!({"ui_name": "a.txt", "content": "text ".repeat(100)});
+    let source = result(app.run("ingest_file", content).await)["artifact_id"].take();
+    assert_eq!(
+        faults(&app, "summarise", json!({"source": "art_1"})).await,
+        ["parameters.source"]
+    );
+    for (intent_type, bytes) in [("summarise", 100), ("shout", 500)] {
+        let made = result(app.run(intent_type, json!({"source": source})).await);
+        let query =
+            "query($id: ID!) { artifact(id: $id) { materializations { sizeBytes downloadUrl }
+            parents { nodes { id } } } }";
+        let found = app.data(query, json!({"id": made})).await["artifact"].take();
+        assert_eq!(found["parents"]["nodes"][0]["id"], source);
+        let form = &found["materializations"][0];
+        assert_eq!(form["sizeBytes"], bytes.to_string());
+        let link = app.url(form["downloadUrl"].as_str().unwrap());
+        let text = app
+            .http
+            .get(link)
+            .send()
+            .await
+            .unwrap()
+            .text()
+            .await
+            .unwrap();
+        assert_eq!(text.starts_with("TEXT "), intent_type == "shout", "{text}");
+    }
+}
