@@ -16,7 +16,7 @@ use axum::{
     Router,
     body::Body,
     extract::Request,
-    http::{Response, StatusCode},
+    http::{HeaderValue, Response, StatusCode, header},
 };
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
@@ -173,9 +173,15 @@ fn answer(
             Arc::clone(activity),
         ))
     };
+    let connection = Arc::clone(activity);
     let answered = server.routes.clone().oneshot(request.map(body));
     async move {
-        let answer = answered.await?;
+        let mut answer = answered.await?;
+        if connection.has_left_body() {
+            // The connection ends with this answer; a client that is not told would ask on it again.
+            let headers = answer.headers_mut();
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
         let lasts = answer.status() == StatusCode::SWITCHING_PROTOCOLS;
         Ok(answer.map(|body| AnswerBody::new(body, busy, lasts)))
     }
