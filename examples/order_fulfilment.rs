@@ -13,7 +13,7 @@
 )]
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     path::Path,
     sync::{
         Arc, Mutex, PoisonError,
@@ -315,8 +315,8 @@ impl Customer {
             max_edges: 5_000,
             fan_out: 100,
             deadline: Duration::from_secs(2),
-            artifact_types: Vec::new(),
-            stop_at_types: Vec::new(),
+            artifact_types: HashSet::new(),
+            stop_at_types: HashSet::new(),
         };
         let lineage = artifacts.lineage(&scope, &request).await?;
         ensure!(

@@ -16,7 +16,7 @@ super::codes::codes! {
         RateLimited = "RATE_LIMITED", 429, retryable;
         /// The request itself is faulty.
         BadUserInput = "BAD_USER_INPUT", 400;
-        /// The request is more expensive than any may be.
+        /// The request is more expensive than any may be, or its answer larger.
         CostExceeded = "COST_EXCEEDED", 400;
         /// The request took too long; what it had committed by then stays.
         Timeout = "TIMEOUT", 504, retryable;
@@ -115,6 +115,7 @@ impl From<Refusal> for ApiError {
         let code = match refusal {
             Refusal::QuotaExceeded { .. } => ErrorCode::RateLimited,
             Refusal::PolicyDenied { .. } => ErrorCode::Forbidden,
+            Refusal::AnswerTooLarge { .. } => ErrorCode::CostExceeded,
             _ => ErrorCode::BadUserInput,
         };
         Self::new(code, refusal.to_string())

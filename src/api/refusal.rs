@@ -46,7 +46,7 @@ impl From<&Refusal> for RefusalCode {
                 Self::InvalidTransition
             }
             Refusal::AlreadyTerminal { .. } => Self::AlreadyTerminal,
-            Refusal::TooLarge { .. } => Self::TooLarge,
+            Refusal::TooLarge { .. } | Refusal::AnswerTooLarge { .. } => Self::TooLarge,
             Refusal::QuotaExceeded { .. } => Self::QuotaExceeded,
             Refusal::PolicyDenied { .. } => Self::PolicyDenied,
         }

@@ -300,6 +300,7 @@ pub(super) fn gate_limits(config: &Config) -> graphql::Limits {
         cost: limits.max_cost,
         cost_per_second: limits.cost_per_second,
         concurrent_operations: limits.max_concurrent_operations,
+        answer_bytes: limits.max_answer_bytes,
         timeout: Duration::from_millis(limits.timeout_ms),
         cached_documents: limits.cached_documents,
         documents: limits.documents,

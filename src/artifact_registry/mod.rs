@@ -7,7 +7,11 @@ mod mermaid;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 pub use mermaid::mermaid;
 
@@ -258,8 +262,8 @@ impl ArtifactRegistry {
             max_edges: 10 * MAX_DELETED,
             fan_out: MAX_DELETED,
             deadline: Duration::from_secs(5),
-            artifact_types: Vec::new(),
-            stop_at_types: Vec::new(),
+            artifact_types: HashSet::new(),
+            stop_at_types: HashSet::new(),
         };
         let lineage = self.storage.lineage(scope, &request).await?;
         let nodes = lineage.nodes.into_iter().filter(|node| !node.is_root);

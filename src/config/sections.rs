@@ -136,6 +136,9 @@ section! {
         cost_per_second: u64 [.within(1, u32::MAX as u64)] = 2_000_000,
         /// Queries and mutations of one tenant that one node runs at the same time.
         max_concurrent_operations: usize [.within(1, 1_000_000)] = 1_000,
+        /// Largest answer in bytes, each field counted as 64 bytes besides its text; the records that
+        /// are read for it may have as many. An answer that gets larger ends with an error.
+        max_answer_bytes: u64 [.within(1024, MOST_BYTES)] = 16 * MIB as u64,
         /// How long a query or mutation may take, in milliseconds.
         timeout_ms: u64 [.within(1, 600_000)] = 10_000,
         /// Parsed and checked documents that are kept, each for a kibibyte of its text.

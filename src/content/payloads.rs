@@ -59,6 +59,9 @@ impl Payloads {
             what: "payload",
             source: None,
         })?;
+        if let (Some(meter), Some((_, bytes))) = (scope.meter(), payload.as_reference()) {
+            meter.read(bytes)?;
+        }
         let tenant = scope.tenant().as_str();
         let bytes = match self.store.get(tenant, &digest).await {
             Err(NotFound) => self.content.get(tenant, &digest).await?,

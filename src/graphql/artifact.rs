@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_graphql::{Context, Enum, ID, Object, SimpleObject};
 
 use super::{
+    answer::Listed,
     caller::Caller,
     connection::{ArtifactConnection, PageArgs},
     error::Nullable,
@@ -84,7 +85,7 @@ impl Artifact {
     }
 
     /// The steps of its life, oldest first.
-    async fn transitions(&self, ctx: &Context<'_>) -> Result<Vec<ArtifactTransition>, ApiError> {
+    async fn transitions(&self, ctx: &Context<'_>) -> Result<Listed<ArtifactTransition>, ApiError> {
         let loaders = Caller::of(ctx)?.loaders();
         let steps = loaders
             .transitions
@@ -100,7 +101,10 @@ impl Artifact {
     }
 
     /// Its stored forms.
-    async fn materializations(&self, ctx: &Context<'_>) -> Result<Vec<Materialization>, ApiError> {
+    async fn materializations(
+        &self,
+        ctx: &Context<'_>,
+    ) -> Result<Listed<Materialization>, ApiError> {
         let loaders = Caller::of(ctx)?.loaders();
         let forms = loaders
             .materializations

@@ -8,7 +8,7 @@ use async_graphql::Context;
 use super::{connection::cursor, executor::Asking, loaders::Loaders, scalars::Json};
 use crate::{
     api::ApiError,
-    model::{Cursor, Payload, Principal, Refusal, TenantScope},
+    model::{Cursor, Meter, Payload, Principal, Refusal, TenantScope},
     services::Services,
 };
 
@@ -16,7 +16,10 @@ use crate::{
 pub(super) struct Caller {
     pub(super) services: Arc<Services>,
     pub(super) principal: Principal,
+    /// The right to the tenant's data, with the reads of this request counted.
     pub(super) scope: TenantScope,
+    /// Counts what the request reads and answers.
+    pub(super) meter: Arc<Meter>,
     /// Made when the first edge of the graph is followed; most requests follow none.
     loaders: OnceLock<Box<Loaders>>,
     /// The key of a submit that brings none itself.
@@ -26,12 +29,13 @@ pub(super) struct Caller {
 }
 
 impl Caller {
-    /// A caller whose loaders hold nothing yet.
-    pub(super) fn new(services: Arc<Services>, asking: Asking) -> Self {
+    /// A caller whose loaders hold nothing yet, bounded by `meter`.
+    pub(super) fn new(services: Arc<Services>, asking: Asking, meter: Arc<Meter>) -> Self {
         Self {
             loaders: OnceLock::new(),
             services,
-            scope: asking.principal.scope(),
+            scope: asking.principal.scope().metered(Arc::clone(&meter)),
+            meter,
             principal: asking.principal,
             idempotency_key: asking.idempotency_key,
             last_event_id: asking.last_event_id,

@@ -7,8 +7,8 @@ use async_graphql::{Object, SimpleObject, connection::PageInfo};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use super::{
-    artifact::Artifact, event::ExecutionEvent, execution::Execution, loaders::SharedPage,
-    session::Session, wal::WalEntry,
+    answer::Listed, artifact::Artifact, event::ExecutionEvent, execution::Execution,
+    loaders::SharedPage, session::Session, wal::WalEntry,
 };
 use crate::{
     api::ApiError,
@@ -175,12 +175,12 @@ macro_rules! connections {
         #[Object]
         impl $connection {
             /// The items of the page with their cursors.
-            async fn edges(&self) -> &[$edge] {
-                &self.edges
+            async fn edges(&self) -> Listed<&$edge> {
+                self.edges.iter().collect()
             }
 
             /// The items of the page.
-            async fn nodes(&self) -> Vec<&$node> {
+            async fn nodes(&self) -> Listed<&$node> {
                 self.edges.iter().map(|edge| &edge.node).collect()
             }
 

@@ -5,6 +5,7 @@
 use async_graphql::{Context, ID, Interface, Object, SimpleObject};
 
 use super::{
+    answer::Listed,
     artifact::{Artifact, ArtifactLifecycleState},
     caller::Caller,
     error::Nullable,
@@ -376,7 +377,7 @@ impl ExecutionEvent {
 #[derive(SimpleObject)]
 pub(super) struct ExecutionEventBatch {
     /// 1 to 100 events, in order.
-    pub(super) events: Vec<ExecutionEvent>,
+    pub(super) events: Listed<ExecutionEvent>,
     /// Pass it as `after` to go on from here, on any node, after any time.
     pub(super) cursor: String,
     /// Whether more past events follow at once; false once the stream is live.

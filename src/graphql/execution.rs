@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_graphql::{Context, Enum, ID, Object, SimpleObject};
 
 use super::{
+    answer::Listed,
     caller::Caller,
     connection::{ArtifactConnection, ExecutionConnection, ExecutionEventConnection, PageArgs},
     error::Nullable,
@@ -212,7 +213,7 @@ impl Execution {
     }
 
     /// Its recorded steps, oldest first.
-    async fn steps(&self, ctx: &Context<'_>) -> Result<Vec<ExecutionStep>, ApiError> {
+    async fn steps(&self, ctx: &Context<'_>) -> Result<Listed<ExecutionStep>, ApiError> {
         let loaders = Caller::of(ctx)?.loaders();
         let steps = loaders.steps.load(self.0.id).await?.unwrap_or_default();
         Ok(steps.iter().cloned().map(ExecutionStep).collect())

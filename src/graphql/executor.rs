@@ -14,9 +14,12 @@ use super::{
 };
 use crate::{
     api::{ApiError, ErrorCode, RequestId},
-    model::Principal,
+    model::{Meter, Principal},
     services::Services,
 };
+
+/// More errors than this of the fields of one answer help nobody.
+const MAX_ERRORS: usize = 100;
 
 /// The API over a set of services.
 #[derive(Clone)]
@@ -54,6 +57,7 @@ impl Asking {
 /// A request that passed the gate.
 pub(super) struct Ready {
     admitted: Admitted,
+    meter: Arc<Meter>,
     request_id: Option<RequestId>,
 }
 
@@ -83,27 +87,40 @@ impl Api {
             return Err(ApiError::bad_input(message).into());
         }
         let request_id = asking.request_id.clone();
-        let caller = Caller::new(Arc::clone(&self.services), asking);
+        let meter = Arc::new(Meter::new(self.gate.answer_bytes()));
+        let caller = Caller::new(Arc::clone(&self.services), asking, Arc::clone(&meter));
         admitted.request = admitted.request.data(caller);
         Ok(Ready {
             admitted,
+            meter,
             request_id,
         })
     }
 
-    /// Runs a query or a mutation. One that takes too long is given up; what it has committed by
-    /// then stays.
+    /// Runs a query or a mutation. One that takes too long is given up, and so is a query whose
+    /// answer gets too large; what a mutation has committed by then stays.
     pub(super) async fn execute(&self, ready: Ready) -> Response {
         let Ready {
             admitted,
+            meter,
             request_id,
         } = ready;
+        let is_query = admitted.kind == OperationType::Query;
+        let failed =
+            |error: ApiError| Response::from_errors(Refused::from(error).into_errors(None));
         let running = self.schema.execute(admitted.request);
-        let ran = tokio::time::timeout(self.gate.timeout(), running).await;
-        let mut response = ran.unwrap_or_else(|_| {
-            let error = ApiError::new(ErrorCode::Timeout, "the request took too long");
-            Response::from_errors(Refused::from(error).into_errors(None))
-        });
+        let running = tokio::time::timeout(self.gate.timeout(), running);
+        let mut response = tokio::select! {
+            biased;
+            () = meter.spent(), if is_query => failed(meter.refusal().into()),
+            ran = running => ran.unwrap_or_else(|_| {
+                failed(ApiError::new(ErrorCode::Timeout, "the request took too long"))
+            }),
+        };
+        if is_query && meter.is_spent() {
+            response = failed(meter.refusal().into());
+        }
+        response.errors.truncate(MAX_ERRORS);
         drop(admitted.ticket);
         complete(&mut response.errors, request_id.as_ref());
         response
@@ -118,6 +135,7 @@ impl Api {
         let request_id = ready.request_id;
         let responses = self.schema.execute_stream(ready.admitted.request);
         let completed = responses.map(move |mut response| {
+            response.errors.truncate(MAX_ERRORS);
             complete(&mut response.errors, request_id.as_ref());
             response
         });

@@ -4,19 +4,21 @@
 //! A POST takes `application/json` only, so that no form of another site can send one; a GET runs
 //! queries only.
 
-use std::sync::Arc;
+use std::{convert::Infallible, io, sync::Arc};
 
 use async_graphql::{Response as Answer, ServerError, parser::types::OperationType};
 use axum::{
     Router,
+    body::{Body, Bytes},
     extract::{FromRequest, RawQuery, Request, State},
     http::{
         HeaderMap, HeaderName, HeaderValue, Method, StatusCode,
-        header::{ALLOW, CONTENT_TYPE},
+        header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE},
     },
     response::{IntoResponse, Response},
     routing::get,
 };
+use futures::stream::iter;
 use serde::Serialize;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -216,9 +218,10 @@ impl<'a> Shown<'a> {
 }
 
 fn response(form: Form, status: StatusCode, shown: &Shown<'_>) -> Response {
-    match serde_json::to_vec(shown) {
-        Ok(body) => {
-            let mut response = Response::new(body.into());
+    let mut written = Chunks::default();
+    match serde_json::to_writer(&mut written, shown) {
+        Ok(()) => {
+            let mut response = written.into_response();
             *response.status_mut() = status;
             let media_type = HeaderValue::from_static(form.media_type());
             response.headers_mut().insert(CONTENT_TYPE, media_type);
@@ -228,6 +231,48 @@ fn response(form: Form, status: StatusCode, shown: &Shown<'_>) -> Response {
             tracing::error!(%error, "an answer cannot be written");
             StatusCode::INTERNAL_SERVER_ERROR.into_response()
         }
+    }
+}
+
+/// What is written, in chunks: a large answer in one piece would be copied while it grows, and be in
+/// memory three times at the end.
+#[derive(Default)]
+struct Chunks {
+    full: Vec<Bytes>,
+    last: Vec<u8>,
+}
+
+impl Chunks {
+    const BYTES: usize = 256 << 10;
+
+    fn into_response(mut self) -> Response {
+        if self.full.is_empty() {
+            return Response::new(self.last.into());
+        }
+        self.full.push(self.last.into());
+        let bytes: usize = self.full.iter().map(Bytes::len).sum();
+        let chunks = iter(self.full.into_iter().map(Ok::<_, Infallible>));
+        let mut response = Response::new(Body::from_stream(chunks));
+        response
+            .headers_mut()
+            .insert(CONTENT_LENGTH, HeaderValue::from(bytes));
+        response
+    }
+}
+
+impl io::Write for Chunks {
+    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+        if self.last.len() >= Self::BYTES {
+            let full = std::mem::replace(&mut self.last, Vec::with_capacity(Self::BYTES));
+            self.full.push(full.into());
+        }
+        let taken = text.len().min(Self::BYTES - self.last.len());
+        self.last.extend_from_slice(&text[..taken]);
+        Ok(taken)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

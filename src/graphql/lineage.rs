@@ -1,10 +1,10 @@
 //! Lineage as a flat graph: bounded, and always saying when and why it was cut.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
-use async_graphql::{Enum, ID, InputObject, Object, SimpleObject};
+use async_graphql::{Context, Enum, ID, InputObject, Object, SimpleObject};
 
-use super::{artifact::Artifact, caller::Caller, scalars::int};
+use super::{answer::Listed, artifact::Artifact, caller::Caller, scalars::int};
 use crate::{
     api::ApiError,
     artifact_registry,
@@ -78,12 +78,13 @@ impl LineageQuestion {
     fn request(self) -> Result<LineageRequest, ApiError> {
         let max_nodes = bounded(self.max_nodes, "maxNodes", 1, MAX_NODES)?;
         let filter = self.filter;
-        let (artifact_types, stop_at_types) = filter.map_or_else(Default::default, |filter| {
-            (
-                filter.artifact_type.unwrap_or_default(),
-                filter.stop_at_type.unwrap_or_default(),
-            )
-        });
+        let (artifact_types, stop_at_types) =
+            filter.map_or_else(<(HashSet<_>, HashSet<_>)>::default, |filter| {
+                (
+                    filter.artifact_type.into_iter().flatten().collect(),
+                    filter.stop_at_type.into_iter().flatten().collect(),
+                )
+            });
         Ok(LineageRequest {
             roots: self.roots,
             direction: self.direction.into(),
@@ -112,12 +113,12 @@ pub(super) struct Lineage(storage::Lineage);
 #[Object]
 impl Lineage {
     /// The artifacts, nearest first.
-    async fn nodes(&self) -> Vec<LineageNode> {
+    async fn nodes(&self) -> Listed<LineageNode> {
         self.0.nodes.iter().map(LineageNode::from).collect()
     }
 
     /// Who was made from whom, among the nodes.
-    async fn edges(&self) -> Vec<LineageEdge> {
+    async fn edges(&self) -> Listed<LineageEdge> {
         self.0.edges.iter().map(LineageEdge::from).collect()
     }
 
@@ -133,8 +134,11 @@ impl Lineage {
     }
 
     /// The same graph as Mermaid text, to paste into a renderer.
-    async fn mermaid(&self) -> String {
-        artifact_registry::mermaid(&self.0)
+    #[expect(clippy::unused_async, reason = "resolvers are asynchronous")]
+    async fn mermaid(&self, ctx: &Context<'_>) -> Result<String, ApiError> {
+        let text = artifact_registry::mermaid(&self.0);
+        Caller::of(ctx)?.meter.answer_text(text.len())?;
+        Ok(text)
     }
 }
 

@@ -4,6 +4,7 @@
 //! Everything that a client sees carries a description, and no error text of a lower layer passes:
 //! resolvers fail with [`ApiError`](crate::api::ApiError), which cannot be shown by itself.
 
+mod answer;
 mod artifact;
 mod caller;
 mod connection;
@@ -18,6 +19,7 @@ mod http;
 mod ids;
 mod intent;
 mod intent_type;
+mod json;
 mod lineage;
 mod loader;
 mod loaders;

@@ -29,8 +29,8 @@ struct EventFilter {
 impl EventFilter {
     fn read(self) -> Result<Feed, ApiError> {
         Ok(Feed::Tenant {
-            types: self.types.unwrap_or_default(),
-            intent_types: self.intent_type.unwrap_or_default(),
+            types: self.types.into_iter().flatten().collect(),
+            intent_types: self.intent_type.into_iter().flatten().collect(),
             session_id: ids::optional(self.session_id.as_ref(), "sessionId")?,
         })
     }
@@ -110,6 +110,7 @@ fn shown<'a>(
 ) -> impl Stream<Item = Result<ExecutionEventBatch, ApiError>> + 'a {
     batches.map(|batch| {
         caller.forget();
+        caller.meter.renew();
         let batch = batch?;
         Ok(ExecutionEventBatch {
             cursor: batch.cursor.to_string(),

@@ -215,7 +215,9 @@ fn place(refusal: &Refusal, at: &[&str]) -> Option<Vec<String>> {
         Refusal::InvalidTransition { .. } => "to",
         Refusal::AlreadyTerminal { .. } => "executionId",
         Refusal::TooLarge { .. } | Refusal::InvalidInput(_) => return Some(path(at, Vec::new())),
-        Refusal::QuotaExceeded { .. } | Refusal::PolicyDenied { .. } => return None,
+        Refusal::QuotaExceeded { .. }
+        | Refusal::PolicyDenied { .. }
+        | Refusal::AnswerTooLarge { .. } => return None,
     };
     Some(path(at, vec![argument.to_owned()]))
 }

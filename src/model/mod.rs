@@ -10,6 +10,7 @@ mod event;
 mod execution;
 mod id;
 mod json;
+mod meter;
 mod principal;
 mod refusal;
 mod session;
@@ -30,6 +31,7 @@ pub use id::{
     UploadId,
 };
 pub use json::{JsonError, Payload, RawJson, merge_patch};
+pub use meter::{Meter, Usage};
 pub use principal::{Principal, TenantId, TenantIdError, TenantScope};
 pub use refusal::{Fault, Refusal};
 pub use session::{Session, SessionStatus};

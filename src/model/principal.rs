@@ -3,11 +3,14 @@
 
 use std::{
     fmt,
+    hash::{Hash, Hasher},
     str::FromStr,
     sync::{Arc, LazyLock},
 };
 
 use serde::{Deserialize, Serialize};
+
+use super::Meter;
 
 /// A tenant's name: 1 to 64 of `A-Z a-z 0-9 . _ -`, beginning with a letter or digit.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -111,19 +114,54 @@ impl Principal {
     /// The right to reach the tenant's data.
     #[must_use]
     pub fn scope(&self) -> TenantScope {
-        TenantScope(self.tenant.clone())
+        TenantScope {
+            tenant: self.tenant.clone(),
+            meter: None,
+        }
     }
 }
 
-/// The right to reach one tenant's data.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct TenantScope(TenantId);
+/// The right to reach one tenant's data. A request's scope counts what is read in it.
+#[derive(Debug, Clone)]
+pub struct TenantScope {
+    tenant: TenantId,
+    meter: Option<Arc<Meter>>,
+}
 
 impl TenantScope {
     /// The tenant whose data may be reached.
     #[must_use]
     pub fn tenant(&self) -> &TenantId {
-        &self.0
+        &self.tenant
+    }
+
+    /// The same right, for a request that is bounded by `meter`.
+    #[must_use]
+    pub fn metered(self, meter: Arc<Meter>) -> Self {
+        Self {
+            meter: Some(meter),
+            ..self
+        }
+    }
+
+    /// What counts the reads in this scope; none where they are the server's own.
+    #[must_use]
+    pub fn meter(&self) -> Option<&Arc<Meter>> {
+        self.meter.as_ref()
+    }
+}
+
+impl PartialEq for TenantScope {
+    fn eq(&self, other: &Self) -> bool {
+        self.tenant == other.tenant
+    }
+}
+
+impl Eq for TenantScope {}
+
+impl Hash for TenantScope {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.tenant.hash(state);
     }
 }
 

@@ -103,6 +103,14 @@ pub enum Refusal {
         /// The limit.
         limit_bytes: u64,
     },
+    /// A request reads or answers more than one may.
+    #[error(
+        "the answer, or what it is made of, has more than {limit_bytes} bytes: ask for smaller pages or fewer fields"
+    )]
+    AnswerTooLarge {
+        /// The limit.
+        limit_bytes: u64,
+    },
     /// The runtime is saturated.
     #[error("the runtime is saturated; try again in {retry_after_ms} ms")]
     QuotaExceeded {

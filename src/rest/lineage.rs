@@ -2,7 +2,7 @@
 
 #![expect(unused_qualifications, reason = "the macro for parameters writes them")]
 
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 
 use axum::{Json, extract::State};
 use serde::{Deserialize, Serialize};
@@ -101,8 +101,8 @@ pub(super) async fn lineage(
         max_edges: MAX_EDGES,
         fan_out: FAN_OUT,
         deadline: DEADLINE,
-        artifact_types: Vec::new(),
-        stop_at_types: Vec::new(),
+        artifact_types: HashSet::new(),
+        stop_at_types: HashSet::new(),
     };
     let registry = &served.services.artifacts;
     let found = registry.lineage(&principal.scope(), &request).await?;

@@ -158,6 +158,9 @@ impl StateSurface {
         };
         let key = copies::session_key(scope, id);
         if let Some(state) = inner.copies.find(&key, head.stamp()).await {
+            if let Some(meter) = scope.meter() {
+                meter.read(state.as_str().len() as u64)?;
+            }
             return Ok(Some(head.with_state(state)));
         }
         // The session may have moved on since: what is returned is one row, read at one time.

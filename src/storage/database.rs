@@ -3,9 +3,17 @@
 use std::{path::PathBuf, time::Duration};
 
 use sea_orm::{ConnectOptions, Database as SeaOrm, DatabaseConnection, DbErr, RuntimeErr};
-use sqlx::{ConnectOptions as _, SqliteConnection, sqlite::SqliteConnectOptions};
+use sqlx::{ConnectOptions as _, Executor as _, SqliteConnection, sqlite::SqliteConnectOptions};
 
-use super::{Error, connection::WriteConnection, exclusive::Exclusive, kept::Kept, timed::Timed};
+use super::{
+    Error,
+    connection::WriteConnection,
+    exclusive::Exclusive,
+    interruptible::Interruptible,
+    kept::Kept,
+    reader::{ReadConnections, Reader},
+    timed::Timed,
+};
 use crate::telemetry::metrics::Metrics;
 
 /// A node that stops in the middle of a transaction holds its locks no longer than this: nothing of
@@ -29,6 +37,9 @@ const BY_INDEX: [(&str, &str); 6] = [
     ("jit", "off"),
 ];
 
+/// How often PostgreSQL looks, while it works on a statement, whether the connection is still there.
+const ENDS_WITH_ITS_CLIENT: &str = "SET client_connection_check_interval = '200ms'";
+
 /// How to reach the database.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -45,7 +56,7 @@ pub struct Options {
 /// An open database. Clones share the connections.
 #[derive(Debug, Clone)]
 pub(super) struct Database {
-    pub(super) reader: Timed,
+    pub(super) reader: Reader,
     pub(super) writer: WriteConnection,
 }
 
@@ -56,17 +67,21 @@ impl Database {
             // The writer goes first and alone: it switches the file to WAL mode.
             let writer = Exclusive::new(sqlite_writer(options).await?, metrics);
             let inner = SeaOrm::connect(sqlite_readers(options)).await?;
+            let whole = Timed::new(inner, None, metrics, "read");
+            let connections = ReadConnections::Sqlite(sqlite_interruptible(options)?);
             return Ok(Self {
-                reader: Timed::new(inner, None, metrics, "read"),
+                reader: Reader::new(whole, connections, metrics),
                 writer: WriteConnection::Sqlite(writer),
             });
         }
         let inner = SeaOrm::connect(postgres(options)).await?;
         let limit = Some(options.acquire_timeout + options.statement_timeout);
         let writer = Timed::new(inner.clone(), limit, metrics, "write");
-        let kept = Kept::new(inner.get_postgres_connection_pool().clone(), metrics);
+        let pool = inner.get_postgres_connection_pool().clone();
+        let kept = Kept::new(pool.clone(), metrics);
+        let whole = Timed::new(inner, limit, metrics, "read");
         Ok(Self {
-            reader: Timed::new(inner, limit, metrics, "read"),
+            reader: Reader::new(whole, ReadConnections::Postgres(pool), metrics),
             writer: WriteConnection::Postgres(writer, kept),
         })
     }
@@ -94,11 +109,26 @@ pub(super) async fn sqlite_migrator(options: &Options) -> Result<DatabaseConnect
     Ok(SeaOrm::connect(connect).await?)
 }
 
+fn sqlite_interruptible(options: &Options) -> Result<Interruptible, Error> {
+    let unreachable = |e: sqlx::Error| DbErr::Conn(RuntimeErr::SqlxError(e.into()));
+    let connect: SqliteConnectOptions = options.url.parse().map_err(unreachable)?;
+    Ok(Interruptible::new(
+        // Rows that wait to be fetched are in memory, and not yet counted for the request.
+        tuned(connect)
+            .row_buffer_size(16)
+            .pragma("query_only", "ON"),
+        options.max_connections,
+        options.acquire_timeout,
+    ))
+}
+
+/// Connections to SQLite for looking at whole tables, opened when that is done.
 fn sqlite_readers(options: &Options) -> ConnectOptions {
     let mut connect = ConnectOptions::new(options.url.clone());
     connect
-        .max_connections(options.max_connections)
-        .min_connections(1)
+        .max_connections(2)
+        .min_connections(0)
+        .connect_lazy(true)
         .acquire_timeout(options.acquire_timeout)
         .test_before_acquire(false)
         .sqlx_logging(false)
@@ -136,6 +166,15 @@ fn postgres(options: &Options) -> ConnectOptions {
                 .statement_cache_capacity(512)
                 .options([("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION)])
                 .options(BY_INDEX)
+        })
+        .map_sqlx_postgres_pool_opts(|pool| {
+            pool.after_connect(|connection, _| {
+                Box::pin(async move {
+                    // Some systems cannot tell; statements then go on until their own limit.
+                    let _ = connection.execute(ENDS_WITH_ITS_CLIENT).await;
+                    Ok(())
+                })
+            })
         });
     connect
 }

@@ -14,6 +14,27 @@ use uuid::Uuid;
 
 use super::Error;
 
+/// What takes statements that return rows.
+pub(super) trait Queries: Sync {
+    fn backend(&self) -> DbBackend;
+
+    /// The rows of one statement.
+    fn all(
+        &self,
+        statement: Statement,
+    ) -> impl Future<Output = Result<Vec<QueryResult>, Error>> + Send;
+}
+
+impl<C: ConnectionTrait> Queries for C {
+    fn backend(&self) -> DbBackend {
+        self.get_database_backend()
+    }
+
+    async fn all(&self, statement: Statement) -> Result<Vec<QueryResult>, Error> {
+        Ok(self.query_all_raw(statement).await?)
+    }
+}
+
 /// What SQLite takes in one statement; larger sets are cut.
 const SQLITE_MAX_VALUES: usize = 8192;
 /// Larger sets are cut.
@@ -243,17 +264,17 @@ impl Rows {
     /// Runs `tail`, which reads from `x`, and returns what it returns. No rows: nothing is run.
     pub(super) async fn query(
         self,
-        db: &impl ConnectionTrait,
+        db: &impl Queries,
         tail: &str,
     ) -> Result<Vec<QueryResult>, Error> {
         let mut results = Vec::new();
         if self.rows.is_empty() {
             return Ok(results);
         }
-        let backend = db.get_database_backend();
+        let backend = db.backend();
         for chunk in Self::chunks(self.rows, backend) {
             let statement = Self::statement(chunk, self.columns, tail, backend);
-            results.append(&mut db.query_all_raw(statement).await?);
+            results.append(&mut db.all(statement).await?);
         }
         Ok(results)
     }
@@ -280,8 +301,8 @@ impl Rows {
 
     /// How the database would run `tail`: the lines of its plan.
     #[cfg(test)]
-    pub(super) async fn plan(self, db: &impl ConnectionTrait, tail: &str) -> Vec<String> {
-        let backend = db.get_database_backend();
+    pub(super) async fn plan(self, db: &impl Queries, tail: &str) -> Vec<String> {
+        let backend = db.backend();
         let explain = if backend == DbBackend::Postgres {
             "EXPLAIN "
         } else {
@@ -291,7 +312,7 @@ impl Rows {
         for chunk in Self::chunks(self.rows, backend) {
             let mut explained = Self::statement(chunk, self.columns, tail, backend);
             explained.sql.insert_str(0, explain);
-            for row in db.query_all_raw(explained).await.unwrap() {
+            for row in db.all(explained).await.unwrap() {
                 let line = row.try_get_by_index(if backend == DbBackend::Postgres { 0 } else { 3 });
                 lines.push(line.unwrap());
             }
@@ -395,12 +416,12 @@ pub(super) fn columns<E: EntityTrait>(alias: &str) -> String {
 
 /// Runs one statement with `$1`, `$2`, … as places on both databases.
 pub(super) async fn query(
-    db: &impl ConnectionTrait,
+    db: &impl Queries,
     sql: &str,
     values: impl IntoIterator<Item = Value>,
 ) -> Result<Vec<QueryResult>, Error> {
-    let statement = Statement::from_sql_and_values(db.get_database_backend(), sql, values);
-    Ok(db.query_all_raw(statement).await?)
+    let statement = Statement::from_sql_and_values(db.backend(), sql, values);
+    db.all(statement).await
 }
 
 /// Runs one statement with `$1`, `$2`, … as places; the number of rows it changed.

@@ -11,9 +11,8 @@ use sea_orm::{
     ExecResult, IsolationLevel, QueryResult, RuntimeErr, Statement, TransactionOptions,
     TransactionTrait, prelude::async_trait::async_trait,
 };
-use sqlx::{Connection as _, PgPool, Postgres, pool::PoolConnection};
+use sqlx::{PgPool, Postgres, pool::PoolConnection};
 
-use super::{error::is_stale_plan, exclusive::query};
 use crate::telemetry::metrics::Metrics;
 
 /// Connections whose statements end within a limit.
@@ -22,18 +21,12 @@ pub(super) struct Timed {
     pub(super) inner: DatabaseConnection,
     /// None where there is no network in between.
     pub(super) limit: Option<Duration>,
-    metrics: Metrics,
-    purpose: &'static str,
 }
 
 /// A connection of the pool, as soon as one is free.
 pub(super) async fn acquire(pool: &PgPool) -> Result<PoolConnection<Postgres>, DbErr> {
     let acquired = pool.acquire().await;
     acquired.map_err(|e| DbErr::Conn(RuntimeErr::SqlxError(e.into())))
-}
-
-fn query_error(error: sqlx::Error) -> DbErr {
-    DbErr::Query(RuntimeErr::SqlxError(error.into()))
 }
 
 /// Gives up `work` when it takes longer than `limit`; what became of it is then not known.
@@ -59,32 +52,7 @@ impl Timed {
     ) -> Self {
         let counted = metrics.clone();
         inner.set_metric_callback(move |_| counted.statement(purpose));
-        Self {
-            inner,
-            limit,
-            metrics: metrics.clone(),
-            purpose,
-        }
-    }
-
-    /// Reads from PostgreSQL. What no longer fits the tables as they are now is prepared anew.
-    async fn query_postgres(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        self.metrics.statement(self.purpose);
-        let pool = self.inner.get_postgres_connection_pool();
-        let mut connection = acquire(pool).await?;
-        let again = statement.clone();
-        let mut rows = query(statement).fetch_all(&mut *connection).await;
-        if let Err(error) = rows {
-            let error = query_error(error);
-            if !is_stale_plan(&error) {
-                return Err(error);
-            }
-            let cleared = connection.clear_cached_statements().await;
-            cleared.map_err(query_error)?;
-            rows = query(again).fetch_all(&mut *connection).await;
-        }
-        let rows = rows.map_err(query_error)?;
-        Ok(rows.into_iter().map(QueryResult::from).collect())
+        Self { inner, limit }
     }
 
     /// A transaction that sees what was committed when it began, and changes nothing. It is for
@@ -131,9 +99,6 @@ impl ConnectionTrait for Timed {
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        match self.get_database_backend() {
-            DbBackend::Postgres => within(self.limit, self.query_postgres(statement)).await,
-            _ => within(self.limit, self.inner.query_all_raw(statement)).await,
-        }
+        within(self.limit, self.inner.query_all_raw(statement)).await
     }
 }

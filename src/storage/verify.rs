@@ -85,7 +85,7 @@ impl Storage {
     /// # Errors
     /// When the database does not answer, or a row cannot be read at all.
     pub async fn verify(&self) -> Result<Report, Error> {
-        let snapshot = self.db.reader.snapshot().await?;
+        let snapshot = self.db.reader.whole.snapshot().await?;
         let mut report = Report::default();
         let view = View(&snapshot);
         view.verify_executions(&mut report).await?;

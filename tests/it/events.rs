@@ -1,6 +1,9 @@
 //! Subscriptions: past, then live, gapless, resumable, in order; on one node and on two.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use futures::{StreamExt, future::join_all};
 use serde_json::json;
@@ -144,10 +147,10 @@ backends! {
     async fn feeds_bring_every_event_in_order_while_many_write(backend: Backend) {
         let app = Arc::new(TestApp::start_with(&backend, &["database.writers=4"]).await);
         let session = app.session().await;
-        let tenant = Feed::Tenant { types: vec![], intent_types: vec![], session_id: None };
+        let tenant = Feed::Tenant { types: HashSet::new(), intent_types: HashSet::new(), session_id: None };
         let ended = Feed::Tenant {
-            types: vec!["execution.completed".into(), "execution.failed".into()],
-            intent_types: vec![],
+            types: HashSet::from(["execution.completed".into(), "execution.failed".into()]),
+            intent_types: HashSet::new(),
             session_id: None,
         };
         let (submitted, of_session, of_tenant, only_ended) = tokio::join!(
@@ -240,6 +243,10 @@ async fn a_feed_waits_for_transactions_that_commit_late() {
 
     // A transaction takes its number, then others come and commit, then it writes and commits.
     let mut slow = PgConnection::connect(&backend.url()).await.unwrap();
+    // Writers are known by the name of their sessions.
+    slow.execute("SET application_name = 'takeoff'")
+        .await
+        .unwrap();
     slow.execute("BEGIN").await.unwrap();
     slow.execute("SELECT pg_current_xact_id()").await.unwrap();
     let later = app.submit(session, "add", json!({"a": 2, "b": 1})).await;

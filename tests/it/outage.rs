@@ -477,7 +477,9 @@ async fn a_transaction_ended_for_idling_may_be_asked_again() {
 const LATE_COMMITS: &str = "
     CREATE FUNCTION late() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
         IF NEW.finished_at IS NOT NULL THEN
-            -- The limit of a statement does not hold for the commit.
+            -- The limit of a statement does not hold for the commit. A client that has gone is looked
+            -- for once more, and not again.
+            PERFORM set_config('client_connection_check_interval', '0', true);
             PERFORM pg_sleep(4);
         END IF;
         RETURN NULL;

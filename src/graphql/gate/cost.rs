@@ -1,5 +1,5 @@
-//! What a request may make the server fetch: an object costs 1, and what stands below a list as
-//! many times as the list may be long.
+//! What a request may make the server fetch: an object costs 1, and so does each value under another
+//! name; what stands below a list costs as many times as the list may be long.
 
 use std::collections::HashMap;
 
@@ -64,7 +64,8 @@ impl<'a> Counter<'a> {
 
     fn field(&mut self, field: &'a Field, parent: &Name) -> u64 {
         if field.selection_set.is_empty() {
-            return 0;
+            // The same again under other names makes an answer large that reads little.
+            return u64::from(field.alias.is_some());
         }
         let each = self.set(&field.selection_set);
         let times = self.length(field, parent);
@@ -94,7 +95,14 @@ impl<'a> Counter<'a> {
         let value = field.argument_by_name(argument).ok()?;
         match &**value {
             Value::Int(number) => number.try_to_i32().ok()?.try_into().ok(),
-            Value::Variable(name) => self.variables.get(name.as_str())?.as_u64(),
+            Value::Variable(name) => {
+                if let Some(value) = self.variables.get(name.as_str()) {
+                    return value.as_u64();
+                }
+                // A variable that is left out leaves its argument out.
+                let known = field.definition.argument_by_name(argument)?;
+                known.default_value.as_ref()?.to_i32()?.try_into().ok()
+            }
             _ => None,
         }
     }

@@ -25,6 +25,8 @@ pub struct Limits {
     pub cost_per_second: u64,
     /// Queries and mutations of a tenant that run on this node at the same time.
     pub concurrent_operations: usize,
+    /// Bytes of an answer, and of what is read for it.
+    pub answer_bytes: u64,
     /// How long a query or mutation may take.
     pub timeout: Duration,
     /// Checked documents that are kept.
@@ -50,6 +52,7 @@ impl Default for Limits {
             cost: 200_000,
             cost_per_second: 2_000_000,
             concurrent_operations: 1_000,
+            answer_bytes: 16 * 1024 * 1024,
             timeout: Duration::from_secs(10),
             cached_documents: 1_000,
             documents: None,

@@ -1,14 +1,15 @@
 //! The one gate that every request passes, whatever transport brings it: nothing of a request runs
 //! before its document is known to be valid, bounded and affordable, and its variables are coerced.
 //!
-//! In this order: size, parsing, expansion, validation, variables, cost, the tenant's share. What is
-//! counted is counted without expanding anything, so a hostile document costs no more than a plain
+//! In this order: the price of parsing, size, parsing, expansion, validation, variables, cost, the tenant's
+//! share. What is counted is counted without expanding anything, so a hostile document costs no more than a plain
 //! one of its size.
 
 mod budget;
 mod cost;
 mod document;
 mod introspection;
+mod left_out;
 mod limits;
 mod refused;
 mod request;
@@ -40,6 +41,9 @@ use crate::{
     graphql::schema::export_schema,
     model::Principal,
 };
+
+/// So many bytes of a document that is not known yet cost 1: the dearest takes a microsecond for them.
+const BYTES_OF_A_POINT: u64 = 3;
 
 /// What passes, and what keeps count of it.
 pub struct Gate {
@@ -105,13 +109,18 @@ impl Gate {
         self.limits.timeout
     }
 
+    /// How large an answer may be.
+    pub(super) fn answer_bytes(&self) -> u64 {
+        self.limits.answer_bytes
+    }
+
     /// Lets a request pass, or says why not.
     pub(super) fn admit(
         &self,
         incoming: Incoming,
         principal: &Principal,
     ) -> Result<Admitted, Refused> {
-        let document = self.document(&incoming)?;
+        let document = self.document(&incoming, principal)?;
         let operation = document.operation(incoming.operation_name.as_deref())?;
         if !self.limits.introspection && introspection::is_asked_for(&document, operation) {
             let message = "introspection is switched off";
@@ -128,8 +137,10 @@ impl Gate {
         }
         let kind = document::kind(operation);
         let ticket = self.tenants.take(principal.tenant(), cost, kind)?;
+        let mut parsed = document.parsed.clone();
+        left_out::apply(&mut parsed, operation, &coerced);
         let mut request = Request::new("").variables(variables::converted(coerced));
-        request.set_parsed_query(document.parsed.clone());
+        request.set_parsed_query(parsed);
         request.operation_name = document.name_of(operation);
         let mut fields = operation.root_fields(&document.checked);
         let is_submit = |name: &str| matches!(name, "submitIntent" | "rerunExecution");
@@ -143,7 +154,12 @@ impl Gate {
         })
     }
 
-    fn document(&self, incoming: &Incoming) -> Result<Arc<Document>, Refused> {
+    /// The document of a request. One that is not known is paid for before it is looked at, valid or not.
+    fn document(
+        &self,
+        incoming: &Incoming,
+        principal: &Principal,
+    ) -> Result<Arc<Document>, Refused> {
         let id = incoming.document_id()?;
         if let Some(trusted) = id.and_then(|id| self.trusted.find(id)) {
             return Ok(trusted);
@@ -166,6 +182,9 @@ impl Gate {
         if let Some(known) = self.known.get(text) {
             return Ok(known);
         }
+        let bytes = text.len().min(self.limits.document_bytes) as u64;
+        self.tenants
+            .pay(principal.tenant(), bytes / BYTES_OF_A_POINT)?;
         let checked = Arc::new(Document::check(text, &self.schema, &self.limits)?);
         self.known.insert(text.into(), Arc::clone(&checked));
         Ok(checked)

@@ -1,5 +1,5 @@
-//! Values of the API's own scalars, which a library that knows the schema alone takes for anything:
-//! a text that is no time is refused here, before another field of the request has run.
+//! What a library that knows the schema alone lets pass: values of the API's own scalars, so that a text
+//! that is no time is refused before another field of the request has run, and lists of any length.
 
 use apollo_compiler::{
     Schema,
@@ -15,6 +15,10 @@ use crate::{
     api::ApiError,
     graphql::scalars::{BigInt, DateTime},
 };
+
+/// A list that comes in has no more values. One that is a batch has a limit of its own.
+const MAX_LIST: usize = 100;
+const BATCHES: [&str; 1] = ["SubmitIntentInput"];
 
 /// Checks the literals in every argument of a document.
 pub(super) fn check_literals(
@@ -68,9 +72,12 @@ fn set(schema: &Schema, selections: &SelectionSet) -> Result<(), ApiError> {
 fn literal(schema: &Schema, ty: &Type, value: &Literal) -> Result<(), ApiError> {
     match (ty, value) {
         (_, Literal::Null | Literal::Variable(_)) => Ok(()),
-        (Type::List(item) | Type::NonNullList(item), Literal::List(items)) => items
-            .iter()
-            .try_for_each(|value| literal(schema, item, value)),
+        (Type::List(item) | Type::NonNullList(item), Literal::List(items)) => {
+            check_length(item, items.len())?;
+            items
+                .iter()
+                .try_for_each(|value| literal(schema, item, value))
+        }
         (Type::List(item) | Type::NonNullList(item), one) => literal(schema, item, one),
         (Type::Named(name) | Type::NonNullNamed(name), value) => {
             if let (Some(ExtendedType::InputObject(object)), Literal::Object(fields)) =
@@ -97,6 +104,7 @@ fn json(schema: &Schema, ty: &Type, value: &JsonValue) -> Result<(), ApiError> {
     match (ty, value) {
         (_, JsonValue::Null) => Ok(()),
         (Type::List(item) | Type::NonNullList(item), JsonValue::Array(items)) => {
+            check_length(item, items.len())?;
             items.iter().try_for_each(|value| json(schema, item, value))
         }
         (Type::List(item) | Type::NonNullList(item), one) => json(schema, item, one),
@@ -112,6 +120,15 @@ fn json(schema: &Schema, ty: &Type, value: &JsonValue) -> Result<(), ApiError> {
             scalar(name, || value_of(value.clone()))
         }
     }
+}
+
+fn check_length(item: &Type, length: usize) -> Result<(), ApiError> {
+    let name = item.inner_named_type();
+    if length <= MAX_LIST || BATCHES.contains(&name.as_str()) {
+        return Ok(());
+    }
+    let message = format!("a list of {name} has {length} values; at most {MAX_LIST} are allowed");
+    Err(ApiError::bad_input(message))
 }
 
 /// Whether a value is one of the scalar with this name; others are known to the library.

@@ -52,6 +52,21 @@ impl Tenants {
         }
     }
 
+    /// Takes what something costs, at least 1.
+    pub(super) fn pay(&self, tenant: &TenantId, cost: u64) -> Result<(), ApiError> {
+        if self.taken.fetch_add(1, Ordering::Relaxed) % FORGET_EVERY == FORGET_EVERY - 1 {
+            self.costs.retain_recent();
+            self.costs.shrink_to_fit();
+        }
+        let cost = u32::try_from(cost).ok().and_then(NonZeroU32::new);
+        let cost = cost.unwrap_or(NonZeroU32::MIN);
+        if matches!(self.costs.check_key_n(tenant, cost), Ok(Ok(()))) {
+            return Ok(());
+        }
+        let message = "the tenant asks for more than its share; try again in a second";
+        Err(ApiError::new(ErrorCode::RateLimited, message))
+    }
+
     /// Takes what a request costs, and for a query or mutation a place to run.
     pub(super) fn take(
         &self,
@@ -59,16 +74,8 @@ impl Tenants {
         cost: u64,
         kind: OperationType,
     ) -> Result<Option<Ticket>, ApiError> {
-        if self.taken.fetch_add(1, Ordering::Relaxed) % FORGET_EVERY == FORGET_EVERY - 1 {
-            self.costs.retain_recent();
-            self.costs.shrink_to_fit();
-        }
         let busy = |message| Err(ApiError::new(ErrorCode::RateLimited, message));
-        let cost = u32::try_from(cost).ok().and_then(NonZeroU32::new);
-        let cost = cost.unwrap_or(NonZeroU32::MIN);
-        if !matches!(self.costs.check_key_n(tenant, cost), Ok(Ok(()))) {
-            return busy("the tenant asks for more than its share; try again in a second");
-        }
+        self.pay(tenant, cost)?;
         if kind == OperationType::Subscription {
             return Ok(None);
         }

@@ -213,7 +213,9 @@ fn defaults_fill_in_and_what_is_left_out_stays_out() {
 
 fn cost(text: &str, variables: serde_json::Value) -> u64 {
     let gate = gate(&Limits::default());
-    let document = gate.document(&incoming(&query(text))).ok().unwrap();
+    let principal = Principal::development(TenantId::default_tenant());
+    let document = gate.document(&incoming(&query(text)), &principal);
+    let document = document.ok().unwrap();
     let variables: JsonMap = serde_json::from_value(variables).unwrap();
     let operation = document.operation(None).unwrap();
     cost::of(&document.checked, operation, &variables)
@@ -236,6 +238,8 @@ fn the_cost_is_what_may_be_fetched() {
     );
     let by_variable = "query($n: Int) { executions(first: $n) { nodes { intent { id } } } }";
     assert_eq!(cost(by_variable, json!({"n": 7})), 1 + 7 * 2);
+    let again = "{ executions(first: 5) { nodes { id a: id b: id } } }";
+    assert_eq!(cost(again, none()), 1 + 5 * 3);
     let twice = "{ a: executions(first: 2) { ...p } b: executions(first: 3) { ...p } }
         fragment p on ExecutionConnection { nodes { id } }";
     assert_eq!(cost(twice, none()), 1 + 2 + 1 + 3);
@@ -258,6 +262,31 @@ fn a_request_that_costs_too_much_is_refused() {
     let (code, message) = refusal(&gate, &query(text));
     assert_eq!(code, ErrorCode::CostExceeded, "{message}");
     assert!(message.contains("1000"), "{message}");
+}
+
+#[test]
+fn what_is_parsed_is_paid_for_whether_or_not_it_is_valid() {
+    let gate = gate(&Limits {
+        cost: 1,
+        cost_per_second: 10_000,
+        ..Limits::default()
+    });
+    let long = |n: usize| {
+        query(format!(
+            "{{ __typename nothing{n} }} #{}",
+            "x".repeat(12_000)
+        ))
+    };
+    let codes = (0..4).map(|n| refusal(&gate, &long(n)).0);
+    let codes: Vec<ErrorCode> = codes.collect();
+    assert_eq!(codes[..2], [ErrorCode::BadUserInput; 2]);
+    assert_eq!(codes[3], ErrorCode::RateLimited);
+    // Another tenant has its own share, and what is known costs no parsing.
+    let other = Principal::development("other".parse().unwrap());
+    for _ in 0..20 {
+        let known = query(format!("{{ __typename }} #{}", "x".repeat(12_000)));
+        assert!(gate.admit(incoming(&known), &other).is_ok());
+    }
 }
 
 #[test]

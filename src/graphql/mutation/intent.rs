@@ -8,6 +8,7 @@ use super::outcome::{Failure, Outcome, payload};
 use crate::{
     api::ApiError,
     graphql::{
+        answer::Listed,
         caller::Caller,
         execution::Execution,
         ids,
@@ -99,7 +100,7 @@ impl From<Outcome<Submitted>> for SubmitIntentPayload {
 #[derive(SimpleObject)]
 struct SubmitIntentsPayload {
     /// One for each intent, in their order; empty when there are errors.
-    results: Vec<SubmitIntentPayload>,
+    results: Listed<SubmitIntentPayload>,
     /// What is wrong with the input as a whole; nothing was submitted then.
     errors: Vec<UserError>,
 }
@@ -108,11 +109,11 @@ impl From<Outcome<Vec<SubmitIntentPayload>>> for SubmitIntentsPayload {
     fn from(outcome: Outcome<Vec<SubmitIntentPayload>>) -> Self {
         match outcome {
             Ok(results) => Self {
-                results,
+                results: Listed(results),
                 errors: Vec::new(),
             },
             Err(errors) => Self {
-                results: Vec::new(),
+                results: Listed(Vec::new()),
                 errors,
             },
         }

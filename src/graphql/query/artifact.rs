@@ -5,6 +5,7 @@ use async_graphql::{Context, ID, Object};
 use crate::{
     api::ApiError,
     graphql::{
+        answer::Listed,
         artifact::Artifact,
         caller::Caller,
         connection::{ArtifactConnection, PageArgs},
@@ -96,7 +97,7 @@ impl ArtifactQuery {
         ctx: &Context<'_>,
         #[graphql(desc = "Where the way begins.")] from: ID,
         #[graphql(desc = "Where it ends.")] to: ID,
-    ) -> Nullable<Vec<Artifact>> {
+    ) -> Nullable<Listed<Artifact>> {
         let way = async {
             let (from, to) = (ids::argument(&from, "from")?, ids::argument(&to, "to")?);
             let caller = Caller::of(ctx)?;

@@ -6,6 +6,7 @@ use futures::future::join_all;
 use crate::{
     api::ApiError,
     graphql::{
+        answer::Listed,
         caller::Caller,
         error::Nullable,
         node::{Node, NodeId},
@@ -36,7 +37,7 @@ impl NodeQuery {
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "At most 100 ids with their prefixes.")] ids: Vec<ID>,
-    ) -> Result<Vec<Nullable<Node>>, ApiError> {
+    ) -> Result<Listed<Nullable<Node>>, ApiError> {
         if ids.len() > MAX_IDS {
             return Err(ApiError::bad_input(format!(
                 "ids: at most {MAX_IDS} ids are allowed"

@@ -95,10 +95,10 @@ impl Storage {
             columns::<artifact::Entity>("a")
         );
         let rows = ids_of_tenant(scope, ids.iter().map(|id| id.0));
-        rows.query(&self.db.reader, &tail)
+        rows.query(&self.db.reader.of(scope), &tail)
             .await?
-            .iter()
-            .map(keyed)
+            .into_iter()
+            .map(|row| keyed(&row))
             .collect()
     }
 
@@ -119,8 +119,8 @@ impl Storage {
             columns::<artifact::Entity>("a"),
             conditions.clause()
         );
-        let rows = sql::query(&self.db.reader, &text, conditions.values).await?;
-        let items: Result<Vec<Keyed>, Error> = rows.iter().map(keyed).collect();
+        let rows = sql::query(&self.db.reader.of(scope), &text, conditions.values).await?;
+        let items: Result<Vec<Keyed>, Error> = rows.into_iter().map(|row| keyed(&row)).collect();
         Ok(finish(items?, page))
     }
 
@@ -142,8 +142,8 @@ impl Storage {
             columns::<artifact::Entity>("a"),
             conditions.clause()
         );
-        let rows = sql::query(&self.db.reader, &text, conditions.values).await?;
-        rows.iter().map(|row| Ok(keyed(row)?.1)).collect()
+        let rows = sql::query(&self.db.reader.of(scope), &text, conditions.values).await?;
+        rows.into_iter().map(|row| Ok(keyed(&row)?.1)).collect()
     }
 
     /// How many of the tenant's artifacts fit.
@@ -160,7 +160,7 @@ impl Storage {
             "SELECT COUNT(*) AS total FROM artifact {}",
             conditions.clause()
         );
-        let rows = sql::query(&self.db.reader, &text, conditions.values).await?;
+        let rows = sql::query(&self.db.reader.of(scope), &text, conditions.values).await?;
         let total: i64 = rows.first().map_or(Ok(0), |row| get(row, "total"))?;
         Ok(total.unsigned_abs())
     }
@@ -187,7 +187,7 @@ impl Storage {
         );
         let rows = ids_of_tenant(scope, executions.iter().map(|id| id.0));
         let mut found: HashMap<ExecutionId, Vec<Keyed>> = HashMap::new();
-        for row in rows.query(&self.db.reader, &tail).await? {
+        for row in rows.query(&self.db.reader.of(scope), &tail).await? {
             found
                 .entry(ExecutionId(get(&row, "user_id")?))
                 .or_default()
@@ -212,7 +212,7 @@ impl Storage {
         );
         let rows = ids_of_tenant(scope, ids.iter().map(|id| id.0));
         let mut found: HashMap<ArtifactId, Vec<Materialization>> = HashMap::new();
-        for row in rows.query(&self.db.reader, &tail).await? {
+        for row in rows.query(&self.db.reader.of(scope), &tail).await? {
             let form = Materialization::from(materialization::Model::from_query_result(&row, "")?);
             found.entry(form.artifact_id).or_default().push(form);
         }
@@ -235,7 +235,7 @@ impl Storage {
         );
         let rows = ids_of_tenant(scope, ids.iter().map(|id| id.0));
         let mut found: HashMap<ArtifactId, Vec<ArtifactTransition>> = HashMap::new();
-        for row in rows.query(&self.db.reader, &tail).await? {
+        for row in rows.query(&self.db.reader.of(scope), &tail).await? {
             let model = artifact_transition::Model::from_query_result(&row, "")?;
             let transition = ArtifactTransition::try_from(model)?;
             found

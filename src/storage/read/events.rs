@@ -3,13 +3,16 @@
 //! On PostgreSQL transactions commit out of the order of their numbers. A feed therefore reads only
 //! what is below every writer still at work (`settled`): what it has passed, nothing can appear behind.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use entity::event;
 use sea_orm::{FromQueryResult, QueryResult};
 
 use super::{
-    super::{Error, Storage, sql, timed::Timed},
+    super::{Error, Storage, reader::Reader, sql},
     gather::Gather,
     page::Conditions,
 };
@@ -22,6 +25,9 @@ use sql::{Rows, columns, get};
 /// nothing neither holds a connection for long nor looks at the same rows again.
 const FILTERED_SCAN: u32 = 4_000;
 
+/// About so much an event holds besides its payload.
+const EVENT_BYTES: u64 = 256;
+
 /// Which events of many executions are wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Feed {
@@ -30,9 +36,9 @@ pub enum Feed {
     /// Those of the tenant that fit; an empty list of values means any.
     Tenant {
         /// One of these types, e.g. `execution.completed`.
-        types: Vec<String>,
+        types: HashSet<String>,
         /// Of executions of one of these intent types.
-        intent_types: Vec<String>,
+        intent_types: HashSet<String>,
         /// In this session.
         session_id: Option<SessionId>,
     },
@@ -79,9 +85,8 @@ impl Feed {
         else {
             return true;
         };
-        let any_or = |wanted: &[String], value: &str| {
-            wanted.is_empty() || wanted.iter().any(|wanted| wanted == value)
-        };
+        let any_or =
+            |wanted: &HashSet<String>, value: &str| wanted.is_empty() || wanted.contains(value);
         any_or(types, &event.body.type_name())
             && any_or(
                 intent_types,
@@ -103,7 +108,7 @@ pub(in crate::storage) struct EventPage {
 pub(in crate::storage) type EventPages = Gather<EventPage, Arc<Vec<Event>>>;
 
 /// Reads parts of streams, those that are asked for at the same time in one query.
-pub(in crate::storage) fn event_pages(db: &Timed) -> EventPages {
+pub(in crate::storage) fn event_pages(db: &Reader) -> EventPages {
     let db = db.clone();
     Gather::start(QUERIES, MOST_PAGES, move |pages| {
         load_pages(db.clone(), pages)
@@ -115,7 +120,7 @@ const QUERIES: usize = 2;
 const MOST_PAGES: usize = 64;
 
 async fn load_pages(
-    db: Timed,
+    db: Reader,
     pages: Vec<EventPage>,
 ) -> Result<HashMap<EventPage, Arc<Vec<Event>>>, Error> {
     let mut rows = Rows::of(&["id", "after_seq", "last_seq"]);
@@ -168,7 +173,16 @@ impl Storage {
         let is_ours = found
             .first()
             .is_some_and(|event| event.tenant_id == *scope.tenant());
-        Ok(if is_ours { found } else { Arc::default() })
+        if !is_ours {
+            return Ok(Arc::default());
+        }
+        if let Some(meter) = scope.meter() {
+            for event in found.iter() {
+                let payload = event.payload.as_ref().map_or(0, |it| it.as_str().len());
+                meter.read(EVENT_BYTES + payload as u64)?;
+            }
+        }
+        Ok(found)
     }
 
     /// The next part of a feed. It may be empty though more follows: then `last` has moved on.
@@ -202,9 +216,9 @@ impl Storage {
                 conditions.add("s.stream_kind = ?", [StreamKind::Execution.code().into()]);
                 conditions.one_of("s.event_type", types.iter().cloned());
                 conditions.one_of("s.intent_type", intent_types.iter().cloned());
-                self.scan(&scanned, conditions, limit).await?
+                self.scan(scope, &scanned, conditions, limit).await?
             }
-            _ => self.log_after(conditions, after, limit).await?,
+            _ => self.log_after(scope, conditions, after, limit).await?,
         };
         let mut page = FeedPage {
             events: Vec::new(),
@@ -253,11 +267,12 @@ impl Storage {
         if let Some(time) = filter.created_before {
             conditions.add("occurred_at < ?", [time.into()]);
         }
-        self.log_after(conditions, after, limit).await
+        self.log_after(scope, conditions, after, limit).await
     }
 
     async fn log_after(
         &self,
+        scope: &TenantScope,
         mut conditions: Conditions,
         after: Cursor,
         limit: u32,
@@ -268,14 +283,15 @@ impl Storage {
             columns::<event::Entity>("e"),
             conditions.clause()
         );
-        let rows = sql::query(&self.db.reader, &text, conditions.values).await?;
-        rows.iter().map(event_of).collect()
+        let rows = sql::query(&self.db.reader.of(scope), &text, conditions.values).await?;
+        rows.into_iter().map(|row| event_of(&row)).collect()
     }
 
     /// Of the first [`FILTERED_SCAN`] entries that are `scanned`, those that fit, up to `limit`.
     /// Unless there are as many, the last one is how far the log was looked at, fit or not.
     async fn scan(
         &self,
+        scope: &TenantScope,
         scanned: &str,
         mut fits: Conditions,
         limit: u32,
@@ -290,8 +306,8 @@ impl Storage {
              WHERE s.later IS NULL OR ({fit}) ORDER BY e.tx, e.ord LIMIT {limit}",
             columns::<event::Entity>("e")
         );
-        let rows = sql::query(&self.db.reader, &text, fits.values).await?;
-        rows.iter().map(event_of).collect()
+        let rows = sql::query(&self.db.reader.of(scope), &text, fits.values).await?;
+        rows.into_iter().map(|row| event_of(&row)).collect()
     }
 
     /// Behind `after`, and settled: no writer still at work has a lower number.

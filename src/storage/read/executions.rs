@@ -53,10 +53,10 @@ impl Storage {
             columns::<execution::Entity>("e")
         );
         let rows = ids_of_tenant(scope, wanted.iter().map(|id| id.0));
-        rows.query(&self.db.reader, &tail)
+        rows.query(&self.db.reader.of(scope), &tail)
             .await?
-            .iter()
-            .map(execution_of)
+            .into_iter()
+            .map(|row| execution_of(&row))
             .collect()
     }
 
@@ -99,10 +99,10 @@ impl Storage {
             columns::<execution::Entity>("e"),
             conditions.clause()
         );
-        let rows = sql::query(&self.db.reader, &text, conditions.values).await?;
+        let rows = sql::query(&self.db.reader.of(scope), &text, conditions.values).await?;
         let items: Result<Vec<_>, Error> = rows
-            .iter()
-            .map(|row| execution_of(row).map(|found| (found.id, found)))
+            .into_iter()
+            .map(|row| execution_of(&row).map(|found| (found.id, found)))
             .collect();
         Ok(finish(items?, page))
     }
@@ -135,7 +135,7 @@ impl Storage {
             limit - 1
         );
         let mut children: HashMap<ExecutionId, Vec<Execution>> = HashMap::new();
-        for row in rows.query(&self.db.reader, &tail).await? {
+        for row in rows.query(&self.db.reader.of(scope), &tail).await? {
             let child = execution_of(&row)?;
             if let Some(parent) = child.parent_id {
                 children.entry(parent).or_default().push(child);
@@ -160,7 +160,7 @@ impl Storage {
             columns::<step::Entity>("s")
         );
         let mut steps: HashMap<ExecutionId, Vec<Step>> = HashMap::new();
-        for row in rows.query(&self.db.reader, &tail).await? {
+        for row in rows.query(&self.db.reader.of(scope), &tail).await? {
             let step = Step::from(step::Model::from_query_result(&row, "")?);
             steps.entry(step.execution_id).or_default().push(step);
         }
@@ -206,7 +206,7 @@ impl Storage {
              LEFT JOIN timer t ON t.execution_id = e.id AND t.kind IN (0, 1) \
              LEFT JOIN lease l ON l.execution_id = e.id WHERE e.status IN (0, 1)";
         let mut reasons = HashMap::new();
-        for row in rows.query(&self.db.reader, tail).await? {
+        for row in rows.query(&self.db.reader.of(scope), tail).await? {
             let queue: Option<String> = get(&row, "queue")?;
             let timer: Option<i64> = get(&row, "kind")?;
             let timer_queue: Option<String> = get(&row, "timer_queue")?;

@@ -70,7 +70,7 @@ impl Storage {
             relation.columns().1
         );
         let rows = ids_of_tenant(scope, ids.iter().map(|id| id.0));
-        for row in rows.query(&self.db.reader, &tail).await? {
+        for row in rows.query(&self.db.reader.of(scope), &tail).await? {
             found
                 .entry(ArtifactId(get(&row, "own_id")?))
                 .or_default()
@@ -106,8 +106,8 @@ impl Storage {
             columns::<artifact::Entity>("r"),
             conditions.clause()
         );
-        let rows = sql::query(&self.db.reader, &text, conditions.values).await?;
-        let items: Result<Vec<Keyed>, Error> = rows.iter().map(keyed).collect();
+        let rows = sql::query(&self.db.reader.of(scope), &text, conditions.values).await?;
+        let items: Result<Vec<Keyed>, Error> = rows.into_iter().map(|row| keyed(&row)).collect();
         Ok(finish(items?, page))
     }
 }

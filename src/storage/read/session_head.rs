@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use super::{
-    super::{Error, Storage, sql, timed::Timed},
+    super::{Error, Storage, reader::Reader, sql},
     gather::Gather,
 };
 use crate::model::{
@@ -50,7 +50,7 @@ impl SessionHead {
 pub(in crate::storage) type SessionHeads = Gather<SessionId, SessionHead>;
 
 /// Reads heads, those that are asked for at the same time in one query.
-pub(in crate::storage) fn session_heads(db: &Timed) -> SessionHeads {
+pub(in crate::storage) fn session_heads(db: &Reader) -> SessionHeads {
     let db = db.clone();
     Gather::start(QUERIES, MOST_HEADS, move |ids| load_heads(db.clone(), ids))
 }
@@ -59,7 +59,7 @@ const QUERIES: usize = 2;
 const MOST_HEADS: usize = 256;
 
 async fn load_heads(
-    db: Timed,
+    db: Reader,
     ids: Vec<SessionId>,
 ) -> Result<HashMap<SessionId, SessionHead>, Error> {
     let tail = format!(
@@ -88,7 +88,11 @@ impl Storage {
         id: SessionId,
     ) -> Result<Option<SessionHead>, Error> {
         let found = self.session_heads.get(id).await?;
-        Ok(found.filter(|head| head.session.tenant_id == *scope.tenant()))
+        let found = found.filter(|head| head.session.tenant_id == *scope.tenant());
+        if let (Some(meter), Some(head)) = (scope.meter(), &found) {
+            meter.read(head.session.metadata.as_str().len() as u64)?;
+        }
+        Ok(found)
     }
 
     /// The version of an execution's state; none before the first write.
@@ -103,7 +107,7 @@ impl Storage {
         let text = "SELECT version, updated_at FROM execution_state \
              WHERE execution_id = $1 AND tenant_id = $2";
         let values = [id.0.into(), scope.tenant().as_str().into()];
-        let rows = sql::query(&self.db.reader, text, values).await?;
+        let rows = sql::query(&self.db.reader.of(scope), text, values).await?;
         rows.first().map(stamp).transpose()
     }
 
@@ -119,7 +123,7 @@ impl Storage {
         let text = "SELECT state, version, updated_at FROM execution_state \
              WHERE execution_id = $1 AND tenant_id = $2";
         let values = [id.0.into(), scope.tenant().as_str().into()];
-        let rows = sql::query(&self.db.reader, text, values).await?;
+        let rows = sql::query(&self.db.reader.of(scope), text, values).await?;
         rows.first()
             .map(|row| {
                 let state = RawJson::trusted(sql::get(row, "state")?);

@@ -39,7 +39,7 @@ impl Storage {
         scope: &TenantScope,
         wanted: &[SessionId],
     ) -> Result<Vec<Session>, Error> {
-        let db = &self.db.reader;
+        let db = &self.db.reader.of(scope);
         let rows = ids_of_tenant(scope, wanted.iter().map(|id| id.0));
         let tail = format!(
             "SELECT {}, {} AS now FROM x JOIN session s ON s.id = x.id AND s.tenant_id = x.tenant_id",
@@ -48,8 +48,8 @@ impl Storage {
         );
         rows.query(db, &tail)
             .await?
-            .iter()
-            .map(session_of)
+            .into_iter()
+            .map(|row| session_of(&row))
             .collect()
     }
 
@@ -63,7 +63,7 @@ impl Storage {
         filter: &SessionFilter,
         page: &PageRequest<SessionId>,
     ) -> Result<Page<SessionId, Session>, Error> {
-        let db = &self.db.reader;
+        let db = &self.db.reader.of(scope);
         let now = now_expression(db.get_database_backend());
         let mut conditions = Conditions::default();
         conditions.add("tenant_id = ?", [scope.tenant().as_str().into()]);
@@ -91,8 +91,8 @@ impl Storage {
         );
         let rows = sql::query(db, &text, conditions.values).await?;
         let items: Result<Vec<_>, Error> = rows
-            .iter()
-            .map(|row| session_of(row).map(|found| (found.id, found)))
+            .into_iter()
+            .map(|row| session_of(&row).map(|found| (found.id, found)))
             .collect();
         Ok(finish(items?, page))
     }
@@ -111,7 +111,7 @@ impl Storage {
             columns::<upload::Entity>("u")
         );
         let values = [id.0.into(), scope.tenant().as_str().into()];
-        let rows = sql::query(&self.db.reader, &text, values).await?;
+        let rows = sql::query(&self.db.reader.of(scope), &text, values).await?;
         let Some(row) = rows.first() else {
             return Ok(None);
         };

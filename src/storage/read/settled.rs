@@ -22,7 +22,7 @@ use std::{
 };
 
 use super::{
-    super::{Error, database::APPLICATION, era::FLOOR, sql, timed::Timed},
+    super::{Error, database::APPLICATION, era::FLOOR, reader::Reader, sql},
     gather::Gather,
 };
 use crate::telemetry::metrics::Metrics;
@@ -35,7 +35,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 pub(in crate::storage) type Settled = Gather<(), i64>;
 
 /// Watches the writers of a database on PostgreSQL.
-pub(in crate::storage) fn settled(db: &Timed, metrics: &Metrics) -> Settled {
+pub(in crate::storage) fn settled(db: &Reader, metrics: &Metrics) -> Settled {
     let (db, metrics) = (db.clone(), metrics.clone());
     let oldest = Arc::new(Mutex::new(None));
     Gather::start(1, 1024, move |_| {
@@ -62,7 +62,7 @@ struct Look {
     holder: Option<Holder>,
 }
 
-async fn look(db: &Timed) -> Result<Look, Error> {
+async fn look(db: &Reader) -> Result<Look, Error> {
     let text = format!(
         "SELECT {FLOOR} AS floor, pg_snapshot_xmax(c.seen)::text::bigint AS xmax, \
          pg_snapshot_xmin(c.seen)::text::bigint AS xmin, \

@@ -1,7 +1,7 @@
 //! The search for live executions without a place, a slice of the live ones at a time: there may be
 //! millions of them, all waiting in order.
 
-use super::super::{Error, sql, timed::Timed};
+use super::super::{Error, reader::Reader, sql};
 use crate::model::ExecutionId;
 
 /// Of an execution `e`: it lives, and neither waits, nor runs, nor will be started.
@@ -20,7 +20,7 @@ pub(in crate::storage) struct Slice {
 
 /// Looks at the next `most` live executions after one, in the order of their ids.
 pub(in crate::storage) async fn stranded(
-    db: &Timed,
+    db: &Reader,
     after: Option<ExecutionId>,
     most: u32,
 ) -> Result<Slice, Error> {

@@ -1,8 +1,10 @@
 //! What a hostile or clumsy tenant does, and that it costs only that tenant.
 
 mod amplification;
+mod answers;
 mod crashes;
 mod door;
+mod filters;
 mod hints;
 mod hosts;
 mod journeys;

@@ -122,6 +122,35 @@ impl NodeProcess {
         assert!(sent.unwrap().success());
     }
 
+    /// Its resident memory.
+    pub fn memory_bytes(&self) -> u64 {
+        self.status("VmRSS:")
+    }
+
+    /// Resident pages of files, as those of the database that SQLite maps: the system's cache, which
+    /// is counted once for each connection.
+    pub fn mapped_bytes(&self) -> u64 {
+        self.status("RssFile:")
+    }
+
+    /// The most resident memory it has had since [`Self::forget_peak`].
+    pub fn peak_memory_bytes(&self) -> u64 {
+        self.status("VmHWM:")
+    }
+
+    /// Lets the peak begin at what it has now.
+    pub fn forget_peak(&self) {
+        let file = format!("/proc/{}/clear_refs", self.child.id());
+        std::fs::write(file, "5").unwrap();
+    }
+
+    fn status(&self, name: &str) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        let kib = line.and_then(|line| line.trim().strip_suffix(" kB"));
+        kib.unwrap().parse::<u64>().unwrap() * 1024
+    }
+
     /// What it has logged.
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()

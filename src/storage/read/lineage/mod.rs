@@ -8,7 +8,11 @@ mod neighbours;
 mod path;
 mod walk;
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeSet, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use super::super::{Error, Storage};
 use crate::model::{Artifact, ArtifactId, TenantScope};
@@ -58,9 +62,9 @@ pub struct LineageRequest {
     /// At most so long.
     pub deadline: Duration,
     /// Only nodes of these types are shown; the walk passes the others. Empty: all.
-    pub artifact_types: Vec<String>,
+    pub artifact_types: HashSet<String>,
     /// Nodes of these types are shown and not passed, unless they are roots.
-    pub stop_at_types: Vec<String>,
+    pub stop_at_types: HashSet<String>,
 }
 
 /// A node of a lineage.

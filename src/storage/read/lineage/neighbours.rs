@@ -51,6 +51,7 @@ impl Storage {
     /// Of each key the edges to its first `count` relatives in the order of registration.
     pub(super) async fn edges(
         &self,
+        scope: &TenantScope,
         keys: &[i64],
         relation: Relation,
         count: u32,
@@ -61,7 +62,7 @@ impl Storage {
             relation.among_first(count, "x.key")
         );
         let rows = Rows::column(&["key"], keys.iter().copied());
-        let rows = rows.query(&self.db.reader, &tail).await?;
+        let rows = rows.query(&self.db.reader.of(scope), &tail).await?;
         let edge = |row| {
             Ok(Edge {
                 child: get(row, "child")?,
@@ -82,7 +83,7 @@ impl Storage {
             columns::<entity::artifact::Entity>("a")
         );
         let rows = keys_of_tenant(scope, keys);
-        let rows = rows.query(&self.db.reader, &tail).await?;
-        rows.iter().map(keyed).collect()
+        let rows = rows.query(&self.db.reader.of(scope), &tail).await?;
+        rows.into_iter().map(|row| keyed(&row)).collect()
     }
 }

@@ -90,7 +90,7 @@ impl Storage {
             Relation::Parents.among_first(MOST_PARENTS, "x.key")
         );
         let rows = keys_of_tenant(scope, keys);
-        let rows = rows.query(&self.db.reader, &tail).await?;
+        let rows = rows.query(&self.db.reader.of(scope), &tail).await?;
         let step = |row| {
             Ok(Step {
                 child: get(row, "child")?,

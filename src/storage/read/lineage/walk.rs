@@ -223,7 +223,7 @@ impl<'a> Walk<'a> {
         // One more than the fan-out shows that there are more.
         let read = self
             .storage
-            .edges(keys, relation, fan_out.saturating_add(1));
+            .edges(self.scope, keys, relation, fan_out.saturating_add(1));
         let mut kept = self.until(self.edges_end, read).await?;
         let mut counts: HashMap<i64, u32> = HashMap::new();
         kept.retain(|edge| {

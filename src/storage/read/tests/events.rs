@@ -1,5 +1,7 @@
 //! Streams and feeds of the log.
 
+use std::collections::HashSet;
+
 use proptest::{prelude::*, test_runner::TestRunner};
 use sea_orm::{ConnectionTrait, TransactionTrait};
 
@@ -15,7 +17,9 @@ use crate::{
 };
 
 fn tenant_feed(types: &[&str], intent_types: &[&str], session: Option<u128>) -> Feed {
-    let owned = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+    let owned = |texts: &[&str]| -> HashSet<String> {
+        texts.iter().map(|text| (*text).to_owned()).collect()
+    };
     Feed::Tenant {
         types: owned(types),
         intent_types: owned(intent_types),
@@ -170,9 +174,9 @@ async fn a_feed_waits_for_a_transaction_that_began_earlier() {
             return;
         }
         let db = &world.storage.db.reader;
-        let early = db.inner.begin().await.unwrap();
+        let early = db.whole.inner.begin().await.unwrap();
         let early_tx = number_of(&early).await;
-        let late = db.inner.begin().await.unwrap();
+        let late = db.whole.inner.begin().await.unwrap();
         let late_tx = number_of(&late).await;
         put_events(&late, [event(2, 1, late_tx)]).await;
         late.commit().await.unwrap();
@@ -305,7 +309,7 @@ async fn transactions_of_others_do_not_hold_a_feed_back() {
         for database in [None, Some("postgres")] {
             open.push(foreign_transaction(world, database).await);
         }
-        let late = world.storage.db.reader.inner.begin().await.unwrap();
+        let late = world.storage.db.reader.whole.inner.begin().await.unwrap();
         let tx = number_of(&late).await;
         put_events(&late, [event(1, 1, tx)]).await;
         late.commit().await.unwrap();
@@ -400,15 +404,15 @@ async fn a_writer_of_another_role_is_waited_for() {
         };
         let role = format!("{}_plain", server.database);
         let db = &world.storage.db.reader;
-        let run = async |text: String| db.inner.execute_unprepared(&text).await.unwrap();
+        let run = async |text: String| db.whole.inner.execute_unprepared(&text).await.unwrap();
         run(format!("CREATE ROLE {role} LOGIN")).await;
         run(format!(
             "GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}"
         ))
         .await;
-        let early = db.inner.begin().await.unwrap();
+        let early = db.whole.inner.begin().await.unwrap();
         let early_tx = number_of(&early).await;
-        let late = db.inner.begin().await.unwrap();
+        let late = db.whole.inner.begin().await.unwrap();
         let late_tx = number_of(&late).await;
         put_events(&late, [event(2, 1, late_tx)]).await;
         late.commit().await.unwrap();

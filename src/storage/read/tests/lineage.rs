@@ -1,7 +1,7 @@
 //! Lineage of random graphs against a plain walk in memory.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     time::Duration,
 };
 
@@ -179,8 +179,8 @@ pub(super) fn unlimited(roots: Vec<ArtifactId>, direction: Direction) -> Lineage
         max_edges: 1_000,
         fan_out: 100,
         deadline: Duration::from_secs(20),
-        artifact_types: vec![],
-        stop_at_types: vec![],
+        artifact_types: HashSet::new(),
+        stop_at_types: HashSet::new(),
     }
 }
 

@@ -100,7 +100,7 @@ async fn what_one_direction_cuts_and_the_other_reaches_is_not_cut() {
         for stops in [vec![], vec!["table".to_owned()]] {
             let request = LineageRequest {
                 max_depth: 1,
-                stop_at_types: stops,
+                stop_at_types: stops.into_iter().collect(),
                 ..unlimited(vec![artifact_id(1), artifact_id(4)], Direction::Both)
             };
             let lineage = walk(world, &request).await;

@@ -161,18 +161,22 @@ async fn cancellations_claims_timers_and_completions_never_wait_for_each_other_i
         }
         assert_eq!(world.storage.verify().await.unwrap().differences, []);
         let db = &world.storage.db.reader;
-        if sea_orm::ConnectionTrait::get_database_backend(db) != sea_orm::DbBackend::Postgres {
+        if db.get_database_backend() != sea_orm::DbBackend::Postgres {
             return;
         }
         // A process counts its deadlocks at its end; those of the batches have ended.
-        loop {
-            let found = sql::query(db, DEADLOCKS, []).await.unwrap();
-            if sql::get::<i64>(&found[0], "connections").unwrap() <= 2 {
-                assert_eq!(sql::get::<i64>(&found[0], "deadlocks").unwrap(), 0);
-                return;
+        let counted = async {
+            loop {
+                let found = sql::query(db, DEADLOCKS, []).await.unwrap();
+                if sql::get::<i64>(&found[0], "connections").unwrap() <= 2 {
+                    return sql::get::<i64>(&found[0], "deadlocks").unwrap();
+                }
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
             }
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        }
+        };
+        let limit = std::time::Duration::from_secs(30);
+        let counted = tokio::time::timeout(limit, counted).await;
+        assert_eq!(counted.expect("connections of batches stay open"), 0);
     })
     .await;
 }
