@@ -1,12 +1,12 @@
 //! Events as clients of the REST contract see them: the fields of the GraphQL types in `snake_case`.
 
-use serde::Serialize;
+use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
 use super::{error::Failure, shown};
 use crate::{
-    model::{Event, EventBody, ExecutionError, Principal},
+    model::{Event, EventBody, ExecutionError, Principal, RawJson},
     services::Services,
 };
 
@@ -25,7 +25,27 @@ pub(super) struct EventShown {
     pub(super) cursor: String,
     /// What the type has besides.
     #[schema(value_type = Object)]
-    data: Value,
+    data: Data,
+}
+
+/// The fields of an event's type, and its payload to the letter: the order of its names is kept.
+#[derive(Debug)]
+struct Data {
+    fields: Value,
+    payload: Option<(&'static str, RawJson)>,
+}
+
+impl Serialize for Data {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        for (name, value) in self.fields.as_object().into_iter().flatten() {
+            map.serialize_entry(name, value)?;
+        }
+        if let Some((name, payload)) = &self.payload {
+            map.serialize_entry(name, payload)?;
+        }
+        map.end()
+    }
 }
 
 impl EventShown {
@@ -35,7 +55,7 @@ impl EventShown {
         principal: &Principal,
         event: &Event,
     ) -> Result<Option<Self>, Failure> {
-        let (Some(execution_id), Some(mut data)) = (event.execution_id(), data_of(&event.body))
+        let (Some(execution_id), Some(fields)) = (event.execution_id(), data_of(&event.body))
         else {
             return Ok(None);
         };
@@ -44,18 +64,14 @@ impl EventShown {
             EventBody::Domain { .. } => Some("payload"),
             _ => None,
         };
-        if let Some(name) = name {
-            data[name] = match &event.payload {
-                Some(payload) => {
-                    let payload = services
-                        .runtime
-                        .payload(&principal.scope(), payload)
-                        .await?;
-                    payload.to_value()
-                }
-                None => Value::Null,
-            };
-        }
+        let payload = match (name, &event.payload) {
+            (Some(name), Some(payload)) => {
+                let scope = principal.scope();
+                Some((name, services.runtime.payload(&scope, payload).await?))
+            }
+            (Some(name), None) => Some((name, RawJson::null())),
+            (None, _) => None,
+        };
         Ok(Some(Self {
             id: event.id().to_string(),
             execution_id: execution_id.to_string(),
@@ -63,7 +79,7 @@ impl EventShown {
             event_type: event.body.type_name(),
             occurred_at: shown(event.occurred_at),
             cursor: event.cursor.to_string(),
-            data,
+            data: Data { fields, payload },
         }))
     }
 }

@@ -263,6 +263,36 @@ backends! {
         }
     }
 
+    async fn columns_keep_the_order_of_the_file(backend: Backend) {
+        let app = TestApp::start(&backend).await;
+        let names = |columns: &Value| -> Vec<String> {
+            let columns = columns.as_array().unwrap().iter();
+            columns.map(|column| column["name"].as_str().unwrap().to_owned()).collect()
+        };
+        for (name, content) in [
+            ("a.csv", "zone,id,area\nz,1,2\ny,3,4\n"),
+            ("a.ndjson", "{\"zone\":\"z\",\"id\":1}\n{\"area\":4,\"id\":3}\n"),
+        ] {
+            let parameters = json!({"journey_id": "content_pipeline", "filename": name, "content": content});
+            let steps = result(&app.run("compose_journey", parameters).await)["steps"].clone();
+            let parsed = &steps["parse"]["result"];
+            assert_eq!(names(&parsed["schema"]["columns"]), ["zone", "id", "area"]);
+            let scope = TestApp::principal().scope();
+            let profile = id(&steps["profile"]["result"]["artifact_id"]);
+            let found = app.services().artifacts.find(&scope, profile).await.unwrap().unwrap();
+            assert_eq!(names(&found.semantic_descriptor.to_value()["columns"]), ["zone", "id", "area"]);
+
+            let looked = app.run("get_parsed_file", json!({"artifact_id": parsed["artifact_id"], "limit": 1})).await;
+            let text = looked.result.unwrap().as_inline().unwrap();
+            let places = |text: &str| ["\"zone\"", "\"id\""].map(|name| text.find(name).unwrap());
+            assert!(places(text.as_str()).is_sorted(), "{text:?}");
+            let status = format!("/api/execution/{}/status?include_events=true", looked.id);
+            let status = app.http.get(app.url(&status)).send().await.unwrap().text().await.unwrap();
+            let payload = status.split_once("execution.completed").unwrap().1;
+            assert!(places(payload).is_sorted(), "{status}");
+        }
+    }
+
     async fn faults_are_found_at_submit(backend: Backend) {
         let app = TestApp::start(&backend).await;
         let no_source = json!({"ui_name": "a"});

@@ -2,7 +2,6 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use super::{
     NAME,
@@ -13,7 +12,7 @@ use super::{
 };
 use crate::{
     content::LineWindow,
-    model::ArtifactId,
+    model::{ArtifactId, RawJson},
     runtime::{ExecutionContext, HandlerError, IntentRegistry, RegistrationError, Works},
 };
 
@@ -37,7 +36,8 @@ struct Parameters {
 struct Preview {
     artifact_id: ArtifactId,
     offset: u64,
-    rows: Vec<Value>,
+    /// As they are stored, so that the columns keep the order of the file.
+    rows: Vec<RawJson>,
 }
 
 pub(super) fn register(

@@ -1,6 +1,4 @@
-//! A window on rows, as JSON values.
-
-use serde_json::Value;
+//! A window on rows, as JSON text: each row keeps the order of its columns.
 
 use super::{
     error::{Fault, ParseError},
@@ -8,6 +6,7 @@ use super::{
     options::Format,
     position::Position,
 };
+use crate::model::RawJson;
 
 /// The rows in `lines`, the first of which is row `offset` (from 0).
 ///
@@ -16,13 +15,13 @@ use super::{
 ///
 /// # Errors
 /// When `lines` are not rows as [`parse`](super::parse) writes them.
-pub fn preview(lines: &[u8], offset: u64) -> Result<Vec<Value>, ParseError> {
+pub fn preview(lines: &[u8], offset: u64) -> Result<Vec<RawJson>, ParseError> {
     let lines = lines.split_inclusive(|byte| *byte == b'\n');
     let numbered = (offset.saturating_add(1)..).zip(lines);
     numbered.map(|(number, line)| row(line, number)).collect()
 }
 
-fn row(line: &[u8], line_number: u64) -> Result<Value, ParseError> {
+fn row(line: &[u8], line_number: u64) -> Result<RawJson, ParseError> {
     let text = text_of(line, line_number)?;
     let mut scanner = Scanner::with_inexact_numbers(text, InexactNumbers::Quote);
     let mut exact = Vec::with_capacity(text.len());
@@ -30,7 +29,9 @@ fn row(line: &[u8], line_number: u64) -> Result<Value, ParseError> {
         .value(&mut exact)
         .and_then(|_| scanner.end())
         .and_then(|()| {
-            serde_json::from_slice(&exact).map_err(|_| Fault::new(0, "a row that is not JSON"))
+            let row = std::str::from_utf8(&exact).ok().map(RawJson::parse);
+            row.and_then(Result::ok)
+                .ok_or_else(|| Fault::new(0, "a row that is not JSON"))
         })
         .map_err(|fault| at_line(fault, text, line_number))
 }
@@ -72,7 +73,18 @@ mod tests {
             json!({"n": "12345678901234567890123"}),
             json!({"n": "1e999"}),
         ];
-        assert_eq!(preview(ROWS, 0).unwrap(), expected);
+        let values: Vec<_> = preview(ROWS, 0)
+            .unwrap()
+            .iter()
+            .map(RawJson::to_value)
+            .collect();
+        assert_eq!(values, expected);
+    }
+
+    #[test]
+    fn columns_keep_their_order() {
+        let rows = preview(b"{\"z\":1,\"a\":{\"y\":2,\"b\":3}}\n", 0).unwrap();
+        assert_eq!(rows[0].as_str(), "{\"z\":1,\"a\":{\"y\":2,\"b\":3}}");
     }
 
     #[test]

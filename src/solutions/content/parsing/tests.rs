@@ -131,9 +131,14 @@ fn written(table: &[Vec<String>], delimiter: u8, break_with: csv::Terminator) ->
     writer.into_inner().unwrap()
 }
 
+fn values(rows: &[u8]) -> Vec<Value> {
+    let rows = preview(rows, 0).unwrap();
+    rows.iter().map(crate::model::RawJson::to_value).collect()
+}
+
 /// The cells of the rows; null is an empty cell.
 fn cells(rows: &[u8]) -> Vec<Vec<String>> {
-    let rows = preview(rows, 0).unwrap();
+    let rows = values(rows);
     let cell = |(index, row): (usize, &Value)| match &row[format!("column_{}", index + 1)] {
         Value::Null => String::new(),
         Value::String(text) => text.clone(),
@@ -176,7 +181,7 @@ proptest! {
             writeln!(text, "{integer},{float:e}").unwrap();
         }
         let found = parsed(text.as_bytes(), "x.csv");
-        let rows = preview(&found.rows.unpack().unwrap(), 0).unwrap();
+        let rows = values(&found.rows.unpack().unwrap());
         for ((row, integer), float) in rows.iter().zip(&numbers).zip(&floats) {
             prop_assert_eq!(row["i"].as_i64(), Some(*integer));
             prop_assert_eq!(row["f"].as_f64(), Some(*float));
@@ -195,7 +200,7 @@ proptest! {
         prop_assume!(!text.contains("\\u0000"));
         let found = parsed(text.as_bytes(), "x.ndjson");
         let expected: Vec<Value> = records.iter().map(|record| serde_json::to_value(record).unwrap()).collect();
-        prop_assert_eq!(preview(&found.rows.unpack().unwrap(), 0).unwrap(), expected);
+        prop_assert_eq!(values(&found.rows.unpack().unwrap()), expected);
     }
 
     #[test]
