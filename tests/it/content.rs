@@ -293,6 +293,26 @@ backends! {
         }
     }
 
+    async fn a_descriptor_has_the_statistics_of_its_columns(backend: Backend) {
+        let app = TestApp::start(&backend).await;
+        let numbers: Vec<String> = (0..12_000).map(|n| n.to_string()).collect();
+        let content = format!("n\n{}\n", numbers.join("\n"));
+        let parameters = json!({"journey_id": "content_pipeline", "filename": "a.csv", "content": content});
+        let steps = result(&app.run("compose_journey", parameters).await)["steps"].clone();
+        let query = "query($id: ID!) { artifact(id: $id) { semanticDescriptor } }";
+        let profile = json!({"id": steps["profile"]["result"]["artifact_id"]});
+        let found = app.data(query, profile).await["artifact"]["semanticDescriptor"].take();
+        let column = &found["columns"][0];
+        let near = |value: &Value, truth: f64, error: &Value| {
+            let (value, error) = (value.as_f64().unwrap(), error.as_f64().unwrap());
+            assert!(error > 0.0 && (value - truth).abs() <= 3.0 * error * truth, "{column}");
+        };
+        assert_eq!(column["distinct"]["exact"], false);
+        near(&column["distinct"]["estimate"], 12_000.0, &column["distinct"]["error"]);
+        near(&column["quantiles"]["p50"], 6_000.0, &column["quantiles"]["error"]);
+        assert_eq!((&column["null_count"], &column["max"]), (&json!(0), &json!(11_999)));
+    }
+
     async fn faults_are_found_at_submit(backend: Backend) {
         let app = TestApp::start(&backend).await;
         let no_source = json!({"ui_name": "a"});

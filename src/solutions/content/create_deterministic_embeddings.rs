@@ -11,19 +11,23 @@ use super::{
     NAME,
     blocking::blocking,
     parse_content::malformed,
-    parsing::{Column, ColumnType, Profile, Profiler},
+    parsing::{Column, Profile, Profiler},
+    statistics::Summary,
     target::{self, Target, derived_name, form_of},
 };
 use crate::{
     model::{Artifact, ArtifactId},
     runtime::{
         ArtifactDraft, ExecutionContext, FingerprintInput, HandlerError, IntentRegistry,
-        RegistrationError,
+        RegistrationError, Works,
     },
 };
 
 /// Rows that are profiled at a time; progress is reported after each.
 const PART_BYTES: usize = 8 * 1024 * 1024;
+
+/// The version of what a profile holds: profiles of another one are other artifacts.
+const VERSION: &[u8] = b"2";
 
 // Serde cannot refuse unknown fields beside flattened ones; the schema does, at submit.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -40,22 +44,6 @@ struct Profiled {
     record_count: u64,
 }
 
-/// What the descriptor of a profile says; the rest of it is content.
-#[derive(Debug, Serialize)]
-struct Summary<'a> {
-    schema_fingerprint: &'a str,
-    record_count: u64,
-    column_count: usize,
-    columns: Vec<ColumnSummary<'a>>,
-}
-
-#[derive(Debug, Serialize)]
-struct ColumnSummary<'a> {
-    name: &'a str,
-    #[serde(rename = "type")]
-    column_type: ColumnType,
-}
-
 /// What the descriptor of parsed content says, as far as it is needed.
 #[derive(Debug, Deserialize)]
 struct Descriptor {
@@ -67,10 +55,16 @@ struct Schema {
     columns: Vec<Column>,
 }
 
-pub(super) fn register(registry: &mut IntentRegistry) -> Result<(), RegistrationError> {
+pub(super) fn register(
+    registry: &mut IntentRegistry,
+    works: &Works,
+) -> Result<(), RegistrationError> {
+    let max_bytes = usize::try_from(works.limits.descriptor_bytes).unwrap_or(usize::MAX);
     registry
-        .handler("create_deterministic_embeddings", NAME, profile)
-        .description("Profiles parsed content: types, nulls, distinct values, extremes, patterns.")
+        .handler("create_deterministic_embeddings", NAME, move |ctx, parameters| {
+            profile(ctx, parameters, max_bytes)
+        })
+        .description("Profiles parsed content: types, nulls, distinct and top values, extremes, quantiles, patterns.")
         .solution(NAME)
         .eligible_for("parsed_content")
         .check(target::check)
@@ -83,7 +77,10 @@ pub(super) fn register(registry: &mut IntentRegistry) -> Result<(), Registration
 fn fingerprint(input: FingerprintInput) -> Result<Option<Vec<Vec<u8>>>, HandlerError> {
     let parameters: Parameters = serde_json::from_value(input.parameters)
         .map_err(|e| HandlerError::fatal("INVALID_PARAMETERS", e.to_string()))?;
-    Ok(Some(vec![parameters.target.id()?.0.as_bytes().to_vec()]))
+    Ok(Some(vec![
+        parameters.target.id()?.0.as_bytes().to_vec(),
+        VERSION.to_vec(),
+    ]))
 }
 
 fn columns_of(artifact: &Artifact) -> Result<Vec<Column>, HandlerError> {
@@ -96,7 +93,11 @@ fn columns_of(artifact: &Artifact) -> Result<Vec<Column>, HandlerError> {
     Ok(descriptor.schema.columns)
 }
 
-async fn profile(ctx: ExecutionContext, parameters: Parameters) -> Result<Profiled, HandlerError> {
+async fn profile(
+    ctx: ExecutionContext,
+    parameters: Parameters,
+    max_bytes: usize,
+) -> Result<Profiled, HandlerError> {
     let parsed = parameters.target.resolve(&ctx, "parsed_content").await?;
     let columns = columns_of(&parsed)?;
     let profile = profiled(&ctx, &parsed, &columns).await?;
@@ -110,7 +111,7 @@ async fn profile(ctx: ExecutionContext, parameters: Parameters) -> Result<Profil
         "deterministic_embeddings",
     )
     .parent(parsed.id)
-    .descriptor(&summary(&profile))?
+    .descriptor(&Summary::of(&profile, max_bytes)?)?
     .stored(&stored, "json");
     if let Some(name) = &parsed.display_name {
         draft = draft.display_name(name);
@@ -156,17 +157,4 @@ async fn profiled(
 fn share(done: i64, total: i64) -> f64 {
     let number = |n: i64| f64::from(u32::try_from(n / 1024).unwrap_or(u32::MAX));
     number(done) / number(total).max(1.0)
-}
-
-fn summary(profile: &Profile) -> Summary<'_> {
-    let columns = profile.columns.iter().map(|column| ColumnSummary {
-        name: &column.name,
-        column_type: column.column_type,
-    });
-    Summary {
-        schema_fingerprint: &profile.schema_fingerprint,
-        record_count: profile.record_count,
-        column_count: profile.columns.len(),
-        columns: columns.collect(),
-    }
 }

@@ -15,6 +15,7 @@ mod lifecycle;
 mod parse_content;
 pub mod parsing;
 mod source;
+mod statistics;
 mod target;
 
 use crate::runtime::{IntentRegistry, RegistrationError, Solution, Works};
@@ -36,7 +37,7 @@ impl Solution for ContentSolution {
         ingest_file::register(registry, works)?;
         lifecycle::register(registry)?;
         parse_content::register(registry)?;
-        create_deterministic_embeddings::register(registry)?;
+        create_deterministic_embeddings::register(registry, works)?;
         get_parsed_file::register(registry, works)?;
         compose_journey::register(registry, works)
     }

@@ -30,7 +30,8 @@ pub use options::{Format, ParseOptions};
 pub use position::Position;
 pub use preview::preview;
 pub use profile::{
-    ColumnProfile, Distinct, Pattern, Profile, Profiler, profile, schema_fingerprint,
+    ColumnProfile, Distinct, Frequency, Pattern, Profile, Profiler, Quantiles, TopValues, profile,
+    schema_fingerprint,
 };
 pub use rows::{ANY_ROWS_BYTES, MAX_GROWTH, MAX_ROWS_BYTES};
 

@@ -13,6 +13,8 @@ use super::{
     },
     distinct::{Distinct, DistinctValues},
     extremes::Extremes,
+    frequent::{FrequentValues, TopValues},
+    quantiles::{Bins, Quantiles},
     shape::{Pattern, Shapes},
 };
 
@@ -36,6 +38,10 @@ pub struct ColumnProfile {
     pub max: Option<Value>,
     /// The mean of a column of numbers; null where it is beyond a 64-bit float.
     pub mean: Option<f64>,
+    /// Quantiles of a column of numbers.
+    pub quantiles: Option<Quantiles>,
+    /// The commonest values; null for objects, arrays, mixed columns and those without values.
+    pub top_values: Option<TopValues>,
     /// The three commonest shapes of its texts and numbers: letters as `A`, digits as `9`, cut to 32
     /// characters; equally common ones in lexical order.
     pub patterns: Vec<Pattern>,
@@ -51,11 +57,13 @@ pub(super) struct Accumulator {
     distinct: DistinctValues,
     extremes: Extremes,
     shapes: Shapes,
+    frequent: Option<FrequentValues>,
+    bins: Bins,
     sum: Sum,
 }
 
 impl Accumulator {
-    /// `column_count` columns share what memory there is for distinct values and shapes.
+    /// `column_count` columns share what memory there is for values, bins and shapes.
     pub fn new(column: &Column, column_count: usize) -> Self {
         Self {
             column: column.clone(),
@@ -64,6 +72,8 @@ impl Accumulator {
             distinct: DistinctValues::new(column_count),
             extremes: Extremes::new(column.column_type),
             shapes: Shapes::new(column_count),
+            frequent: FrequentValues::of(column.column_type, column_count),
+            bins: Bins::new(column_count),
             sum: Sum::default(),
         }
     }
@@ -85,8 +95,13 @@ impl Accumulator {
         if member.kind.is_scalar_text() {
             self.shapes.add(&text);
         }
+        if let Some(frequent) = &mut self.frequent {
+            frequent.add(&text);
+        }
         if member.kind.is_number() {
-            self.sum.add(&text);
+            let value = text.parse().unwrap_or(f64::NAN);
+            self.sum.add(value);
+            self.bins.add(value);
         }
         Ok(())
     }
@@ -98,14 +113,22 @@ impl Accumulator {
             self.column.column_type,
             ColumnType::Integer | ColumnType::Number
         );
+        let column_type = self.column.column_type;
+        let all = self.frequent.as_ref().and_then(FrequentValues::all);
+        let quantiles = || match all {
+            Some(all) => Quantiles::exact(column_type, all),
+            None => self.bins.finish(),
+        };
         ColumnProfile {
             name: self.column.name,
-            column_type: self.column.column_type,
+            column_type,
             null_count: record_count.saturating_sub(self.values),
             distinct: self.distinct.finish(),
             min,
             max,
             mean: if is_numeric { self.sum.mean() } else { None },
+            quantiles: if is_numeric { quantiles() } else { None },
+            top_values: self.frequent.as_ref().map(FrequentValues::finish),
             patterns,
             patterns_exact,
         }
@@ -141,8 +164,7 @@ struct Sum {
 }
 
 impl Sum {
-    fn add(&mut self, literal: &str) {
-        let value: f64 = literal.parse().unwrap_or(f64::NAN);
+    fn add(&mut self, value: f64) {
         let total = self.total + value;
         self.compensation += if self.total.abs() >= value.abs() {
             (self.total - total) + value
@@ -169,8 +191,8 @@ mod tests {
     #[test]
     fn sums_do_not_lose_small_numbers_beside_large_ones() {
         let mut sum = Sum::default();
-        for literal in ["1", "1e100", "1", "-1e100"] {
-            sum.add(literal);
+        for value in [1.0, 1e100, 1.0, -1e100] {
+            sum.add(value);
         }
         assert_eq!(sum.mean(), Some(0.5));
     }
@@ -179,7 +201,7 @@ mod tests {
     fn a_mean_of_nothing_or_beyond_a_float_is_none() {
         assert_eq!(Sum::default().mean(), None);
         let mut sum = Sum::default();
-        sum.add("1e999");
+        sum.add(f64::INFINITY);
         assert_eq!(sum.mean(), None);
     }
 }

@@ -81,7 +81,8 @@ fn order(column_type: ColumnType, left: &str, right: &str) -> Ordering {
     }
 }
 
-fn shown(column_type: ColumnType, text: &str) -> Value {
+/// A value as it is written, a number that no `i64` or `f64` holds as a string of its digits, a text cut.
+pub(super) fn shown(column_type: ColumnType, text: &str) -> Value {
     let is_numeric = matches!(column_type, ColumnType::Integer | ColumnType::Number);
     let as_written = match column_type {
         ColumnType::Boolean => true,

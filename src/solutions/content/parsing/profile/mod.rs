@@ -4,6 +4,8 @@
 mod column;
 mod distinct;
 mod extremes;
+mod frequent;
+mod quantiles;
 mod shape;
 
 use std::collections::HashMap;
@@ -13,6 +15,8 @@ use sha2::{Digest, Sha256};
 
 pub use column::ColumnProfile;
 pub use distinct::Distinct;
+pub use frequent::{Frequency, TopValues};
+pub use quantiles::Quantiles;
 pub use shape::Pattern;
 
 use super::{
@@ -195,8 +199,12 @@ mod tests {
             found["columns"][1],
             json!({
                 "name": "n", "type": "number", "null_count": 1,
-                "distinct": {"count": 2, "is_exact": true},
+                "distinct": {"count": 2, "is_exact": true, "estimate": 2, "error": 0.0},
                 "min": 9, "max": 10, "mean": 28.0 / 3.0,
+                "quantiles": {"p5": 9, "p25": 9, "p50": 9.0, "p75": 10, "p95": 10, "error": 0.0},
+                "top_values": {"values": [
+                    {"value": 10, "count": 1}, {"value": 9, "count": 1}, {"value": 9.0, "count": 1},
+                ], "error": 0, "too_long": 0},
                 "patterns": [{"shape": "9", "count": 1}, {"shape": "9.9", "count": 1}, {"shape": "99", "count": 1}],
                 "patterns_exact": true
             })
@@ -206,6 +214,33 @@ mod tests {
             json!({"shape": "AA-99", "count": 2})
         );
         assert_eq!(found["columns"][0]["min"], "AB-10");
+    }
+
+    #[test]
+    fn a_million_values_are_profiled_within_their_errors() {
+        use std::fmt::Write;
+        let mut profiler = Profiler::new(&[Column {
+            name: "n".to_owned(),
+            column_type: super::super::ColumnType::Integer,
+            nullable: false,
+        }]);
+        for part in 0..100_u32 {
+            let mut rows = String::new();
+            for number in part * 10_000..(part + 1) * 10_000 {
+                writeln!(rows, "{{\"n\":{number}}}").unwrap();
+            }
+            profiler.push(rows.as_bytes()).unwrap();
+        }
+        let found = profiler.finish().unwrap().columns.remove(0);
+        assert!(!found.distinct.is_exact);
+        assert!((950_000..1_050_000).contains(&found.distinct.estimate));
+        let quantiles = found.quantiles.unwrap();
+        let median = quantiles.p50.as_f64().unwrap();
+        assert!(
+            (median - 499_999.0).abs() <= 499_999.0 * quantiles.error,
+            "{median}"
+        );
+        assert_eq!(found.top_values.unwrap().values, []);
     }
 
     #[test]
