@@ -293,6 +293,43 @@ backends! {
         }
     }
 
+    async fn titles_comments_and_the_ways_of_people_are_read_and_said(backend: Backend) {
+        let app = TestApp::start(&backend).await;
+        let parsed = async |name: &str, content: &str, options: Value| {
+            let parameters = json!({"journey_id": "content_pipeline", "filename": name,
+                "content": content, "parse_options": options});
+            let steps = result(&app.run("compose_journey", parameters).await)["steps"].take();
+            let parsed = steps["parse"]["result"]["artifact_id"].clone();
+            let query = "query($id: ID!) { artifact(id: $id) { semanticDescriptor materializations { preview } } }";
+            let mut found = app.data(query, json!({"id": parsed})).await["artifact"].take();
+            (found["semanticDescriptor"].take(), found["materializations"][0]["preview"].take())
+        };
+        let sales = "Sales 2024\n\nday;price\n1.2.2024;1.234,50\n13.2.2024;7\n";
+        let (said, rows) = parsed("sales.txt", sales, json!({})).await;
+        assert_eq!(said["skipped"], json!({"lines": 2, "detected": true, "first": ["Sales 2024", ""]}));
+        assert_eq!((&said["parser_type"], &said["delimiter"]), (&json!("csv"), &json!(";")));
+        assert_eq!(said["schema"]["columns"][0]["written_as"], "DD.MM.YYYY");
+        assert_eq!(rows[0], json!({"day": "2024-02-01", "price": 1234.5}));
+
+        let dates = "when\n1/2/2024\n3/4/2024\n";
+        let (said, rows) = parsed("dates.csv", dates, json!({})).await;
+        assert_eq!(said["schema"]["columns"][0]["ambiguous"], json!(["DD/MM/YYYY", "MM/DD/YYYY"]));
+        assert_eq!(rows[0]["when"], "1/2/2024");
+        let (said, rows) = parsed("dates.csv", dates, json!({"date_format": "MM/DD/YYYY"})).await;
+        assert_eq!(said["schema"]["columns"][0]["type"], "date");
+        assert_eq!(rows[0]["when"], "2024-01-02");
+
+        let noted = "one\ntwo\na,b\n1,2\n% note\n3,4\n";
+        let (said, rows) = parsed("n.csv", noted, json!({"skip_rows": 2, "comment": "%"})).await;
+        assert_eq!((&said["skipped"]["detected"], &said["comment_lines"]), (&json!(false), &json!(1)));
+        assert_eq!(rows, json!([{"a": 1, "b": 2}, {"a": 3, "b": 4}]));
+
+        let wrong = json!({"journey_id": "content_pipeline", "filename": "a.csv", "content": "a",
+            "parse_options": {"format": "json", "skip_rows": 1}});
+        assert_eq!(refused(&app, "compose_journey", wrong).await, ["parameters.parse_options.skip_rows"]);
+        app.assert_verified().await;
+    }
+
     async fn a_descriptor_has_the_statistics_of_its_columns(backend: Backend) {
         let app = TestApp::start(&backend).await;
         let numbers: Vec<String> = (0..12_000).map(|n| n.to_string()).collect();

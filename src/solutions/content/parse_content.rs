@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::{
     NAME,
     blocking::blocking,
-    parsing::{self, Column, Format, ParseError, ParseOptions, Parsed},
+    parsing::{self, Column, Format, ParseError, ParseOptions, Parsed, Skipped},
     target::{self, Target, content_of, derived_name},
 };
 use crate::{
@@ -19,6 +19,9 @@ use crate::{
         RegistrationError,
     },
 };
+
+/// The version of how files are read: what another one made of the same file is another artifact.
+const VERSION: &[u8] = b"2";
 
 // Serde cannot refuse unknown fields beside flattened ones; the schema does, at submit.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -55,6 +58,12 @@ struct Descriptor<'a> {
     delimiter: Option<char>,
     #[serde(skip_serializing_if = "Option::is_none")]
     has_header: Option<bool>,
+    /// The lines before the table that were left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    skipped: Option<&'a Skipped>,
+    /// How many lines were left out as comments.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    comment_lines: Option<u64>,
 }
 
 pub(super) fn register(registry: &mut IntentRegistry) -> Result<(), RegistrationError> {
@@ -108,6 +117,7 @@ fn fingerprint(input: FingerprintInput) -> Result<Option<Vec<Vec<u8>>>, HandlerE
     Ok(Some(vec![
         parameters.target.id()?.0.as_bytes().to_vec(),
         options,
+        VERSION.to_vec(),
     ]))
 }
 
@@ -124,6 +134,7 @@ async fn parse(
     let bytes = content_of(&ctx, &file).await?;
     ctx.progress(0.2, "read").await?;
     let (name, options) = (file.display_name.clone(), parameters.parse_options);
+    let has_comments = options.comment.is_some();
     let parsed = blocking(&ctx, move || {
         parsing::parse(&bytes, name.as_deref(), &options)
     });
@@ -145,6 +156,8 @@ async fn parse(
         encoding: &parsed.encoding,
         delimiter: parsed.delimiter,
         has_header: parsed.has_header,
+        skipped: parsed.skipped.as_ref(),
+        comment_lines: has_comments.then_some(parsed.comments),
     };
     let mut draft = ArtifactDraft::new(&derived_name(&ctx, "parsed").await?, "parsed_content")
         .parent(file.id)
@@ -171,8 +184,8 @@ mod tests {
     fn the_schema_knows_each_option_and_no_other() {
         let schema = schemars::schema_for!(Parameters).to_value();
         let validator = jsonschema::validator_for(&schema).unwrap();
-        let options =
-            json!({"format": "csv", "delimiter": ";", "has_header": true, "encoding": "latin1"});
+        let options = json!({"format": "csv", "delimiter": ";", "has_header": true, "encoding": "latin1",
+                "skip_rows": 2, "comment": "#", "decimal": ",", "date_format": "DD/MM/YYYY"});
         let all = json!({"artifact_id": "x", "parse_options": options});
         assert!(validator.is_valid(&all), "{schema}");
         assert!(validator.is_valid(&json!({"file_id": "x"})));
@@ -181,6 +194,10 @@ mod tests {
             json!({"file_id": "x", "parse_options": {"delimitr": ";"}}),
             json!({"file_id": "x", "parse_options": {"delimiter": ";;"}}),
             json!({"file_id": "x", "parse_options": {"format": "xml"}}),
+            json!({"file_id": "x", "parse_options": {"skip_rows": 1001}}),
+            json!({"file_id": "x", "parse_options": {"comment": "//"}}),
+            json!({"file_id": "x", "parse_options": {"decimal": ";"}}),
+            json!({"file_id": "x", "parse_options": {"date_format": "M/D/Y"}}),
             json!({"file_id": 1}),
         ] {
             assert!(!validator.is_valid(&wrong), "{wrong}");

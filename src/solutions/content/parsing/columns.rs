@@ -5,6 +5,8 @@ use std::ops::{BitOr, BitOrAssign};
 
 use serde::{Deserialize, Serialize};
 
+use super::notation::Notation;
+
 /// The most columns that rows may have.
 pub const MAX_COLUMNS: usize = 10_000;
 
@@ -68,11 +70,57 @@ pub struct Column {
     pub column_type: ColumnType,
     /// Whether a row has null there, or nothing.
     pub nullable: bool,
+    /// How the file writes the values, where the rows have them in another form.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub written_as: Option<Notation>,
+    /// The ways in which every value of this column could be read; it stays text for that. An option
+    /// says which is meant.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ambiguous: Vec<String>,
+}
+
+impl Column {
+    /// A column whose values are as the file has them.
+    pub(super) fn plain(name: String, column_type: ColumnType, nullable: bool) -> Self {
+        Self {
+            name,
+            column_type,
+            nullable,
+            written_as: None,
+            ambiguous: Vec::new(),
+        }
+    }
+}
+
+/// How a column of cells is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Reading {
+    pub column_type: ColumnType,
+    pub written_as: Option<Notation>,
+    /// Where it is text only because it could be read in several ways: these.
+    pub ambiguous: &'static [&'static str],
+}
+
+impl Reading {
+    fn plain(column_type: ColumnType) -> Self {
+        Self {
+            column_type,
+            written_as: None,
+            ambiguous: &[],
+        }
+    }
+
+    fn ambiguous(ambiguous: &'static [&'static str]) -> Self {
+        Self {
+            ambiguous,
+            ..Self::plain(ColumnType::String)
+        }
+    }
 }
 
 /// A set of the kinds of value seen.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Kinds(u16);
+pub(super) struct Kinds(u32);
 
 impl Kinds {
     pub const NONE: Self = Self(0);
@@ -90,9 +138,24 @@ impl Kinds {
     pub const STRING: Self = Self(1 << 8);
     pub const OBJECT: Self = Self(1 << 9);
     pub const ARRAY: Self = Self(1 << 10);
+    /// `1.234`: a number, unless the file has decimal commas.
+    pub const GROUPED_BY_POINT: Self = Self(1 << 11);
+    /// A number with a decimal comma, or with several points between thousands.
+    pub const DECIMAL_COMMA: Self = Self(1 << 12);
+    /// `1,234`: with a decimal comma or a comma between thousands.
+    pub const GROUPED_BY_COMMA: Self = Self(1 << 13);
+    /// `31.12.2024`.
+    pub const POINT_DATE: Self = Self(1 << 14);
+    /// A date with slashes that only exists with the day first.
+    pub const DAY_FIRST: Self = Self(1 << 15);
+    /// A date with slashes that only exists with the month first.
+    pub const MONTH_FIRST: Self = Self(1 << 16);
+    /// A date with slashes that exists either way.
+    pub const SLASH_DATE: Self = Self(1 << 17);
 
     const ALL_INTEGERS: Self = Self(Self::INTEGER.0 | Self::WIDE_INTEGER.0);
-    const ALL_NUMBERS: Self = Self(Self::ALL_INTEGERS.0 | Self::NUMBER.0);
+    const ALL_NUMBERS: Self =
+        Self(Self::ALL_INTEGERS.0 | Self::NUMBER.0 | Self::GROUPED_BY_POINT.0);
     const ALL_STRINGS: Self = Self(Self::DATE.0 | Self::DATETIME.0 | Self::STRING.0);
     const NO_VALUE: Self = Self(Self::NULL.0 | Self::BLANK.0);
 
@@ -131,10 +194,54 @@ impl Kinds {
         values != Self::NONE && !values.meets(Self::STRING)
     }
 
-    /// The type of a column of cells: what does not fit together stays text.
-    pub fn type_of_cells(self) -> ColumnType {
+    /// How a column of cells is read: what does not fit together stays text. `has_commas` says that
+    /// another column has decimal commas.
+    pub fn reading_of_cells(self, has_commas: bool) -> Reading {
         let values = self.without(Self::NO_VALUE);
-        let rounds = values.contains(Self::WIDE_INTEGER) && values.contains(Self::NUMBER);
+        let notations = [
+            (
+                Self::INTEGER | Self::GROUPED_BY_POINT | Self::GROUPED_BY_COMMA,
+                Self::DECIMAL_COMMA,
+                Notation::DecimalComma,
+            ),
+            (Self::NONE, Self::POINT_DATE, Notation::DayMonthPoints),
+            (Self::SLASH_DATE, Self::DAY_FIRST, Notation::DayMonthSlashes),
+            (
+                Self::SLASH_DATE,
+                Self::MONTH_FIRST,
+                Notation::MonthDaySlashes,
+            ),
+        ];
+        let found = notations.into_iter().find(|(may_be, must_be, _)| {
+            values.contains(*must_be) && values.within(*may_be | *must_be)
+        });
+        if let Some((_, _, notation)) = found {
+            return Reading {
+                column_type: match notation {
+                    Notation::DecimalComma => ColumnType::Number,
+                    _ => ColumnType::Date,
+                },
+                written_as: Some(notation),
+                ambiguous: &[],
+            };
+        }
+        if values == Self::SLASH_DATE {
+            return Reading::ambiguous(&["DD/MM/YYYY", "MM/DD/YYYY"]);
+        }
+        let is_grouped = |by: Self| values.contains(by) && values.within(Self::ALL_INTEGERS | by);
+        if is_grouped(Self::GROUPED_BY_COMMA) {
+            return Reading::ambiguous(&["1.234,56", "1,234.56"]);
+        }
+        if has_commas && is_grouped(Self::GROUPED_BY_POINT) {
+            return Reading::ambiguous(&["1.234,56", "1234.56"]);
+        }
+        Reading::plain(self.type_of_cells())
+    }
+
+    fn type_of_cells(self) -> ColumnType {
+        let values = self.without(Self::NO_VALUE);
+        let rounds = values.contains(Self::WIDE_INTEGER)
+            && values.meets(Self::NUMBER | Self::GROUPED_BY_POINT);
         match values.single_type() {
             Some(ColumnType::Null) if self.contains(Self::BLANK) => ColumnType::String,
             Some(found) if !rounds => found,
@@ -223,6 +330,45 @@ mod tests {
             (Kinds::OBJECT | Kinds::ARRAY | Kinds::NULL).type_of_json(),
             ColumnType::Mixed
         );
+    }
+
+    #[test]
+    fn a_column_as_a_whole_decides_how_its_dates_and_numbers_are_read() {
+        let of = |kinds: Kinds| {
+            let reading = kinds.reading_of_cells(false);
+            (
+                reading.column_type,
+                reading.written_as,
+                reading.ambiguous.len(),
+            )
+        };
+        let (text, date, number) = (ColumnType::String, ColumnType::Date, ColumnType::Number);
+        let slash = Kinds::SLASH_DATE;
+        let first = Some(Notation::DayMonthSlashes);
+        assert_eq!(of(slash | Kinds::DAY_FIRST | Kinds::NULL), (date, first, 0));
+        let month = Some(Notation::MonthDaySlashes);
+        assert_eq!(of(slash | Kinds::MONTH_FIRST), (date, month, 0));
+        assert_eq!(of(slash), (text, None, 2));
+        assert_eq!(
+            of(slash | Kinds::DAY_FIRST | Kinds::MONTH_FIRST),
+            (text, None, 0)
+        );
+        assert_eq!(of(Kinds::POINT_DATE | Kinds::DATE), (text, None, 0));
+        let comma = Some(Notation::DecimalComma);
+        let grouped = Kinds::GROUPED_BY_COMMA;
+        assert_eq!(
+            of(Kinds::INTEGER | Kinds::DECIMAL_COMMA | grouped),
+            (number, comma, 0)
+        );
+        assert_eq!(of(Kinds::INTEGER | grouped), (text, None, 2));
+        assert_eq!(of(Kinds::NUMBER | Kinds::DECIMAL_COMMA), (text, None, 0));
+        assert_eq!(
+            of(Kinds::NUMBER | Kinds::GROUPED_BY_POINT),
+            (number, None, 0)
+        );
+        assert_eq!(of(Kinds::GROUPED_BY_POINT), (number, None, 0));
+        let beside = Kinds::GROUPED_BY_POINT.reading_of_cells(true);
+        assert_eq!((beside.column_type, beside.ambiguous.len()), (text, 2));
     }
 
     #[test]

@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use super::{columns::MAX_COLUMNS, error::Fault};
+use super::{columns::MAX_COLUMNS, error::Fault, text::split_line};
 
 /// One record: its cells, unquoted, and where each begins in the text.
 #[derive(Debug, Default)]
@@ -15,34 +15,54 @@ pub(super) struct Record<'a> {
     pub end: usize,
 }
 
+/// What separates cells and begins comments.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Dialect {
+    pub delimiter: char,
+    /// Lines that begin with it are left out.
+    pub comment: Option<char>,
+}
+
 /// Reads records one after the other.
 #[derive(Clone)]
 pub(super) struct Reader<'a> {
     text: &'a str,
     delimiter: [u8; 4],
     delimiter_length: usize,
+    comment: Option<char>,
+    comments: u64,
     position: usize,
 }
 
 impl<'a> Reader<'a> {
-    pub fn new(text: &'a str, delimiter: char) -> Self {
+    pub fn new(text: &'a str, dialect: Dialect) -> Self {
+        Self::at(text, 0, dialect)
+    }
+
+    /// From `position` on; places are those in the whole text.
+    pub fn at(text: &'a str, position: usize, dialect: Dialect) -> Self {
         let mut bytes = [0; 4];
-        let delimiter_length = delimiter.encode_utf8(&mut bytes).len();
+        let delimiter_length = dialect.delimiter.encode_utf8(&mut bytes).len();
         Self {
             text,
             delimiter: bytes,
             delimiter_length,
-            position: 0,
+            comment: dialect.comment,
+            comments: 0,
+            position,
         }
+    }
+
+    /// How many comments were left out so far.
+    pub fn comments(&self) -> u64 {
+        self.comments
     }
 
     /// Reads the next record into `record`; false at the end of the text.
     pub fn next_into(&mut self, record: &mut Record<'a>) -> Result<bool, Fault> {
         record.cells.clear();
         record.starts.clear();
-        while self.at_line_break(self.position) {
-            self.position += 1;
-        }
+        self.skip_to_record();
         if self.position == self.text.len() {
             return Ok(false);
         }
@@ -58,6 +78,22 @@ impl<'a> Reader<'a> {
                 return Ok(true);
             }
             self.position += self.delimiter_length;
+        }
+    }
+
+    /// Skips empty lines and comments.
+    fn skip_to_record(&mut self) {
+        loop {
+            while self.at_line_break(self.position) {
+                self.position += 1;
+            }
+            let is_comment = |mark: char| self.text[self.position..].starts_with(mark);
+            if !self.comment.is_some_and(is_comment) {
+                return;
+            }
+            self.comments += 1;
+            let line = split_line(&self.text[self.position..]).0;
+            self.position += line.len();
         }
     }
 
@@ -134,8 +170,15 @@ pub(super) fn check_width(record: &Record<'_>, expected: usize) -> Result<(), Fa
 mod tests {
     use super::*;
 
+    fn dialect(delimiter: char) -> Dialect {
+        Dialect {
+            delimiter,
+            comment: None,
+        }
+    }
+
     fn records(text: &str, delimiter: char) -> Result<Vec<Vec<String>>, Fault> {
-        let mut reader = Reader::new(text, delimiter);
+        let mut reader = Reader::new(text, dialect(delimiter));
         let mut record = Record::default();
         let mut all = Vec::new();
         while reader.next_into(&mut record)? {
@@ -167,6 +210,23 @@ mod tests {
     }
 
     #[test]
+    fn comments_are_left_out_between_records_and_not_inside_of_them() {
+        let commented = Dialect {
+            delimiter: ',',
+            comment: Some('#'),
+        };
+        let text = "# one\na,#b\n#\r\n\n\"x\n#y\",2\n# end";
+        let mut reader = Reader::new(text, commented);
+        let mut record = Record::default();
+        let mut cells = Vec::new();
+        while reader.next_into(&mut record).unwrap() {
+            cells.extend(record.cells.iter().map(ToString::to_string));
+        }
+        assert_eq!(cells, ["a", "#b", "x\n#y", "2"]);
+        assert_eq!(reader.comments(), 3);
+    }
+
+    #[test]
     fn a_quote_that_is_never_closed_is_a_fault_where_it_opens() {
         assert_eq!(records("a,b\nc,\"d\ne", ',').unwrap_err().offset, 6);
     }
@@ -179,7 +239,8 @@ mod tests {
     #[test]
     fn a_record_of_another_width_is_a_fault_at_the_cell_too_many_or_at_the_end() {
         let mut record = Record::default();
-        Reader::new("a,b,c\n", ',').next_into(&mut record).unwrap();
+        let mut reader = Reader::new("a,b,c\n", dialect(','));
+        reader.next_into(&mut record).unwrap();
         assert_eq!(check_width(&record, 2).unwrap_err().offset, 4);
         assert_eq!(check_width(&record, 4).unwrap_err().offset, 5);
         assert!(check_width(&record, 3).is_ok());

@@ -2,9 +2,12 @@
 //! extension of the file's name where the content allows more than one answer.
 
 use super::{
+    delimited::Dialect,
+    error::ParseError,
     json::Scanner,
     options::{Format, ParseOptions},
-    sniff::sniff,
+    preamble,
+    sniff::{Sniffed, sniff},
     text::split_line,
 };
 
@@ -17,10 +20,30 @@ pub(super) struct Plan {
 }
 
 /// Decides how to read `text`, which is not blank.
-pub(super) fn plan(text: &str, file_name: Option<&str>, options: &ParseOptions) -> Plan {
+///
+/// # Errors
+/// `INVALID_OPTION` for options that what is found has no use for.
+pub(super) fn plan(
+    text: &str,
+    file_name: Option<&str>,
+    options: &ParseOptions,
+) -> Result<Plan, ParseError> {
+    let plan = unchecked(text, file_name, options)?;
+    options.check_detected(plan.format)?;
+    Ok(plan)
+}
+
+fn unchecked(
+    text: &str,
+    file_name: Option<&str>,
+    options: &ParseOptions,
+) -> Result<Plan, ParseError> {
     let hint = file_name.and_then(extension_hint);
-    match (options.format, options.delimiter) {
-        (Some(Format::Csv), None) => delimited(Format::Csv, sniff(text, hint).delimiter),
+    let start = preamble::behind(text, options.skip_rows.unwrap_or(0))?;
+    let table = &text[start..];
+    let sniffed = |hint| behind_titles(table, hint, options);
+    Ok(match (options.format, options.delimiter) {
+        (Some(Format::Csv), None) => delimited(Format::Csv, sniffed(hint).delimiter),
         (Some(Format::Tsv), None) => delimited(Format::Tsv, '\t'),
         (Some(format), Some(delimiter)) if format.is_delimited() => delimited(format, delimiter),
         (Some(format), _) => Plan {
@@ -28,7 +51,29 @@ pub(super) fn plan(text: &str, file_name: Option<&str>, options: &ParseOptions) 
             delimiter: None,
         },
         (None, Some(delimiter)) => delimited(by_delimiter(delimiter), delimiter),
-        (None, None) => detect(text, hint),
+        (None, None) => match json_format(text, hint) {
+            Some(format) => Plan {
+                format,
+                delimiter: None,
+            },
+            None => cells_or_text(&sniffed(hint), hint, may_hold_cells(file_name)),
+        },
+    })
+}
+
+/// What separates the cells of `table`, before which there may be titles unless their number is given.
+fn behind_titles(table: &str, hint: Option<Format>, options: &ParseOptions) -> Sniffed {
+    let whole = sniff(table, hint, options.comment);
+    if whole.is_convincing || options.skip_rows.is_some() {
+        return whole;
+    }
+    let dialect = Dialect {
+        delimiter: whole.delimiter,
+        comment: options.comment,
+    };
+    match preamble::found(table, dialect) {
+        0 => whole,
+        start => sniff(&table[start..], hint, options.comment),
     }
 }
 
@@ -59,17 +104,18 @@ fn extension_hint(file_name: &str) -> Option<Format> {
     }
 }
 
-fn detect(text: &str, hint: Option<Format>) -> Plan {
-    if let Some(format) = json_format(text, hint) {
-        return Plan {
-            format,
-            delimiter: None,
-        };
-    }
-    let sniffed = sniff(text, hint);
+/// Whether a name of plain text says nothing about cells: tables are exported as `.txt`, too.
+fn may_hold_cells(file_name: Option<&str>) -> bool {
+    let extension = file_name.and_then(|name| Some(name.rsplit_once('.')?.1));
+    extension.is_some_and(|found| {
+        found.eq_ignore_ascii_case("txt") || found.eq_ignore_ascii_case("text")
+    })
+}
+
+fn cells_or_text(sniffed: &Sniffed, hint: Option<Format>, may_hold_cells: bool) -> Plan {
     let is_table = match hint {
-        Some(hint) => hint.is_delimited(),
-        None => sniffed.is_convincing,
+        Some(hint) if !may_hold_cells => hint.is_delimited(),
+        _ => sniffed.is_convincing,
     };
     if is_table {
         delimited(by_delimiter(sniffed.delimiter), sniffed.delimiter)
@@ -137,7 +183,7 @@ mod tests {
     use super::*;
 
     fn found(text: &str, name: Option<&str>) -> (Format, Option<char>) {
-        let plan = plan(text, name, &ParseOptions::default());
+        let plan = plan(text, name, &ParseOptions::default()).unwrap();
         (plan.format, plan.delimiter)
     }
 
@@ -190,8 +236,35 @@ mod tests {
             Format::Text
         );
         assert_eq!(found("[info] started\n[info] done\n", None).0, Format::Text);
-        assert_eq!(found("a,b\n1,2\n", Some("notes.txt")).0, Format::Text);
+        assert_eq!(found("a,b\n1,2\n", Some("notes.md")).0, Format::Text);
         assert_eq!(found("a,b\n1,2\n", None), (Format::Csv, Some(',')));
+    }
+
+    #[test]
+    fn a_table_in_a_text_file_is_one() {
+        for (text, delimiter) in [
+            ("a\tb\n1\t2\n", '\t'),
+            ("a;b\n1,5;2\n", ';'),
+            ("a|b\n1|2\n", '|'),
+            ("# note\na,b\n1,2\n", ','),
+            ("Sales 2024\n\nday;price\n1;2\n3;4\n", ';'),
+        ] {
+            let (format, found) = found(text, Some("export.TXT"));
+            assert!(format.is_delimited() && found == Some(delimiter), "{text}");
+        }
+        let prose = "Dear Ann, hello.\nDear Bob, hello.\n";
+        assert_eq!(found(prose, Some("letter.txt")).0, Format::Text);
+        assert_eq!(found("one\ntwo\n", Some("list.txt")).0, Format::Text);
+    }
+
+    #[test]
+    fn options_that_what_is_found_has_no_use_for_are_refused() {
+        let options = ParseOptions {
+            skip_rows: Some(1),
+            ..ParseOptions::default()
+        };
+        let error = plan("one\n{\"a\":1}", Some("a.ndjson"), &options).unwrap_err();
+        assert!(error.to_string().contains("skip_rows"), "{error}");
     }
 
     #[test]
@@ -201,7 +274,7 @@ mod tests {
             ..ParseOptions::default()
         };
         assert_eq!(
-            plan("{\"a\":1}", Some("a.json"), &options).format,
+            plan("{\"a\":1}", Some("a.json"), &options).unwrap().format,
             Format::Text
         );
         let options = ParseOptions {
@@ -212,6 +285,6 @@ mod tests {
             format: Format::Csv,
             delimiter: Some(':'),
         };
-        assert_eq!(plan("a,b:c", Some("a.json"), &options), expected);
+        assert_eq!(plan("a,b:c", Some("a.json"), &options), Ok(expected));
     }
 }

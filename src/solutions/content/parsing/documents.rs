@@ -99,6 +99,7 @@ impl Records {
         let count = self.rows.count();
         Body {
             has_header: None,
+            comments: 0,
             columns: self.fields.into_columns(count),
             rows: self.rows,
         }
@@ -169,10 +170,9 @@ impl Fields {
     }
 
     fn into_columns(self, record_count: u64) -> Vec<Column> {
-        let column = |field: Field| Column {
-            column_type: field.kinds.type_of_json(),
-            nullable: field.kinds.contains(Kinds::NULL) || field.present < record_count,
-            name: field.name,
+        let column = |field: Field| {
+            let nullable = field.kinds.contains(Kinds::NULL) || field.present < record_count;
+            Column::plain(field.name, field.kinds.type_of_json(), nullable)
         };
         self.all.into_iter().map(column).collect()
     }

@@ -4,11 +4,13 @@ use chrono::{DateTime, NaiveDate, NaiveDateTime};
 
 use super::{
     columns::Kinds,
+    notation::{Forms, is_grouped, kind_of_comma, kind_of_date},
     number::{self, Exactness},
+    options::DecimalMark,
 };
 
 /// The kind of one cell of CSV. Surrounding white space does not count, except in text.
-pub(super) fn kind_of_cell(cell: &str) -> Kinds {
+pub(super) fn kind_of_cell(cell: &str, forms: Forms) -> Kinds {
     if cell.is_empty() {
         return Kinds::NULL;
     }
@@ -18,10 +20,31 @@ pub(super) fn kind_of_cell(cell: &str) -> Kinds {
     };
     match first {
         b't' | b'T' | b'f' | b'F' if boolean(trimmed).is_some() => Kinds::BOOLEAN,
-        b'-' | b'0'..=b'9' if number::is_number(trimmed.as_bytes()) => kind_of_exact(trimmed),
-        b'0'..=b'9' => kind_of_text(trimmed),
+        b'-' | b'0'..=b'9' => kind_of_digits(trimmed, forms),
         _ => Kinds::STRING,
     }
+}
+
+/// The kind of a text that begins like a number.
+fn kind_of_digits(text: &str, forms: Forms) -> Kinds {
+    if number::is_number(text.as_bytes()) {
+        let kind = kind_of_exact(text);
+        return match forms.decimal {
+            // What has a point is another number then, or none.
+            Some(DecimalMark::Comma) if text.contains('.') => {
+                kind_of_comma(text, forms).unwrap_or(Kinds::STRING)
+            }
+            None if kind == Kinds::NUMBER && is_grouped(text, '.') => Kinds::GROUPED_BY_POINT,
+            _ => kind,
+        };
+    }
+    let of_comma = match forms.decimal {
+        Some(DecimalMark::Point) => None,
+        _ => kind_of_comma(text, forms),
+    };
+    of_comma
+        .or_else(|| kind_of_date(text, forms))
+        .unwrap_or_else(|| kind_of_text(text))
 }
 
 /// A number that typing would change is text, so that nothing is lost.
@@ -133,10 +156,32 @@ mod tests {
             ("2024-02-29T10:00:00Z", Kinds::DATETIME),
             ("2024-02-29 10:00", Kinds::DATETIME),
             ("2024-02-29T10:00:00.250+02:00", Kinds::DATETIME),
+            ("1.234", Kinds::GROUPED_BY_POINT),
+            ("0.234", Kinds::NUMBER),
+            ("1.234,5", Kinds::DECIMAL_COMMA),
+            ("1,234", Kinds::GROUPED_BY_COMMA),
+            ("29.02.2024", Kinds::POINT_DATE),
+            ("2/3/2024", Kinds::SLASH_DATE),
         ];
         for (cell, kind) in cases {
-            assert_eq!(kind_of_cell(cell), kind, "{cell:?}");
+            assert_eq!(kind_of_cell(cell, Forms::default()), kind, "{cell:?}");
         }
+    }
+
+    #[test]
+    fn a_mark_that_is_given_decides() {
+        let kind = |cell, decimal| {
+            let forms = Forms {
+                decimal: Some(decimal),
+                date: None,
+            };
+            kind_of_cell(cell, forms)
+        };
+        assert_eq!(kind("1.234", DecimalMark::Point), Kinds::NUMBER);
+        assert_eq!(kind("1,5", DecimalMark::Point), Kinds::STRING);
+        assert_eq!(kind("1.234", DecimalMark::Comma), Kinds::DECIMAL_COMMA);
+        assert_eq!(kind("1.5", DecimalMark::Comma), Kinds::STRING);
+        assert_eq!(kind("1,234", DecimalMark::Comma), Kinds::DECIMAL_COMMA);
     }
 
     #[test]
@@ -149,7 +194,11 @@ mod tests {
             "1e999",
             "0.12345678901234567890",
         ] {
-            assert_eq!(kind_of_cell(cell), Kinds::STRING, "{cell}");
+            assert_eq!(
+                kind_of_cell(cell, Forms::default()),
+                Kinds::STRING,
+                "{cell}"
+            );
         }
     }
 
@@ -164,7 +213,11 @@ mod tests {
             "2024-02-29X",
             "2024-02-29T10: 0",
         ] {
-            assert_eq!(kind_of_cell(cell), Kinds::STRING, "{cell}");
+            assert_eq!(
+                kind_of_cell(cell, Forms::default()),
+                Kinds::STRING,
+                "{cell}"
+            );
         }
     }
 

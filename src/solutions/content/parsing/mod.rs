@@ -13,9 +13,11 @@ mod encoding;
 mod error;
 mod json;
 mod literal;
+mod notation;
 mod number;
 mod options;
 mod position;
+mod preamble;
 mod preview;
 mod profile;
 mod rows;
@@ -26,8 +28,10 @@ mod text;
 pub use columns::{Column, ColumnType, MAX_COLUMNS, MAX_NAME_BYTES};
 pub use error::ParseError;
 pub use json::MAX_DEPTH;
-pub use options::{Format, ParseOptions};
+pub use notation::Notation;
+pub use options::{DateFormat, DecimalMark, Format, MAX_SKIPPED_ROWS, ParseOptions};
 pub use position::Position;
+pub use preamble::Skipped;
 pub use preview::preview;
 pub use profile::{
     ColumnProfile, Distinct, Frequency, Pattern, Profile, Profiler, Quantiles, TopValues, profile,
@@ -36,8 +40,11 @@ pub use profile::{
 pub use rows::{ANY_ROWS_BYTES, MAX_GROWTH, MAX_ROWS_BYTES};
 
 use crate::content::Packed;
+use delimited::Dialect;
 use detect::Plan;
+use notation::Forms;
 use rows::Rows;
+use table::Table;
 
 /// Content as typed rows, and how it was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +57,10 @@ pub struct Parsed {
     pub delimiter: Option<char>,
     /// Whether the first record gave the column names; CSV and TSV only.
     pub has_header: Option<bool>,
+    /// What stood before the table and was left out; CSV and TSV only.
+    pub skipped: Option<Skipped>,
+    /// How many lines were left out as comments because `comment` says so.
+    pub comments: u64,
     /// The columns, in the order in which they first appear.
     pub columns: Vec<Column>,
     /// How many rows there are.
@@ -78,13 +89,16 @@ pub fn parse(
     if text.trim().is_empty() {
         return Err(ParseError::Empty);
     }
-    let plan = detect::plan(&text, file_name, options);
-    let body = read(&text, plan, options.has_header)?;
+    let plan = detect::plan(&text, file_name, options)?;
+    let start = start_of(&text, plan, options)?;
+    let body = read(&text, start, plan, options)?;
     Ok(Parsed {
         parser_type: plan.format,
         encoding: encoding.to_owned(),
         delimiter: plan.delimiter,
         has_header: body.has_header,
+        skipped: preamble::described(&text, start, options.skip_rows.is_none()),
+        comments: body.comments,
         columns: body.columns,
         record_count: body.rows.count(),
         rows: body
@@ -95,18 +109,42 @@ pub fn parse(
     })
 }
 
+/// Where the content begins behind what stands before a table.
+fn start_of(text: &str, plan: Plan, options: &ParseOptions) -> Result<usize, ParseError> {
+    match (plan.delimiter, options.skip_rows) {
+        (None, _) => Ok(0),
+        (Some(_), Some(lines)) => preamble::behind(text, lines),
+        (Some(delimiter), None) => Ok(preamble::found(text, dialect(delimiter, options))),
+    }
+}
+
+fn dialect(delimiter: char, options: &ParseOptions) -> Dialect {
+    Dialect {
+        delimiter,
+        comment: options.comment,
+    }
+}
+
 /// What each format's reader returns.
 struct Body {
     has_header: Option<bool>,
+    comments: u64,
     columns: Vec<Column>,
     rows: Rows,
 }
 
-fn read(text: &str, plan: Plan, has_header: Option<bool>) -> Result<Body, ParseError> {
+fn read(text: &str, start: usize, plan: Plan, options: &ParseOptions) -> Result<Body, ParseError> {
     match (plan.format, plan.delimiter) {
-        (Format::Csv | Format::Tsv, delimiter) => {
-            table::read(text, delimiter.unwrap_or(','), has_header)
-        }
+        (Format::Csv | Format::Tsv, delimiter) => table::read(Table {
+            text,
+            start,
+            dialect: dialect(delimiter.unwrap_or(','), options),
+            has_header: options.has_header,
+            forms: Forms {
+                decimal: options.decimal,
+                date: options.date_format,
+            },
+        }),
         (Format::Json, _) => documents::read_json(text),
         (Format::Ndjson, _) => documents::read_ndjson(text),
         (Format::Text, _) => text::read(text),

@@ -41,6 +41,37 @@ impl Format {
     }
 }
 
+/// The most lines that may be left out before a table.
+pub const MAX_SKIPPED_ROWS: u32 = 1_000;
+
+/// What stands before the fraction of a number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum DecimalMark {
+    /// `1234.56`.
+    #[serde(rename = ".")]
+    Point,
+    /// `1234,56`, with points between thousands if there are any: `1.234,56`.
+    #[serde(rename = ",")]
+    Comma,
+}
+
+/// How dates are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum DateFormat {
+    /// ISO 8601: `2024-12-31`.
+    #[serde(rename = "YYYY-MM-DD")]
+    Iso,
+    /// `31.12.2024`.
+    #[serde(rename = "DD.MM.YYYY")]
+    DayMonthPoints,
+    /// `31/12/2024`.
+    #[serde(rename = "DD/MM/YYYY")]
+    DayMonthSlashes,
+    /// `12/31/2024`.
+    #[serde(rename = "MM/DD/YYYY")]
+    MonthDaySlashes,
+}
+
 /// How to read content. An option that is absent is detected.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -57,6 +88,23 @@ pub struct ParseOptions {
     /// The character encoding, by any WHATWG label, e.g. `utf-8`, `latin1`, `shift_jis`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub encoding: Option<String>,
+    /// How many lines before the table are left out. If absent, titles and lines that begin with `#`
+    /// are found where the records after them leave no doubt; 0 for none. CSV and TSV only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 1000))]
+    pub skip_rows: Option<u32>,
+    /// The character that comments begin with: such lines are left out wherever they stand. CSV and
+    /// TSV only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub comment: Option<char>,
+    /// What stands before the fraction of a number. If absent, each column as a whole decides, and
+    /// one that could be read either way is text. CSV and TSV only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decimal: Option<DecimalMark>,
+    /// How dates are written: only such dates and those of ISO 8601 are dates then. If absent, each
+    /// column as a whole decides, and one that could be read either way is text. CSV and TSV only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub date_format: Option<DateFormat>,
 }
 
 impl ParseOptions {
@@ -72,6 +120,15 @@ impl ParseOptions {
                 "cannot be a quote, a line break or NUL",
             ));
         }
+        if matches!(self.comment, Some('"' | '\r' | '\n' | '\0')) {
+            return Err(invalid("comment", "cannot be a quote, a line break or NUL"));
+        }
+        if self.comment.is_some() && self.comment == self.delimiter {
+            return Err(invalid("comment", "cannot be the delimiter"));
+        }
+        if self.skip_rows.is_some_and(|rows| rows > MAX_SKIPPED_ROWS) {
+            return Err(invalid("skip_rows", "is at most 1000"));
+        }
         match self.format {
             Some(format) if !format.is_delimited() => self.refuse_cell_options(),
             _ => Ok(()),
@@ -79,14 +136,35 @@ impl ParseOptions {
     }
 
     fn refuse_cell_options(&self) -> Result<(), ParseError> {
-        let reason = "is for the formats csv and tsv";
-        if self.delimiter.is_some() {
-            return Err(invalid("delimiter", reason));
+        match self.cell_option() {
+            Some(option) => Err(invalid(option, "is for the formats csv and tsv")),
+            None => Ok(()),
         }
-        if self.has_header.is_some() {
-            return Err(invalid("has_header", reason));
+    }
+
+    /// The first option given that only formats with cells have.
+    fn cell_option(&self) -> Option<&'static str> {
+        let given = [
+            ("delimiter", self.delimiter.is_some()),
+            ("has_header", self.has_header.is_some()),
+            ("skip_rows", self.skip_rows.is_some()),
+            ("comment", self.comment.is_some()),
+            ("decimal", self.decimal.is_some()),
+            ("date_format", self.date_format.is_some()),
+        ];
+        given.into_iter().find(|(_, is)| *is).map(|(name, _)| name)
+    }
+
+    /// Checks that options that only formats with cells have do not meet another format, which was
+    /// detected.
+    ///
+    /// # Errors
+    /// `INVALID_OPTION` with the option's name.
+    pub(super) fn check_detected(&self, format: Format) -> Result<(), ParseError> {
+        if format.is_delimited() {
+            return Ok(());
         }
-        Ok(())
+        self.refuse_cell_options()
     }
 }
 
@@ -124,17 +202,34 @@ mod tests {
             ..ParseOptions::default()
         };
         assert_eq!(quote.validate().unwrap_err().code(), "INVALID_OPTION");
-        let header = ParseOptions {
-            format: Some(Format::Json),
-            has_header: Some(true),
-            ..ParseOptions::default()
+        let named = |text: &str| {
+            let options: ParseOptions = serde_json::from_str(text).unwrap();
+            options.validate().unwrap_err().to_string()
         };
-        assert!(
-            header
-                .validate()
-                .unwrap_err()
-                .to_string()
-                .contains("has_header")
-        );
+        for (options, name) in [
+            (r#"{"format": "json", "has_header": true}"#, "has_header"),
+            (r#"{"format": "text", "skip_rows": 1}"#, "skip_rows"),
+            (r#"{"skip_rows": 1001}"#, "skip_rows"),
+            (r##"{"format": "ndjson", "comment": "#"}"##, "comment"),
+            (r#"{"comment": ";", "delimiter": ";"}"#, "comment"),
+            (r#"{"comment": "\""}"#, "comment"),
+            (r#"{"format": "json", "decimal": ","}"#, "decimal"),
+            (
+                r#"{"format": "json", "date_format": "DD/MM/YYYY"}"#,
+                "date_format",
+            ),
+        ] {
+            assert!(named(options).contains(name), "{options}");
+        }
+        for wrong in [
+            r#"{"decimal": ";"}"#,
+            r#"{"date_format": "D.M.Y"}"#,
+            r#"{"skip_rows": -1}"#,
+        ] {
+            assert!(
+                serde_json::from_str::<ParseOptions>(wrong).is_err(),
+                "{wrong}"
+            );
+        }
     }
 }

@@ -4,8 +4,9 @@
 use std::collections::BTreeMap;
 
 use super::{
-    delimited::{Reader, Record},
+    delimited::{Dialect, Reader, Record},
     options::Format,
+    text::split_line,
 };
 
 /// The delimiters that are looked for, in order of preference.
@@ -22,13 +23,15 @@ pub(super) struct Sniffed {
     pub is_convincing: bool,
 }
 
-/// Tries each delimiter on the beginning of `text`.
-pub(super) fn sniff(text: &str, hint: Option<Format>) -> Sniffed {
+/// Tries each delimiter on the beginning of `text`, behind comments.
+pub(super) fn sniff(text: &str, hint: Option<Format>, comment: Option<char>) -> Sniffed {
+    let text = behind_comments(text);
     let cut = text.floor_char_boundary(SAMPLE_BYTES);
     let (sample, is_cut) = (&text[..cut], cut < text.len());
     let mut best: Option<(Score, char)> = None;
     for delimiter in DELIMITERS {
-        let score = Score::of(sample, is_cut, delimiter);
+        let dialect = Dialect { delimiter, comment };
+        let score = Score::of(sample, is_cut, dialect);
         let better = best.as_ref().is_none_or(|(leader, _)| score.beats(leader));
         if score.width > 1 && better {
             best = Some((score, delimiter));
@@ -50,6 +53,21 @@ pub(super) fn sniff(text: &str, hint: Option<Format>) -> Sniffed {
     }
 }
 
+/// What follows the first lines that begin with `#`; all of it if nothing does.
+fn behind_comments(text: &str) -> &str {
+    let mut rest = text;
+    loop {
+        let start = rest.trim_start();
+        if start.is_empty() {
+            return text;
+        }
+        if !start.starts_with('#') {
+            return start;
+        }
+        rest = split_line(start).1;
+    }
+}
+
 /// How well a delimiter divides a sample: the share of records with the commonest number of cells.
 struct Score {
     width: usize,
@@ -60,8 +78,8 @@ struct Score {
 }
 
 impl Score {
-    fn of(sample: &str, is_cut: bool, delimiter: char) -> Self {
-        let mut reader = Reader::new(sample, delimiter);
+    fn of(sample: &str, is_cut: bool, dialect: Dialect) -> Self {
+        let mut reader = Reader::new(sample, dialect);
         let mut record = Record::default();
         let mut widths: Vec<usize> = Vec::new();
         let mut has_spaced_cell = false;
@@ -102,7 +120,7 @@ impl Score {
 }
 
 /// The commonest width, the greater where two are equally common, and how often it occurs.
-fn commonest(widths: &[usize]) -> (usize, usize) {
+pub(super) fn commonest(widths: &[usize]) -> (usize, usize) {
     let mut counts = BTreeMap::new();
     for width in widths {
         *counts.entry(*width).or_insert(0) += 1;

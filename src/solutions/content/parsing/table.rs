@@ -6,62 +6,78 @@ use std::collections::{HashMap, HashSet};
 use super::{
     Body,
     columns::{Column, ColumnType, Kinds, MAX_NAME_BYTES},
-    delimited::{Reader, Record, check_width},
+    delimited::{Dialect, Reader, Record, check_width},
     error::{Fault, ParseError},
     literal::{boolean, kind_of_cell},
+    notation::{Forms, Notation},
     options::Format,
     rows::{Rows, write_string},
 };
 
-/// Reads the records of `text`. Whether the first is a header is detected unless given.
-pub(super) fn read(
-    text: &str,
-    delimiter: char,
-    has_header: Option<bool>,
-) -> Result<Body, ParseError> {
-    let format = if delimiter == '\t' {
-        Format::Tsv
-    } else {
-        Format::Csv
-    };
-    let survey = survey(text, delimiter).map_err(|fault| fault.in_text(text, format))?;
-    let has_header = has_header.unwrap_or_else(|| survey.looks_headed());
-    let columns = survey
-        .columns(has_header)
-        .map_err(|fault| fault.in_text(text, format))?;
-    let rows = write_rows(text, delimiter, has_header, &columns)?;
+/// Where the table is and how it is written.
+#[derive(Clone, Copy)]
+pub(super) struct Table<'a> {
+    pub text: &'a str,
+    /// Where its first record begins, or what is empty before it.
+    pub start: usize,
+    pub dialect: Dialect,
+    /// Whether the first record is a header; detected if not given.
+    pub has_header: Option<bool>,
+    pub forms: Forms,
+}
+
+/// Reads the records of a table.
+pub(super) fn read(table: Table<'_>) -> Result<Body, ParseError> {
+    let faulty = |fault: Fault| fault.in_text(table.text, Format::Csv);
+    let survey = survey(table).map_err(faulty)?;
+    let has_header = table.has_header.unwrap_or_else(|| survey.looks_headed());
+    let columns = survey.columns(has_header).map_err(faulty)?;
+    let rows = write_rows(table, has_header, &columns)?;
     Ok(Body {
         has_header: Some(has_header),
+        comments: survey.comments,
         columns,
         rows,
     })
+}
+
+impl<'a> Table<'a> {
+    fn reader(&self) -> Reader<'a> {
+        Reader::at(self.text, self.start, self.dialect)
+    }
 }
 
 /// What the first pass learns.
 struct Survey {
     first: Vec<String>,
     first_starts: Vec<usize>,
-    /// What the cells below the first record are, by column.
+    /// What the cells of the first record and of those below it are, by column.
+    kinds: Vec<Kinds>,
     below: Vec<Kinds>,
+    comments: u64,
 }
 
-fn survey(text: &str, delimiter: char) -> Result<Survey, Fault> {
-    let mut reader = Reader::new(text, delimiter);
+fn survey(table: Table<'_>) -> Result<Survey, Fault> {
+    let mut reader = table.reader();
     let mut record = Record::default();
     reader.next_into(&mut record)?;
     let first: Vec<String> = record.cells.iter().map(ToString::to_string).collect();
     let first_starts = record.starts.clone();
+    let kind_of = |cell: &str| kind_of_cell(cell, table.forms);
+    let kinds = first.iter().map(|cell| kind_of(cell)).collect();
     let mut below = vec![Kinds::NONE; first.len()];
     while reader.next_into(&mut record)? {
         check_width(&record, first.len())?;
         for (kinds, cell) in below.iter_mut().zip(&record.cells) {
-            *kinds |= kind_of_cell(cell);
+            *kinds |= kind_of(cell);
         }
     }
     Ok(Survey {
         first,
         first_starts,
+        kinds,
         below,
+        comments: reader.comments(),
     })
 }
 
@@ -69,7 +85,7 @@ impl Survey {
     /// A header is text: no cell of it is a number, a date or a boolean. It shows by a column that
     /// is typed below it; where all is text, by names that are all there and all different.
     fn looks_headed(&self) -> bool {
-        let kinds: Vec<Kinds> = self.first.iter().map(|cell| kind_of_cell(cell)).collect();
+        let kinds = &self.kinds;
         if kinds.iter().any(|kind| kind.is_typed()) || !kinds.contains(&Kinds::STRING) {
             return false;
         }
@@ -88,22 +104,24 @@ impl Survey {
         } else {
             numbered(self.first.len())
         };
-        let columns = names.into_iter().zip(&self.below).zip(&self.first);
-        Ok(columns
-            .map(|((name, below), first)| {
-                let kinds = if has_header {
-                    *below
-                } else {
-                    *below | kind_of_cell(first)
-                };
-                let column_type = kinds.type_of_cells();
-                Column {
-                    name,
-                    column_type,
-                    nullable: kinds.nullable(column_type),
-                }
-            })
-            .collect())
+        let own = |(below, first): (&Kinds, &Kinds)| {
+            if has_header { *below } else { *below | *first }
+        };
+        let kinds: Vec<Kinds> = self.below.iter().zip(&self.kinds).map(own).collect();
+        let comma = Some(Notation::DecimalComma);
+        let has_commas = kinds
+            .iter()
+            .any(|one| one.reading_of_cells(false).written_as == comma);
+        let column = |(name, kinds): (String, Kinds)| {
+            let reading = kinds.reading_of_cells(has_commas);
+            let nullable = kinds.nullable(reading.column_type);
+            Column {
+                written_as: reading.written_as,
+                ambiguous: reading.ambiguous.iter().map(ToString::to_string).collect(),
+                ..Column::plain(name, reading.column_type, nullable)
+            }
+        };
+        Ok(names.into_iter().zip(kinds).map(column).collect())
     }
 
     fn header_names(&self) -> Result<Vec<String>, Fault> {
@@ -172,17 +190,12 @@ impl Names<'_> {
     }
 }
 
-fn write_rows(
-    text: &str,
-    delimiter: char,
-    has_header: bool,
-    columns: &[Column],
-) -> Result<Rows, ParseError> {
+fn write_rows(table: Table<'_>, has_header: bool, columns: &[Column]) -> Result<Rows, ParseError> {
     let prefixes: Vec<Vec<u8>> = columns.iter().enumerate().map(key_prefix).collect();
-    let faulty = |fault: Fault| fault.in_text(text, Format::Csv);
-    let mut reader = Reader::new(text, delimiter);
+    let faulty = |fault: Fault| fault.in_text(table.text, Format::Csv);
+    let mut reader = table.reader();
     let mut record = Record::default();
-    let mut rows = Rows::of(text.len());
+    let mut rows = Rows::of(table.text.len());
     if has_header {
         reader.next_into(&mut record).map_err(faulty)?;
     }
@@ -190,7 +203,7 @@ fn write_rows(
         let out = rows.buffer();
         for ((cell, prefix), column) in record.cells.iter().zip(&prefixes).zip(columns) {
             out.extend_from_slice(prefix);
-            write_cell(out, cell, column.column_type);
+            write_cell(out, cell, column);
         }
         out.push(b'}');
         rows.end_row()?;
@@ -206,9 +219,12 @@ fn key_prefix((index, column): (usize, &Column)) -> Vec<u8> {
     prefix
 }
 
-fn write_cell(out: &mut Vec<u8>, cell: &str, column_type: ColumnType) {
+fn write_cell(out: &mut Vec<u8>, cell: &str, column: &Column) {
     let trimmed = cell.trim();
-    match column_type {
+    if let Some(notation) = column.written_as {
+        return write_translated(out, trimmed, notation);
+    }
+    match column.column_type {
         _ if cell.is_empty() => out.extend_from_slice(b"null"),
         ColumnType::String => write_string(out, cell),
         _ if trimmed.is_empty() => out.extend_from_slice(b"null"),
@@ -221,12 +237,40 @@ fn write_cell(out: &mut Vec<u8>, cell: &str, column_type: ColumnType) {
     }
 }
 
+fn write_translated(out: &mut Vec<u8>, text: &str, notation: Notation) {
+    match notation.translated(text) {
+        // The survey has found each to be a number or a date, or nothing at all.
+        None => out.extend_from_slice(b"null"),
+        Some(number) if notation == Notation::DecimalComma => {
+            out.extend_from_slice(number.as_bytes());
+        }
+        Some(date) => write_string(out, &date),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn table(text: &str, delimiter: char) -> Table<'_> {
+        Table {
+            text,
+            start: 0,
+            dialect: Dialect {
+                delimiter,
+                comment: None,
+            },
+            has_header: None,
+            forms: Forms::default(),
+        }
+    }
+
     fn rows(text: &str, has_header: Option<bool>) -> (Vec<Column>, String) {
-        let body = read(text, ',', has_header).unwrap();
+        let body = read(Table {
+            has_header,
+            ..table(text, ',')
+        })
+        .unwrap();
         (
             body.columns,
             String::from_utf8(body.rows.into_bytes()).unwrap(),
@@ -234,7 +278,7 @@ mod tests {
     }
 
     fn headed(text: &str) -> bool {
-        read(text, ',', None).unwrap().has_header.unwrap()
+        read(table(text, ',')).unwrap().has_header.unwrap()
     }
 
     #[test]
@@ -257,6 +301,40 @@ mod tests {
             "{\"id\":1,\"zip\":\"007\",\"price\":1.50,\"ok\":true,\"day\":\"2024-01-02\"}\n\
              {\"id\":2,\"zip\":\"10115\",\"price\":null,\"ok\":false,\"day\":null}\n"
         );
+    }
+
+    #[test]
+    fn numbers_and_dates_as_people_write_them_become_those_of_json() {
+        let text = "price;day;when;both\n1.234,56;31.12.2024;12/31/2024;1/2/2024\n2.000;1.2.2024;;2/1/2024\n-7;;1/2/2024;\n";
+        let body = read(table(text, ';')).unwrap();
+        let found: Vec<_> = body
+            .columns
+            .iter()
+            .map(|c| (c.column_type.as_str(), c.written_as))
+            .collect();
+        assert_eq!(
+            found,
+            [
+                ("number", Some(Notation::DecimalComma)),
+                ("date", Some(Notation::DayMonthPoints)),
+                ("date", Some(Notation::MonthDaySlashes)),
+                ("string", None),
+            ]
+        );
+        assert_eq!(body.columns[3].ambiguous, ["DD/MM/YYYY", "MM/DD/YYYY"]);
+        assert_eq!(
+            String::from_utf8(body.rows.into_bytes()).unwrap(),
+            "{\"price\":1234.56,\"day\":\"2024-12-31\",\"when\":\"2024-12-31\",\"both\":\"1/2/2024\"}\n\
+             {\"price\":2000,\"day\":\"2024-02-01\",\"when\":null,\"both\":\"2/1/2024\"}\n\
+             {\"price\":-7,\"day\":null,\"when\":\"2024-01-02\",\"both\":null}\n"
+        );
+    }
+
+    #[test]
+    fn points_beside_decimal_commas_are_ambiguous() {
+        let body = read(table("a;b\n1,5;1.234\n2,5;7\n", ';')).unwrap();
+        assert_eq!(body.columns[1].column_type, ColumnType::String);
+        assert_eq!(body.columns[1].ambiguous, ["1.234,56", "1234.56"]);
     }
 
     #[test]

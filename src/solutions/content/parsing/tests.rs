@@ -167,7 +167,8 @@ proptest! {
             format: Some(Format::Csv),
             delimiter: Some(char::from(delimiter)),
             has_header: Some(false),
-            encoding: None,
+            decimal: Some(DecimalMark::Point),
+            ..ParseOptions::default()
         };
         let found = parse(&written(&table, delimiter, terminator), None, &options).unwrap();
         prop_assert_eq!(found.record_count, table.len() as u64);

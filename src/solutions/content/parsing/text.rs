@@ -25,6 +25,7 @@ pub(super) fn read(text: &str) -> Result<Body, ParseError> {
     }
     Ok(Body {
         has_header: None,
+        comments: 0,
         columns: columns(),
         rows,
     })
@@ -32,11 +33,7 @@ pub(super) fn read(text: &str) -> Result<Body, ParseError> {
 
 fn columns() -> Vec<Column> {
     [("line", ColumnType::Integer), ("text", ColumnType::String)]
-        .map(|(name, column_type)| Column {
-            name: name.to_owned(),
-            column_type,
-            nullable: false,
-        })
+        .map(|(name, column_type)| Column::plain(name.to_owned(), column_type, false))
         .into()
 }
 

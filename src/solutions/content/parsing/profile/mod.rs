@@ -219,11 +219,8 @@ mod tests {
     #[test]
     fn a_million_values_are_profiled_within_their_errors() {
         use std::fmt::Write;
-        let mut profiler = Profiler::new(&[Column {
-            name: "n".to_owned(),
-            column_type: super::super::ColumnType::Integer,
-            nullable: false,
-        }]);
+        let integer = super::super::ColumnType::Integer;
+        let mut profiler = Profiler::new(&[Column::plain("n".to_owned(), integer, false)]);
         for part in 0..100_u32 {
             let mut rows = String::new();
             for number in part * 10_000..(part + 1) * 10_000 {
