@@ -330,6 +330,73 @@ backends! {
         app.assert_verified().await;
     }
 
+    async fn lenient_reading_keeps_bad_rows_aside_with_line_and_reason(backend: Backend) {
+        let app = TestApp::start(&backend).await;
+        let bad = (0..1_200).map(|n| format!("bad {n}\n")).collect::<Vec<_>>().concat();
+        let content = format!("a,b\n1,2\n{bad}3,4\n");
+        let parse = async |options: Value| {
+            let parameters = json!({"journey_id": "content_pipeline", "filename": "a.csv",
+                "content": content, "parse_options": options});
+            app.run("compose_journey", parameters).await
+        };
+        let strict = parse(json!({})).await.error.unwrap();
+        assert!(strict.message.contains("line 3") && strict.message.contains("expected 2"), "{}", strict.message);
+        let lenient = result(&parse(json!({"mode": "lenient"})).await)["steps"]["parse"]["result"].take();
+        assert_eq!((&lenient["record_count"], &lenient["rejected_count"]), (&json!(2), &json!(1_200)));
+        let query = "query($id: ID!) { artifact(id: $id) { artifactType semanticDescriptor
+            materializations { preview(first: 2) } } }";
+        let found = app.data(query, json!({"id": lenient["rejected_artifact_id"]})).await["artifact"].take();
+        assert_eq!(found["artifactType"], "rejected_rows");
+        assert_eq!(found["semanticDescriptor"], json!({"rejected_count": 1_200, "kept_count": 1_000}));
+        let reason = "found 1 cell(s), expected 2 as in the first record";
+        assert_eq!(found["materializations"][0]["preview"], json!([
+            {"line": 3, "reason": reason, "text": "bad 0"},
+            {"line": 4, "reason": reason, "text": "bad 1"},
+        ]));
+        let parsed = id(&lenient["artifact_id"]);
+        let scope = TestApp::principal().scope();
+        let said = app.services().artifacts.find(&scope, parsed).await.unwrap().unwrap();
+        assert_eq!(said.semantic_descriptor.to_value()["rejected_count"], 1_200);
+        app.assert_verified().await;
+    }
+
+    async fn a_path_names_the_records_of_a_document(backend: Backend) {
+        let app = TestApp::start(&backend).await;
+        let content = "{\"meta\": {\"n\": 2}, \"data\": {\"items\": [{\"z\": 1, \"a\": 2}, {\"z\": 3}]}}";
+        let file = ingested(&app, "a.json", content).await;
+        app.run("save_materialization", json!({"artifact_id": file})).await;
+        let at = |path: &str| json!({"artifact_id": file, "parse_options": {"path": path}});
+        let parsed = result(&app.run("parse_content", at("/data/items")).await);
+        assert_eq!(parsed["record_count"], 2);
+        assert_eq!(code_of(&app, "parse_content", at("/data")).await.0, "PATH_NOT_ARRAY");
+        let (code, message) = code_of(&app, "parse_content", at("/data/rows")).await;
+        assert_eq!(code, "PATH_NOT_FOUND");
+        assert!(message.contains("/data/rows"), "{message}");
+        assert_eq!(refused(&app, "parse_content", at("data")).await, ["parameters.parse_options.path"]);
+        app.assert_verified().await;
+    }
+
+    async fn a_long_parse_says_how_far_it_is(backend: Backend) {
+        let app = TestApp::start(&backend).await;
+        let rows = (0..40_000).map(|n| format!("{n},x\n")).collect::<Vec<_>>().concat();
+        let file = ingested(&app, "long.csv", &format!("n,m\n{rows}")).await;
+        app.run("save_materialization", json!({"artifact_id": file})).await;
+        let done = app.run("parse_content", json!({"artifact_id": file})).await;
+        assert_eq!(result(&done)["record_count"], 40_000);
+        let query = "query($id: ID!) { execution(id: $id) { events(first: 50) { nodes {
+            ... on ProgressReported { fraction message } } } } }";
+        let events = app.data(query, json!({"id": done.id.to_string()})).await;
+        let events = events["execution"]["events"]["nodes"].as_array().unwrap().clone();
+        let reported = |message: &str| -> Vec<f64> {
+            let of = events.iter().filter(|event| event["message"] == message);
+            of.map(|event| event["fraction"].as_f64().unwrap()).collect()
+        };
+        let parsing = reported("parsing");
+        assert!(!parsing.is_empty() && parsing.is_sorted(), "{events:?}");
+        assert!(parsing[0] > 0.2 && parsing[parsing.len() - 1] <= 0.8, "{parsing:?}");
+        assert_eq!(reported("parsed"), [0.8]);
+    }
+
     async fn a_descriptor_has_the_statistics_of_its_columns(backend: Backend) {
         let app = TestApp::start(&backend).await;
         let numbers: Vec<String> = (0..12_000).map(|n| n.to_string()).collect();

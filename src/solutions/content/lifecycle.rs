@@ -42,7 +42,12 @@ struct Change {
 }
 
 /// What the solution makes; each of it can be archived, restored and deleted.
-const TYPES: [&str; 3] = ["file", "parsed_content", "deterministic_embeddings"];
+const TYPES: [&str; 4] = [
+    "file",
+    "parsed_content",
+    "rejected_rows",
+    "deterministic_embeddings",
+];
 
 const CHANGES: [Change; 4] = [
     Change {

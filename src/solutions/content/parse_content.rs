@@ -1,19 +1,20 @@
 //! `parse_content`: a file becomes records with typed columns.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tokio::sync::watch;
 
 use super::{
     NAME,
     blocking::blocking,
-    parsing::{self, Column, Format, ParseError, ParseOptions, Parsed, Skipped},
+    parsing::{self, Column, Format, ParseError, ParseOptions, Parsed, Rejected, Skipped},
     target::{self, Target, content_of, derived_name},
 };
 use crate::{
-    model::{ArtifactId, Fault},
+    model::{Artifact, ArtifactId, Fault},
     runtime::{
         ArtifactDraft, ExecutionContext, FingerprintInput, HandlerError, IntentRegistry,
         RegistrationError,
@@ -22,6 +23,9 @@ use crate::{
 
 /// The version of how files are read: what another one made of the same file is another artifact.
 const VERSION: &[u8] = b"2";
+
+/// The time between two reports of progress.
+const REPORT_INTERVAL: Duration = Duration::from_millis(500);
 
 // Serde cannot refuse unknown fields beside flattened ones; the schema does, at submit.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -40,6 +44,12 @@ struct ParsedContent {
     parser_type: Format,
     record_count: u64,
     schema: Schema,
+    /// The rows that lenient reading left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rejected_count: Option<u64>,
+    /// The artifact with the first of them, if there are any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rejected_artifact_id: Option<ArtifactId>,
 }
 
 #[derive(Debug, Serialize)]
@@ -64,6 +74,17 @@ struct Descriptor<'a> {
     /// How many lines were left out as comments.
     #[serde(skip_serializing_if = "Option::is_none")]
     comment_lines: Option<u64>,
+    /// How many rows lenient reading left out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rejected_count: Option<u64>,
+}
+
+/// What rows were left out; some of them are content.
+#[derive(Debug, Serialize)]
+struct RejectedDescriptor {
+    rejected_count: u64,
+    /// So many of them are in the content, the first ones.
+    kept_count: usize,
 }
 
 pub(super) fn register(registry: &mut IntentRegistry) -> Result<(), RegistrationError> {
@@ -134,19 +155,26 @@ async fn parse(
     let bytes = content_of(&ctx, &file).await?;
     ctx.progress(0.2, "read").await?;
     let (name, options) = (file.display_name.clone(), parameters.parse_options);
-    let has_comments = options.comment.is_some();
+    let (has_comments, is_lenient) = (options.comment.is_some(), options.is_lenient());
+    let (told, heard) = watch::channel(0);
     let parsed = blocking(&ctx, move || {
-        parsing::parse(&bytes, name.as_deref(), &options)
+        let tell = |thousandths| {
+            told.send_replace(thousandths);
+        };
+        parsing::parse_watched(&bytes, name.as_deref(), &options, &tell)
     });
-    let parsed = parsed.await?.map_err(|error| malformed(&error))?;
+    let parsed = reporting(&ctx, parsed, heard).await?;
+    let parsed = parsed.map_err(|error| malformed(&error))?;
     ctx.progress(0.8, "parsed").await?;
     let Parsed {
         parser_type,
         columns,
         record_count,
         rows,
+        rejected,
         ..
     } = parsed;
+    let rejected_count = is_lenient.then_some(rejected.count);
     let stored = ctx.artifacts().store_packed(rows).await?;
     let schema = Schema { columns };
     let descriptor = Descriptor {
@@ -158,6 +186,7 @@ async fn parse(
         has_header: parsed.has_header,
         skipped: parsed.skipped.as_ref(),
         comment_lines: has_comments.then_some(parsed.comments),
+        rejected_count,
     };
     let mut draft = ArtifactDraft::new(&derived_name(&ctx, "parsed").await?, "parsed_content")
         .parent(file.id)
@@ -167,12 +196,71 @@ async fn parse(
         draft = draft.display_name(name);
     }
     let artifact_id = ctx.artifacts().register(draft)?;
+    let rejected_artifact_id = match rejected.count {
+        0 => None,
+        _ => Some(set_aside(&ctx, &file, &rejected).await?),
+    };
     Ok(ParsedContent {
         artifact_id,
         parser_type,
         record_count,
         schema,
+        rejected_count,
+        rejected_artifact_id,
     })
+}
+
+/// Waits for `work` and reports meanwhile how far it is, twice a second at most.
+async fn reporting<T>(
+    ctx: &ExecutionContext,
+    work: impl Future<Output = Result<T, HandlerError>>,
+    mut heard: watch::Receiver<u32>,
+) -> Result<T, HandlerError> {
+    tokio::pin!(work);
+    loop {
+        let is_told = tokio::select! {
+            biased;
+            told = heard.changed() => told.is_ok(),
+            ended = &mut work => return ended,
+        };
+        if !is_told {
+            return work.await;
+        }
+        let share = f64::from(*heard.borrow_and_update()) / 1_000.0;
+        ctx.progress(0.2 + 0.6 * share, "parsing").await?;
+        tokio::select! {
+            biased;
+            ended = &mut work => return ended,
+            () = tokio::time::sleep(REPORT_INTERVAL) => {}
+        }
+    }
+}
+
+/// Makes an artifact of the rows that were left out: one JSON object a line, each with its line in
+/// the file, the reason, and its text.
+async fn set_aside(
+    ctx: &ExecutionContext,
+    file: &Artifact,
+    rejected: &Rejected,
+) -> Result<ArtifactId, HandlerError> {
+    let mut rows = Vec::new();
+    for row in &rejected.rows {
+        serde_json::to_writer(&mut rows, row)?;
+        rows.push(b'\n');
+    }
+    let stored = ctx.artifacts().store(rows.into()).await?;
+    let descriptor = RejectedDescriptor {
+        rejected_count: rejected.count,
+        kept_count: rejected.rows.len(),
+    };
+    let mut draft = ArtifactDraft::new(&derived_name(ctx, "rejected").await?, "rejected_rows")
+        .parent(file.id)
+        .descriptor(&descriptor)?
+        .stored(&stored, "ndjson");
+    if let Some(name) = &file.display_name {
+        draft = draft.display_name(name);
+    }
+    ctx.artifacts().register(draft)
 }
 
 #[cfg(test)]
@@ -185,7 +273,8 @@ mod tests {
         let schema = schemars::schema_for!(Parameters).to_value();
         let validator = jsonschema::validator_for(&schema).unwrap();
         let options = json!({"format": "csv", "delimiter": ";", "has_header": true, "encoding": "latin1",
-                "skip_rows": 2, "comment": "#", "decimal": ",", "date_format": "DD/MM/YYYY"});
+                "skip_rows": 2, "comment": "#", "decimal": ",", "date_format": "DD/MM/YYYY",
+                "mode": "lenient", "path": "/items"});
         let all = json!({"artifact_id": "x", "parse_options": options});
         assert!(validator.is_valid(&all), "{schema}");
         assert!(validator.is_valid(&json!({"file_id": "x"})));
@@ -195,6 +284,8 @@ mod tests {
             json!({"file_id": "x", "parse_options": {"delimiter": ";;"}}),
             json!({"file_id": "x", "parse_options": {"format": "xml"}}),
             json!({"file_id": "x", "parse_options": {"skip_rows": 1001}}),
+            json!({"file_id": "x", "parse_options": {"mode": "loose"}}),
+            json!({"file_id": "x", "parse_options": {"path": format!("/{}", "x".repeat(1_024))}}),
             json!({"file_id": "x", "parse_options": {"comment": "//"}}),
             json!({"file_id": "x", "parse_options": {"decimal": ";"}}),
             json!({"file_id": "x", "parse_options": {"date_format": "M/D/Y"}}),

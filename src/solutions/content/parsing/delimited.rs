@@ -32,6 +32,7 @@ pub(super) struct Reader<'a> {
     comment: Option<char>,
     comments: u64,
     position: usize,
+    record_start: usize,
 }
 
 impl<'a> Reader<'a> {
@@ -50,7 +51,19 @@ impl<'a> Reader<'a> {
             comment: dialect.comment,
             comments: 0,
             position,
+            record_start: position,
         }
+    }
+
+    /// Where the last record that was read, or tried, begins.
+    pub fn record_start(&self) -> usize {
+        self.record_start
+    }
+
+    /// Goes on behind the first line of the record that could not be read.
+    fn skip_line(&mut self) {
+        let line = split_line(&self.text[self.record_start..]).0;
+        self.position = self.record_start + line.len();
     }
 
     /// How many comments were left out so far.
@@ -63,6 +76,7 @@ impl<'a> Reader<'a> {
         record.cells.clear();
         record.starts.clear();
         self.skip_to_record();
+        self.record_start = self.position;
         if self.position == self.text.len() {
             return Ok(false);
         }
@@ -153,6 +167,58 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// Records of one width. Lenient reading leaves out those of another width, and lines that cannot be
+/// read.
+pub(super) struct Records<'a> {
+    reader: Reader<'a>,
+    /// The number of cells, once it is known; before that every fault counts.
+    pub width: Option<usize>,
+    is_lenient: bool,
+}
+
+impl<'a> Records<'a> {
+    pub fn new(reader: Reader<'a>, width: Option<usize>, is_lenient: bool) -> Self {
+        Self {
+            reader,
+            width,
+            is_lenient,
+        }
+    }
+
+    pub fn reader(&self) -> &Reader<'a> {
+        &self.reader
+    }
+
+    /// Reads the next record into `record`; false at the end of the text. What is left out is shown
+    /// to `reject`, with where it begins.
+    pub fn next_into(
+        &mut self,
+        record: &mut Record<'a>,
+        reject: &mut dyn FnMut(usize, Fault),
+    ) -> Result<bool, Fault> {
+        loop {
+            let fault = match (self.reader.next_into(record), self.width) {
+                (Ok(true), Some(width)) => match check_width(record, width) {
+                    Ok(()) => return Ok(true),
+                    Err(fault) => fault,
+                },
+                (Err(fault), Some(_)) if self.is_lenient => {
+                    // From the next line on, for the quotes of this one cannot be trusted. No line is
+                    // read more than twice: where this record has a line break inside quotes, the
+                    // records tried after it have it outside of them.
+                    self.reader.skip_line();
+                    fault
+                }
+                (other, _) => return other,
+            };
+            if !self.is_lenient {
+                return Err(fault);
+            }
+            reject(self.reader.record_start(), fault);
+        }
+    }
+}
+
 /// The fault of a record that has not `expected` cells: at the first cell too many, or at the end.
 pub(super) fn check_width(record: &Record<'_>, expected: usize) -> Result<(), Fault> {
     let found = record.cells.len();
@@ -234,6 +300,28 @@ mod tests {
     #[test]
     fn text_after_a_closing_quote_is_a_fault() {
         assert_eq!(records("\"a\"b,c", ',').unwrap_err().offset, 3);
+    }
+
+    #[test]
+    fn lenient_reading_goes_on_behind_a_line_that_cannot_be_read() {
+        let text = "a,b\n1,\"x\n2,y\n\"3\"z,4\n5\n\"6\n7\",8\n9,\"9";
+        let mut records = Records::new(Reader::new(text, dialect(',')), Some(2), true);
+        let (mut record, mut cells, mut rejected) = (Record::default(), Vec::new(), Vec::new());
+        while records
+            .next_into(&mut record, &mut |start, fault| {
+                rejected.push((start, fault.reason));
+            })
+            .unwrap()
+        {
+            cells.push(record.cells.join("|"));
+        }
+        assert_eq!(cells, ["a|b", "2|y", "6\n7|8"]);
+        let lines: Vec<&str> = rejected
+            .iter()
+            .map(|(start, _)| split_line(&text[*start..]).0)
+            .collect();
+        assert_eq!(lines, ["1,\"x", "\"3\"z,4", "5", "9,\"9"]);
+        assert!(rejected[2].1.contains("found 1 cell"), "{rejected:?}");
     }
 
     #[test]

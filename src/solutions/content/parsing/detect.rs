@@ -39,6 +39,12 @@ fn unchecked(
     options: &ParseOptions,
 ) -> Result<Plan, ParseError> {
     let hint = file_name.and_then(extension_hint);
+    if options.path.is_some() {
+        return Ok(Plan {
+            format: Format::Json,
+            delimiter: None,
+        });
+    }
     let start = preamble::behind(text, options.skip_rows.unwrap_or(0))?;
     let table = &text[start..];
     let sniffed = |hint| behind_titles(table, hint, options);

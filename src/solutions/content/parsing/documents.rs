@@ -1,5 +1,5 @@
 //! JSON and NDJSON to rows. An object is a record; any other value becomes `{"value": …}`. An array
-//! that is the whole document is its elements.
+//! that is the whole document, or that a path leads to, is its elements.
 
 use std::collections::HashMap;
 
@@ -9,58 +9,226 @@ use super::{
     error::{Fault, ParseError},
     json::{Member, Scanner},
     options::Format,
+    pointer,
+    position::Position,
+    progress::Progress,
+    rejected::{Rejected, Rejections},
     rows::Rows,
     text::split_line,
 };
 
-/// Reads one JSON document.
-pub(super) fn read_json(text: &str) -> Result<Body, ParseError> {
+/// How much of a path is shown, in characters.
+const SHOWN_CHARS: usize = 200;
+
+/// Reads one JSON document: its records stand in the array that `path` leads to, or are the document
+/// itself.
+pub(super) fn read_json(
+    text: &str,
+    path: Option<&str>,
+    progress: Progress<'_>,
+) -> Result<Body, ParseError> {
     let faulty = |fault: Fault| fault.in_text(text, Format::Json);
-    let mut scanner = Scanner::new(text);
-    let mut records = Records::of(text);
-    if scanner.peek() == Some(b'[') {
-        scanner.open(b'[').map_err(faulty)?;
-        let mut is_first = true;
-        // The commas between the records belong to the document, not to the rows.
-        let mut commas = Vec::new();
-        while scanner
-            .goes_on(b']', is_first, &mut commas)
-            .map_err(faulty)?
-        {
-            is_first = false;
-            commas.clear();
-            records.add(&mut scanner).map_err(faulty)?;
-            records.rows.end_row()?;
-        }
-    } else {
-        records.add(&mut scanner).map_err(faulty)?;
-        records.rows.end_row()?;
+    let mut document = Document {
+        text,
+        scanner: Scanner::new(text),
+        records: Records::of(text),
+        progress,
+        scratch: Vec::new(),
+    };
+    match path {
+        Some(path) => document.read_path(path)?,
+        None if document.scanner.peek() == Some(b'[') => document.read_array()?,
+        None => document.read_record()?,
     }
-    scanner.end().map_err(faulty)?;
-    Ok(records.into_body())
+    document.scanner.end().map_err(faulty)?;
+    Ok(document.records.into_body())
 }
 
-/// Reads one JSON value a line; blank lines are skipped.
-pub(super) fn read_ndjson(text: &str) -> Result<Body, ParseError> {
+/// A document that is being read.
+struct Document<'a> {
+    text: &'a str,
+    scanner: Scanner<'a>,
+    records: Records,
+    progress: Progress<'a>,
+    scratch: Vec<u8>,
+}
+
+impl Document<'_> {
+    fn faulty(&self, fault: Fault) -> ParseError {
+        fault.in_text(self.text, Format::Json)
+    }
+
+    fn read_record(&mut self) -> Result<(), ParseError> {
+        let added = self.records.add(&mut self.scanner);
+        added.map_err(|fault| self.faulty(fault))?;
+        self.records.rows.end_row()?;
+        self.progress.at(self.scanner.position());
+        Ok(())
+    }
+
+    /// Each element of the array that comes next is a record.
+    fn read_array(&mut self) -> Result<(), ParseError> {
+        self.open(b'[')?;
+        let mut is_first = true;
+        while self.goes_on(b']', is_first)? {
+            is_first = false;
+            self.read_record()?;
+        }
+        Ok(())
+    }
+
+    fn open(&mut self, bracket: u8) -> Result<(), ParseError> {
+        let opened = self.scanner.open(bracket);
+        opened.map_err(|fault| self.faulty(fault))
+    }
+
+    fn goes_on(&mut self, closing: u8, is_first: bool) -> Result<bool, ParseError> {
+        // The commas between values belong to the document, not to the rows.
+        self.scratch.clear();
+        let goes_on = self.scanner.goes_on(closing, is_first, &mut self.scratch);
+        goes_on.map_err(|fault| self.faulty(fault))
+    }
+
+    fn read_path(&mut self, path: &str) -> Result<(), ParseError> {
+        let tokens = pointer::tokens(path).map_err(|reason| ParseError::InvalidOption {
+            option: "path",
+            reason,
+        })?;
+        if self.descend(path, &tokens)? {
+            return Ok(());
+        }
+        Err(ParseError::PathNotFound {
+            path: path.chars().take(SHOWN_CHARS).collect(),
+        })
+    }
+
+    /// Takes the next value, in which `tokens` lead to the records; whether they do. Of what is beside
+    /// them only the form is checked.
+    fn descend(&mut self, path: &str, tokens: &[String]) -> Result<bool, ParseError> {
+        let next = self.scanner.peek();
+        let Some((token, below)) = tokens.split_first() else {
+            if next == Some(b'[') {
+                return self.read_array().map(|()| true);
+            }
+            return Err(self.not_an_array(path, next));
+        };
+        match next {
+            Some(b'{') => self.descend_by_name(path, token, below),
+            Some(b'[') => self.descend_by_index(path, token, below),
+            _ => self.skip().map(|()| false),
+        }
+    }
+
+    fn descend_by_name(
+        &mut self,
+        path: &str,
+        token: &str,
+        below: &[String],
+    ) -> Result<bool, ParseError> {
+        self.open(b'{')?;
+        let (mut is_first, mut is_met, mut is_found) = (true, false, false);
+        while self.goes_on(b'}', is_first)? {
+            is_first = false;
+            let name = self.scanner.name(&mut self.scratch);
+            let (name, offset) = name.map_err(|fault| self.faulty(fault))?;
+            if name != token {
+                self.skip()?;
+                continue;
+            }
+            if is_met {
+                let fault = Fault::new(offset, "a name of the path stands twice in its object");
+                return Err(self.faulty(fault));
+            }
+            is_met = true;
+            is_found = self.descend(path, below)?;
+        }
+        Ok(is_found)
+    }
+
+    fn descend_by_index(
+        &mut self,
+        path: &str,
+        token: &str,
+        below: &[String],
+    ) -> Result<bool, ParseError> {
+        self.open(b'[')?;
+        let wanted = pointer::index(token);
+        let (mut next, mut is_found) = (0_u64, false);
+        while self.goes_on(b']', next == 0)? {
+            if Some(next) == wanted {
+                is_found = self.descend(path, below)?;
+            } else {
+                self.skip()?;
+            }
+            next += 1;
+        }
+        Ok(is_found)
+    }
+
+    fn skip(&mut self) -> Result<(), ParseError> {
+        let skipped = self.scanner.skip(&mut self.scratch);
+        skipped.map_err(|fault| self.faulty(fault))?;
+        self.progress.at(self.scanner.position());
+        Ok(())
+    }
+
+    fn not_an_array(&self, path: &str, next: Option<u8>) -> ParseError {
+        let found = match next {
+            Some(b'{') => "an object",
+            Some(b'"') => "a text",
+            Some(b't' | b'f') => "a boolean",
+            Some(b'n') => "null",
+            Some(b'-' | b'0'..=b'9') => "a number",
+            _ => return self.faulty(Fault::new(self.scanner.position(), "a value was expected")),
+        };
+        ParseError::PathNotArray {
+            path: path.chars().take(SHOWN_CHARS).collect(),
+            found,
+            position: Position::of(self.text, self.scanner.position()),
+        }
+    }
+}
+
+/// Reads one JSON value a line; blank lines are skipped. With `is_lenient`, lines that are not JSON
+/// are left out.
+pub(super) fn read_ndjson(
+    text: &str,
+    is_lenient: bool,
+    mut progress: Progress<'_>,
+) -> Result<Body, ParseError> {
     let mut records = Records::of(text);
+    let mut rejections = Rejections::of(text);
+    let mut scratch = Vec::new();
     let mut rest = text;
     while !rest.is_empty() {
         let start = text.len() - rest.len();
+        progress.at(start);
         let (line, after) = split_line(rest);
         rest = after;
         if line.trim().is_empty() {
             continue;
         }
+        let located = |fault: Fault| Fault::new(start + fault.offset, fault.reason);
+        if is_lenient && let Err(fault) = check(line, &mut scratch) {
+            rejections.add(start, located(fault));
+            continue;
+        }
         let mut scanner = Scanner::new(line);
-        records
-            .add(&mut scanner)
-            .and_then(|()| scanner.end())
-            .map_err(|fault| {
-                Fault::new(start + fault.offset, fault.reason).in_text(text, Format::Ndjson)
-            })?;
+        let added = records.add(&mut scanner).and_then(|()| scanner.end());
+        added.map_err(|fault| located(fault).in_text(text, Format::Ndjson))?;
         records.rows.end_row()?;
     }
-    Ok(records.into_body())
+    Ok(Body {
+        rejected: rejections.into_found(),
+        ..records.into_body()
+    })
+}
+
+/// Whether a line is one JSON value: seen before any of it becomes part of a row or a column.
+fn check(line: &str, scratch: &mut Vec<u8>) -> Result<(), Fault> {
+    let mut scanner = Scanner::new(line);
+    scanner.skip(scratch)?;
+    scanner.end()
 }
 
 /// Rows and, beside them, what is known of their columns.
@@ -100,6 +268,7 @@ impl Records {
         Body {
             has_header: None,
             comments: 0,
+            rejected: Rejected::default(),
             columns: self.fields.into_columns(count),
             rows: self.rows,
         }
@@ -182,6 +351,18 @@ impl Fields {
 mod tests {
     use super::*;
 
+    fn read_json(text: &str) -> Result<Body, ParseError> {
+        read_at(text, None)
+    }
+
+    fn read_at(text: &str, path: Option<&str>) -> Result<Body, ParseError> {
+        super::read_json(text, path, Progress::new(&|_| (), text.len(), 1))
+    }
+
+    fn read_ndjson(text: &str, is_lenient: bool) -> Result<Body, ParseError> {
+        super::read_ndjson(text, is_lenient, Progress::new(&|_| (), text.len(), 1))
+    }
+
     fn shape(body: &Body) -> Vec<(String, &'static str, bool)> {
         let columns = body.columns.iter();
         columns
@@ -246,15 +427,60 @@ mod tests {
 
     #[test]
     fn a_fault_of_a_line_names_the_real_line() {
-        let error = read_ndjson("{\"a\":1}\r\n\r\n  \n{\"a\":}\n")
+        let error = read_ndjson("{\"a\":1}\r\n\r\n  \n{\"a\":}\n", false)
             .err()
             .unwrap();
         assert_eq!(
             (error.code(), error.line(), error.column()),
             ("MALFORMED_NDJSON", Some(4), Some(6))
         );
-        let error = read_ndjson("{\"a\":\n1}").err().unwrap();
+        let error = read_ndjson("{\"a\":\n1}", false).err().unwrap();
         assert_eq!(error.line(), Some(1));
+    }
+
+    #[test]
+    fn a_path_leads_to_the_records() {
+        let text =
+            r#"{"meta": {"items": [9]}, "data": [{"a/b": [ {"n": 1}, {"n": 2} ]}, 7], "z": "end"}"#;
+        let body = read_at(text, Some("/data/0/a~1b")).unwrap();
+        assert_eq!(rows(body), "{\"n\":1}\n{\"n\":2}\n");
+        assert_eq!(rows(read_at("[1]", Some("")).unwrap()), "{\"value\":1}\n");
+        let refused = |path| read_at(text, Some(path)).err().unwrap();
+        for nowhere in ["/items", "/data/2/x", "/data/00", "/z/a", "/data/1/x"] {
+            assert_eq!(refused(nowhere).code(), "PATH_NOT_FOUND", "{nowhere}");
+        }
+        let error = refused("/meta");
+        assert_eq!((error.code(), error.column()), ("PATH_NOT_ARRAY", Some(10)));
+        assert!(
+            error.to_string().contains("`/meta` leads to an object"),
+            "{error}"
+        );
+        assert!(refused("/z").to_string().contains("a text"));
+    }
+
+    #[test]
+    fn a_document_is_well_formed_beside_the_path_too() {
+        let code = |text| read_at(text, Some("/a")).err().unwrap().code();
+        assert_eq!(code(r#"{"a": [1], "b": }"#), "MALFORMED_JSON");
+        assert_eq!(code(r#"{"b": {"x" 1}, "a": [1]}"#), "MALFORMED_JSON");
+        assert_eq!(code(r#"{"a": [1], "a": [2]}"#), "MALFORMED_JSON");
+        assert_eq!(code(r#"{"a": [1]} x"#), "MALFORMED_JSON");
+        assert_eq!(code(r#"{"a": }"#), "MALFORMED_JSON");
+    }
+
+    #[test]
+    fn lenient_reading_leaves_out_lines_that_are_not_json() {
+        let body = read_ndjson(
+            "{\"a\":1}\n{\"b\":2,\"a\":}\n\nnot json\n{\"a\":3} x\n{\"a\":4}",
+            true,
+        )
+        .unwrap();
+        let rejected = &body.rejected;
+        let lines: Vec<u64> = rejected.rows.iter().map(|row| row.line).collect();
+        assert_eq!((rejected.count, lines), (3, vec![2, 4, 5]));
+        assert_eq!(rejected.rows[1].text, "not json");
+        assert_eq!(shape(&body), [("a".into(), "integer", false)]);
+        assert_eq!(rows(body), "{\"a\":1}\n{\"a\":4}\n");
     }
 
     #[test]

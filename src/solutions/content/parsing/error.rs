@@ -51,6 +51,22 @@ pub enum ParseError {
         /// What is wrong with it.
         reason: &'static str,
     },
+    /// The path into a JSON document leads to nothing.
+    #[error("nothing stands at the path `{path}`")]
+    PathNotFound {
+        /// The path as given, cut to 200 characters.
+        path: String,
+    },
+    /// The path into a JSON document leads to something else than an array.
+    #[error("the path `{path}` leads to {found} at line {}, column {}, and not to an array", .position.line, .position.column)]
+    PathNotArray {
+        /// The path as given, cut to 200 characters.
+        path: String,
+        /// What is there.
+        found: &'static str,
+        /// Where it begins.
+        position: Position,
+    },
     /// The rows could not be compressed.
     #[error("the rows could not be compressed")]
     Compression,
@@ -75,6 +91,8 @@ impl ParseError {
             Self::InvalidEncoding { .. } => "INVALID_ENCODING",
             Self::Malformed { format, .. } => malformed_code(*format),
             Self::InvalidOption { .. } => "INVALID_OPTION",
+            Self::PathNotFound { .. } => "PATH_NOT_FOUND",
+            Self::PathNotArray { .. } => "PATH_NOT_ARRAY",
             Self::Compression => "COMPRESSION_FAILED",
             Self::TooLarge { .. } => "TOO_LARGE",
         }
@@ -95,9 +113,9 @@ impl ParseError {
     fn position(&self) -> Option<Position> {
         match self {
             Self::Binary { position, .. } => *position,
-            Self::InvalidEncoding { position, .. } | Self::Malformed { position, .. } => {
-                Some(*position)
-            }
+            Self::InvalidEncoding { position, .. }
+            | Self::Malformed { position, .. }
+            | Self::PathNotArray { position, .. } => Some(*position),
             _ => None,
         }
     }

@@ -107,14 +107,7 @@ impl<'a> Scanner<'a> {
         let mut is_first = true;
         while self.goes_on(b'}', is_first, out)? {
             is_first = false;
-            if self.peek() != Some(b'"') {
-                return Err(self.fault("a name in quotes was expected"));
-            }
-            let offset = self.position;
-            let raw = self.string(out)?.0;
-            let name = self.unescaped(raw, offset)?;
-            self.punctuation(b':', "a colon was expected after a name")?;
-            out.push(b':');
+            let (name, offset) = self.name(out)?;
             let start = out.len();
             let kind = self.value(out)?;
             visit(Member {
@@ -125,6 +118,40 @@ impl<'a> Scanner<'a> {
             })?;
         }
         out.push(b'}');
+        Ok(())
+    }
+
+    /// Takes a member's name with the colon after it and appends them to `out`; the name, unescaped,
+    /// and where it stands.
+    pub fn name(&mut self, out: &mut Vec<u8>) -> Result<(Cow<'a, str>, usize), Fault> {
+        if self.peek() != Some(b'"') {
+            return Err(self.fault("a name in quotes was expected"));
+        }
+        let offset = self.position;
+        let raw = self.string(out)?.0;
+        let name = self.unescaped(raw, offset)?;
+        self.punctuation(b':', "a colon was expected after a name")?;
+        out.push(b':');
+        Ok((name, offset))
+    }
+
+    /// Takes one value and forgets it; `scratch` holds no more of it than one text or number.
+    pub fn skip(&mut self, scratch: &mut Vec<u8>) -> Result<(), Fault> {
+        scratch.clear();
+        let closing = match self.peek() {
+            Some(b'{') => b'}',
+            Some(b'[') => b']',
+            _ => return self.value(scratch).map(|_| ()),
+        };
+        self.open(if closing == b'}' { b'{' } else { b'[' })?;
+        let mut is_first = true;
+        while self.goes_on(closing, is_first, scratch)? {
+            is_first = false;
+            if closing == b'}' {
+                self.name(scratch)?;
+            }
+            self.skip(scratch)?;
+        }
         Ok(())
     }
 
@@ -336,6 +363,22 @@ mod tests {
         assert_eq!(compact(&deep).unwrap_err().offset, MAX_DEPTH);
         let allowed = format!("{}{}", "[".repeat(MAX_DEPTH), "]".repeat(MAX_DEPTH));
         assert_eq!(compact(&allowed).unwrap(), allowed);
+    }
+
+    #[test]
+    fn what_is_skipped_is_checked_and_not_kept() {
+        let text = r#"{"a": [1, {"b": "text"}, []], "c": null} 7"#;
+        let (mut scanner, mut scratch) = (Scanner::new(text), Vec::new());
+        scanner.skip(&mut scratch).unwrap();
+        assert_eq!((scanner.peek(), scratch.len() < 8), (Some(b'7'), true));
+        for wrong in ["{\"a\":1,}", "[1 2]", "{1:2}", "[nul]"] {
+            assert!(Scanner::new(wrong).skip(&mut scratch).is_err(), "{wrong}");
+        }
+        let deep = "[".repeat(1_000_000);
+        assert_eq!(
+            Scanner::new(&deep).skip(&mut scratch).unwrap_err().offset,
+            MAX_DEPTH
+        );
     }
 
     #[test]

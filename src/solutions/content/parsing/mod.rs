@@ -16,10 +16,13 @@ mod literal;
 mod notation;
 mod number;
 mod options;
+mod pointer;
 mod position;
 mod preamble;
 mod preview;
 mod profile;
+mod progress;
+mod rejected;
 mod rows;
 mod sniff;
 mod table;
@@ -29,7 +32,8 @@ pub use columns::{Column, ColumnType, MAX_COLUMNS, MAX_NAME_BYTES};
 pub use error::ParseError;
 pub use json::MAX_DEPTH;
 pub use notation::Notation;
-pub use options::{DateFormat, DecimalMark, Format, MAX_SKIPPED_ROWS, ParseOptions};
+pub use options::{DateFormat, DecimalMark, Format, MAX_SKIPPED_ROWS, Mode, ParseOptions};
+pub use pointer::MAX_POINTER_BYTES;
 pub use position::Position;
 pub use preamble::Skipped;
 pub use preview::preview;
@@ -37,12 +41,14 @@ pub use profile::{
     ColumnProfile, Distinct, Frequency, Pattern, Profile, Profiler, Quantiles, TopValues, profile,
     schema_fingerprint,
 };
+pub use rejected::{MAX_REJECTED_ROWS, Rejected, RejectedRow};
 pub use rows::{ANY_ROWS_BYTES, MAX_GROWTH, MAX_ROWS_BYTES};
 
 use crate::content::Packed;
 use delimited::Dialect;
 use detect::Plan;
 use notation::Forms;
+use progress::Progress;
 use rows::Rows;
 use table::Table;
 
@@ -61,6 +67,8 @@ pub struct Parsed {
     pub skipped: Option<Skipped>,
     /// How many lines were left out as comments because `comment` says so.
     pub comments: u64,
+    /// The rows that lenient reading left out.
+    pub rejected: Rejected,
     /// The columns, in the order in which they first appear.
     pub columns: Vec<Column>,
     /// How many rows there are.
@@ -80,6 +88,19 @@ pub fn parse(
     file_name: Option<&str>,
     options: &ParseOptions,
 ) -> Result<Parsed, ParseError> {
+    parse_watched(bytes, file_name, options, &|_| ())
+}
+
+/// As [`parse`], and tells `watch` from time to time how much has been read, in thousandths.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_watched(
+    bytes: &[u8],
+    file_name: Option<&str>,
+    options: &ParseOptions,
+    watch: &dyn Fn(u32),
+) -> Result<Parsed, ParseError> {
     options.validate()?;
     if bytes.is_empty() {
         return Err(ParseError::Empty);
@@ -91,7 +112,7 @@ pub fn parse(
     }
     let plan = detect::plan(&text, file_name, options)?;
     let start = start_of(&text, plan, options)?;
-    let body = read(&text, start, plan, options)?;
+    let body = read(&text, start, plan, options, watch)?;
     Ok(Parsed {
         parser_type: plan.format,
         encoding: encoding.to_owned(),
@@ -99,6 +120,7 @@ pub fn parse(
         has_header: body.has_header,
         skipped: preamble::described(&text, start, options.skip_rows.is_none()),
         comments: body.comments,
+        rejected: body.rejected,
         columns: body.columns,
         record_count: body.rows.count(),
         rows: body
@@ -129,25 +151,38 @@ fn dialect(delimiter: char, options: &ParseOptions) -> Dialect {
 struct Body {
     has_header: Option<bool>,
     comments: u64,
+    rejected: Rejected,
     columns: Vec<Column>,
     rows: Rows,
 }
 
-fn read(text: &str, start: usize, plan: Plan, options: &ParseOptions) -> Result<Body, ParseError> {
+fn read(
+    text: &str,
+    start: usize,
+    plan: Plan,
+    options: &ParseOptions,
+    watch: &dyn Fn(u32),
+) -> Result<Body, ParseError> {
+    let passes = if plan.format.is_delimited() { 2 } else { 1 };
+    let progress = Progress::new(watch, text.len(), passes);
     match (plan.format, plan.delimiter) {
-        (Format::Csv | Format::Tsv, delimiter) => table::read(Table {
-            text,
-            start,
-            dialect: dialect(delimiter.unwrap_or(','), options),
-            has_header: options.has_header,
-            forms: Forms {
-                decimal: options.decimal,
-                date: options.date_format,
-            },
-        }),
-        (Format::Json, _) => documents::read_json(text),
-        (Format::Ndjson, _) => documents::read_ndjson(text),
-        (Format::Text, _) => text::read(text),
+        (Format::Csv | Format::Tsv, delimiter) => {
+            let table = Table {
+                text,
+                start,
+                dialect: dialect(delimiter.unwrap_or(','), options),
+                has_header: options.has_header,
+                forms: Forms {
+                    decimal: options.decimal,
+                    date: options.date_format,
+                },
+                is_lenient: options.is_lenient(),
+            };
+            table::read(table, progress)
+        }
+        (Format::Json, _) => documents::read_json(text, options.path.as_deref(), progress),
+        (Format::Ndjson, _) => documents::read_ndjson(text, options.is_lenient(), progress),
+        (Format::Text, _) => text::read(text, progress),
     }
 }
 

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::error::ParseError;
+use super::{error::ParseError, pointer};
 
 /// The formats that can be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -53,6 +53,16 @@ pub enum DecimalMark {
     /// `1234,56`, with points between thousands if there are any: `1.234,56`.
     #[serde(rename = ",")]
     Comma,
+}
+
+/// What becomes of rows that break the rules of their format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Mode {
+    /// The first one fails the whole.
+    Strict,
+    /// They are left out, counted, and kept aside with their line and the reason.
+    Lenient,
 }
 
 /// How dates are written.
@@ -105,6 +115,15 @@ pub struct ParseOptions {
     /// column as a whole decides, and one that could be read either way is text. CSV and TSV only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub date_format: Option<DateFormat>,
+    /// What becomes of rows that break the rules of their format; `strict` if absent. A JSON document
+    /// and plain text have no such rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<Mode>,
+    /// Which array of a JSON document holds the records: a JSON Pointer (RFC 6901), such as
+    /// `/data/items`. Given without a format, the content is JSON.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub path: Option<String>,
 }
 
 impl ParseOptions {
@@ -129,6 +148,15 @@ impl ParseOptions {
         if self.skip_rows.is_some_and(|rows| rows > MAX_SKIPPED_ROWS) {
             return Err(invalid("skip_rows", "is at most 1000"));
         }
+        self.check_path()?;
+        if self.mode == Some(Mode::Lenient)
+            && matches!(self.format, Some(Format::Json | Format::Text))
+        {
+            return Err(invalid(
+                "mode",
+                "lenient is for the formats csv, tsv and ndjson",
+            ));
+        }
         match self.format {
             Some(format) if !format.is_delimited() => self.refuse_cell_options(),
             _ => Ok(()),
@@ -140,6 +168,26 @@ impl ParseOptions {
             Some(option) => Err(invalid(option, "is for the formats csv and tsv")),
             None => Ok(()),
         }
+    }
+
+    fn check_path(&self) -> Result<(), ParseError> {
+        let Some(path) = &self.path else {
+            return Ok(());
+        };
+        pointer::tokens(path).map_err(|reason| invalid("path", reason))?;
+        if self.format.is_some_and(|format| format != Format::Json) {
+            return Err(invalid("path", "is for the format json"));
+        }
+        match self.cell_option() {
+            Some(option) => Err(invalid(option, "has no meaning beside a path into JSON")),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether rows that break the rules are left out.
+    #[must_use]
+    pub fn is_lenient(&self) -> bool {
+        self.mode == Some(Mode::Lenient)
     }
 
     /// The first option given that only formats with cells have.
@@ -214,6 +262,10 @@ mod tests {
             (r#"{"comment": ";", "delimiter": ";"}"#, "comment"),
             (r#"{"comment": "\""}"#, "comment"),
             (r#"{"format": "json", "decimal": ","}"#, "decimal"),
+            (r#"{"format": "json", "mode": "lenient"}"#, "mode"),
+            (r#"{"path": "items"}"#, "path"),
+            (r#"{"path": "/items", "format": "ndjson"}"#, "path"),
+            (r#"{"path": "/items", "delimiter": ";"}"#, "delimiter"),
             (
                 r#"{"format": "json", "date_format": "DD/MM/YYYY"}"#,
                 "date_format",
@@ -225,6 +277,7 @@ mod tests {
             r#"{"decimal": ";"}"#,
             r#"{"date_format": "D.M.Y"}"#,
             r#"{"skip_rows": -1}"#,
+            r#"{"mode": "loose"}"#,
         ] {
             assert!(
                 serde_json::from_str::<ParseOptions>(wrong).is_err(),

@@ -6,11 +6,13 @@ use std::collections::{HashMap, HashSet};
 use super::{
     Body,
     columns::{Column, ColumnType, Kinds, MAX_NAME_BYTES},
-    delimited::{Dialect, Reader, Record, check_width},
+    delimited::{Dialect, Reader, Record, Records},
     error::{Fault, ParseError},
     literal::{boolean, kind_of_cell},
     notation::{Forms, Notation},
     options::Format,
+    progress::Progress,
+    rejected::{Rejected, Rejections},
     rows::{Rows, write_string},
 };
 
@@ -24,26 +26,30 @@ pub(super) struct Table<'a> {
     /// Whether the first record is a header; detected if not given.
     pub has_header: Option<bool>,
     pub forms: Forms,
+    pub is_lenient: bool,
 }
 
 /// Reads the records of a table.
-pub(super) fn read(table: Table<'_>) -> Result<Body, ParseError> {
+pub(super) fn read(table: Table<'_>, mut progress: Progress<'_>) -> Result<Body, ParseError> {
     let faulty = |fault: Fault| fault.in_text(table.text, Format::Csv);
-    let survey = survey(table).map_err(faulty)?;
+    let survey = survey(table, &mut progress).map_err(faulty)?;
+    progress.next_pass();
     let has_header = table.has_header.unwrap_or_else(|| survey.looks_headed());
     let columns = survey.columns(has_header).map_err(faulty)?;
-    let rows = write_rows(table, has_header, &columns)?;
+    let rows = write_rows(table, has_header, &columns, progress)?;
     Ok(Body {
         has_header: Some(has_header),
         comments: survey.comments,
+        rejected: survey.rejected,
         columns,
         rows,
     })
 }
 
 impl<'a> Table<'a> {
-    fn reader(&self) -> Reader<'a> {
-        Reader::at(self.text, self.start, self.dialect)
+    fn records(&self, width: Option<usize>) -> Records<'a> {
+        let reader = Reader::at(self.text, self.start, self.dialect);
+        Records::new(reader, width, self.is_lenient)
     }
 }
 
@@ -55,19 +61,23 @@ struct Survey {
     kinds: Vec<Kinds>,
     below: Vec<Kinds>,
     comments: u64,
+    rejected: Rejected,
 }
 
-fn survey(table: Table<'_>) -> Result<Survey, Fault> {
-    let mut reader = table.reader();
+fn survey(table: Table<'_>, progress: &mut Progress<'_>) -> Result<Survey, Fault> {
+    let mut records = table.records(None);
+    let mut rejections = Rejections::of(table.text);
+    let mut reject = |start, fault| rejections.add(start, fault);
     let mut record = Record::default();
-    reader.next_into(&mut record)?;
+    records.next_into(&mut record, &mut reject)?;
+    records.width = Some(record.cells.len());
     let first: Vec<String> = record.cells.iter().map(ToString::to_string).collect();
     let first_starts = record.starts.clone();
     let kind_of = |cell: &str| kind_of_cell(cell, table.forms);
     let kinds = first.iter().map(|cell| kind_of(cell)).collect();
     let mut below = vec![Kinds::NONE; first.len()];
-    while reader.next_into(&mut record)? {
-        check_width(&record, first.len())?;
+    while records.next_into(&mut record, &mut reject)? {
+        progress.at(record.end);
         for (kinds, cell) in below.iter_mut().zip(&record.cells) {
             *kinds |= kind_of(cell);
         }
@@ -77,7 +87,8 @@ fn survey(table: Table<'_>) -> Result<Survey, Fault> {
         first_starts,
         kinds,
         below,
-        comments: reader.comments(),
+        comments: records.reader().comments(),
+        rejected: rejections.into_found(),
     })
 }
 
@@ -190,16 +201,29 @@ impl Names<'_> {
     }
 }
 
-fn write_rows(table: Table<'_>, has_header: bool, columns: &[Column]) -> Result<Rows, ParseError> {
+fn write_rows(
+    table: Table<'_>,
+    has_header: bool,
+    columns: &[Column],
+    mut progress: Progress<'_>,
+) -> Result<Rows, ParseError> {
     let prefixes: Vec<Vec<u8>> = columns.iter().enumerate().map(key_prefix).collect();
     let faulty = |fault: Fault| fault.in_text(table.text, Format::Csv);
-    let mut reader = table.reader();
+    let mut records = table.records(Some(columns.len()));
+    // The survey has noted them.
+    let mut reject = |_, _| ();
     let mut record = Record::default();
     let mut rows = Rows::of(table.text.len());
     if has_header {
-        reader.next_into(&mut record).map_err(faulty)?;
+        records
+            .next_into(&mut record, &mut reject)
+            .map_err(faulty)?;
     }
-    while reader.next_into(&mut record).map_err(faulty)? {
+    while records
+        .next_into(&mut record, &mut reject)
+        .map_err(faulty)?
+    {
+        progress.at(record.end);
         let out = rows.buffer();
         for ((cell, prefix), column) in record.cells.iter().zip(&prefixes).zip(columns) {
             out.extend_from_slice(prefix);
@@ -262,7 +286,12 @@ mod tests {
             },
             has_header: None,
             forms: Forms::default(),
+            is_lenient: false,
         }
+    }
+
+    fn read(table: Table<'_>) -> Result<Body, ParseError> {
+        super::read(table, Progress::new(&|_| (), table.text.len(), 2))
     }
 
     fn rows(text: &str, has_header: Option<bool>) -> (Vec<Column>, String) {
@@ -328,6 +357,30 @@ mod tests {
              {\"price\":2000,\"day\":\"2024-02-01\",\"when\":null,\"both\":\"2/1/2024\"}\n\
              {\"price\":-7,\"day\":null,\"when\":\"2024-01-02\",\"both\":null}\n"
         );
+    }
+
+    #[test]
+    fn lenient_reading_keeps_bad_rows_aside_and_types_the_others() {
+        let text = "n,m\n1,2\nbad\n3,4\n5,6,7\n";
+        let body = read(Table {
+            is_lenient: true,
+            ..table(text, ',')
+        })
+        .unwrap();
+        assert_eq!(body.columns[0].column_type, ColumnType::Integer);
+        let rejected: Vec<_> = body
+            .rejected
+            .rows
+            .iter()
+            .map(|row| (row.line, row.text.as_str()))
+            .collect();
+        assert_eq!(rejected, [(3, "bad"), (5, "5,6,7")]);
+        assert_eq!(body.rejected.count, 2);
+        assert_eq!(
+            String::from_utf8(body.rows.into_bytes()).unwrap(),
+            "{\"n\":1,\"m\":2}\n{\"n\":3,\"m\":4}\n"
+        );
+        assert!(read(table(text, ',')).is_err());
     }
 
     #[test]

@@ -4,11 +4,13 @@ use super::{
     Body,
     columns::{Column, ColumnType},
     error::ParseError,
+    progress::Progress,
+    rejected::Rejected,
     rows::{Rows, write_string},
 };
 
 /// Reads the lines of `text`; each ends with `\n`, `\r\n` or `\r`, the last may end with the text.
-pub(super) fn read(text: &str) -> Result<Body, ParseError> {
+pub(super) fn read(text: &str, mut progress: Progress<'_>) -> Result<Body, ParseError> {
     let mut rows = Rows::of(text.len());
     let mut rest = text;
     while !rest.is_empty() {
@@ -22,10 +24,12 @@ pub(super) fn read(text: &str) -> Result<Body, ParseError> {
         out.push(b'}');
         rows.end_row()?;
         rest = after;
+        progress.at(text.len() - rest.len());
     }
     Ok(Body {
         has_header: None,
         comments: 0,
+        rejected: Rejected::default(),
         columns: columns(),
         rows,
     })
@@ -53,7 +57,8 @@ mod tests {
 
     #[test]
     fn each_line_is_a_record_with_its_number() {
-        let body = read("one\r\n\n\"two\"\rthree").unwrap();
+        let text = "one\r\n\n\"two\"\rthree";
+        let body = read(text, Progress::new(&|_| (), text.len(), 1)).unwrap();
         let rows = String::from_utf8(body.rows.into_bytes()).unwrap();
         assert_eq!(
             rows,
