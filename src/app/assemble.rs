@@ -30,7 +30,10 @@ pub struct Node {
     pub(super) content_state: watch::Receiver<bool>,
     pub(super) redis: Option<Redis>,
     stop: CancellationToken,
-    handlers: HandlerThreads,
+    /// One that never yields stops neither the API nor the engine.
+    handlers: Threads,
+    /// Nothing else that runs here can hold it up.
+    lease: Threads,
     _lock: Option<File>,
 }
 
@@ -93,7 +96,9 @@ impl Node {
             app.ids.clone(),
             upload_settings(config),
         );
-        let handlers = HandlerThreads::start()?;
+        let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+        let handlers = Threads::start("takeoff-handler", cores.max(4))?;
+        let lease = Threads::start("takeoff-lease", 1)?;
         let parts = Parts {
             storage: storage.clone(),
             content: content.clone(),
@@ -106,6 +111,7 @@ impl Node {
             ids: app.ids.clone(),
             clock: app.clock.clone(),
             handlers: handlers.handle(),
+            lease: lease.handle(),
             metrics: app.metrics.clone(),
         };
         let runtime = Runtime::start(parts)
@@ -129,6 +135,7 @@ impl Node {
             redis,
             stop,
             handlers,
+            lease,
             _lock: lock,
         })
     }
@@ -148,6 +155,7 @@ impl Node {
     fn end(&mut self) {
         self.stop.cancel();
         self.handlers.end();
+        self.lease.end();
     }
 }
 
@@ -157,19 +165,18 @@ impl Drop for Node {
     }
 }
 
-/// Threads for handlers alone: one that never yields stops neither the API nor the engine. Dropping
-/// them waits for nothing, so that a start that fails half way may do so within a task.
-struct HandlerThreads(Option<tokio::runtime::Runtime>, Handle);
+/// Threads for one purpose alone. Dropping them waits for nothing, so that a start that fails half way
+/// may do so within a task.
+struct Threads(Option<tokio::runtime::Runtime>, Handle);
 
-impl HandlerThreads {
-    fn start() -> anyhow::Result<Self> {
-        let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+impl Threads {
+    fn start(name: &'static str, count: usize) -> anyhow::Result<Self> {
         let threads = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(cores.max(4))
-            .thread_name("takeoff-handler")
+            .worker_threads(count)
+            .thread_name(name)
             .enable_all()
             .build()
-            .context("the threads for handlers cannot be started")?;
+            .with_context(|| format!("the threads {name} cannot be started"))?;
         let handle = threads.handle().clone();
         Ok(Self(Some(threads), handle))
     }
@@ -185,7 +192,7 @@ impl HandlerThreads {
     }
 }
 
-impl Drop for HandlerThreads {
+impl Drop for Threads {
     fn drop(&mut self) {
         self.end();
     }

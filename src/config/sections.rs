@@ -162,7 +162,8 @@ section! {
             .schemes(&["sqlite", "postgres", "postgresql"])
             .example("postgres://takeoff:password@localhost/takeoff")
         ] = ServiceUrl::unset(),
-        /// Connections in the pool; on SQLite those that read, besides the one that writes.
+        /// Connections in the pool; on SQLite those that read, besides the one that writes. On PostgreSQL the node's
+        /// lease has one more.
         max_connections: u32 [.within(1, 10_000)] = 16,
         /// Group-commit writers, each of which keeps a connection of the pool. PostgreSQL only; SQLite has one.
         writers: usize [.within(1, 64)] = 2,

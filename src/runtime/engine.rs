@@ -5,6 +5,7 @@
 //! take their executions.
 
 mod claims;
+mod lease;
 mod parking;
 
 use std::{
@@ -16,7 +17,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::sync::{Notify, broadcast};
+use tokio::{
+    sync::{Notify, broadcast},
+    task::JoinHandle,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
@@ -30,7 +34,7 @@ use crate::{
     ids::IdSource,
     model::{Execution, ExecutionId, NodeId, TenantId},
     state_surface::StateSurface,
-    storage::{Complete, Error, Fence, NodeInfo, Notice, Outcome, Storage},
+    storage::{Complete, Error, Fence, LeaseConnection, Notice, Outcome, Storage},
     telemetry::metrics::{Metrics, Tracked},
 };
 
@@ -77,27 +81,6 @@ const STOPPING_POLL: Duration = Duration::from_millis(20);
 /// Executions taken back or timers fired in one transaction.
 const BATCH: usize = 500;
 
-/// What became of an attempt to keep the lease.
-struct Beat {
-    /// Until when this process may act on it; none when the lease is lost.
-    valid_until: Option<Instant>,
-    is_due_again: bool,
-}
-
-impl Beat {
-    const LOST: Self = Self {
-        valid_until: None,
-        is_due_again: true,
-    };
-
-    fn held_until(until: Instant) -> Self {
-        Self {
-            valid_until: Some(until),
-            is_due_again: false,
-        }
-    }
-}
-
 /// A running execution, seen from outside.
 struct Running {
     epoch: i64,
@@ -124,6 +107,9 @@ pub(super) struct Inner {
     wake_wanted: Notify,
     pub(super) tasks: TaskTracker,
     pub(super) handlers: tokio::runtime::Handle,
+    /// A thread for the lease alone.
+    lease: tokio::runtime::Handle,
+    lease_task: Mutex<Option<JoinHandle<LeaseConnection>>>,
     pub(super) metrics: Metrics,
     /// Triggered when handlers that are still running must be given back.
     pub(super) hand_back: CancellationToken,
@@ -157,6 +143,7 @@ pub(crate) struct Parts {
     pub(crate) ids: IdSource,
     pub(crate) clock: Clock,
     pub(crate) handlers: tokio::runtime::Handle,
+    pub(crate) lease: tokio::runtime::Handle,
     pub(crate) metrics: Metrics,
 }
 
@@ -181,6 +168,8 @@ impl Inner {
             ids: parts.ids,
             clock: parts.clock,
             handlers: parts.handlers,
+            lease: parts.lease,
+            lease_task: Mutex::default(),
             metrics: parts.metrics,
             slots,
             trees: Trees::default(),
@@ -204,7 +193,7 @@ impl Inner {
 
     /// Announces the node and starts its loops.
     pub(super) async fn start(self: &Arc<Self>) -> Result<(), Error> {
-        self.beat(true).await?;
+        self.hold_lease().await?;
         if self.settings.is_alone {
             self.storage.retire_others(self.node_id()).await?;
         }
@@ -214,7 +203,6 @@ impl Inner {
             tokio::spawn(Arc::clone(self).solitude_loop()),
             tokio::spawn(Arc::clone(self).timer_loop()),
             tokio::spawn(Arc::clone(self).wake_loop()),
-            tokio::spawn(Arc::clone(self).heartbeat_loop()),
             tokio::spawn(Arc::clone(self).care_loop()),
             tokio::spawn(Arc::clone(self).cancel_loop()),
             tokio::spawn(Arc::clone(self).notice_loop(self.storage.notices())),
@@ -246,9 +234,7 @@ impl Inner {
             }
         }
         self.stopped.cancel();
-        if let Err(error) = self.storage.retire(self.node_id()).await {
-            tracing::warn!(%error, "the node's lease was not given back; it runs out by itself");
-        }
+        self.release_lease().await;
     }
 
     /// Returns when nothing runs but executions that wait for children. This node starts none any
@@ -353,116 +339,6 @@ impl Inner {
                 return Ok(pause.min(self.settings.poll));
             }
             self.storage.fire_timers(BATCH).await?;
-        }
-    }
-
-    /// Prolongs the lease. A node that was declared dead, or could not prolong in time, stops what
-    /// it runs and goes on under a new incarnation.
-    async fn heartbeat_loop(self: Arc<Self>) {
-        let mut valid_until = Some(Instant::now() + self.held());
-        let mut pause = self.settings.heartbeat;
-        loop {
-            tokio::select! {
-                () = tokio::time::sleep(pause) => {}
-                () = self.stopped.cancelled() => return,
-            }
-            let asked = Instant::now();
-            let beat = match valid_until {
-                Some(until) => self.prolong(asked, until).await,
-                None => self.reincarnate(asked).await,
-            };
-            valid_until = beat.valid_until;
-            // An answer that took long leaves less time than a heartbeat.
-            let left = valid_until.map(|until| until.saturating_duration_since(Instant::now()));
-            pause = match left {
-                Some(left) if !beat.is_due_again => self.settings.heartbeat.min(left / 2),
-                _ => self.retry_pause(),
-            };
-        }
-    }
-
-    /// How long a beat holds here. Others may take over when the lease is out; this process stops
-    /// its handlers before.
-    fn held(&self) -> Duration {
-        self.settings.lease.saturating_sub(self.settings.lease / 5)
-    }
-
-    /// How soon a beat that failed is tried again.
-    fn retry_pause(&self) -> Duration {
-        self.settings.heartbeat / 5
-    }
-
-    async fn prolong(&self, asked: Instant, until: Instant) -> Beat {
-        let left = until.saturating_duration_since(asked);
-        match tokio::time::timeout(left, self.beat(false)).await {
-            Ok(Ok(true)) => return Beat::held_until(asked + self.held()),
-            Ok(Ok(false)) => {
-                tracing::warn!("this node was declared dead; it goes on under a new incarnation");
-                self.lose_everything();
-                return self.reincarnate(Instant::now()).await;
-            }
-            Ok(Err(error)) => tracing::warn!(%error, "the lease was not prolonged"),
-            Err(_) => tracing::warn!("the lease was not prolonged in time"),
-        }
-        if Instant::now() + self.retry_pause() < until {
-            return Beat {
-                valid_until: Some(until),
-                is_due_again: true,
-            };
-        }
-        tracing::warn!("the lease runs out; what runs here is given up");
-        self.lose_everything();
-        Beat::LOST
-    }
-
-    /// Begins a new incarnation, and ends the one before so that what it held may be taken at once.
-    async fn reincarnate(&self, asked: Instant) -> Beat {
-        let old = self.node_id();
-        if let Ok(mut node) = self.node.write() {
-            *node = self.ids.node();
-        }
-        // A later answer would leave too little of the lease.
-        match tokio::time::timeout(self.held() / 2, self.beat(true)).await {
-            Ok(Ok(_)) => {}
-            Ok(Err(error)) => {
-                tracing::warn!(%error, "the new incarnation was not announced");
-                return Beat::LOST;
-            }
-            Err(_) => return Beat::LOST,
-        }
-        // First: what the old one held is not to be counted as lost with its process.
-        if let Err(error) = self.storage.retire(old).await {
-            tracing::warn!(%error, "the old incarnation was not ended; its lease runs out by itself");
-        }
-        // What took this node's lease, such as an outage of the database, may have taken others'.
-        *lock(&self.others_may_return) = Some(Instant::now() + self.settings.heartbeat);
-        self.has_lease.store(true, Ordering::Relaxed);
-        self.slots.look();
-        tracing::info!(node_id = %self.node_id().0, "the node goes on under a new incarnation");
-        Beat::held_until(asked + self.held())
-    }
-
-    async fn beat(&self, first: bool) -> Result<bool, Error> {
-        let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
-        let info = NodeInfo {
-            id: self.node_id(),
-            name: self.settings.node_name.clone(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            capacity: count(self.settings.max_concurrent_executions),
-            running: count(self.running_count()),
-            started_at: 0,
-            expires_at: 0,
-        };
-        let lease_micros = i64::try_from(self.settings.lease.as_micros()).unwrap_or(i64::MAX);
-        self.storage.beat(&info, lease_micros, first).await
-    }
-
-    /// Ends every handler of this node without recording anything; none begins until the next
-    /// incarnation.
-    fn lose_everything(&self) {
-        self.has_lease.store(false, Ordering::Relaxed);
-        for running in lock(&self.running).values() {
-            running.lost.cancel();
         }
     }
 

@@ -3,7 +3,10 @@
 use std::{path::PathBuf, time::Duration};
 
 use sea_orm::{ConnectOptions, Database as SeaOrm, DatabaseConnection, DbErr, RuntimeErr};
-use sqlx::{ConnectOptions as _, Executor as _, SqliteConnection, sqlite::SqliteConnectOptions};
+use sqlx::{
+    ConnectOptions as _, Executor as _, SqliteConnection, postgres::PgConnectOptions,
+    sqlite::SqliteConnectOptions,
+};
 
 use super::{
     Error,
@@ -22,6 +25,7 @@ const IDLE_IN_TRANSACTION: &str = "5s";
 
 /// What sessions on PostgreSQL are called; writers are known by it.
 pub(super) const APPLICATION: &str = "takeoff";
+const LEASE_APPLICATION: &str = "takeoff-lease";
 
 /// Every statement of ours finds its rows by an index, a batch of keys at a time. A plan that
 /// PostgreSQL made and kept while a table was small or its statistics old would read the whole table
@@ -58,6 +62,8 @@ pub struct Options {
 pub(super) struct Database {
     pub(super) reader: Reader,
     pub(super) writer: WriteConnection,
+    /// How the node's lease is prolonged; none on SQLite, whose writer does it.
+    pub(super) lease: Option<PgConnectOptions>,
 }
 
 impl Database {
@@ -72,6 +78,7 @@ impl Database {
             return Ok(Self {
                 reader: Reader::new(whole, connections, metrics),
                 writer: WriteConnection::Sqlite(writer),
+                lease: None,
             });
         }
         let inner = SeaOrm::connect(postgres(options)).await?;
@@ -83,6 +90,7 @@ impl Database {
         Ok(Self {
             reader: Reader::new(whole, ReadConnections::Postgres(pool), metrics),
             writer: WriteConnection::Postgres(writer, kept),
+            lease: Some(postgres_lease(options)?),
         })
     }
 }
@@ -177,6 +185,18 @@ fn postgres(options: &Options) -> ConnectOptions {
             })
         });
     connect
+}
+
+/// The connection by which the lease is prolonged. Feeds wait for sessions that are called as the
+/// others, and it never writes to the log.
+fn postgres_lease(options: &Options) -> Result<PgConnectOptions, Error> {
+    let unusable = |e: sqlx::Error| DbErr::Conn(RuntimeErr::SqlxError(e.into()));
+    let connect: PgConnectOptions = options.url.parse().map_err(unusable)?;
+    let timeout = format!("{}ms", options.statement_timeout.as_millis());
+    Ok(connect
+        .application_name(LEASE_APPLICATION)
+        .options([("statement_timeout", timeout)])
+        .disable_statement_logging())
 }
 
 /// The file of a `sqlite:` URL.

@@ -10,6 +10,7 @@ mod error;
 mod exclusive;
 mod interruptible;
 mod kept;
+mod lease;
 mod migrate;
 mod node;
 mod read;
@@ -26,6 +27,7 @@ use tokio::sync::broadcast;
 
 pub use database::Options;
 pub use error::Error;
+pub use lease::LeaseConnection;
 pub use migrate::migrate;
 pub use node::{Backlog, NodeInfo};
 #[cfg(test)]
@@ -56,14 +58,15 @@ use write_health::WriteHealth;
 pub struct Storage {
     db: Database,
     writer: Writer,
-    /// Of the node's beats, which go on whatever clients do.
-    beats: WriteHealth,
+    /// Of the node's lease, which is prolonged whatever clients do.
+    lease_health: WriteHealth,
     /// Of the writers' batches.
     batches: WriteHealth,
     session_heads: read::SessionHeads,
     event_pages: read::EventPages,
     /// None on SQLite, whose log is settled at once.
     settled: Option<read::Settled>,
+    metrics: Metrics,
 }
 
 /// How the writers of a node work.
@@ -125,11 +128,12 @@ impl Storage {
         Ok(Self {
             db,
             writer,
-            beats: WriteHealth::default(),
+            lease_health: WriteHealth::default(),
             batches,
             session_heads,
             event_pages,
             settled,
+            metrics: metrics.clone(),
         })
     }
 
@@ -162,7 +166,7 @@ impl Storage {
     /// Whether what this node wrote last was written.
     #[must_use]
     pub fn is_writable(&self) -> bool {
-        self.beats.is_good() && self.batches.is_good()
+        self.lease_health.is_good() && self.batches.is_good()
     }
 
     /// Accepts an intent of a client.

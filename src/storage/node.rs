@@ -1,5 +1,7 @@
-//! Node incarnations. A node beats before its time runs out; whoever missed that is dead, and its
-//! executions are taken back. Both sides of the comparison are the database's clock.
+//! Node incarnations. A node prolongs its lease before its time runs out (`lease`); whoever missed that
+//! is dead, and its executions are taken back. Both sides of the comparison are the database's clock.
+
+use sea_orm::DbBackend;
 
 use super::{Error, Fence, Storage, sql};
 use crate::model::{ExecutionId, Micros, NodeId};
@@ -34,45 +36,18 @@ pub struct Backlog {
     pub running: i64,
 }
 
-impl Storage {
-    /// Announces an incarnation, or prolongs its life by `lease_micros`. False when it was declared
-    /// dead meanwhile: its executions may run elsewhere.
-    ///
-    /// # Errors
-    /// When the database does not answer.
-    pub async fn beat(
-        &self,
-        node: &NodeInfo,
-        lease_micros: i64,
-        first: bool,
-    ) -> Result<bool, Error> {
-        let db = &self.db.writer;
-        let now = sql::now_expression(db.backend());
-        if first {
-            let text = format!(
-                "INSERT INTO node (id, name, version, capacity, running, started_at, expires_at) \
-                 VALUES ($1, $2, $3, $4, $5, {now}, {now} + $6)"
-            );
-            let values = [
-                node.id.0.into(),
-                node.name.as_str().into(),
-                node.version.as_str().into(),
-                node.capacity.into(),
-                node.running.into(),
-                lease_micros.into(),
-            ];
-            return Ok(db.execute(&text, values).await? == 1);
-        }
-        let text = format!(
-            "UPDATE node SET running = $2, expires_at = {now} + $3 \
-             WHERE id = $1 AND expires_at > {now}"
-        );
-        let values = [node.id.0.into(), node.running.into(), lease_micros.into()];
-        let beaten = db.execute(&text, values).await;
-        self.beats.note(&beaten);
-        Ok(beaten? == 1)
-    }
+/// Whether an incarnation lives, as a condition on the table `node`. SQLite serves one process, which
+/// holds a lock on the file: what others left behind is declared dead at its start, and its own lease
+/// cannot be taken from it, however late it is prolonged.
+pub(super) fn is_alive(backend: DbBackend, now: &str) -> String {
+    let since = match backend {
+        DbBackend::Postgres => now,
+        _ => "0",
+    };
+    format!("expires_at > {since}")
+}
 
+impl Storage {
     /// The random id of this database, which no other has but a copy of it.
     ///
     /// # Errors
@@ -84,17 +59,6 @@ impl Storage {
             source: None,
         })?;
         sql::get(row, "id")
-    }
-
-    /// Ends an incarnation whose process lives: what it still holds may be taken at once, and is
-    /// not to blame.
-    ///
-    /// # Errors
-    /// When the database does not answer.
-    pub async fn retire(&self, node: NodeId) -> Result<(), Error> {
-        let text = "DELETE FROM node WHERE id = $1";
-        self.db.writer.execute(text, [node.0.into()]).await?;
-        Ok(())
     }
 
     /// Declares every other incarnation dead. Right only where this process is known to be alone,
@@ -130,10 +94,11 @@ impl Storage {
     /// When the database does not answer.
     pub async fn list_nodes(&self) -> Result<Vec<NodeInfo>, Error> {
         let db = &self.db.reader;
-        let now = sql::now_expression(db.get_database_backend());
+        let backend = db.get_database_backend();
         let text = format!(
-            "SELECT {} FROM node n WHERE expires_at > {now} ORDER BY started_at, id",
-            sql::columns::<entity::node::Entity>("n")
+            "SELECT {} FROM node n WHERE {} ORDER BY started_at, id",
+            sql::columns::<entity::node::Entity>("n"),
+            is_alive(backend, sql::now_expression(backend))
         );
         let rows = sql::query(db, &text, []).await?;
         rows.iter()

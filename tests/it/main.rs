@@ -21,6 +21,7 @@ mod hostile;
 mod http;
 mod idempotency;
 mod layers;
+mod lease;
 mod limits;
 mod outage;
 mod properties;

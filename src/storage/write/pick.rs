@@ -6,7 +6,7 @@ use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Value};
 use uuid::Uuid;
 
 use super::{
-    super::{Error, connection::Transaction, read::stranded::STRANDED, sql},
+    super::{Error, connection::Transaction, node::is_alive, read::stranded::STRANDED, sql},
     claim::{Claimed, PARKED_QUEUE, Wanted},
     load::{column, id_rows, lock_clause},
     operation::Needs,
@@ -255,7 +255,8 @@ async fn lost(
 ) -> Result<Vec<Lost>, Error> {
     let select = "SELECT l.execution_id, l.alone, n.id IS NOT NULL AS process_gone FROM";
     let from = "lease l LEFT JOIN node n ON n.id = l.node_id";
-    let dead = format!("(n.id IS NULL OR n.expires_at <= {now})");
+    let alive = is_alive(db.get_database_backend(), &now.to_string());
+    let dead = format!("(n.id IS NULL OR NOT n.{alive})");
     let rows = match within {
         None => {
             let text = format!("{select} {from} WHERE {dead} LIMIT $1");
