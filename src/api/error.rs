@@ -22,7 +22,7 @@ super::codes::codes! {
         Timeout = "TIMEOUT", 504, retryable;
         /// A part that the request needs is away.
         Unavailable = "UNAVAILABLE", 503, retryable;
-        /// The events after the cursor are no longer kept.
+        /// No event with the cursor is in the log: the database was restored from a backup that is older than the cursor. `extensions.lastCursor` (REST: `last_cursor`) is the last place before it that is there, or null; what the client has seen after that place did not happen any more. It shows its data anew, or drops what came after `lastCursor`, and goes on from there.
         CursorExpired = "CURSOR_EXPIRED", 410;
         /// A fault of the server.
         Internal = "INTERNAL", 500;
@@ -36,6 +36,7 @@ super::codes::codes! {
 pub struct ApiError {
     code: ErrorCode,
     message: Cow<'static, str>,
+    last_cursor: Option<String>,
 }
 
 impl ApiError {
@@ -45,6 +46,7 @@ impl ApiError {
         Self {
             code,
             message: message.into(),
+            last_cursor: None,
         }
     }
 
@@ -79,6 +81,12 @@ impl ApiError {
         self.code
     }
 
+    /// Of an expired cursor: the place to go on from, if there is one.
+    #[must_use]
+    pub fn last_cursor(&self) -> Option<&str> {
+        self.last_cursor.as_deref()
+    }
+
     /// The words for the client.
     #[must_use]
     pub fn message(&self) -> &str {
@@ -97,6 +105,13 @@ impl From<storage::Error> for ApiError {
                     "the service is not available; try again",
                 )
             }
+            storage::Error::CursorExpired { last } => Self {
+                last_cursor: last.map(|last| last.to_string()),
+                ..Self::new(
+                    ErrorCode::CursorExpired,
+                    "no event with this cursor is kept: the database was restored from an older backup",
+                )
+            },
             storage::Error::ShuttingDown => Self::new(
                 ErrorCode::Unavailable,
                 "the service is shutting down; try again",

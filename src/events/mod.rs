@@ -14,7 +14,7 @@ use tokio::sync::broadcast;
 use crate::{
     model::{Cursor, Event, Execution, ExecutionId, Principal, Refusal, SessionId, TenantScope},
     redis::HintBus,
-    storage::{Error, Feed, Notice, Storage},
+    storage::{Error, Feed, Notice, Reading, Storage},
     telemetry::metrics::Metrics,
 };
 use hub::{Hub, Watch};
@@ -136,7 +136,8 @@ impl Events {
     /// The events of one execution, from the start or after a cursor; ends after the terminal one.
     ///
     /// # Errors
-    /// [`Error::Refused`] when the execution is absent or the cursor another stream's.
+    /// [`Error::Refused`] when the execution is absent or the cursor another stream's;
+    /// [`Error::CursorExpired`] when it names an event that is not in the log.
     pub async fn watch_execution(
         &self,
         principal: &Principal,
@@ -149,7 +150,8 @@ impl Events {
         let mut first = None;
         if let Some(cursor) = after {
             self.get(&scope, id).await?;
-            self.storage.check_position(id, cursor).await?;
+            let reading = Reading::Execution(id);
+            self.storage.check_position(&scope, reading, cursor).await?;
         } else {
             watch.mark_seen();
             let page = self.storage.events_after(&scope, id, 0, BATCH_EVENTS);
@@ -230,7 +232,8 @@ impl Events {
     /// The events of every execution of a session, in one order.
     ///
     /// # Errors
-    /// [`Error::Refused`] when the session is absent.
+    /// [`Error::Refused`] when the session is absent; [`Error::CursorExpired`] when the cursor names an
+    /// event that is not in the log.
     pub async fn watch_session(
         &self,
         principal: &Principal,
@@ -242,18 +245,30 @@ impl Events {
         if self.storage.find_sessions(&scope, &[id]).await?.is_empty() {
             return Err(Refusal::not_found("session", "sessionId").into());
         }
+        if let Some(cursor) = after {
+            let reading = Reading::Session(id);
+            self.storage.check_position(&scope, reading, cursor).await?;
+        }
         Ok(self.clone().feed(scope, Feed::Session(id), watch, after))
     }
 
     /// The events of a tenant that fit a filter, in one order.
-    pub fn watch_tenant(
+    ///
+    /// # Errors
+    /// [`Error::CursorExpired`] when the cursor names an event that is not in the log.
+    pub async fn watch_tenant(
         &self,
         principal: &Principal,
         feed: Feed,
         after: Option<Cursor>,
-    ) -> impl Stream<Item = Result<EventBatch, Error>> + Send + use<> {
+    ) -> Result<impl Stream<Item = Result<EventBatch, Error>> + Send + use<>, Error> {
+        let scope = principal.scope();
         let watch = self.hub.watch_tenant(principal.tenant().clone());
-        self.clone().feed(principal.scope(), feed, watch, after)
+        if let Some(cursor) = after {
+            let reading = Reading::Tenant;
+            self.storage.check_position(&scope, reading, cursor).await?;
+        }
+        Ok(self.clone().feed(scope, feed, watch, after))
     }
 
     fn feed(

@@ -12,7 +12,11 @@ pub(super) type Nullable<T> = Option<Result<T, ApiError>>;
 impl From<ApiError> for Error {
     fn from(error: ApiError) -> Self {
         let mut shown = Self::new(error.message());
-        shown.extensions = Some(extensions(error.code()));
+        let mut extensions = extensions(error.code());
+        if error.code() == ErrorCode::CursorExpired {
+            extensions.set("lastCursor", error.last_cursor());
+        }
+        shown.extensions = Some(extensions);
         shown
     }
 }

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     api::ApiError,
     model,
-    storage::{ArtifactFilter, ExecutionFilter},
+    storage::{ArtifactFilter, ExecutionFilter, Reading},
 };
 
 /// Where an execution is in its life. Completed, failed and cancelled are for ever.
@@ -314,7 +314,10 @@ impl Execution {
         let caller = Caller::of(ctx)?;
         let storage = &caller.services.storage;
         if !is_first {
-            storage.check_position(self.0.id, start).await?;
+            let reading = Reading::Execution(self.0.id);
+            storage
+                .check_position(&caller.scope, reading, start)
+                .await?;
         }
         let events = storage
             .events_after(&caller.scope, self.0.id, start.seq, size + 1)

@@ -82,7 +82,6 @@ impl Subscription {
     }
 
     /// Events of the caller's tenant, filtered; what a dashboard watches.
-    #[expect(clippy::unused_async, reason = "the library asks for it")]
     async fn tenant_events<'ctx>(
         &self,
         ctx: &Context<'ctx>,
@@ -97,7 +96,7 @@ impl Subscription {
             caller.after(after.as_deref())?,
         );
         let events = &caller.services.events;
-        let batches = events.watch_tenant(&caller.principal, feed, after);
+        let batches = events.watch_tenant(&caller.principal, feed, after).await?;
         Ok(shown(caller, batches))
     }
 }

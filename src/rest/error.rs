@@ -36,6 +36,9 @@ pub(super) struct ErrorBody {
     /// The intent type that it is about.
     #[serde(skip_serializing_if = "Option::is_none")]
     intent_type: Option<String>,
+    /// Of an expired cursor: the place to go on from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_cursor: Option<String>,
     /// Each fault of the input.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     details: Vec<Detail>,
@@ -55,6 +58,7 @@ impl Failure {
             error_code: code.to_owned(),
             execution_id: None,
             intent_type: None,
+            last_cursor: None,
             details: Vec::new(),
         };
         Self {
@@ -81,7 +85,9 @@ impl Failure {
 impl From<ApiError> for Failure {
     fn from(error: ApiError) -> Self {
         let code = error.code();
-        Self::new(code.http_status(), code.name(), error.message().to_owned())
+        let mut this = Self::new(code.http_status(), code.name(), error.message().to_owned());
+        this.body.last_cursor = error.last_cursor().map(str::to_owned);
+        this
     }
 }
 

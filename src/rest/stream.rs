@@ -49,6 +49,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
     (status = 204, description = "There is nothing after the terminal event; do not come back"),
     (status = 400, description = "Not an id, or not a cursor", body = ErrorBody),
     (status = 404, description = "No such execution", body = ErrorBody),
+    (status = 410, description = "No event with this id is kept: a backup that is older was restored", body = ErrorBody),
     (status = 503, description = "Not available", body = ErrorBody),
 ))]
 pub(super) async fn follow(

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use sea_orm::{DbErr, RuntimeErr};
 use sqlx::{postgres::PgDatabaseError, sqlite::SqliteError};
 
-use crate::model::Refusal;
+use crate::model::{Cursor, Refusal};
 
 /// An operation on durable state that had no effect.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +30,13 @@ pub enum Error {
         /// Why.
         #[source]
         source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    },
+    /// The event that a cursor names is not in the log: the database was restored from a backup that
+    /// is older.
+    #[error("no event with this cursor is kept")]
+    CursorExpired {
+        /// The last event before it that is there.
+        last: Option<Cursor>,
     },
     /// A defect ended the operation before anything was written.
     #[error("the operation panicked: {0}")]

@@ -34,8 +34,8 @@ pub use node::{Backlog, NodeInfo};
 pub(crate) use read::tests as read_tests;
 pub use read::{
     ArtifactFilter, Direction, ExecutionFilter, Feed, FeedPage, Lineage, LineageEdge, LineageNode,
-    LineageRequest, Page, PageRequest, Relation, Release, SessionFilter, SessionHead, StateStamp,
-    Truncation, WalFilter,
+    LineageRequest, Page, PageRequest, Reading, Relation, Release, SessionFilter, SessionHead,
+    StateStamp, Truncation, WalFilter,
 };
 pub use verify::{Difference, Report};
 pub use write::{

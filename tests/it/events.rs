@@ -67,7 +67,10 @@ async fn read_feed(app: &TestApp, feed: Feed, expected: usize) -> Vec<Event> {
     let mut cursor: Option<Cursor> = None;
     while read.iter().filter(|event| event.body.is_terminal()).count() < expected {
         let events = &app.services().events;
-        let stream = events.watch_tenant(&principal, feed.clone(), cursor);
+        let stream = events
+            .watch_tenant(&principal, feed.clone(), cursor)
+            .await
+            .unwrap();
         futures::pin_mut!(stream);
         for _ in 0..=(read.len() % 3) {
             let next =

@@ -28,6 +28,7 @@ mod properties;
 mod readiness;
 mod recovery;
 mod rest;
+mod restore;
 mod start;
 mod statements;
 mod subscriptions;

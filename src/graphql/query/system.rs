@@ -10,6 +10,7 @@ use crate::{
         runtime_status::RuntimeStatus,
         wal::{WalEntry, WalFilter},
     },
+    storage::Reading,
 };
 
 #[derive(Default)]
@@ -25,10 +26,17 @@ impl SystemQuery {
         #[graphql(desc = "Items of the page, 1 to 200; 50 when left out.")] first: Option<i32>,
         #[graphql(desc = "Only entries after this cursor.")] after: Option<String>,
     ) -> Result<WalEntryConnection, ApiError> {
+        let is_first = after.is_none();
         let (size, start) = PageArgs::forward(first, after).after_cursor()?;
         let filter = filter.unwrap_or_default().read()?;
         let caller = Caller::of(ctx)?;
         let storage = &caller.services.storage;
+        if !is_first {
+            let reading = Reading::Tenant;
+            storage
+                .check_position(&caller.scope, reading, start)
+                .await?;
+        }
         let entries = storage
             .wal_after(&caller.scope, &filter, start, size + 1)
             .await?;

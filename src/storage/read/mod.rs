@@ -24,6 +24,7 @@ pub use events::{Feed, FeedPage, WalFilter};
 pub use executions::ExecutionFilter;
 pub use lineage::{Direction, Lineage, LineageEdge, LineageNode, LineageRequest, Truncation};
 pub use page::{Page, PageRequest};
+pub use position::Reading;
 pub use relatives::Relation;
 pub use releases::Release;
 pub use session_head::{SessionHead, StateStamp};

@@ -111,12 +111,15 @@ async fn with_clock(
 
 /// The transaction's number in the log, and the time by the database's clock.
 fn clock_expression(backend: DbBackend) -> String {
-    // SQLite has one writer, so the next number is one more than that of the last row.
+    let now = sql::now_expression(backend);
+    // SQLite has one writer, which counts in microseconds: an older copy that is put back does not give
+    // out the numbers again of what was written after it was made.
     let tx = match backend {
         DbBackend::Postgres => format!("{} + pg_current_xact_id()::text::bigint", era::FLOOR),
-        _ => "COALESCE((SELECT tx FROM event ORDER BY rowid DESC LIMIT 1), 0) + 1".to_owned(),
+        _ => format!(
+            "max(COALESCE((SELECT tx FROM event ORDER BY rowid DESC LIMIT 1), 0) + 1, {now})"
+        ),
     };
-    let now = sql::now_expression(backend);
     format!("SELECT {tx} AS clock_tx, {now} AS clock_now")
 }
 

@@ -3,6 +3,7 @@
 mod app;
 mod audit;
 mod backend;
+mod cluster;
 mod handlers;
 mod hostile;
 mod load;
@@ -13,6 +14,7 @@ mod wire;
 
 pub use app::{PATIENCE, TestApp, assert_nothing_leaks, config};
 pub use backend::{Backend, variable};
+pub use cluster::Cluster;
 pub use handlers::TrySolution;
 pub use hostile::hostile;
 pub use load::{Acknowledged, Load};
