@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 
 use super::{
     DEFAULT_LIMIT, MAX_LIMIT, Served,
+    answers::{ToAny, ToBody, ToTenant},
     body::{Body, Caller, id},
     check_tenant,
     error::{ErrorBody, Failure},
@@ -165,12 +166,8 @@ pub(super) struct Resolve {
 /// An artifact of this type that is ready or archived.
 #[utoipa::path(post, path = "/api/artifact/resolve", tag = "artifact", request_body = Resolve, responses(
     (status = 200, description = "The record", body = ArtifactBody),
-    (status = 400, description = "Faulty input", body = ErrorBody),
-    (status = 403, description = "Another tenant", body = ErrorBody),
     (status = 404, description = "No such artifact, whatever the reason", body = ErrorBody),
-    (status = 413, description = "Too large", body = ErrorBody),
-    (status = 415, description = "Not JSON", body = ErrorBody),
-    (status = 503, description = "Not available", body = ErrorBody),
+    ToBody, ToTenant, ToAny,
 ))]
 pub(super) async fn resolve(
     State(served): State<Served>,
@@ -221,10 +218,7 @@ pub(super) struct ArtifactPage {
 /// The tenant's artifacts, newest first.
 #[utoipa::path(post, path = "/api/artifact/list", tag = "artifact", request_body = List, responses(
     (status = 200, description = "A part of them", body = ArtifactPage),
-    (status = 400, description = "Faulty input", body = ErrorBody),
-    (status = 413, description = "Too large", body = ErrorBody),
-    (status = 415, description = "Not JSON", body = ErrorBody),
-    (status = 503, description = "Not available", body = ErrorBody),
+    ToBody, ToAny,
 ))]
 pub(super) async fn list(
     State(served): State<Served>,

@@ -8,6 +8,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{
     Served,
+    answers::{ToAny, ToId, ToWrite},
     body::{Body, Caller, Id, Parameters},
     error::{ErrorBody, Failure},
     shown,
@@ -44,8 +45,7 @@ pub(super) struct CreatedUploadBody {
     (status = 400, description = "Faulty input", body = ErrorBody),
     (status = 413, description = "Larger than an upload may be", body = ErrorBody),
     (status = 415, description = "Not JSON", body = ErrorBody),
-    (status = 429, description = "Saturated", body = ErrorBody),
-    (status = 503, description = "Not available", body = ErrorBody),
+    ToWrite, ToAny,
 ))]
 pub(super) async fn create_upload(
     State(served): State<Served>,
@@ -80,9 +80,8 @@ pub(super) struct Form {
 #[utoipa::path(get, path = "/api/artifact/{artifact_id}/download", tag = "content",
     params(("artifact_id" = String, Path, description = "The artifact", pattern = "^art_[0-9a-z]{26}$"), Form), responses(
     (status = 307, description = "The content is there"),
-    (status = 400, description = "Not an id", body = ErrorBody),
     (status = 404, description = "No such artifact, or it has no such content", body = ErrorBody),
-    (status = 503, description = "Not available", body = ErrorBody),
+    ToId, ToAny,
 ))]
 pub(super) async fn download(
     State(served): State<Served>,

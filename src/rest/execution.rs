@@ -9,6 +9,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{
     DEFAULT_LIMIT, MAX_LIMIT, Served,
+    answers::{ToAny, ToBody, ToExecution, ToId, ToWrite},
     artifact::ArtifactBody,
     body::{Body, Caller, Id, Parameters, id},
     error::{ErrorBody, Failure},
@@ -65,9 +66,7 @@ pub(super) struct StatusBody {
 #[utoipa::path(get, path = "/api/execution/{execution_id}/status", tag = "execution",
     params(("execution_id" = String, Path, description = "The execution", pattern = "^exe_[0-9a-z]{26}$"), Including), responses(
     (status = 200, description = "How it stands", body = StatusBody),
-    (status = 400, description = "Not an id", body = ErrorBody),
-    (status = 404, description = "No such execution", body = ErrorBody),
-    (status = 503, description = "Not available", body = ErrorBody),
+    ToId, ToExecution, ToAny,
 ))]
 pub(super) async fn status(
     State(served): State<Served>,
@@ -170,13 +169,8 @@ pub(super) struct Cancelled {
 #[utoipa::path(post, path = "/api/execution/{execution_id}/cancel", tag = "execution",
     params(("execution_id" = String, Path, description = "The execution", pattern = "^exe_[0-9a-z]{26}$")), request_body = Cancel, responses(
     (status = 200, description = "It is cancelled, or about to be", body = Cancelled),
-    (status = 400, description = "Faulty input", body = ErrorBody),
-    (status = 404, description = "No such execution", body = ErrorBody),
     (status = 409, description = "It has ended", body = ErrorBody),
-    (status = 413, description = "Too large", body = ErrorBody),
-    (status = 415, description = "Not JSON", body = ErrorBody),
-    (status = 429, description = "Saturated", body = ErrorBody),
-    (status = 503, description = "Not available", body = ErrorBody),
+    ToBody, ToExecution, ToWrite, ToAny,
 ))]
 pub(super) async fn cancel(
     State(served): State<Served>,
@@ -200,10 +194,8 @@ pub(super) async fn cancel(
     ), responses(
     (status = 200, description = "The new execution", body = SubmittedBody),
     (status = 400, description = "Faulty input, or it has not ended", body = ErrorBody),
-    (status = 404, description = "No such execution", body = ErrorBody),
     (status = 409, description = "The key was used for another request, or the session has ended", body = ErrorBody),
-    (status = 429, description = "Saturated", body = ErrorBody),
-    (status = 503, description = "Not available", body = ErrorBody),
+    ToExecution, ToWrite, ToAny,
 ))]
 pub(super) async fn rerun(
     State(served): State<Served>,
@@ -263,10 +255,7 @@ pub(super) struct ExecutionPage {
 /// The tenant's executions, newest first.
 #[utoipa::path(post, path = "/api/execution/list", tag = "execution", request_body = ListExecutions, responses(
     (status = 200, description = "A page of them", body = ExecutionPage),
-    (status = 400, description = "Faulty input", body = ErrorBody),
-    (status = 413, description = "Too large", body = ErrorBody),
-    (status = 415, description = "Not JSON", body = ErrorBody),
-    (status = 503, description = "Not available", body = ErrorBody),
+    ToBody, ToAny,
 ))]
 pub(super) async fn list(
     State(served): State<Served>,

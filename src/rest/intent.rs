@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 
 use super::{
     Served,
+    answers::{ToAny, ToSession, ToTenant, ToWrite},
     body::{Body, Caller, id},
     check_tenant,
     error::{ErrorBody, Failure},
@@ -58,13 +59,10 @@ pub(super) struct SubmittedBody {
     responses(
     (status = 200, description = "The execution", body = SubmittedBody),
     (status = 400, description = "Faulty input, or no such intent type", body = ErrorBody),
-    (status = 403, description = "Another tenant", body = ErrorBody),
-    (status = 404, description = "No such session", body = ErrorBody),
     (status = 409, description = "The key was used for another request, or the session has ended", body = ErrorBody),
     (status = 413, description = "Too large", body = ErrorBody),
     (status = 415, description = "Not JSON", body = ErrorBody),
-    (status = 429, description = "Saturated", body = ErrorBody),
-    (status = 503, description = "Not available", body = ErrorBody),
+    ToTenant, ToSession, ToWrite, ToAny,
 ))]
 pub(super) async fn submit(
     State(served): State<Served>,

@@ -10,6 +10,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{
     Served,
+    answers::ToAny,
     body::{Caller, Id, Parameters},
     error::{ErrorBody, Failure},
 };
@@ -77,7 +78,7 @@ pub(super) struct LineageBody {
     (status = 200, description = "The graph", body = LineageBody),
     (status = 400, description = "Faulty input", body = ErrorBody),
     (status = 404, description = "No such artifact", body = ErrorBody),
-    (status = 503, description = "Not available", body = ErrorBody),
+    ToAny,
 ))]
 pub(super) async fn lineage(
     State(served): State<Served>,

@@ -3,6 +3,7 @@
 //!
 //! A route that the router serves is in the OpenAPI document, and the other way round.
 
+mod answers;
 mod artifact;
 mod body;
 mod content;

@@ -9,7 +9,7 @@ use axum::{
 use serde_json::Value;
 use utoipa::OpenApi;
 
-use super::{artifact, content, execution, intent, lineage, session, stream};
+use super::{artifact, content, error::ErrorBody, execution, intent, lineage, session, stream};
 
 /// The document; what a route says of itself is beside the route.
 #[derive(OpenApi)]
@@ -37,7 +37,8 @@ use super::{artifact, content, execution, intent, lineage, session, stream};
         lineage::lineage,
         content::download,
         content::create_upload,
-    )
+    ),
+    components(schemas(ErrorBody))
 )]
 struct Document;
 

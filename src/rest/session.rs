@@ -9,6 +9,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{
     Served,
+    answers::{ToAny, ToBody, ToId, ToSession, ToTenant, ToWrite},
     body::{Body, Caller, Id, Parameters, id},
     check_tenant,
     error::{ErrorBody, Failure},
@@ -51,12 +52,7 @@ pub(super) struct CreatedSession {
 /// Creates a session.
 #[utoipa::path(post, path = "/api/session/create", tag = "session", request_body = CreateSession, responses(
     (status = 200, description = "The session", body = CreatedSession),
-    (status = 400, description = "Faulty input", body = ErrorBody),
-    (status = 403, description = "Another tenant", body = ErrorBody),
-    (status = 413, description = "Too large", body = ErrorBody),
-    (status = 415, description = "Not JSON", body = ErrorBody),
-    (status = 429, description = "Saturated", body = ErrorBody),
-    (status = 503, description = "Not available", body = ErrorBody),
+    ToBody, ToTenant, ToWrite, ToAny,
 ))]
 pub(super) async fn create(
     State(served): State<Served>,
@@ -147,10 +143,7 @@ pub(super) struct OfTenant {
 #[utoipa::path(get, path = "/api/session/{session_id}", tag = "session",
     params(("session_id" = String, Path, description = "The session", pattern = "^ses_[0-9a-z]{26}$"), OfTenant), responses(
     (status = 200, description = "The session", body = SessionBody),
-    (status = 400, description = "Not an id", body = ErrorBody),
-    (status = 403, description = "Another tenant", body = ErrorBody),
-    (status = 404, description = "No such session", body = ErrorBody),
-    (status = 503, description = "Not available", body = ErrorBody),
+    ToId, ToTenant, ToSession, ToAny,
 ))]
 pub(super) async fn read(
     State(served): State<Served>,
@@ -187,14 +180,8 @@ pub(super) struct UpgradeSession {
     params(("session_id" = String, Path, description = "The session", pattern = "^ses_[0-9a-z]{26}$")),
     request_body = UpgradeSession, responses(
     (status = 200, description = "The session", body = SessionBody),
-    (status = 400, description = "Faulty input", body = ErrorBody),
-    (status = 403, description = "Another tenant", body = ErrorBody),
-    (status = 404, description = "No such session", body = ErrorBody),
     (status = 409, description = "It has a user, or has ended", body = ErrorBody),
-    (status = 413, description = "Too large", body = ErrorBody),
-    (status = 415, description = "Not JSON", body = ErrorBody),
-    (status = 429, description = "Saturated", body = ErrorBody),
-    (status = 503, description = "Not available", body = ErrorBody),
+    ToBody, ToTenant, ToSession, ToWrite, ToAny,
 ))]
 pub(super) async fn upgrade(
     State(served): State<Served>,
@@ -230,13 +217,8 @@ pub(super) struct WriteState {
     params(("session_id" = String, Path, description = "The session", pattern = "^ses_[0-9a-z]{26}$")),
     request_body = WriteState, responses(
     (status = 200, description = "The session", body = SessionBody),
-    (status = 400, description = "Faulty input", body = ErrorBody),
-    (status = 404, description = "No such session", body = ErrorBody),
     (status = 409, description = "The state has another version, or the session has ended", body = ErrorBody),
-    (status = 413, description = "Too large", body = ErrorBody),
-    (status = 415, description = "Not JSON", body = ErrorBody),
-    (status = 429, description = "Saturated", body = ErrorBody),
-    (status = 503, description = "Not available", body = ErrorBody),
+    ToBody, ToSession, ToWrite, ToAny,
 ))]
 pub(super) async fn write_state(
     State(served): State<Served>,

@@ -15,6 +15,7 @@ use utoipa::ToSchema;
 
 use super::{
     Served,
+    answers::{ToAny, ToExecution},
     body::{Caller, Id},
     error::{ErrorBody, Failure},
     event::EventShown,
@@ -48,9 +49,8 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
     (status = 200, description = "The events, until the terminal one", body = Frame, content_type = "text/event-stream"),
     (status = 204, description = "There is nothing after the terminal event; do not come back"),
     (status = 400, description = "Not an id, or not a cursor", body = ErrorBody),
-    (status = 404, description = "No such execution", body = ErrorBody),
     (status = 410, description = "No event with this id is kept: a backup that is older was restored", body = ErrorBody),
-    (status = 503, description = "Not available", body = ErrorBody),
+    ToExecution, ToAny,
 ))]
 pub(super) async fn follow(
     State(served): State<Served>,
