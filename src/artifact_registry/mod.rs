@@ -20,7 +20,8 @@ use crate::{
         Artifact, ArtifactId, ArtifactState, Principal, Refusal, TenantScope, TransitionRequest,
     },
     storage::{
-        ArtifactFilter, Direction, Error, Lineage, LineageRequest, Page, PageRequest, Storage,
+        ArtifactFilter, Count, Direction, Error, Lineage, LineageRequest, Page, PageRequest,
+        Storage,
     },
 };
 
@@ -120,11 +121,7 @@ impl ArtifactRegistry {
     ) -> Result<Page<i64, Artifact>, Error> {
         match self.narrowed(filter, eligible_for)? {
             Some(filter) => self.storage.list_artifacts(scope, &filter, page).await,
-            None => Ok(Page {
-                items: Vec::new(),
-                has_next: false,
-                has_previous: false,
-            }),
+            None => Ok(Page::empty()),
         }
     }
 
@@ -159,10 +156,10 @@ impl ArtifactRegistry {
         scope: &TenantScope,
         filter: &ArtifactFilter,
         eligible_for: Option<&str>,
-    ) -> Result<u64, Error> {
+    ) -> Result<Count, Error> {
         match self.narrowed(filter, eligible_for)? {
             Some(filter) => self.storage.count_artifacts(scope, &filter).await,
-            None => Ok(0),
+            None => Ok(Count::NONE),
         }
     }
 

@@ -33,7 +33,10 @@ async fn list(
         .list(&scope, &filter, Some(eligible_for), &page)
         .await?;
     let count = registry.count(&scope, &filter, Some(eligible_for)).await?;
-    assert_eq!(count, found.items.len() as u64);
+    assert_eq!(
+        (count.count as usize, count.exact),
+        (found.items.len(), true)
+    );
     Ok(found.items.into_iter().map(|(key, _)| key).collect())
 }
 

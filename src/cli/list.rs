@@ -15,67 +15,12 @@ use super::{
     },
     failure,
     follow::text,
-    names::{Kind, say_if_empty},
+    names::Kind,
     output::{self, Line, Tone},
+    paging::{Paging, Part},
     show::problem,
+    submit::parameter,
 };
-
-/// Which part of a list to show.
-#[derive(Debug, Clone, Args)]
-pub(super) struct Paging {
-    /// How many at most, newest first.
-    #[arg(long, default_value_t = 50)]
-    limit: usize,
-    /// Go on after this cursor, which an earlier call named.
-    #[arg(long, value_name = "CURSOR")]
-    after: Option<String>,
-    /// All of them, however many.
-    #[arg(long, conflicts_with = "limit")]
-    all: bool,
-}
-
-/// A page of a list, and where the next one begins.
-pub(super) type Page = (Vec<Value>, Option<String>);
-
-impl Paging {
-    /// Items of a list, page by page.
-    pub(super) async fn collect(
-        &self,
-        mut page: impl AsyncFnMut(i64, Option<String>) -> anyhow::Result<Page>,
-    ) -> anyhow::Result<Page> {
-        const LARGEST: usize = 200;
-        let most = if self.all { usize::MAX } else { self.limit };
-        let (mut items, mut after) = (Vec::new(), self.after.clone());
-        loop {
-            let wanted = (most - items.len()).min(LARGEST);
-            let (more, next) = page(i64::try_from(wanted)?, after).await?;
-            items.extend(more);
-            after = next;
-            if after.is_none() || items.len() >= most {
-                return Ok((items, after));
-            }
-        }
-    }
-}
-
-/// Shows a list: as JSON, or a line an item; then where it goes on, beside the output.
-pub(super) fn say_list(page: &Page, is_json: bool, what: &str, line: impl Fn(&Value) -> Vec<Line>) {
-    let (items, next) = page;
-    if is_json {
-        output::say_json(items, true);
-    } else {
-        items
-            .iter()
-            .flat_map(line)
-            .for_each(|line| output::say(&line));
-        say_if_empty(items.is_empty(), what);
-    }
-    match next {
-        Some(after) if is_json => output::complain_json(&json!({"more": {"after": after}})),
-        Some(after) => output::complain(&format!("there are more: --after {after}")),
-        None => {}
-    }
-}
 
 /// Which executions to list.
 #[derive(Debug, Clone, Args)]
@@ -90,6 +35,16 @@ pub(super) struct Executions {
     /// Only of this session.
     #[arg(long)]
     session: Option<String>,
+    /// Only those that no other execution submitted.
+    #[arg(long)]
+    roots: bool,
+    /// Only the one that `submit` with this key finds, in whatever session.
+    #[arg(long)]
+    key: Option<String>,
+    /// Only with this in the intent's metadata; may be repeated. The value is JSON if it can be read as
+    /// JSON, else text.
+    #[arg(long, value_name = "NAME=VALUE")]
+    metadata: Vec<String>,
     #[command(flatten)]
     paging: Paging,
     #[command(flatten)]
@@ -143,6 +98,19 @@ fn some(values: &[String]) -> Option<Vec<String>> {
     (!values.is_empty()).then(|| values.to_vec())
 }
 
+/// What `--metadata` names; `member` makes what the generated type wants.
+pub(super) fn noted<T>(
+    texts: &[String],
+    member: impl Fn(String, Value) -> T,
+) -> anyhow::Result<Option<Vec<T>>> {
+    if texts.is_empty() {
+        return Ok(None);
+    }
+    let read = |text: &String| parameter(text).map(|(name, value)| member(name, value));
+    let members: anyhow::Result<Vec<T>> = texts.iter().map(read).collect();
+    members.map(Some)
+}
+
 /// An execution in a list: on a terminal the reason of a failure has a line of its own.
 pub(super) fn execution_lines(node: &Value) -> Vec<Line> {
     let status = text(node, "status");
@@ -180,33 +148,29 @@ impl Executions {
             Some(session) => Some(Kind::Session.whole(&client, session).await?),
             None => None,
         };
-        let page = self.paging.collect(async |first, after| {
-            let filter = list_executions::ExecutionFilter {
-                status: named(&self.status)?,
-                intent_type: some(&self.intent_type),
-                session_id: session_id.clone(),
-                created_after: None,
-                created_before: None,
-            };
+        let metadata = noted(&self.metadata, |key, value| {
+            list_executions::MetadataFilter { key, value }
+        })?;
+        let filter = list_executions::ExecutionFilter {
+            status: named(&self.status)?,
+            intent_type: some(&self.intent_type),
+            session_id,
+            created_after: None,
+            created_before: None,
+            roots_only: self.roots.then_some(true),
+            idempotency_key: self.key.clone(),
+            metadata,
+        };
+        let list = self.paging.collect(async |first, after| {
             let variables = list_executions::Variables {
-                filter: Some(filter),
+                filter: Some(filter.clone()),
                 first: Some(first),
                 after,
             };
-            let page = client.run::<ListExecutions>(variables).await?.executions;
-            let next = page
-                .page_info
-                .end_cursor
-                .filter(|_| page.page_info.has_next_page);
-            let nodes: Result<_, _> = page.nodes.iter().map(serde_json::to_value).collect();
-            Ok((nodes?, next))
+            Part::of(&client.run::<ListExecutions>(variables).await?.executions)
         });
-        say_list(
-            &page.await?,
-            self.target.json,
-            "such executions",
-            execution_lines,
-        );
+        let list = list.await?;
+        list.say(self.target.json, "such executions", execution_lines);
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -214,36 +178,26 @@ impl Executions {
 impl Artifacts {
     pub(super) async fn run(self) -> anyhow::Result<ExitCode> {
         let client = Client::new(&self.target);
-        let page = self.paging.collect(async |first, after| {
-            let filter = list_artifacts::ArtifactFilter {
-                artifact_type: some(&self.artifact_type),
-                lifecycle_state: named(&self.state)?,
-                eligible_for: self.eligible_for.clone(),
-                execution_id: None,
-                session_id: None,
-                created_after: None,
-                created_before: None,
-                name_contains: None,
-            };
+        let filter = list_artifacts::ArtifactFilter {
+            artifact_type: some(&self.artifact_type),
+            lifecycle_state: named(&self.state)?,
+            eligible_for: self.eligible_for.clone(),
+            execution_id: None,
+            session_id: None,
+            created_after: None,
+            created_before: None,
+            name_contains: None,
+        };
+        let list = self.paging.collect(async |first, after| {
             let variables = list_artifacts::Variables {
-                filter: Some(filter),
+                filter: Some(filter.clone()),
                 first: Some(first),
                 after,
             };
-            let page = client.run::<ListArtifacts>(variables).await?.artifacts;
-            let next = page
-                .page_info
-                .end_cursor
-                .filter(|_| page.page_info.has_next_page);
-            let nodes: Result<_, _> = page.nodes.iter().map(serde_json::to_value).collect();
-            Ok((nodes?, next))
+            Part::of(&client.run::<ListArtifacts>(variables).await?.artifacts)
         });
-        say_list(
-            &page.await?,
-            self.target.json,
-            "such artifacts",
-            artifact_line,
-        );
+        let list = list.await?;
+        list.say(self.target.json, "such artifacts", artifact_line);
         Ok(ExitCode::SUCCESS)
     }
 }

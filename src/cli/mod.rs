@@ -11,6 +11,7 @@ mod lineage;
 mod list;
 mod names;
 mod output;
+mod paging;
 mod server;
 mod session;
 mod show;

@@ -8,7 +8,9 @@ use super::{
             list_execution_ids, list_session_ids,
         },
     },
+    follow::text,
     output,
+    paging::Part,
 };
 
 /// What an id names.
@@ -85,19 +87,16 @@ impl Kind {
                     first: Some(PAGE),
                     after,
                 };
-                let page = client.run::<$operation>(variables).await?.$field;
-                let next = page
-                    .page_info
-                    .end_cursor
-                    .filter(|_| page.page_info.has_next_page);
-                Ok((page.nodes.into_iter().map(|node| node.id).collect(), next))
+                Part::of(&client.run::<$operation>(variables).await?.$field)?
             }};
         }
-        match self {
+        let page = match self {
             Self::Execution => ids!(ListExecutionIds, list_execution_ids, executions),
             Self::Artifact => ids!(ListArtifactIds, list_artifact_ids, artifacts),
             Self::Session => ids!(ListSessionIds, list_session_ids, sessions),
-        }
+        };
+        let ids = page.items.iter().map(|node| text(node, "id").to_owned());
+        Ok((ids.collect(), page.next))
     }
 }
 

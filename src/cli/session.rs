@@ -17,9 +17,10 @@ use super::{
     },
     follow::text,
     inspect::{document, fact},
-    list::{Paging, named, say_list},
+    list::{named, noted},
     names::Kind,
     output::{self, Line, Tone},
+    paging::{Paging, Part},
 };
 
 /// What to do with sessions.
@@ -72,6 +73,10 @@ struct List {
     /// Only of this user.
     #[arg(long)]
     user: Option<String>,
+    /// Only with this in its metadata; may be repeated. The value is JSON if it can be read as JSON, else
+    /// text.
+    #[arg(long, value_name = "NAME=VALUE")]
+    metadata: Vec<String>,
     #[command(flatten)]
     paging: Paging,
     #[command(flatten)]
@@ -172,25 +177,24 @@ impl One {
 impl List {
     async fn run(self) -> anyhow::Result<()> {
         let client = Client::new(&self.target);
-        let page = self.paging.collect(async |first, after| {
-            let filter = list_sessions::SessionFilter {
-                status: named(&self.status)?,
-                user_id: self.user.clone(),
-            };
+        let metadata = noted(&self.metadata, |key, value| list_sessions::MetadataFilter {
+            key,
+            value,
+        })?;
+        let filter = list_sessions::SessionFilter {
+            status: named(&self.status)?,
+            user_id: self.user.clone(),
+            metadata,
+        };
+        let list = self.paging.collect(async |first, after| {
             let variables = list_sessions::Variables {
-                filter: Some(filter),
+                filter: Some(filter.clone()),
                 first: Some(first),
                 after,
             };
-            let page = client.run::<ListSessions>(variables).await?.sessions;
-            let next = page
-                .page_info
-                .end_cursor
-                .filter(|_| page.page_info.has_next_page);
-            let nodes: Result<_, _> = page.nodes.iter().map(serde_json::to_value).collect();
-            Ok((nodes?, next))
+            Part::of(&client.run::<ListSessions>(variables).await?.sessions)
         });
-        say_list(&page.await?, self.target.json, "such sessions", line);
+        list.await?.say(self.target.json, "such sessions", line);
         Ok(())
     }
 }

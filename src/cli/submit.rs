@@ -73,7 +73,7 @@ pub(super) struct Watch {
 }
 
 /// `NAME=VALUE` as a parameter.
-fn parameter(text: &str) -> anyhow::Result<(String, Value)> {
+pub(super) fn parameter(text: &str) -> anyhow::Result<(String, Value)> {
     let (name, value) = text
         .split_once('=')
         .with_context(|| format!("{text:?} is not NAME=VALUE"))?;

@@ -12,8 +12,13 @@ use super::{
     execution::Execution,
     lineage::{Lineage, LineageDirection, LineageQuestion},
     scalars::{BigInt, DateTime, Json, int},
+    total::Total,
 };
-use crate::{api::ApiError, model, storage::Relation};
+use crate::{
+    api::ApiError,
+    model,
+    storage::{Members, Relation},
+};
 
 /// Where an artifact is in its life. Ready and archived artifacts resolve.
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
@@ -147,7 +152,8 @@ impl Artifact {
         let caller = Caller::of(ctx)?;
         if let Some(size) = args.first_page()? {
             let page = caller.loaders().parents.load((self.0.id, size)).await?;
-            return Ok(page.into());
+            let total = total(self.0.id, Relation::Parents);
+            return Ok(ArtifactConnection::shared(page, total));
         }
         relatives(caller, self.0.id, Relation::Parents, &args).await
     }
@@ -170,7 +176,8 @@ impl Artifact {
         let caller = Caller::of(ctx)?;
         if let Some(size) = args.first_page()? {
             let page = caller.loaders().children.load((self.0.id, size)).await?;
-            return Ok(page.into());
+            let total = total(self.0.id, Relation::Children);
+            return Ok(ArtifactConnection::shared(page, total));
         }
         relatives(caller, self.0.id, Relation::Children, &args).await
     }
@@ -218,7 +225,11 @@ async fn relatives(
     let page = storage
         .list_relatives(&caller.scope, id, relation, &args.request()?)
         .await?;
-    Ok(page.into())
+    Ok(ArtifactConnection::of(page, total(id, relation)))
+}
+
+fn total(id: model::ArtifactId, relation: Relation) -> Total {
+    Total::Members(Members::RelativesOfArtifact(relation), id.0)
 }
 
 /// Where an artifact comes from.

@@ -1,14 +1,20 @@
-//! Relay connections: `edges`, `nodes` and `pageInfo`; 50 items unless asked for, 200 at most, and
-//! never a total count.
+//! Relay connections: `edges`, `nodes`, `pageInfo` and `totalCount`; 50 items unless asked for, 200 at
+//! most.
 
 use std::sync::Arc;
 
-use async_graphql::{Object, SimpleObject, connection::PageInfo};
+use async_graphql::{Context, Object, SimpleObject, connection::PageInfo};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use super::{
-    answer::Listed, artifact::Artifact, event::ExecutionEvent, execution::Execution,
-    loaders::SharedPage, session::Session, wal::WalEntry,
+    answer::Listed,
+    artifact::Artifact,
+    event::ExecutionEvent,
+    execution::Execution,
+    loaders::SharedPage,
+    session::Session,
+    total::{Total, TotalCount},
+    wal::WalEntry,
 };
 use crate::{
     api::ApiError,
@@ -137,6 +143,27 @@ fn malformed(name: &'static str) -> ApiError {
     ApiError::bad_input(format!("{name} is not a cursor of this list"))
 }
 
+/// Where a page is in its list. Its ends are mostly its items'; those of a page for which not the whole list
+/// was looked at are where that ended.
+#[derive(Debug, Default)]
+struct Info {
+    has_next: bool,
+    has_previous: bool,
+    start: Option<String>,
+    end: Option<String>,
+}
+
+impl Info {
+    fn of<K: PageKey, T>(page: &Page<K, T>) -> Self {
+        Self {
+            has_next: page.has_next,
+            has_previous: page.has_previous,
+            start: page.start.as_ref().map(PageKey::encode),
+            end: page.end.as_ref().map(PageKey::encode),
+        }
+    }
+}
+
 /// A connection and its edge, by the node's type.
 macro_rules! connections {
     ($(
@@ -155,19 +182,19 @@ macro_rules! connections {
         $(#[$doc])*
         pub(super) struct $connection {
             edges: Vec<$edge>,
-            has_next: bool,
-            has_previous: bool,
+            info: Info,
+            total: Total,
         }
 
         impl $connection {
             /// A page of nodes with the texts of their cursors.
-            pub(super) fn new(
+            fn new(
                 nodes: impl IntoIterator<Item = (String, $node)>,
-                has_next: bool,
-                has_previous: bool,
+                info: Info,
+                total: Total,
             ) -> Self {
                 let edge = |(cursor, node)| $edge { node, cursor };
-                Self { edges: nodes.into_iter().map(edge).collect(), has_next, has_previous }
+                Self { edges: nodes.into_iter().map(edge).collect(), info, total }
             }
         }
 
@@ -187,11 +214,16 @@ macro_rules! connections {
             /// Where the page begins and ends, and whether there are more.
             async fn page_info(&self) -> PageInfo {
                 PageInfo {
-                    has_previous_page: self.has_previous,
-                    has_next_page: self.has_next,
-                    start_cursor: self.edges.first().map(|edge| edge.cursor.clone()),
-                    end_cursor: self.edges.last().map(|edge| edge.cursor.clone()),
+                    has_previous_page: self.info.has_previous,
+                    has_next_page: self.info.has_next,
+                    start_cursor: self.info.start.clone(),
+                    end_cursor: self.info.end.clone(),
                 }
+            }
+
+            /// How many items the list has, on all its pages.
+            async fn total_count(&self, ctx: &Context<'_>) -> Result<TotalCount, ApiError> {
+                self.total.count(ctx).await
             }
         }
     )*};
@@ -223,11 +255,13 @@ connections! {
 /// How pages of records become connections.
 macro_rules! pages {
     ($($connection:ident of $node:ident;)*) => {$(
-        impl<K: PageKey> From<Page<K, model::$node>> for $connection {
-            fn from(page: Page<K, model::$node>) -> Self {
+        impl $connection {
+            /// A page of records.
+            pub(super) fn of<K: PageKey>(page: Page<K, model::$node>, total: Total) -> Self {
+                let info = Info::of(&page);
                 let nodes = page.items.into_iter();
                 let nodes = nodes.map(|(key, record)| (key.encode(), $node(Arc::new(record))));
-                Self::new(nodes, page.has_next, page.has_previous)
+                Self::new(nodes, info, total)
             }
         }
     )*};
@@ -236,14 +270,39 @@ macro_rules! pages {
 /// How pages that a loader found become connections; an empty one when it found none.
 macro_rules! shared_pages {
     ($($connection:ident of $node:ident;)*) => {$(
-        impl<K: PageKey> From<Option<Arc<SharedPage<K, model::$node>>>> for $connection {
-            fn from(page: Option<Arc<SharedPage<K, model::$node>>>) -> Self {
+        impl $connection {
+            /// A page that a loader found, if it found one.
+            pub(super) fn shared<K: PageKey>(
+                page: Option<Arc<SharedPage<K, model::$node>>>,
+                total: Total,
+            ) -> Self {
                 let Some(page) = page else {
-                    return Self::new([], false, false);
+                    return Self::new([], Info::default(), total);
                 };
                 let nodes = page.items.iter();
                 let nodes = nodes.map(|(key, record)| (key.encode(), $node(Arc::clone(record))));
-                Self::new(nodes, page.has_next, page.has_previous)
+                Self::new(nodes, Info::of(&page), total)
+            }
+        }
+    )*};
+}
+
+/// How entries of the log become connections.
+macro_rules! pages_of_log {
+    ($($connection:ident of $node:ident;)*) => {$(
+        impl $connection {
+            /// A page of entries with the texts of their cursors.
+            pub(super) fn of_log(
+                nodes: impl IntoIterator<Item = (String, $node)>,
+                has_next: bool,
+                has_previous: bool,
+                total: Total,
+            ) -> Self {
+                let info = Info { has_next, has_previous, ..Info::default() };
+                let mut page = Self::new(nodes, info, total);
+                page.info.start = page.edges.first().map(|edge| edge.cursor.clone());
+                page.info.end = page.edges.last().map(|edge| edge.cursor.clone());
+                page
             }
         }
     )*};
@@ -258,6 +317,11 @@ pages! {
 shared_pages! {
     ExecutionConnection of Execution;
     ArtifactConnection of Artifact;
+}
+
+pages_of_log! {
+    ExecutionEventConnection of ExecutionEvent;
+    WalEntryConnection of WalEntry;
 }
 
 #[cfg(test)]

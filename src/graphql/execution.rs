@@ -12,11 +12,12 @@ use super::{
     event::ExecutionEvent,
     intent::Intent,
     scalars::{DateTime, Json, int},
+    total::Total,
 };
 use crate::{
     api::ApiError,
     model,
-    storage::{ArtifactFilter, ExecutionFilter, Reading},
+    storage::{ArtifactFilter, Count, ExecutionFilter, Members, Reading},
 };
 
 /// Where an execution is in its life. Completed, failed and cancelled are for ever.
@@ -240,13 +241,14 @@ impl Execution {
             before,
         };
         let caller = Caller::of(ctx)?;
+        let total = Total::Members(Members::ExecutionsOfExecution, self.0.id.0);
         if let Some(size) = args.first_page()? {
             let page = caller
                 .loaders()
                 .child_executions
                 .load((self.0.id, size))
                 .await?;
-            return Ok(page.into());
+            return Ok(ExecutionConnection::shared(page, total));
         }
         let filter = ExecutionFilter {
             parent_id: Some(self.0.id),
@@ -257,7 +259,7 @@ impl Execution {
         let page = storage
             .list_executions(&caller.scope, &filter, &args.request()?)
             .await?;
-        Ok(page.into())
+        Ok(ExecutionConnection::of(page, total))
     }
 
     /// The finished execution that it repeats, if it does.
@@ -282,13 +284,14 @@ impl Execution {
             before,
         };
         let caller = Caller::of(ctx)?;
+        let total = Total::Members(Members::ArtifactsOfExecution, self.0.id.0);
         if let Some(size) = args.first_page()? {
             let page = caller
                 .loaders()
                 .execution_artifacts
                 .load((self.0.id, size))
                 .await?;
-            return Ok(page.into());
+            return Ok(ArtifactConnection::shared(page, total));
         }
         let filter = ArtifactFilter {
             execution_id: Some(self.0.id),
@@ -299,7 +302,7 @@ impl Execution {
         let page = storage
             .list_artifacts(&caller.scope, &filter, &args.request()?)
             .await?;
-        Ok(page.into())
+        Ok(ArtifactConnection::of(page, total))
     }
 
     /// What happened, oldest first: the same items and cursors as `executionEvents`.
@@ -326,10 +329,13 @@ impl Execution {
         let page = events.iter().take(size as usize);
         let nodes =
             page.filter_map(|event| Some((event.cursor.to_string(), ExecutionEvent::of(event)?)));
-        Ok(ExecutionEventConnection::new(
+        // The numbers are dense.
+        let total = Total::Known(Count::of(self.0.next_seq - 1, true));
+        Ok(ExecutionEventConnection::of_log(
             nodes,
             has_next,
             start.seq > 0,
+            total,
         ))
     }
 

@@ -3,10 +3,16 @@
 use async_graphql::{Enum, ID, InputObject};
 
 use super::{
-    artifact::ArtifactLifecycleState, execution::ExecutionStatus, ids, scalars::DateTime,
+    artifact::ArtifactLifecycleState,
+    execution::ExecutionStatus,
+    ids,
+    scalars::{DateTime, Json},
     session::SessionStatus,
 };
-use crate::{api::ApiError, storage};
+use crate::{
+    api::ApiError,
+    storage::{self, MetadataMember},
+};
 
 /// The order of a list of executions.
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -28,6 +34,21 @@ pub(super) enum ArtifactOrder {
     OldestFirst,
 }
 
+/// A member of an object of metadata.
+#[derive(InputObject, Debug)]
+pub(super) struct MetadataFilter {
+    /// Its name.
+    key: String,
+    /// What it is: a text, a number or a boolean. Numbers are compared by value.
+    value: Json,
+}
+
+fn members(filter: Option<Vec<MetadataFilter>>) -> Result<Vec<MetadataMember>, ApiError> {
+    let filter = filter.unwrap_or_default().into_iter();
+    let members = filter.map(|member| (member.key, member.value.0.to_value()));
+    MetadataMember::all(members).map_err(ApiError::bad_input)
+}
+
 /// Which executions to list; all conditions hold together.
 #[derive(InputObject, Debug, Default)]
 pub(super) struct ExecutionFilter {
@@ -41,6 +62,13 @@ pub(super) struct ExecutionFilter {
     created_after: Option<DateTime>,
     /// Only accepted before this time.
     created_before: Option<DateTime>,
+    /// Only those that no other execution submitted, if true.
+    roots_only: Option<bool>,
+    /// Only the one that a submit or a re-run with this key finds, in whatever session of the tenant.
+    idempotency_key: Option<String>,
+    /// Only of intents with all of these in their metadata; at most 5. A page then looks at 10,000
+    /// executions at most: it may have fewer items than asked for, or none, and another page after it.
+    metadata: Option<Vec<MetadataFilter>>,
 }
 
 impl ExecutionFilter {
@@ -53,6 +81,9 @@ impl ExecutionFilter {
             parent_id: None,
             created_after: self.created_after.map(|time| time.0),
             created_before: self.created_before.map(|time| time.0),
+            roots_only: self.roots_only.unwrap_or_default(),
+            idempotency_key: self.idempotency_key,
+            metadata: members(self.metadata)?,
             oldest_first: order == ExecutionOrder::OldestFirst,
         })
     }
@@ -102,14 +133,19 @@ pub(super) struct SessionFilter {
     status: Option<Vec<SessionStatus>>,
     /// Only of this user.
     user_id: Option<String>,
+    /// Only with all of these in their metadata; at most 5. A page then looks at 10,000 sessions at most:
+    /// it may have fewer items than asked for, or none, and another page after it.
+    metadata: Option<Vec<MetadataFilter>>,
 }
 
-impl From<SessionFilter> for storage::SessionFilter {
-    fn from(filter: SessionFilter) -> Self {
-        Self {
-            statuses: all(filter.status),
-            user_id: filter.user_id,
-        }
+impl SessionFilter {
+    /// The filter of storage.
+    pub(super) fn read(self) -> Result<storage::SessionFilter, ApiError> {
+        Ok(storage::SessionFilter {
+            statuses: all(self.status),
+            user_id: self.user_id,
+            metadata: members(self.metadata)?,
+        })
     }
 }
 

@@ -6,6 +6,7 @@
 use std::{collections::HashMap, future::Future, hash::Hash, sync::Arc};
 
 use futures::FutureExt;
+use uuid::Uuid;
 
 use super::loader::Loader;
 use crate::{
@@ -14,7 +15,7 @@ use crate::{
         Artifact, ArtifactId, ArtifactTransition, Execution, ExecutionId, Materialization, Session,
         SessionId, Step, TenantScope, WaitReason,
     },
-    storage::{self, Page, Relation, Storage},
+    storage::{self, Count, Members, Page, Relation, Storage},
 };
 
 /// One page of shared records.
@@ -35,6 +36,7 @@ pub(super) struct Loaders {
     pub(super) children: Pages<ArtifactId, i64, Artifact>,
     pub(super) materializations: Loader<ArtifactId, Arc<Vec<Materialization>>>,
     pub(super) transitions: Loader<ArtifactId, Arc<Vec<ArtifactTransition>>>,
+    pub(super) member_counts: Loader<(Members, Uuid), Count>,
 }
 
 /// A loader whose read has a storage and a scope of its own.
@@ -109,6 +111,18 @@ impl Loaders {
             transitions: loader!(at, |storage, scope, ids| {
                 Ok(shared(storage.find_transitions(&scope, &ids).await?))
             }),
+            member_counts: loader!(at, |storage, scope, keys| {
+                let mut by_kind: HashMap<Members, Vec<Uuid>> = HashMap::new();
+                for (members, id) in keys {
+                    by_kind.entry(members).or_default().push(id);
+                }
+                let mut counts = HashMap::new();
+                for (members, ids) in by_kind {
+                    let counted = storage.count_members(&scope, members, &ids).await?;
+                    counts.extend(counted.into_iter().map(|(id, it)| ((members, id), it)));
+                }
+                Ok(counts)
+            }),
         }
     }
 
@@ -125,6 +139,7 @@ impl Loaders {
         self.children.reset();
         self.materializations.reset();
         self.transitions.reset();
+        self.member_counts.reset();
     }
 }
 
@@ -150,6 +165,7 @@ async fn first_pages<Id, K, T, F, Fut>(
 ) -> Result<HashMap<(Id, u32), Arc<SharedPage<K, T>>>, ApiError>
 where
     Id: Eq + Hash,
+    K: Copy,
     F: Fn(Vec<Id>, u32) -> Fut,
     Fut: Future<Output = Result<HashMap<Id, Vec<(K, T)>>, storage::Error>>,
 {
@@ -166,16 +182,18 @@ where
     Ok(pages)
 }
 
-fn first_page<K, T>(items: Vec<(K, T)>, size: u32) -> SharedPage<K, T> {
+fn first_page<K: Copy, T>(items: Vec<(K, T)>, size: u32) -> SharedPage<K, T> {
     let has_next = items.len() > size as usize;
-    let items = items
+    let items: Vec<_> = items
         .into_iter()
         .take(size as usize)
         .map(|(key, record)| (key, Arc::new(record)))
         .collect();
     Page {
-        items,
         has_next,
         has_previous: false,
+        start: items.first().map(|(key, _)| *key),
+        end: items.last().map(|(key, _)| *key),
+        items,
     }
 }

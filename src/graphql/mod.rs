@@ -33,6 +33,7 @@ mod schema;
 mod session;
 mod stream;
 mod subscription;
+mod total;
 mod user_error;
 mod viewer;
 mod wal;

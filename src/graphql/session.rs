@@ -8,8 +8,13 @@ use super::{
     caller::Caller,
     connection::{ExecutionConnection, PageArgs},
     scalars::{BigInt, DateTime, Json},
+    total::Total,
 };
-use crate::{api::ApiError, model, storage::ExecutionFilter};
+use crate::{
+    api::ApiError,
+    model,
+    storage::{ExecutionFilter, Members},
+};
 
 /// Where a session is in its life.
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,7 +106,8 @@ impl Session {
         let page = storage
             .list_executions(&caller.scope, &filter, &args.request()?)
             .await?;
-        Ok(page.into())
+        let total = Total::Members(Members::ExecutionsOfSession, self.0.id.0);
+        Ok(ExecutionConnection::of(page, total))
     }
 
     /// When it was created.

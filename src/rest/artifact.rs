@@ -209,8 +209,10 @@ pub(super) struct List {
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct ArtifactPage {
     artifacts: Vec<ArtifactBody>,
-    /// How many there are in all.
-    total: u64,
+    /// How many there are on all pages: counted to 10,000.
+    total: u32,
+    /// Whether there are no more than `total`.
+    total_exact: bool,
     limit: u32,
     offset: u32,
 }
@@ -252,7 +254,8 @@ pub(super) async fn list(
         .await?;
     Ok(Json(ArtifactPage {
         artifacts: ArtifactBody::of_all(&served.services, &principal, found).await?,
-        total,
+        total: total.count,
+        total_exact: total.exact,
         limit,
         offset,
     }))

@@ -4,7 +4,7 @@
 
 use axum::{Json, extract::State, http::HeaderMap};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
@@ -20,7 +20,7 @@ use super::{
 use crate::{
     api::ApiError,
     model::{Execution, ExecutionId, ExecutionStatus, Principal, RawJson},
-    storage::{ExecutionFilter, PageRequest},
+    storage::{ExecutionFilter, MetadataMember, PageRequest},
 };
 
 /// So many artifacts and events are shown; the rest is read by `artifact/list` and the stream.
@@ -220,6 +220,16 @@ pub(super) struct ListExecutions {
     /// Only of this session.
     #[schema(pattern = "^ses_[0-9a-z]{26}$")]
     session_id: Option<String>,
+    /// Only those that no other execution submitted, if true.
+    roots_only: Option<bool>,
+    /// Only the one that a submit or a re-run with this key finds, in whatever session.
+    idempotency_key: Option<String>,
+    /// Only of intents whose metadata has each of these members, at most 5: texts, numbers or booleans.
+    /// A page then looks at 10,000 executions at most, and may have none though another one follows.
+    #[schema(value_type = Option<Object>)]
+    metadata: Option<Map<String, Value>>,
+    /// Whether `total` is wanted.
+    count: Option<bool>,
     /// 1 to 200; 50 when left out.
     #[schema(minimum = 1, maximum = 200)]
     limit: Option<u32>,
@@ -250,6 +260,12 @@ pub(super) struct ExecutionPage {
     executions: Vec<ExecutionBody>,
     /// Goes into `after` for the next page; none at the end.
     next: Option<String>,
+    /// How many there are on all pages, when that is asked for: counted to 10,000.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total: Option<u32>,
+    /// Whether there are no more than `total`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total_exact: Option<bool>,
 }
 
 /// The tenant's executions, newest first.
@@ -271,22 +287,30 @@ pub(super) async fn list(
         statuses: status.into_iter().collect(),
         intent_types: input.intent_type.into_iter().collect(),
         session_id: input.session_id.as_deref().map(id).transpose()?,
+        roots_only: input.roots_only == Some(true),
+        idempotency_key: input.idempotency_key,
+        metadata: MetadataMember::all(input.metadata.unwrap_or_default())
+            .map_err(ApiError::bad_input)?,
         ..ExecutionFilter::default()
     };
     let page = PageRequest {
         after: input.after.as_deref().map(id).transpose()?,
         ..PageRequest::first(limit)
     };
-    let storage = &served.services.storage;
-    let page = storage
-        .list_executions(&principal.scope(), &filter, &page)
-        .await?;
-    let last = page.items.last().map(|(_, execution)| execution.id);
-    let next = last.filter(|_| page.has_next).map(|id| id.to_string());
+    let (storage, scope) = (&served.services.storage, principal.scope());
+    let page = storage.list_executions(&scope, &filter, &page).await?;
+    let total = if input.count == Some(true) {
+        Some(storage.count_executions(&scope, &filter).await?)
+    } else {
+        None
+    };
+    let next = page.end.filter(|_| page.has_next).map(|id| id.to_string());
     let executions = page.items.iter().map(|(_, execution)| brief(execution));
     Ok(Json(ExecutionPage {
         executions: executions.collect(),
         next,
+        total: total.map(|total| total.count),
+        total_exact: total.map(|total| total.exact),
     }))
 }
 

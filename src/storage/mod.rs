@@ -33,9 +33,9 @@ pub use node::{Backlog, NodeInfo};
 #[cfg(test)]
 pub(crate) use read::tests as read_tests;
 pub use read::{
-    ArtifactFilter, Direction, ExecutionFilter, Feed, FeedPage, Lineage, LineageEdge, LineageNode,
-    LineageRequest, Page, PageRequest, Reading, Relation, Release, SessionFilter, SessionHead,
-    StateStamp, Truncation, WalFilter,
+    ArtifactFilter, Count, Direction, ExecutionFilter, Feed, FeedPage, Lineage, LineageEdge,
+    LineageNode, LineageRequest, Members, MetadataMember, Page, PageRequest, Reading, Relation,
+    Release, SessionFilter, SessionHead, StateStamp, Truncation, WalFilter,
 };
 pub use verify::{Difference, Report};
 pub use write::{

@@ -56,7 +56,7 @@ backends! {
         assert_eq!(failed.error.unwrap().code, "MISSING_PARENT");
         let scope = TestApp::principal().scope();
         let count = app.services().storage.count_artifacts(&scope, &ArtifactFilter::default()).await;
-        assert_eq!(count.unwrap(), 0);
+        assert_eq!(count.unwrap().count, 0);
         app.assert_verified().await;
     }
 
@@ -129,11 +129,11 @@ backends! {
         ids.reverse();
         assert_eq!(listed, ids);
         let named = ArtifactFilter { name_contains: Some("thing_3".into()), ..all.clone() };
-        assert_eq!(registry.count(&scope, &named, None).await.unwrap(), 1);
+        assert_eq!(registry.count(&scope, &named, None).await.unwrap().count, 1);
         let any = ArtifactFilter { name_contains: Some("%".into()), ..all.clone() };
-        assert_eq!(registry.count(&scope, &any, None).await.unwrap(), 0);
-        assert_eq!(registry.count(&scope, &all, Some("make")).await.unwrap(), 5);
-        assert_eq!(registry.count(&scope, &all, Some("add")).await.unwrap(), 0);
+        assert_eq!(registry.count(&scope, &any, None).await.unwrap().count, 0);
+        assert_eq!(registry.count(&scope, &all, Some("make")).await.unwrap().count, 5);
+        assert_eq!(registry.count(&scope, &all, Some("add")).await.unwrap().count, 0);
         assert!(registry.count(&scope, &all, Some("fly")).await.is_err());
     }
 

@@ -333,3 +333,63 @@ async fn a_name_cannot_act_on_the_terminal() {
     let shown = json_of(&app, &["show", &id, "--json"]).await;
     assert_eq!(shown["owner"], hostile);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lists_are_filtered_and_say_how_many_there_are() {
+    let backend = Backend::sqlite();
+    let app = TestApp::start(&backend).await;
+    let step = json!({"name": "a", "intent_type": "echo", "parameters": {"message": "hello"}});
+    app.run("compose_journey", json!({"steps": [step]})).await;
+    let create =
+        "mutation($i: CreateSessionInput!) { createSession(input: $i) { session { id } } }";
+    let input = json!({"i": {"metadata": {"team": "blue", "size": 2}}});
+    let session = app.data(create, input).await["createSession"]["session"]["id"].take();
+    let submit =
+        "mutation($i: SubmitIntentInput!) { submitIntent(input: $i) { execution { id } } }";
+    let mut ids = vec![];
+    for n in 0..3 {
+        let input = json!({"i": {"intentType": "add", "sessionId": session, "idempotencyKey": format!("k{n}"),
+            "parameters": {"a": n, "b": 1}, "metadata": {"order": n, "team": "blue"}}});
+        ids.push(app.data(submit, input).await["submitIntent"]["execution"]["id"].take());
+    }
+    let listed = async |arguments: &[&str]| -> Vec<Value> {
+        let all = [&["executions", "--json"], arguments].concat();
+        let Value::Array(nodes) = json_of(&app, &all).await else {
+            panic!("not a list")
+        };
+        nodes
+            .into_iter()
+            .map(|mut node| node["id"].take())
+            .collect()
+    };
+    assert_eq!(listed(&["--roots"]).await.len(), 4);
+    assert_eq!(listed(&[]).await.len(), 5);
+    assert_eq!(listed(&["--key", "k1"]).await, [ids[1].clone()]);
+    assert_eq!(
+        listed(&["--metadata", "team=blue", "--metadata", "order=2"]).await,
+        [ids[2].clone()]
+    );
+    let sessions = json_of(&app, &["session", "list", "--metadata", "size=2", "--json"]).await;
+    assert_eq!(
+        (sessions.as_array().unwrap().len(), &sessions[0]["id"]),
+        (1, &session)
+    );
+
+    let part = takeoff(&app, &["executions", "--roots", "--limit", "3"]).await;
+    assert_eq!(out(&part).lines().count(), 3);
+    assert!(
+        complaint(&part).starts_with("takeoff: 3 of 4; more: --after exe_"),
+        "{part:?}"
+    );
+    let part = takeoff(&app, &["executions", "--limit", "1", "--json"]).await;
+    let more: Value = serde_json::from_str(&complaint(&part)).unwrap();
+    assert_eq!(more["more"]["total"], json!({"count": 5, "exact": true}));
+    let whole = takeoff(&app, &["executions", "--all"]).await;
+    assert_eq!(
+        (out(&whole).lines().count(), complaint(&whole)),
+        (5, String::new())
+    );
+    let bad = takeoff(&app, &["executions", "--metadata", "team"]).await;
+    assert_eq!(code(&bad), 2);
+    assert!(complaint(&bad).contains("NAME=VALUE"), "{bad:?}");
+}

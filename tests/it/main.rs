@@ -23,6 +23,7 @@ mod idempotency;
 mod layers;
 mod lease;
 mod limits;
+mod lists;
 mod outage;
 mod properties;
 mod readiness;

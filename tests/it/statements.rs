@@ -64,6 +64,30 @@ backends! {
         assert!((1..=6).contains(&cost), "{cost} statements");
     }
 
+    async fn counting_what_belongs_to_each_of_a_page_costs_one_for_each_list(backend: Backend) {
+        let app = quiet(&backend).await;
+        let session = app.session().await;
+        for n in 0..20 {
+            app.ended(app.submit(session, "make", json!({"name": format!("n{n}")})).await.id).await;
+        }
+        let query = "{ executions(first: 20) { totalCount { count } nodes {
+            children { totalCount { count } } artifacts { totalCount { count } } } } }";
+        let before = reads(&app).await;
+        let page = app.data(query, json!({})).await["executions"].take();
+        let cost = reads(&app).await - before;
+        assert_eq!(page["totalCount"]["count"], 20);
+        for node in page["nodes"].as_array().unwrap() {
+            let counts = (&node["children"]["totalCount"]["count"], &node["artifacts"]["totalCount"]["count"]);
+            assert_eq!(counts, (&json!(0), &json!(1)));
+        }
+        // A page and a count for each of the three lists.
+        assert_eq!(cost, 3 * 2);
+        let uncounted = "{ executions(first: 20) { nodes { id } } }";
+        let before = reads(&app).await;
+        app.data(uncounted, json!({})).await;
+        assert_eq!(reads(&app).await - before, 1, "what is not asked for is not counted");
+    }
+
     async fn a_lineage_costs_one_for_each_level_one_for_its_roots_and_one_for_its_artifacts(backend: Backend) {
         let app = quiet(&backend).await;
         let mut last = made(&app, json!({"name": "level 0"})).await;

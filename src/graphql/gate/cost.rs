@@ -1,5 +1,6 @@
 //! What a request may make the server fetch: an object costs 1, and so does each value under another
-//! name; what stands below a list costs as many times as the list may be long.
+//! name; what stands below a list costs as many times as the list may be long. The rows that a list is
+//! counted by, and those that its filter looks into, cost once.
 
 use std::collections::HashMap;
 
@@ -15,6 +16,12 @@ use crate::graphql::connection;
 const ASSUMED_LENGTH: u64 = 10;
 /// A change is made durable.
 const OF_A_CHANGE: u64 = 10;
+/// The items of a list are counted by an index.
+const OF_A_COUNT: u64 = 1_000;
+/// Those that fit a filter are counted among the rows.
+const OF_A_FILTERED_COUNT: u64 = 20_000;
+/// A filter looks into the metadata of rows.
+const OF_METADATA: u64 = 20_000;
 
 /// The cost of an operation with these variables.
 pub(super) fn of(document: &ExecutableDocument, operation: &Operation, variables: &JsonMap) -> u64 {
@@ -22,8 +29,9 @@ pub(super) fn of(document: &ExecutableDocument, operation: &Operation, variables
         document,
         variables,
         fragments: HashMap::new(),
+        is_filtered: false,
     };
-    let mut cost = counter.set(&operation.selection_set);
+    let mut cost = counter.set(&operation.selection_set).all();
     if operation.operation_type == OperationType::Mutation {
         for change in operation.root_fields(document) {
             let times = counter.batch(change);
@@ -36,14 +44,42 @@ pub(super) fn of(document: &ExecutableDocument, operation: &Operation, variables
 struct Counter<'a> {
     document: &'a ExecutableDocument,
     variables: &'a JsonMap,
-    fragments: HashMap<&'a Name, u64>,
+    fragments: HashMap<(&'a Name, bool), Cost>,
+    /// Whether the list that is walked has a filter.
+    is_filtered: bool,
+}
+
+/// What a selection costs.
+#[derive(Clone, Copy, Default)]
+struct Cost {
+    /// For each item of the list that it is selected of.
+    each: u64,
+    /// For the list.
+    once: u64,
+}
+
+impl Cost {
+    fn each(each: u64) -> Self {
+        Self { each, once: 0 }
+    }
+
+    fn and(self, other: Self) -> Self {
+        Self {
+            each: self.each.saturating_add(other.each),
+            once: self.once.saturating_add(other.once),
+        }
+    }
+
+    fn all(self) -> u64 {
+        self.each.saturating_add(self.once)
+    }
 }
 
 impl<'a> Counter<'a> {
-    fn set(&mut self, set: &'a SelectionSet) -> u64 {
-        let mut cost = 0_u64;
+    fn set(&mut self, set: &'a SelectionSet) -> Cost {
+        let mut cost = Cost::default();
         for selection in &set.selections {
-            cost = cost.saturating_add(match selection {
+            cost = cost.and(match selection {
                 Selection::Field(field) => self.field(field, &set.ty),
                 Selection::InlineFragment(inline) => self.set(&inline.selection_set),
                 Selection::FragmentSpread(spread) => self.fragment(&spread.fragment_name),
@@ -52,24 +88,69 @@ impl<'a> Counter<'a> {
         cost
     }
 
-    fn fragment(&mut self, name: &'a Name) -> u64 {
-        if let Some(cost) = self.fragments.get(name) {
+    fn fragment(&mut self, name: &'a Name) -> Cost {
+        let key = (name, self.is_filtered);
+        if let Some(cost) = self.fragments.get(&key) {
             return *cost;
         }
         let fragment = self.document.fragments.get(name);
-        let cost = fragment.map_or(0, |fragment| self.set(&fragment.selection_set));
-        self.fragments.insert(name, cost);
+        let cost = fragment.map_or(Cost::default(), |fragment| {
+            self.set(&fragment.selection_set)
+        });
+        self.fragments.insert(key, cost);
         cost
     }
 
-    fn field(&mut self, field: &'a Field, parent: &Name) -> u64 {
+    fn field(&mut self, field: &'a Field, parent: &Name) -> Cost {
         if field.selection_set.is_empty() {
             // The same again under other names makes an answer large that reads little.
-            return u64::from(field.alias.is_some());
+            return Cost::each(u64::from(field.alias.is_some()));
         }
-        let each = self.set(&field.selection_set);
+        if field.name == "totalCount" {
+            let once = if self.is_filtered {
+                OF_A_FILTERED_COUNT
+            } else {
+                OF_A_COUNT
+            };
+            return Cost { each: 0, once };
+        }
+        let around = self.is_filtered;
+        if field.definition.argument_by_name("first").is_some() {
+            self.is_filtered = self.has(field, &["filter"]);
+        }
+        let below = self.set(&field.selection_set);
+        self.is_filtered = around;
         let times = self.length(field, parent);
-        each.saturating_mul(times).saturating_add(1)
+        let all = below.each.saturating_mul(times).saturating_add(below.once);
+        let looked_into = if self.has(field, &["filter", "metadata"]) {
+            OF_METADATA
+        } else {
+            0
+        };
+        Cost::each(all.saturating_add(looked_into).saturating_add(1))
+    }
+
+    /// Whether an argument is given, and what is named in it.
+    fn has(&self, field: &Field, path: &[&str]) -> bool {
+        let Some((argument, path)) = path.split_first() else {
+            return false;
+        };
+        let given = field.specified_argument_by_name(argument);
+        given.is_some_and(|value| self.leads(value, path))
+    }
+
+    fn leads(&self, value: &Value, path: &[&str]) -> bool {
+        match (value, path.split_first()) {
+            (Value::Variable(name), _) => {
+                let given = self.variables.get(name.as_str());
+                given.is_some_and(|given| leads_json(given, path))
+            }
+            (Value::Object(fields), Some((first, path))) => fields
+                .iter()
+                .any(|(name, value)| name == first && self.leads(value, path)),
+            (Value::Null, None) | (_, Some(_)) => false,
+            (_, None) => true,
+        }
     }
 
     /// How many times what stands below is fetched.
@@ -127,6 +208,13 @@ impl<'a> Counter<'a> {
             Value::Variable(name) => self.variables.get(name.as_str()).map_or(1, longest_json),
             _ => 1,
         }
+    }
+}
+
+fn leads_json(value: &JsonValue, path: &[&str]) -> bool {
+    match path.split_first() {
+        Some((first, path)) => value.get(first).is_some_and(|it| leads_json(it, path)),
+        None => !value.is_null(),
     }
 }
 

@@ -243,6 +243,17 @@ fn the_cost_is_what_may_be_fetched() {
     let twice = "{ a: executions(first: 2) { ...p } b: executions(first: 3) { ...p } }
         fragment p on ExecutionConnection { nodes { id } }";
     assert_eq!(cost(twice, none()), 1 + 2 + 1 + 3);
+    // Counting is paid once for a list, whatever the length of its pages, and looking into metadata, too.
+    let counted = "query($f: ExecutionFilter) { executions(first: 5, filter: $f) { totalCount { count } nodes { id } } }";
+    assert_eq!(cost(counted, none()), 1 + 5 + 1_000);
+    assert_eq!(
+        cost(counted, json!({"f": {"rootsOnly": true}})),
+        1 + 5 + 20_000
+    );
+    let noted = json!({"f": {"metadata": [{"key": "a", "value": 1}]}});
+    assert_eq!(cost(counted, noted), 1 + 5 + 40_000);
+    let of_each = "{ executions(first: 5) { nodes { children(first: 7) { ... { totalCount { count } } } } } }";
+    assert_eq!(cost(of_each, none()), 1 + 5 * (1 + 1 + 1_000));
     let lineage =
         "query($id: ID!) { lineage(roots: [$id], maxNodes: 30) { nodes { artifact { id } } } }";
     assert_eq!(cost(lineage, json!({"id": "x"})), 1 + 30 * 2);

@@ -13,6 +13,7 @@ use crate::{
         filter::{ArtifactFilter, ArtifactOrder},
         ids,
         lineage::{Lineage, LineageDirection, LineageFilter, LineageQuestion},
+        total::Total,
     },
 };
 
@@ -63,7 +64,8 @@ impl ArtifactQuery {
         let page = artifacts
             .list(&caller.scope, &filter, eligible_for.as_deref(), &page)
             .await?;
-        Ok(page.into())
+        let total = Total::Artifacts(filter, eligible_for);
+        Ok(ArtifactConnection::of(page, total))
     }
 
     /// Everything that some artifacts descend from or that descends from them, as a flat graph.

@@ -11,6 +11,7 @@ use crate::{
         execution::Execution,
         filter::{ExecutionFilter, ExecutionOrder},
         ids,
+        total::Total,
     },
 };
 
@@ -60,6 +61,6 @@ impl ExecutionQuery {
         let page = storage
             .list_executions(&caller.scope, &filter, &page)
             .await?;
-        Ok(page.into())
+        Ok(ExecutionConnection::of(page, Total::Executions(filter)))
     }
 }

@@ -13,6 +13,7 @@ use crate::{
         filter::SessionFilter,
         ids,
         session::Session,
+        total::Total,
     },
 };
 
@@ -53,10 +54,10 @@ impl SessionQuery {
             before,
         }
         .request()?;
-        let filter = filter.unwrap_or_default().into();
+        let filter = filter.unwrap_or_default().read()?;
         let caller = Caller::of(ctx)?;
         let storage = &caller.services.storage;
         let page = storage.list_sessions(&caller.scope, &filter, &page).await?;
-        Ok(page.into())
+        Ok(SessionConnection::of(page, Total::Sessions(filter)))
     }
 }

@@ -8,6 +8,7 @@ use crate::{
         caller::Caller,
         connection::{PageArgs, WalEntryConnection},
         runtime_status::RuntimeStatus,
+        total::Total,
         wal::{WalEntry, WalFilter},
     },
     storage::Reading,
@@ -43,7 +44,13 @@ impl SystemQuery {
         let has_next = entries.len() > size as usize;
         let page = entries.into_iter().take(size as usize);
         let nodes = page.map(|entry| (entry.cursor.to_string(), WalEntry(entry)));
-        Ok(WalEntryConnection::new(nodes, has_next, start.tx > 0))
+        let total = Total::WalEntries(filter);
+        Ok(WalEntryConnection::of_log(
+            nodes,
+            has_next,
+            start.tx > 0,
+            total,
+        ))
     }
 
     /// Nodes, backlog and versions; for operators.

@@ -7,6 +7,7 @@ use sea_orm::{FromQueryResult, QueryResult};
 
 use super::{
     super::{Error, Storage, sql},
+    listing::{Count, Listing},
     page::{Conditions, Page, PageRequest, finish, ids_of_tenant},
 };
 use crate::model::{
@@ -44,11 +45,13 @@ pub(super) fn keyed(row: &QueryResult) -> Result<Keyed, Error> {
     Ok((model.key, Artifact::try_from(model)?))
 }
 
-fn conditions_of(scope: &TenantScope, filter: &ArtifactFilter) -> Conditions {
+fn listing_of(scope: &TenantScope, filter: &ArtifactFilter) -> Listing {
     let mut conditions = Conditions::default();
-    conditions.add("tenant_id = ?", [scope.tenant().as_str().into()]);
-    conditions.one_of("artifact_type", filter.artifact_types.iter().cloned());
-    conditions.one_of_codes("state", filter.states.iter().map(|state| state.code()));
+    let tenant = scope.tenant().as_str();
+    let is_of_less = filter.execution_id.is_some() || filter.session_id.is_some();
+    if is_of_less {
+        conditions.add("tenant_id = ?", [tenant.into()]);
+    }
     if let Some(id) = filter.execution_id {
         conditions.add(
             "key IN (SELECT key FROM artifact WHERE execution_id = ? UNION ALL SELECT a.key \
@@ -59,6 +62,9 @@ fn conditions_of(scope: &TenantScope, filter: &ArtifactFilter) -> Conditions {
     if let Some(id) = filter.session_id {
         conditions.add("session_id = ?", [id.0.into()]);
     }
+    let walked = conditions.take();
+    conditions.one_of("artifact_type", filter.artifact_types.iter().cloned());
+    conditions.one_of_codes("state", filter.states.iter().map(|state| state.code()));
     if let Some(after) = filter.created_after {
         conditions.add("created_at > ?", [after.into()]);
     }
@@ -68,7 +74,16 @@ fn conditions_of(scope: &TenantScope, filter: &ArtifactFilter) -> Conditions {
     if let Some(text) = &filter.name_contains {
         conditions.contains("display_name", text);
     }
-    conditions
+    Listing {
+        table: "artifact a",
+        key: "key",
+        looked_at: "key, artifact_type, state, created_at, display_name",
+        of_tenant: (!is_of_less).then(|| tenant.to_owned()),
+        walked,
+        fits: conditions.take(),
+        is_looked_into: false,
+        values: conditions.values,
+    }
 }
 
 impl Storage {
@@ -112,16 +127,13 @@ impl Storage {
         filter: &ArtifactFilter,
         page: &PageRequest<i64>,
     ) -> Result<Page<i64, Artifact>, Error> {
-        let mut conditions = conditions_of(scope, filter);
-        let end = conditions.page("key", filter.oldest_first, page);
-        let text = format!(
-            "SELECT {} FROM artifact a {} {end}",
-            columns::<artifact::Entity>("a"),
-            conditions.clause()
-        );
-        let rows = sql::query(&self.db.reader.of(scope), &text, conditions.values).await?;
+        let (listing, columns) = (listing_of(scope, filter), columns::<artifact::Entity>("a"));
+        let db = &self.db.reader.of(scope);
+        let (rows, cut) = listing
+            .page(db, &columns, filter.oldest_first, page)
+            .await?;
         let items: Result<Vec<Keyed>, Error> = rows.into_iter().map(|row| keyed(&row)).collect();
-        Ok(finish(items?, page))
+        Ok(finish(items?, page, cut))
     }
 
     /// The tenant's artifacts that fit, newest first, by their place in the list. Pages by key
@@ -136,13 +148,13 @@ impl Storage {
         limit: u32,
         offset: u32,
     ) -> Result<Vec<Artifact>, Error> {
-        let conditions = conditions_of(scope, filter);
+        let mut listing = listing_of(scope, filter);
         let text = format!(
-            "SELECT {} FROM artifact a {} ORDER BY key DESC LIMIT {limit} OFFSET {offset}",
+            "SELECT {} FROM artifact a WHERE {} ORDER BY key DESC LIMIT {limit} OFFSET {offset}",
             columns::<artifact::Entity>("a"),
-            conditions.clause()
+            listing.condition()
         );
-        let rows = sql::query(&self.db.reader.of(scope), &text, conditions.values).await?;
+        let rows = sql::query(&self.db.reader.of(scope), &text, listing.values).await?;
         rows.into_iter().map(|row| Ok(keyed(&row)?.1)).collect()
     }
 
@@ -154,15 +166,10 @@ impl Storage {
         &self,
         scope: &TenantScope,
         filter: &ArtifactFilter,
-    ) -> Result<u64, Error> {
-        let conditions = conditions_of(scope, filter);
-        let text = format!(
-            "SELECT COUNT(*) AS total FROM artifact {}",
-            conditions.clause()
-        );
-        let rows = sql::query(&self.db.reader.of(scope), &text, conditions.values).await?;
-        let total: i64 = rows.first().map_or(Ok(0), |row| get(row, "total"))?;
-        Ok(total.unsigned_abs())
+    ) -> Result<Count, Error> {
+        listing_of(scope, filter)
+            .count::<i64>(&self.db.reader.of(scope))
+            .await
     }
 
     /// The first `limit` artifacts that each execution made or found again, in the order of

@@ -14,6 +14,7 @@ use sea_orm::{FromQueryResult, QueryResult};
 use super::{
     super::{Error, Storage, reader::Reader, sql},
     gather::Gather,
+    listing::{Count, Listing},
     page::Conditions,
 };
 use crate::model::{
@@ -66,6 +67,32 @@ pub struct WalFilter {
     pub created_after: Option<Micros>,
     /// Before this time.
     pub created_before: Option<Micros>,
+}
+
+/// What an index answers of a filter.
+fn walked(conditions: &mut Conditions, scope: &TenantScope, filter: &WalFilter) {
+    let tenant = scope.tenant().as_str();
+    match filter.stream_id {
+        // An expression, lest SQLite reads the tenant's whole log to spare sorting one stream.
+        Some(id) => conditions.add(
+            "stream_id = ? AND tenant_id || '' = ?",
+            [id.into(), tenant.into()],
+        ),
+        None => conditions.add("tenant_id = ?", [tenant.into()]),
+    }
+    if let Some(id) = filter.session_id {
+        conditions.add("session_id = ?", [id.0.into()]);
+    }
+}
+
+fn fits(conditions: &mut Conditions, filter: &WalFilter) {
+    conditions.one_of("event_type", filter.types.iter().cloned());
+    if let Some(time) = filter.created_after {
+        conditions.add("occurred_at > ?", [time.into()]);
+    }
+    if let Some(time) = filter.created_before {
+        conditions.add("occurred_at < ?", [time.into()]);
+    }
 }
 
 fn event_of(row: &QueryResult) -> Result<Event, Error> {
@@ -248,26 +275,34 @@ impl Storage {
         limit: u32,
     ) -> Result<Vec<Event>, Error> {
         let mut conditions = Conditions::default();
-        let tenant = scope.tenant().as_str();
-        match filter.stream_id {
-            // An expression, lest SQLite reads the tenant's whole log to spare sorting one stream.
-            Some(id) => conditions.add(
-                "stream_id = ? AND tenant_id || '' = ?",
-                [id.into(), tenant.into()],
-            ),
-            None => conditions.add("tenant_id = ?", [tenant.into()]),
-        }
-        conditions.one_of("event_type", filter.types.iter().cloned());
-        if let Some(id) = filter.session_id {
-            conditions.add("session_id = ?", [id.0.into()]);
-        }
-        if let Some(time) = filter.created_after {
-            conditions.add("occurred_at > ?", [time.into()]);
-        }
-        if let Some(time) = filter.created_before {
-            conditions.add("occurred_at < ?", [time.into()]);
-        }
+        walked(&mut conditions, scope, filter);
+        fits(&mut conditions, filter);
         self.log_after(scope, conditions, after, limit).await
+    }
+
+    /// How many entries of the tenant's log fit.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn count_wal(&self, scope: &TenantScope, filter: &WalFilter) -> Result<Count, Error> {
+        let mut conditions = Conditions::default();
+        walked(&mut conditions, scope, filter);
+        if let Some(settled) = self.settled().await? {
+            conditions.add("tx < ?", [settled.into()]);
+        }
+        let walked = conditions.take();
+        fits(&mut conditions, filter);
+        let listing = Listing {
+            table: "event e",
+            key: "tx",
+            looked_at: "tx, event_type, occurred_at",
+            of_tenant: None,
+            walked,
+            fits: conditions.take(),
+            is_looked_into: false,
+            values: conditions.values,
+        };
+        listing.count::<i64>(&self.db.reader.of(scope)).await
     }
 
     async fn log_after(
@@ -313,11 +348,18 @@ impl Storage {
     /// Behind `after`, and settled: no writer still at work has a lower number.
     async fn add_range(&self, conditions: &mut Conditions, after: Cursor) -> Result<(), Error> {
         conditions.add("(tx, ord) > (?, ?)", [after.tx.into(), after.ord.into()]);
-        if let Some(settled) = &self.settled {
-            let settled = settled.get(()).await?.unwrap_or_default();
+        if let Some(settled) = self.settled().await? {
             conditions.add("tx < ?", [settled.into()]);
         }
         Ok(())
+    }
+
+    /// The number below which no writer is at work; none where one writer is alone.
+    async fn settled(&self) -> Result<Option<i64>, Error> {
+        let Some(settled) = &self.settled else {
+            return Ok(None);
+        };
+        Ok(Some(settled.get(()).await?.unwrap_or_default()))
     }
 
     /// How far the work of an execution was when it last said so, from 0 to 1; none when it never did.

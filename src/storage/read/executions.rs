@@ -3,11 +3,13 @@
 use std::collections::{HashMap, HashSet};
 
 use entity::{execution, step};
-use sea_orm::FromQueryResult;
+use sea_orm::{DbBackend, FromQueryResult};
 use uuid::Uuid;
 
 use super::{
-    super::{Error, Storage, sql},
+    super::{Error, KeyScope, Storage, sql},
+    listing::{Count, Listing},
+    metadata::MetadataMember,
     page::{Conditions, Page, PageRequest, finish, ids_of_tenant},
 };
 use crate::model::{
@@ -26,12 +28,71 @@ pub struct ExecutionFilter {
     pub session_id: Option<SessionId>,
     /// Children of this one.
     pub parent_id: Option<ExecutionId>,
+    /// Only those without a parent.
+    pub roots_only: bool,
+    /// The one that a submit with this key finds.
+    pub idempotency_key: Option<String>,
+    /// Of intents with all of these in their metadata.
+    pub metadata: Vec<MetadataMember>,
     /// Accepted after this time.
     pub created_after: Option<Micros>,
     /// Accepted before this time.
     pub created_before: Option<Micros>,
     /// Oldest first instead of newest first.
     pub oldest_first: bool,
+}
+
+pub(super) fn listing_of(
+    scope: &TenantScope,
+    filter: &ExecutionFilter,
+    backend: DbBackend,
+) -> Listing {
+    let tenant = scope.tenant().as_str();
+    let mut conditions = Conditions::default();
+    let is_of_less = filter.session_id.is_some()
+        || filter.parent_id.is_some()
+        || filter.idempotency_key.is_some();
+    if is_of_less {
+        conditions.add("tenant_id = ?", [tenant.into()]);
+    }
+    if filter.roots_only {
+        conditions.add("parent_id IS NULL", []);
+    }
+    if let Some(key) = &filter.idempotency_key {
+        let scope = KeyScope::Caller as i64;
+        conditions.add(
+            "id = (SELECT execution_id FROM idempotency WHERE tenant_id = ? AND scope = ? AND key = ?)",
+            [tenant.into(), scope.into(), key.as_str().into()],
+        );
+    }
+    if let Some(session) = filter.session_id {
+        conditions.add("session_id = ?", [session.0.into()]);
+    }
+    if let Some(parent) = filter.parent_id {
+        conditions.add("parent_id = ?", [parent.0.into()]);
+    }
+    let walked = conditions.take();
+    conditions.one_of_codes("status", filter.statuses.iter().map(|status| status.code()));
+    conditions.one_of("intent_type", filter.intent_types.iter().cloned());
+    if let Some(after) = filter.created_after {
+        conditions.add("created_at > ?", [after.into()]);
+    }
+    if let Some(before) = filter.created_before {
+        conditions.add("created_at < ?", [before.into()]);
+    }
+    for member in &filter.metadata {
+        member.add_to(&mut conditions, backend);
+    }
+    Listing {
+        table: "execution e",
+        key: "id",
+        looked_at: "id, status, intent_type, created_at, metadata",
+        of_tenant: (!is_of_less).then(|| tenant.to_owned()),
+        walked,
+        fits: conditions.take(),
+        is_looked_into: !filter.metadata.is_empty(),
+        values: conditions.values,
+    }
 }
 
 fn execution_of(row: &sea_orm::QueryResult) -> Result<Execution, Error> {
@@ -71,40 +132,30 @@ impl Storage {
         filter: &ExecutionFilter,
         page: &PageRequest<ExecutionId>,
     ) -> Result<Page<ExecutionId, Execution>, Error> {
-        let mut conditions = Conditions::default();
-        conditions.add("tenant_id = ?", [scope.tenant().as_str().into()]);
-        conditions.one_of_codes("status", filter.statuses.iter().map(|status| status.code()));
-        conditions.one_of("intent_type", filter.intent_types.iter().cloned());
-        if let Some(session) = filter.session_id {
-            conditions.add("session_id = ?", [session.0.into()]);
-        }
-        if let Some(parent) = filter.parent_id {
-            conditions.add("parent_id = ?", [parent.0.into()]);
-        }
-        if let Some(after) = filter.created_after {
-            conditions.add("created_at > ?", [after.into()]);
-        }
-        if let Some(before) = filter.created_before {
-            conditions.add("created_at < ?", [before.into()]);
-        }
-        let range = PageRequest {
-            limit: page.limit,
-            after: page.after.map(|id| id.0),
-            before: page.before.map(|id| id.0),
-            backward: page.backward,
-        };
-        let end = conditions.page("id", filter.oldest_first, &range);
-        let text = format!(
-            "SELECT {} FROM execution e {} {end}",
-            columns::<execution::Entity>("e"),
-            conditions.clause()
-        );
-        let rows = sql::query(&self.db.reader.of(scope), &text, conditions.values).await?;
+        let db = &self.db.reader.of(scope);
+        let listing = listing_of(scope, filter, db.get_database_backend());
+        let (columns, range) = (columns::<execution::Entity>("e"), page.map(|id| id.0));
+        let ascending = filter.oldest_first;
+        let (rows, cut) = listing.page(db, &columns, ascending, &range).await?;
         let items: Result<Vec<_>, Error> = rows
             .into_iter()
             .map(|row| execution_of(&row).map(|found| (found.id, found)))
             .collect();
-        Ok(finish(items?, page))
+        Ok(finish(items?, page, cut.map(ExecutionId)))
+    }
+
+    /// How many of the tenant's executions fit.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn count_executions(
+        &self,
+        scope: &TenantScope,
+        filter: &ExecutionFilter,
+    ) -> Result<Count, Error> {
+        let db = &self.db.reader.of(scope);
+        let listing = listing_of(scope, filter, db.get_database_backend());
+        listing.count::<Uuid>(db).await
     }
 
     /// The first `limit` children of each execution, oldest first.

@@ -33,6 +33,21 @@ impl<K> PageRequest<K> {
             backward: false,
         }
     }
+
+    /// The same part of the list by other keys.
+    pub(super) fn map<L>(self, key: impl Fn(K) -> L) -> PageRequest<L> {
+        PageRequest {
+            limit: self.limit,
+            after: self.after.map(&key),
+            before: self.before.map(&key),
+            backward: self.backward,
+        }
+    }
+
+    /// Whether the rows of a list that ascends, or does not, are read from the highest key down.
+    pub(super) fn descends(&self, ascending: bool) -> bool {
+        ascending == self.backward
+    }
 }
 
 /// Part of a list, in the list's order, each item with its key.
@@ -44,6 +59,24 @@ pub struct Page<K, T> {
     pub has_next: bool,
     /// Whether there are items before the first one.
     pub has_previous: bool,
+    /// Where it begins: its first item, or the last row that was looked at on the way back.
+    pub start: Option<K>,
+    /// Where it ends: its last item, or the last row that was looked at.
+    pub end: Option<K>,
+}
+
+impl<K, T> Page<K, T> {
+    /// A page of a list with nothing in it.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self {
+            items: Vec::new(),
+            has_next: false,
+            has_previous: false,
+            start: None,
+            end: None,
+        }
+    }
 }
 
 /// Conditions and values of a statement with `$1`, `$2`, … as places.
@@ -54,6 +87,14 @@ pub(super) struct Conditions {
 }
 
 impl Conditions {
+    /// None yet; their values come behind these.
+    pub(super) fn behind(values: Vec<Value>) -> Self {
+        Self {
+            parts: Vec::new(),
+            values,
+        }
+    }
+
     /// Adds a condition that needs all of `values`; each `?` in it stands for one of them.
     pub(super) fn add(&mut self, condition: &str, values: impl IntoIterator<Item = Value>) {
         let values: Vec<Value> = values.into_iter().collect();
@@ -141,7 +182,7 @@ impl Conditions {
         if let Some(before) = page.before {
             self.add(&format!("{key} {earlier} ?"), [before.into()]);
         }
-        let order = if ascending == page.backward {
+        let order = if page.descends(ascending) {
             "DESC"
         } else {
             "ASC"
@@ -160,22 +201,35 @@ impl Conditions {
     }
 }
 
-/// Cuts the row that was read to see whether there are more, and restores the list's order.
-pub(super) fn finish<K, T>(mut items: Vec<(K, T)>, request: &PageRequest<K>) -> Page<K, T> {
-    let more = items.len() > request.limit as usize;
+/// Cuts the row that was read to see whether there are more, and restores the list's order. Rows
+/// behind `cut`, if there is one, were not looked at.
+pub(super) fn finish<K: Copy, T>(
+    mut items: Vec<(K, T)>,
+    request: &PageRequest<K>,
+    cut: Option<K>,
+) -> Page<K, T> {
+    let is_full = items.len() > request.limit as usize;
+    let more = is_full || cut.is_some();
     items.truncate(request.limit as usize);
+    let last = items.last().map(|(key, _)| *key);
+    let far = cut.filter(|_| !is_full).or(last);
+    let near = items.first().map(|(key, _)| *key).or(far);
     if request.backward {
         items.reverse();
         return Page {
             items,
             has_next: request.before.is_some(),
             has_previous: more,
+            start: far,
+            end: near,
         };
     }
     Page {
         items,
         has_next: more,
         has_previous: request.after.is_some(),
+        start: near,
+        end: far,
     }
 }
 

@@ -14,7 +14,7 @@ use crate::model::{Artifact, ArtifactId, TenantScope};
 use sql::{columns, get};
 
 /// The near relatives of an artifact.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Relation {
     /// What it was made from.
     Parents,
@@ -108,6 +108,6 @@ impl Storage {
         );
         let rows = sql::query(&self.db.reader.of(scope), &text, conditions.values).await?;
         let items: Result<Vec<Keyed>, Error> = rows.into_iter().map(|row| keyed(&row)).collect();
-        Ok(finish(items?, page))
+        Ok(finish(items?, page, None))
     }
 }

@@ -1,10 +1,13 @@
 //! Sessions and uploads.
 
 use entity::{session, upload};
-use sea_orm::{FromQueryResult, QueryResult};
+use sea_orm::{DbBackend, FromQueryResult, QueryResult};
+use uuid::Uuid;
 
 use super::{
     super::{Error, Storage, sql},
+    listing::{Count, Listing},
+    metadata::MetadataMember,
     page::{Conditions, Page, PageRequest, finish, ids_of_tenant},
 };
 use crate::model::{Session, SessionId, SessionStatus, TenantScope, Upload, UploadId};
@@ -17,6 +20,36 @@ pub struct SessionFilter {
     pub statuses: Vec<SessionStatus>,
     /// Of this user.
     pub user_id: Option<String>,
+    /// With all of these in their metadata.
+    pub metadata: Vec<MetadataMember>,
+}
+
+fn listing_of(scope: &TenantScope, filter: &SessionFilter, backend: DbBackend) -> Listing {
+    let mut conditions = Conditions::default();
+    if !filter.statuses.is_empty() {
+        let shown = format!(
+            "CASE WHEN status IN (0, 1) AND expires_at <= {} THEN {} ELSE status END",
+            now_expression(backend),
+            SessionStatus::Expired.code()
+        );
+        conditions.one_of_codes(&shown, filter.statuses.iter().map(|status| status.code()));
+    }
+    if let Some(user) = &filter.user_id {
+        conditions.add("user_id = ?", [user.as_str().into()]);
+    }
+    for member in &filter.metadata {
+        member.add_to(&mut conditions, backend);
+    }
+    Listing {
+        table: "session s",
+        key: "id",
+        looked_at: "id, status, expires_at, user_id, metadata",
+        of_tenant: Some(scope.tenant().to_string()),
+        walked: String::new(),
+        fits: conditions.take(),
+        is_looked_into: !filter.metadata.is_empty(),
+        values: conditions.values,
+    }
 }
 
 /// A session whose time has passed is expired, whether or not that was written down yet.
@@ -64,37 +97,33 @@ impl Storage {
         page: &PageRequest<SessionId>,
     ) -> Result<Page<SessionId, Session>, Error> {
         let db = &self.db.reader.of(scope);
-        let now = now_expression(db.get_database_backend());
-        let mut conditions = Conditions::default();
-        conditions.add("tenant_id = ?", [scope.tenant().as_str().into()]);
-        if !filter.statuses.is_empty() {
-            let shown = format!(
-                "CASE WHEN status IN (0, 1) AND expires_at <= {now} THEN {} ELSE status END",
-                SessionStatus::Expired.code()
-            );
-            conditions.one_of_codes(&shown, filter.statuses.iter().map(|status| status.code()));
-        }
-        if let Some(user) = &filter.user_id {
-            conditions.add("user_id = ?", [user.as_str().into()]);
-        }
-        let range = PageRequest {
-            limit: page.limit,
-            after: page.after.map(|id| id.0),
-            before: page.before.map(|id| id.0),
-            backward: page.backward,
-        };
-        let end = conditions.page("id", false, &range);
-        let text = format!(
-            "SELECT {}, {now} AS now FROM session s {} {end}",
+        let backend = db.get_database_backend();
+        let columns = format!(
+            "{}, {} AS now",
             columns::<session::Entity>("s"),
-            conditions.clause()
+            now_expression(backend)
         );
-        let rows = sql::query(db, &text, conditions.values).await?;
+        let (listing, range) = (listing_of(scope, filter, backend), page.map(|id| id.0));
+        let (rows, cut) = listing.page(db, &columns, false, &range).await?;
         let items: Result<Vec<_>, Error> = rows
             .into_iter()
             .map(|row| session_of(&row).map(|found| (found.id, found)))
             .collect();
-        Ok(finish(items?, page))
+        Ok(finish(items?, page, cut.map(SessionId)))
+    }
+
+    /// How many of the tenant's sessions fit.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn count_sessions(
+        &self,
+        scope: &TenantScope,
+        filter: &SessionFilter,
+    ) -> Result<Count, Error> {
+        let db = &self.db.reader.of(scope);
+        let listing = listing_of(scope, filter, db.get_database_backend());
+        listing.count::<Uuid>(db).await
     }
 
     /// An announced upload of the tenant.

@@ -6,6 +6,7 @@ mod events;
 mod executions;
 mod lineage;
 mod lineage_bounds;
+mod lists;
 mod pages;
 mod rows;
 mod sessions;

@@ -62,6 +62,7 @@ pub(super) struct ExecutionRow {
     pub(super) session: u128,
     pub(super) parent: Option<u128>,
     pub(super) child_key: Option<&'static str>,
+    pub(super) metadata: &'static str,
     pub(super) created_at: Micros,
 }
 
@@ -75,6 +76,7 @@ pub(super) fn execution(number: u128) -> ExecutionRow {
         session: 1,
         parent: None,
         child_key: None,
+        metadata: "{}",
         created_at: 1,
     }
 }
@@ -197,7 +199,7 @@ impl World {
                 session_id(row.session).0.into(),
                 "default".into(),
                 "{}".into(),
-                "{}".into(),
+                row.metadata.into(),
                 row.created_at.into(),
                 row.parent.map(|number| execution_id(number).0).into(),
                 row.child_key.map(str::to_owned).into(),

@@ -29,6 +29,7 @@ async fn an_overdue_session_is_expired_wherever_it_is_read() {
             let filter = SessionFilter {
                 statuses: statuses.to_vec(),
                 user_id: Some("ann".into()),
+                ..SessionFilter::default()
             };
             let page = PageRequest::first(9);
             let page = storage.list_sessions(&scope(), &filter, &page).await;
