@@ -39,6 +39,11 @@ impl Uploads {
             &link.signature,
             now_s,
         )?;
+        // The link was made while the artifact was there; its content may be so for a while yet.
+        let hex = digest.to_string();
+        if inner.storage.is_digest_deleted(tenant, &hex).await? {
+            return Err(Error::NotFound("content"));
+        }
         let size_bytes = inner.content.size(tenant, digest).await?;
         Ok(Content {
             tenant: tenant.to_owned(),

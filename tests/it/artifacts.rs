@@ -170,6 +170,7 @@ backends! {
         assert_eq!((release().await, release().await), (0, 1));
         assert_eq!(status().await, 200);
         delete(&two).await;
+        assert_eq!(status().await, 404, "a link that was given out before");
         assert_eq!(release().await, 0);
         assert_eq!(status().await, 404, "they were put aside");
         // Whoever registers them meanwhile gets them back.

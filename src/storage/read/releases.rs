@@ -57,6 +57,21 @@ impl Storage {
         Ok(releases)
     }
 
+    /// Whether artifacts of the tenant have held this digest and all of them are deleted.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn is_digest_deleted(&self, tenant: &str, digest: &str) -> Result<bool, Error> {
+        let holder = "SELECT 1 FROM materialization m JOIN artifact a ON a.id = m.artifact_id \
+             WHERE m.digest = $1 AND a.tenant_id = $2";
+        let text = format!(
+            "SELECT EXISTS ({holder}) AND NOT EXISTS ({holder} AND a.state <> {}) AS deleted",
+            ArtifactState::Deleted.code()
+        );
+        let rows = sql::query(&self.db.reader, &text, [digest.into(), tenant.into()]).await?;
+        rows.first().map_or(Ok(false), |row| get(row, "deleted"))
+    }
+
     /// Which of these digests an artifact of the tenant holds that is not deleted, or an upload that
     /// arrived after `uploaded_after`.
     ///
