@@ -1,7 +1,11 @@
 //! Bodies of requests, for both APIs alike: JSON and nothing else, so that no form of another site
-//! can send one. What has arrived of all of them together is bounded, as each of them is.
+//! can send one. What has arrived of all of them together is bounded, as each of them is; so is what
+//! has arrived of messages over WebSocket, in the same room.
 
-use std::{error::Error, sync::Arc};
+use std::{
+    error::Error,
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
+};
 
 use axum::{
     body::{Body, Bytes},
@@ -13,7 +17,7 @@ use axum::{
 };
 use bytes::BytesMut;
 use http_body_util::BodyExt as _;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{ApiError, ErrorCode};
 
@@ -56,6 +60,17 @@ impl Bodies {
             max_bytes,
             room: Arc::new(Semaphore::new(together)),
         }
+    }
+
+    /// Counts what arrives on a connection from now on: it sends messages instead of requests.
+    pub fn count(&self, arrivals: &Arrivals) {
+        let held = Held {
+            room: Arc::clone(&self.room),
+            permit: None,
+            is_refused: false,
+        };
+        // A connection changes its protocol once.
+        let _ = arrivals.0.set(Mutex::new(held));
     }
 
     /// Bytes of the largest body.
@@ -109,6 +124,62 @@ impl Bodies {
         } else {
             whole.freeze()
         })
+    }
+}
+
+/// What has arrived on a connection of a message that is not whole. Nothing is counted before
+/// [`Bodies::count`].
+#[derive(Debug, Default)]
+pub struct Arrivals(OnceLock<Mutex<Held>>);
+
+#[derive(Debug)]
+struct Held {
+    room: Arc<Semaphore>,
+    permit: Option<OwnedSemaphorePermit>,
+    is_refused: bool,
+}
+
+impl Arrivals {
+    /// Counts bytes that have come; whether there was room for them.
+    #[must_use]
+    pub fn have_come(&self, bytes: usize) -> bool {
+        let Some(mut held) = self.held() else {
+            return true;
+        };
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        match Arc::clone(&held.room).try_acquire_many_owned(bytes) {
+            Ok(more) => match &mut held.permit {
+                Some(permit) => permit.merge(more),
+                none => *none = Some(more),
+            },
+            Err(_) => held.is_refused = true,
+        }
+        !held.is_refused
+    }
+
+    /// A message was whole; what came is no longer waited for.
+    pub fn are_whole(&self) {
+        if let Some(mut held) = self.held() {
+            held.permit = None;
+        }
+    }
+
+    /// So many bytes belonged to no message.
+    pub fn have_passed(&self, bytes: usize) {
+        if let Some(permit) = self.held().as_mut().and_then(|held| held.permit.as_mut()) {
+            drop(permit.split(bytes.min(permit.num_permits())));
+        }
+    }
+
+    /// Whether there was no room for some of them.
+    #[must_use]
+    pub fn are_refused(&self) -> bool {
+        self.held().is_some_and(|held| held.is_refused)
+    }
+
+    fn held(&self) -> Option<MutexGuard<'_, Held>> {
+        let held = self.0.get()?;
+        Some(held.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
@@ -197,6 +268,25 @@ mod tests {
         drop(sender);
         assert_eq!(slow.await.unwrap(), "12345678");
         assert!(other.json(request(&["12345"])).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn messages_that_are_not_whole_share_the_room_with_bodies() {
+        let bodies = Bodies::new(8, 12);
+        let [one, other] = [Arrivals::default(), Arrivals::default()];
+        assert!(one.have_come(1 << 20), "it does not count yet");
+        bodies.count(&one);
+        bodies.count(&other);
+        assert!(one.have_come(5) && one.have_come(4) && other.have_come(2));
+        assert!(bodies.json(request(&["12"])).await.is_err());
+        one.have_passed(3);
+        assert!(bodies.json(request(&["1234"])).await.is_ok());
+        assert!(!other.have_come(5));
+        assert!(other.are_refused() && !one.are_refused());
+        one.are_whole();
+        assert!(one.have_come(10));
+        drop(one);
+        assert!(bodies.json(request(&["12345678"])).await.is_ok());
     }
 
     #[test]

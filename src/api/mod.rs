@@ -10,7 +10,7 @@ mod refusal;
 
 use std::sync::Arc;
 
-pub use body::{Bodies, TooSlow, declared_bytes};
+pub use body::{Arrivals, Bodies, TooSlow, declared_bytes};
 pub use codes::errors_document;
 pub use error::{ApiError, ErrorCode};
 pub use identity::{Asker, TENANT_HEADER, principal_named, principal_of};

@@ -88,7 +88,7 @@ section! {
         ] = None,
         /// Largest body of a request in bytes, uploads excepted.
         max_body_bytes: usize [.within(1024, MOST_BYTES)] = MIB,
-        /// Bytes of all bodies together that have begun to arrive, uploads excepted; at least `max_body_bytes`.
+        /// Bytes of all bodies and messages over WebSocket together that have begun to arrive, uploads excepted; at least `max_body_bytes`.
         max_bodies_bytes: usize [.within(1024, MOST_BYTES)] = 64 * MIB,
         /// Connections that may be open at the same time. The limit on open files may allow fewer.
         max_connections: usize [.within(1, 1_000_000)] = 10_000,

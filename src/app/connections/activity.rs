@@ -1,9 +1,10 @@
 //! What a connection is doing, as its stream must know it: waiting for a request, or busy with one.
 
 use std::{
+    io::{self, ErrorKind},
     pin::Pin,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     },
     task::{Context, Poll},
@@ -12,6 +13,8 @@ use std::{
 
 use http_body::{Body, Frame, SizeHint};
 use tokio::time::Instant;
+
+use crate::api::Arrivals;
 
 /// What a connection is doing. Its tasks change it and its stream reads it.
 #[derive(Debug)]
@@ -22,6 +25,8 @@ pub(super) struct Activity {
     /// When the last request was answered, in microseconds from the beginning.
     answered: AtomicU64,
     has_left_body: AtomicBool,
+    /// From a request on that asks for another protocol.
+    arrivals: OnceLock<Arc<Arrivals>>,
 }
 
 impl Activity {
@@ -32,6 +37,7 @@ impl Activity {
             turn: AtomicU32::new(0),
             answered: AtomicU64::new(0),
             has_left_body: AtomicBool::new(false),
+            arrivals: OnceLock::new(),
         }
     }
 
@@ -40,6 +46,22 @@ impl Activity {
         self.has_left_body.store(false, Ordering::Relaxed);
         self.turn.fetch_add(1, Ordering::Relaxed);
         Busy(Some(Arc::clone(self)))
+    }
+
+    /// What counts the bytes that arrive, once the connection speaks another protocol.
+    pub(super) fn arrivals(&self) -> Arc<Arrivals> {
+        Arc::clone(self.arrivals.get_or_init(Arc::default))
+    }
+
+    /// Bytes have arrived.
+    ///
+    /// # Errors
+    /// When there is no room for what waits to be whole.
+    pub(super) fn arrived(&self, bytes: usize) -> io::Result<()> {
+        match self.arrivals.get() {
+            Some(arrivals) if !arrivals.have_come(bytes) => Err(ErrorKind::QuotaExceeded.into()),
+            _ => Ok(()),
+        }
     }
 
     /// A number that changes whenever a request comes or is answered.

@@ -163,7 +163,7 @@ impl Server {
 fn answer(
     server: &Server,
     activity: &Arc<Activity>,
-    request: Request<Incoming>,
+    mut request: Request<Incoming>,
 ) -> impl Future<Output = Result<Response<AnswerBody<Body>>, Infallible>> + use<> {
     let busy = activity.begin();
     let body = |body| {
@@ -173,6 +173,9 @@ fn answer(
             Arc::clone(activity),
         ))
     };
+    if request.headers().contains_key(header::UPGRADE) {
+        request.extensions_mut().insert(activity.arrivals());
+    }
     let connection = Arc::clone(activity);
     let answered = server.routes.clone().oneshot(request.map(body));
     async move {

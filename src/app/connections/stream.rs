@@ -153,8 +153,10 @@ impl AsyncRead for TimedStream {
         let before = buffer.filled().len();
         let read = Pin::new(&mut this.stream).poll_read(cx, buffer);
         if read.is_ready() {
-            if buffer.filled().len() > before {
+            let bytes = buffer.filled().len() - before;
+            if bytes > 0 {
                 this.has_read();
+                this.activity.arrived(bytes)?;
             }
             return read;
         }

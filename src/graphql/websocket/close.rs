@@ -32,6 +32,8 @@ pub(super) enum Close {
     Stopping,
     /// The message is larger than any may be.
     TooBig,
+    /// Too much has arrived of messages that are not whole, on all sockets together.
+    NoRoom,
     /// A text message that is not UTF-8.
     NotText,
     /// The frames are faulty.
@@ -60,6 +62,7 @@ impl Close {
             Self::SecondInit => 4429,
             Self::PongTimeout | Self::Stopping => close_code::AWAY,
             Self::TooBig => close_code::SIZE,
+            Self::NoRoom => close_code::AGAIN,
             Self::NotText => close_code::INVALID,
             Self::BadFrame => close_code::PROTOCOL,
         }
@@ -76,6 +79,7 @@ impl Close {
             Self::PongTimeout => "pong timeout",
             Self::Stopping => "the server stops; reconnect and resume",
             Self::TooBig => "the message is too large",
+            Self::NoRoom => "too many messages are on their way; try again",
             Self::NotText => "the message is not UTF-8",
             Self::BadFrame => "the frames break RFC 6455",
         };
@@ -117,6 +121,7 @@ mod tests {
             Close::PongTimeout,
             Close::Stopping,
             Close::TooBig,
+            Close::NoRoom,
             Close::NotText,
             Close::BadFrame,
         ] {

@@ -4,7 +4,7 @@
 //! A client that does not read is not read from either, so it cannot make the server hold more than
 //! a channel's worth of answers for it, and is disconnected after the write timeout.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Error,
@@ -25,13 +25,16 @@ use super::{
     operation::{OperationCaller, Operations, Outgoing},
 };
 use crate::{
-    api::{ApiError, ErrorCode, RequestId, TENANT_HEADER, principal_named},
+    api::{ApiError, Arrivals, ErrorCode, RequestId, TENANT_HEADER, principal_named},
     graphql::{Api, executor::Asking},
     model::Principal,
 };
 
 /// Answers of all operations that wait for the socket.
 const OUTGOING: usize = 16;
+
+/// Bytes of the head of a control frame that is masked.
+const FRAME_HEAD_BYTES: usize = 6;
 
 /// How a connection ends.
 enum End {
@@ -63,6 +66,8 @@ pub(super) struct Connection {
     request_id: Option<RequestId>,
     options: WebSocketOptions,
     socket: WebSocket,
+    /// Counts what has arrived of a message that is not whole.
+    arrivals: Arc<Arrivals>,
     operations: Operations,
     outgoing: mpsc::Receiver<Box<Outgoing>>,
     /// Who runs operations, once `connection_init` was taken.
@@ -84,6 +89,7 @@ impl Connection {
         options: WebSocketOptions,
         stop: CancellationToken,
         socket: WebSocket,
+        arrivals: Arc<Arrivals>,
     ) -> Self {
         let (sender, outgoing) = mpsc::channel(OUTGOING);
         let now = Instant::now();
@@ -94,6 +100,7 @@ impl Connection {
             of_request,
             request_id,
             socket,
+            arrivals,
             operations: Operations::new(sender),
             outgoing,
             caller: None,
@@ -142,9 +149,17 @@ impl Connection {
     async fn receive(&mut self, incoming: Option<Result<Message, Error>>) -> Result<(), End> {
         let message = match incoming {
             Some(Ok(message)) => message,
+            Some(Err(_)) if self.arrivals.are_refused() => return Err(Close::NoRoom.into()),
             Some(Err(fault)) => return Err(Close::of(fault).map_or(End::Gone, End::Close)),
             None => return Err(End::Gone),
         };
+        match &message {
+            // They may come between the parts of a message.
+            Message::Ping(bytes) | Message::Pong(bytes) => {
+                self.arrivals.have_passed(FRAME_HEAD_BYTES + bytes.len());
+            }
+            _ => self.arrivals.are_whole(),
+        }
         match message {
             Message::Text(text) => {
                 // Control frames do not count: they may come between the parts of a message that

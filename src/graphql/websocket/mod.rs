@@ -12,6 +12,7 @@ use std::sync::Arc;
 use async_graphql::Response as Answer;
 use async_graphql_axum::GraphQLResponse;
 use axum::{
+    Extension,
     extract::{State, WebSocketUpgrade, ws::rejection::WebSocketUpgradeRejection},
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
@@ -24,14 +25,14 @@ use super::{
     error::refusal,
     http::{HttpOptions, Served},
 };
-use crate::api::{ApiError, Asker, TENANT_HEADER};
+use crate::api::{ApiError, Arrivals, Asker, Bodies, TENANT_HEADER};
 
 const PROTOCOL: &str = "graphql-transport-ws";
 
 /// What every socket of a server shares.
 pub(super) struct Sockets {
     options: WebSocketOptions,
-    max_message_bytes: usize,
+    bodies: Bodies,
     open: TaskTracker,
     stop: CancellationToken,
 }
@@ -40,7 +41,7 @@ impl Sockets {
     pub(super) fn new(options: &HttpOptions) -> Arc<Self> {
         Arc::new(Self {
             options: options.websocket.clone(),
-            max_message_bytes: options.bodies.max_bytes(),
+            bodies: options.bodies.clone(),
             open: options.sockets.clone(),
             stop: options.stop.clone(),
         })
@@ -51,8 +52,8 @@ impl Sockets {
     fn configure(&self, upgrade: WebSocketUpgrade) -> WebSocketUpgrade {
         upgrade
             .protocols([PROTOCOL])
-            .max_message_size(self.max_message_bytes)
-            .max_frame_size(self.max_message_bytes)
+            .max_message_size(self.bodies.max_bytes())
+            .max_frame_size(self.bodies.max_bytes())
             .read_buffer_size(self.options.buffer_bytes)
             .write_buffer_size(self.options.buffer_bytes)
     }
@@ -64,6 +65,7 @@ pub(super) async fn connect(
     State(served): State<Arc<Served>>,
     asker: Asker,
     headers: HeaderMap,
+    arrivals: Option<Extension<Arc<Arrivals>>>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
     let Asker {
@@ -90,12 +92,15 @@ pub(super) async fn connect(
         let error = ApiError::bad_input("the subprotocol must be graphql-transport-ws");
         return refused(StatusCode::BAD_REQUEST, error);
     }
+    let arrivals = arrivals.map(|Extension(it)| it).unwrap_or_default();
+    sockets.bodies.count(&arrivals);
     // It counts from now on, so that a server that stops does not overlook it.
     let open = sockets.open.token();
     upgrade.on_upgrade(move |socket| async move {
         let (options, stop) = (sockets.options.clone(), sockets.stop.clone());
         let api = served.api.clone();
-        let mut connection = Connection::new(api, caller, request_id, options, stop, socket);
+        let mut connection =
+            Connection::new(api, caller, request_id, options, stop, socket, arrivals);
         connection.serve().await;
         drop(open);
     })

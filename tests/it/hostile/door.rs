@@ -4,8 +4,9 @@
 use std::{net::IpAddr, time::Duration};
 
 use serde_json::json;
+use tokio_tungstenite::tungstenite::Message;
 
-use crate::support::{Backend, NodeProcess, TestApp, Wire, post};
+use crate::support::{Backend, NodeProcess, Socket, TestApp, Wire, post};
 
 const HEALTH: &str = "GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n";
 const NEVER: &str = "600000";
@@ -23,6 +24,12 @@ async fn impatient(backend: &Backend, short: &str) -> TestApp {
 /// Waits until the server has no connection but that of whoever asks it.
 async fn is_alone(app: &TestApp) {
     app.until(|| async { (connections(app).await == 1).then_some(()) })
+        .await;
+}
+
+/// Waits until the server has no more connections than these.
+async fn is_of_few(app: &TestApp, most: usize) {
+    app.until(|| async { (connections(app).await <= most).then_some(()) })
         .await;
 }
 
@@ -217,6 +224,67 @@ async fn pings_whose_pongs_are_not_read_are_not_taken_for_ever() {
         assert!(taken < 64 << 20, "all of it was taken");
     }
     is_alone(&app).await;
+}
+
+/// The head of a text frame of so many bytes, masked by zeros.
+fn text_frame(bytes: u64) -> Vec<u8> {
+    let mut head = vec![0x81, 0xff];
+    head.extend(bytes.to_be_bytes());
+    head.extend([0; 4]);
+    head
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn messages_that_do_not_come_to_their_end_have_the_room_of_bodies() {
+    let backend = Backend::sqlite();
+    let room = [
+        "http.max_bodies_bytes=4194304",
+        "http.max_body_bytes=1048576",
+    ];
+    let app = TestApp::start_with(&backend, &room).await;
+    let mut open = vec![];
+    for _ in 0..100 {
+        let mut socket = Wire::open(app.server.address()).await;
+        socket.say(UPGRADE).await.unwrap();
+        assert!(socket.answer().await.starts_with("HTTP/1.1 101"));
+        open.push(socket);
+    }
+    let part = [text_frame(1 << 20), vec![b' '; 1_000_000]].concat();
+    for socket in &mut open {
+        // One for which there is no room is closed meanwhile.
+        let _ = socket.say(&part).await;
+    }
+    // Four have room; the others end.
+    is_of_few(&app, 4 + 1).await;
+    let query = post(
+        "/graphql",
+        &json!({"query": "{ __typename }", "operationName": " ".repeat(400_000)}).to_string(),
+    );
+    let answers = async || {
+        let mut wire = Wire::open(app.server.address()).await;
+        let _ = wire.say(&query).await;
+        wire.answer().await
+    };
+    assert!(
+        answers().await.starts_with("HTTP/1.1 503"),
+        "a body has that room, too"
+    );
+    drop(open);
+    app.until(|| async { (!answers().await.starts_with("HTTP/1.1 503")).then_some(()) })
+        .await;
+    // A message that is whole gives its room back.
+    let mut socket = Socket::open(app.server.address(), &json!({}))
+        .await
+        .unwrap();
+    let mut pong = r#"{"type":"pong"}"#.to_owned();
+    pong.extend(std::iter::repeat_n(' ', 1_000_000));
+    for _ in 0..10 {
+        let pong = Message::text(pong.clone());
+        socket.send_frame(pong).await.unwrap();
+    }
+    let query = "{ __typename }";
+    socket.subscribe("1", query, &json!({})).await.unwrap();
+    assert_eq!(socket.message("1").await["type"], "next");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
