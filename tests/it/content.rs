@@ -177,8 +177,9 @@ backends! {
         assert_eq!(parsed, artifact(&mine), "the same work has the same artifact");
         // The execution that found it again shows it, too.
         let query = "query($id: ID!, $after: String) { execution(id: $id) {
-            artifacts(first: 5, after: $after) { nodes { id } pageInfo { startCursor } } } }";
+            artifacts(first: 5, after: $after) { nodes { id } totalCount { count } } } }";
         let found = app.data(query, json!({"id": mine.id.to_string()})).await;
+        assert_eq!(found["execution"]["artifacts"]["totalCount"]["count"], 1);
         let found = &found["execution"]["artifacts"]["nodes"];
         assert_eq!(*found, json!([{"id": parsed.to_string()}]));
         let listed = app.data(
@@ -188,7 +189,11 @@ backends! {
         assert_eq!(listed["execution"]["artifacts"]["nodes"], *found);
         // Deleted is for ever: the same work then makes another one.
         for intent_type in ["archive_file", "delete_file"] {
-            result(&app.run(intent_type, json!({"artifact_id": parsed})).await);
+            let changed = app.run(intent_type, json!({"artifact_id": parsed})).await;
+            result(&changed);
+            // What only changed it neither made nor found it.
+            let of_it = app.data(query, json!({"id": changed.id.to_string()})).await;
+            assert_eq!(of_it["execution"]["artifacts"], json!({"nodes": [], "totalCount": {"count": 0}}));
         }
         let again = artifact(&keyed("again").await);
         assert_ne!(again, parsed);

@@ -176,6 +176,79 @@ async fn a_range_gives_a_part_and_a_download_goes_on_where_it_broke_off() {
     assert_eq!(answer, expected);
 }
 
+/// Content that is packed at rest: what handlers make of this size is.
+async fn packed(world: &World) -> (Digest, Vec<u8>) {
+    let rows = (0..60_000).map(|n| format!("{{\"n\":{n},\"name\":\"row {n}\"}}\n"));
+    let text: Vec<u8> = rows.collect::<String>().into_bytes();
+    let stored = world.content.put("default", Bytes::from(text.clone()));
+    let digest = stored.await.unwrap().digest;
+    let place = world
+        .folder
+        .path()
+        .join(format!("content/content/default/{digest}"));
+    let size = std::fs::metadata(place).unwrap().len();
+    assert!(
+        size < text.len() as u64 / 4,
+        "{size} bytes: it is not packed"
+    );
+    (digest, text)
+}
+
+#[tokio::test]
+async fn a_range_of_packed_content_is_that_of_the_content() {
+    let world = World::new().await;
+    let (digest, text) = packed(&world).await;
+    let url = link(&world, digest);
+    let fetch = async |headers: &[(&str, &str)]| {
+        let request = request(Method::GET, &url, headers, Body::empty());
+        world.send(request).await
+    };
+    let size = text.len();
+    let frame = 256 * 1024;
+    // Within a frame, over the seam of two, over several, at the ends.
+    for (first, last) in [
+        (0, 0),
+        (10, 99),
+        (frame - 5, frame + 5),
+        (frame, 2 * frame - 1),
+        (1_000, 3 * frame),
+        (size - 7, size - 1),
+        (0, size - 1),
+    ] {
+        for encoding in ["identity", "gzip"] {
+            let range = format!("bytes={first}-{last}");
+            let part = fetch(&[("range", &range), ("accept-encoding", encoding)]).await;
+            assert_eq!(part.status(), StatusCode::PARTIAL_CONTENT, "{range}");
+            assert!(!part.headers().contains_key("content-encoding"), "{range}");
+            let content_range = format!("bytes {first}-{last}/{size}");
+            assert_eq!(part.headers()["content-range"], content_range.as_str());
+            assert_eq!(
+                part.headers()["content-length"],
+                (last - first + 1).to_string().as_str()
+            );
+            assert!(
+                bytes_of(part).await.unwrap() == text[first..=last],
+                "{range}"
+            );
+        }
+    }
+    let tail = fetch(&[("range", "bytes=-100")]).await;
+    assert!(bytes_of(tail).await.unwrap() == text[size - 100..]);
+    let beyond = fetch(&[("range", &format!("bytes={size}-"))]).await;
+    assert_eq!(beyond.status(), StatusCode::RANGE_NOT_SATISFIABLE);
+    assert_eq!(
+        beyond.headers()["content-range"],
+        format!("bytes */{size}").as_str()
+    );
+    // Whole, it is compressed for the way though it is packed at rest.
+    let whole = fetch(&[]).await;
+    assert_eq!(whole.headers()["content-length"], size.to_string().as_str());
+    assert!(bytes_of(whole).await.unwrap() == text);
+    let compressed = fetch(&[("accept-encoding", "gzip")]).await;
+    assert_eq!(compressed.headers()["content-encoding"], "gzip");
+    assert!(bytes_of(compressed).await.unwrap().len() < size / 4);
+}
+
 #[tokio::test]
 async fn content_is_compressed_for_those_who_take_it_so() {
     let world = World::new().await;

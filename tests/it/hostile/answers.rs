@@ -144,4 +144,28 @@ backends! {
         let found = app.data(version, json!({"id": session})).await;
         assert_eq!(found["session"]["stateVersion"], "2");
     }
+
+    async fn values_that_lie_in_the_content_store_count_before_they_are_fetched(backend: Backend) {
+        let app = TestApp::start_with(&backend, &["graphql.max_answer_bytes=60000"]).await;
+        let session = app.session().await;
+        for _ in 0..4 {
+            let message = json!({"message": "x".repeat(20_000)});
+            app.ended(app.submit(session, "echo", message).await.id).await;
+        }
+        // Two of them are within the limit, in whatever field.
+        for field in ["result", "intent { parameters }"] {
+            let page = |first: usize| format!("{{ executions(first: {first}) {{ nodes {{ {field} }} }} }}");
+            let two = app.data(&page(2), json!({})).await;
+            assert!(two.to_string().len() > 40_000);
+            let four = app.graphql(&page(4), json!({})).await;
+            assert_eq!(four["errors"][0]["extensions"]["code"], "COST_EXCEEDED", "{field}");
+            assert_eq!(four["errors"].as_array().unwrap().len(), 1, "{field}");
+            // Under other names it is fetched, and counted, again.
+            let aliased = field.replace("result", "a: result b: result c: result d: result")
+                .replace("parameters", "a: parameters b: parameters c: parameters d: parameters");
+            let aliased = format!("{{ executions(first: 1) {{ nodes {{ {aliased} }} }} }}");
+            let again = app.graphql(&aliased, json!({})).await;
+            assert_eq!(again["errors"][0]["extensions"]["code"], "COST_EXCEEDED", "{aliased}");
+        }
+    }
 }

@@ -1,11 +1,11 @@
 //! An execution that ends the process it runs in.
 
-use std::sync::atomic::Ordering;
+use std::{sync::atomic::Ordering, time::Duration};
 
-use serde_json::json;
+use serde_json::{Value, json};
 use takeoff::model::{ExecutionId, ExecutionStatus};
 
-use crate::support::{TestApp, backends};
+use crate::support::{Backend, NodeProcess, TestApp, backends};
 
 async fn lives_until_it_is_killed(app: &TestApp) {
     let began = || async { (app.solution.killers.load(Ordering::SeqCst) > 0).then_some(()) };
@@ -85,4 +85,116 @@ backends! {
         assert_eq!(app.ended(id).await.status, ExecutionStatus::Completed);
         assert_eq!(app.ended(other.id).await.status, ExecutionStatus::Completed);
     }
+}
+
+/// Processes that share a database, each started again when it has ended.
+struct Cluster {
+    backend: Backend,
+    nodes: Vec<NodeProcess>,
+    http: reqwest::Client,
+    ends: usize,
+}
+
+impl Cluster {
+    async fn start(backend: Backend, count: usize) -> Self {
+        let mut nodes = vec![];
+        for _ in 0..count {
+            nodes.push(NodeProcess::start(&backend, &["telemetry.log=warn"]).await);
+        }
+        Self {
+            backend,
+            nodes,
+            http: reqwest::Client::new(),
+            ends: 0,
+        }
+    }
+
+    /// Asks one after the other until one answers.
+    async fn ask(&mut self, query: &str, variables: Value) -> Value {
+        let body = json!({"query": query, "variables": variables});
+        loop {
+            for at in 0..self.nodes.len() {
+                let url = format!("http://{}/graphql", self.nodes[at].address);
+                if let Ok(answer) = self.http.post(url).json(&body).send().await
+                    && let Ok(mut answer) = answer.json::<Value>().await
+                    && answer.get("errors").is_none()
+                {
+                    return answer["data"].take();
+                }
+            }
+            self.restart().await;
+        }
+    }
+
+    async fn restart(&mut self) {
+        for node in &mut self.nodes {
+            if node.has_ended() {
+                self.ends += 1;
+                *node = NodeProcess::start(&self.backend, &["telemetry.log=warn"]).await;
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+
+    async fn submit(&mut self, intent_type: &str, parameters: Value, key: &str) -> String {
+        let session = "mutation { createSession(input: {}) { session { id } } }";
+        let session = self.ask(session, json!({})).await["createSession"]["session"]["id"].take();
+        let query =
+            "mutation($i: SubmitIntentInput!) { submitIntent(input: $i) { execution { id } } }";
+        let input = json!({"i": {"intentType": intent_type, "sessionId": session, "parameters": parameters,
+            "idempotencyKey": key}});
+        let submitted = self.ask(query, input).await;
+        let id = &submitted["submitIntent"]["execution"]["id"];
+        id.as_str().unwrap().to_owned()
+    }
+
+    /// Waits for the end of an execution, whatever ends meanwhile.
+    async fn ended(&mut self, id: &str) -> Value {
+        let query = "query($id: ID!) { execution(id: $id) { status finishedAt error { code } } }";
+        loop {
+            let found = self.ask(query, json!({"id": id})).await["execution"].take();
+            if !found["finishedAt"].is_null() {
+                return found;
+            }
+            self.restart().await;
+        }
+    }
+}
+
+/// PostgreSQL only: real processes, which it ends on whichever of the nodes takes it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_aborts_the_processes_of_several_nodes_ends_three_of_them_and_no_bystander() {
+    let Some(backend) = Backend::postgres().await else {
+        return;
+    };
+    let mut cluster = Cluster::start(backend, 3).await;
+    let mut bystanders = vec![];
+    for n in 0..6 {
+        let key = format!("bystander {n}");
+        bystanders.push(cluster.submit("nap", json!({"millis": 2_000}), &key).await);
+    }
+    let aborts = cluster.submit("abort", json!({}), "abort").await;
+    let told = async {
+        let failed = cluster.ended(&aborts).await;
+        assert_eq!(
+            (&failed["status"], &failed["error"]["code"]),
+            (&json!("FAILED"), &json!("ATTEMPT_LOST"))
+        );
+        for id in &bystanders {
+            assert_eq!(cluster.ended(id).await["status"], "COMPLETED");
+        }
+        cluster
+    };
+    let mut cluster = tokio::time::timeout(Duration::from_mins(2), told)
+        .await
+        .expect("it goes on for ever");
+    cluster.restart().await;
+    assert_eq!(cluster.ends, 3, "no process ended after it had failed");
+    let app = TestApp::start(&cluster.backend).await;
+    assert_blamed(&app, aborts.parse().unwrap()).await;
+    for id in bystanders {
+        let done = app.execution(id.parse().unwrap()).await;
+        assert!(done.crashes < 3, "{done:?}");
+    }
+    app.assert_verified().await;
 }

@@ -19,6 +19,8 @@ use takeoff::{
 };
 use tokio::sync::Semaphore;
 
+use super::node::is_node_process;
+
 /// Intents for tests. What the handlers did is counted; some wait for a permit of `gate`.
 #[derive(Clone)]
 pub struct TrySolution {
@@ -150,6 +152,7 @@ impl Solution for TrySolution {
                 std::future::pending::<Result<(), HandlerError>>()
             })
             .register()?;
+        registry.handler("abort", "try", aborts).register()?;
         let this = self.clone();
         registry
             .handler("steps", "try", move |ctx, _: Nothing| {
@@ -203,6 +206,14 @@ async fn panics(_: ExecutionContext, _: Nothing) -> Result<(), HandlerError> {
 
 async fn hangs(_: ExecutionContext, _: Nothing) -> Result<(), HandlerError> {
     std::future::pending().await
+}
+
+/// Ends the process that it runs in, where that is not the one of the tests.
+async fn aborts(_: ExecutionContext, _: Nothing) -> Result<(), HandlerError> {
+    if is_node_process() {
+        std::process::abort();
+    }
+    Err(HandlerError::fatal("NO_NODE", "this process is the tests'"))
 }
 
 /// Works for a while, and says so before and after.

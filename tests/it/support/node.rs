@@ -105,6 +105,11 @@ impl NodeProcess {
         self.child.wait().unwrap();
     }
 
+    /// Whether it ended by itself.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
     /// As if the machine had stopped: nothing of the process runs, and its sockets stay open.
     pub fn pause(&self) {
         self.signal("-STOP");
@@ -170,6 +175,11 @@ impl Drop for NodeProcess {
             }
         }
     }
+}
+
+/// Whether this process is a node that a test started.
+pub fn is_node_process() -> bool {
+    variable(VARIABLE).is_some()
 }
 
 /// Serves when another test started this process for that; alone it does nothing.
