@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use sea_orm::{ConnectOptions, Database as SeaOrm, DatabaseConnection, DbErr, RuntimeErr};
 use sqlx::{
-    ConnectOptions as _, Executor as _, SqliteConnection, postgres::PgConnectOptions,
+    ConnectOptions as _, Executor as _, PgConnection, SqliteConnection, postgres::PgConnectOptions,
     sqlite::SqliteConnectOptions,
 };
 
@@ -178,6 +178,7 @@ fn postgres(options: &Options) -> ConnectOptions {
         .map_sqlx_postgres_pool_opts(|pool| {
             pool.after_connect(|connection, _| {
                 Box::pin(async move {
+                    refuse_a_standby(connection).await?;
                     // Some systems cannot tell; statements then go on until their own limit.
                     let _ = connection.execute(ENDS_WITH_ITS_CLIENT).await;
                     Ok(())
@@ -185,6 +186,17 @@ fn postgres(options: &Options) -> ConnectOptions {
             })
         });
     connect
+}
+
+/// A server that was the primary comes back after a failover as a standby, at the same address. It
+/// refuses to write, but would answer reads from what it has got so far. One that has become a
+/// standby has been started anew, so its connections are new, too.
+async fn refuse_a_standby(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    let is_standby = sqlx::query_scalar("SELECT pg_is_in_recovery()");
+    if is_standby.fetch_one(connection).await? {
+        return Err(sqlx::Error::Configuration("the server is a standby".into()));
+    }
+    Ok(())
 }
 
 /// The connection by which the lease is prolonged. Feeds wait for sessions that are called as the

@@ -8,6 +8,7 @@ mod support;
 
 mod api;
 mod artifacts;
+mod attempts;
 mod cancel;
 mod chaos;
 mod cli;
@@ -16,6 +17,8 @@ mod content;
 mod engine;
 mod events;
 mod example;
+mod failover;
+mod feeds;
 mod guide;
 mod hostile;
 mod http;

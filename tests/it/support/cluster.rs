@@ -1,4 +1,5 @@
-//! A PostgreSQL cluster of a test's own: it can be dumped and restored into.
+//! A PostgreSQL cluster of a test's own: it can be dumped, restored into, copied and
+//! promoted.
 
 use std::{
     io::Write,
@@ -36,20 +37,29 @@ fn programs() -> PathBuf {
     found.expect("PostgreSQL's programs are not found")
 }
 
-/// A program of PostgreSQL, run by a user that may: the servers refuse to run as root. The kernel ends
-/// it with this process.
+/// A program of PostgreSQL, run by a user that may: the servers refuse to run as root. Where the system
+/// can do so, it ends the program with this process.
 fn program(name: &str) -> Command {
     let path = programs().join(name);
-    let id = |option: &str| {
-        let answer = Command::new("id").arg(option).output().unwrap();
-        String::from_utf8(answer.stdout).unwrap().trim().to_owned()
-    };
-    let mut command = Command::new("setpriv");
-    command.args(["--pdeathsig", "INT"]);
-    if id("-u") == "0" {
-        command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups"]);
+    let is_root = Command::new("id")
+        .arg("-u")
+        .output()
+        .is_ok_and(|answer| answer.stdout == b"0\n");
+    let mut wanted: Vec<&str> = Vec::new();
+    if cfg!(target_os = "linux") {
+        wanted.extend(["--pdeathsig", "INT"]);
     }
-    command.arg(path).current_dir("/").stdin(Stdio::null());
+    if is_root {
+        wanted.extend(["--reuid=postgres", "--regid=postgres", "--clear-groups"]);
+    }
+    let mut command = if wanted.is_empty() {
+        Command::new(path)
+    } else {
+        let mut command = Command::new("setpriv");
+        command.args(wanted).arg(path);
+        command
+    };
+    command.current_dir("/").stdin(Stdio::null());
     command
 }
 
@@ -68,6 +78,11 @@ fn free_port() -> u16 {
 impl Cluster {
     /// A new cluster, running; none where the tests run without PostgreSQL.
     pub async fn start() -> Option<Self> {
+        Self::start_with(&[]).await
+    }
+
+    /// The same with these settings (`name=value`).
+    pub async fn start_with(settings: &[&str]) -> Option<Self> {
         variable("TAKEOFF_TEST_DATABASE_URL")?;
         let mut cluster = Self::stopped();
         carried_out(
@@ -76,7 +91,7 @@ impl Cluster {
                 .args(["--username=takeoff", "--auth=trust", "--encoding=UTF8"])
                 .args(["--locale=C", "--no-sync"]),
         );
-        cluster.resume().await;
+        cluster.resume(settings).await;
         cluster.execute("CREATE DATABASE takeoff").await;
         Some(cluster)
     }
@@ -97,8 +112,8 @@ impl Cluster {
         self.folder.path().join("data")
     }
 
-    /// Starts the server.
-    async fn resume(&mut self) {
+    /// Starts the server, with these settings besides.
+    pub async fn resume(&mut self, settings: &[&str]) {
         let log = self.folder.path().join("log");
         let log = std::fs::File::options().create(true).append(true).open(log);
         let log = log.unwrap();
@@ -111,7 +126,7 @@ impl Cluster {
             "fsync=off",
             &port,
         ];
-        for setting in own {
+        for setting in own.iter().chain(settings) {
             command.args(["-c", setting]);
         }
         let started = command
@@ -184,6 +199,38 @@ impl Cluster {
             .unwrap();
         psql.stdin.take().unwrap().write_all(dump).unwrap();
         assert!(psql.wait().unwrap().success());
+    }
+
+    /// A running standby of this cluster.
+    pub async fn standby(&self) -> Self {
+        let mut standby = Self::stopped();
+        carried_out(
+            program("pg_basebackup")
+                .args(["--checkpoint=fast", "--write-recovery-conf", "--no-sync"])
+                .arg("--dbname")
+                .arg(self.server_url())
+                .arg("--pgdata")
+                .arg(standby.data()),
+        );
+        standby.resume(&[]).await;
+        standby
+    }
+
+    /// Makes a standby the primary.
+    pub async fn promote(&self) {
+        self.execute("SELECT pg_promote(true, 60)").await;
+    }
+
+    /// Makes a stopped primary, at its next start, a standby of another one.
+    pub fn follow(&self, primary: &Self) {
+        let source = format!(
+            "primary_conninfo = 'host=127.0.0.1 port={} user=takeoff'\n",
+            primary.port
+        );
+        let file = self.data().join("postgresql.auto.conf");
+        let mut file = std::fs::File::options().append(true).open(file).unwrap();
+        file.write_all(source.as_bytes()).unwrap();
+        std::fs::write(self.data().join("standby.signal"), "").unwrap();
     }
 
     fn log(&self) -> String {

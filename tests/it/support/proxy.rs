@@ -21,9 +21,7 @@ pub struct Proxy {
 impl Proxy {
     /// A proxy before the service that `url` names.
     pub async fn before(url: &str) -> Self {
-        let (_, rest) = url.split_once("://").unwrap();
-        let authority = rest.split(['/', '?']).next().unwrap();
-        let target = authority.rsplit('@').next().unwrap().to_owned();
+        let target = authority(url);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let proxy = Self {
             target,
@@ -62,6 +60,13 @@ impl Proxy {
         self.accept(listener);
     }
 
+    /// As if the service's address led to another one.
+    pub async fn lead_to(&mut self, url: &str) {
+        self.cut();
+        self.target = authority(url);
+        self.mend().await;
+    }
+
     /// As if the network swallowed every packet: connections stay open and nothing arrives.
     pub fn freeze(&self) {
         self.frozen.send_replace(true);
@@ -94,6 +99,12 @@ impl Proxy {
         });
         *self.accepting.lock().unwrap() = Some(task);
     }
+}
+
+fn authority(url: &str) -> String {
+    let (_, rest) = url.split_once("://").unwrap();
+    let authority = rest.split(['/', '?']).next().unwrap();
+    authority.rsplit('@').next().unwrap().to_owned()
 }
 
 async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut frozen: watch::Receiver<bool>) {
