@@ -6,7 +6,7 @@ use anyhow::Context;
 use tokio::{runtime::Handle, sync::watch};
 use tokio_util::sync::CancellationToken;
 
-use super::{App, lock, probes};
+use super::{App, keep_private, lock, probes};
 use crate::{
     artifact_registry::ArtifactRegistry,
     config::Config,
@@ -42,6 +42,7 @@ impl Node {
         // What speaks TLS takes the provider that the process installed first.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let config = &app.config;
+        keep_private(config);
         let database = database_options(config);
         let file = sqlite_file(config);
         let lock = file.as_deref().map(lock::take).transpose()?;

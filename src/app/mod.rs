@@ -6,6 +6,7 @@ mod assemble;
 mod connections;
 mod guard;
 mod lock;
+mod private;
 mod probes;
 mod serve;
 mod trace;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 
 pub use assemble::Node;
 pub(crate) use assemble::{database_options, unusable_database, verify};
+pub(crate) use private::keep_private;
 pub use serve::Server;
 pub(crate) use serve::told_to_stop;
 

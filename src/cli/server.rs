@@ -59,6 +59,7 @@ pub(super) fn demo(
 
 pub(super) fn migrate(overrides: &Overrides) -> anyhow::Result<ExitCode> {
     let config = configured(overrides)?;
+    app::keep_private(&config);
     block_on(async {
         let applied = storage::migrate(&app::database_options(&config))
             .await

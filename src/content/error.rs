@@ -1,5 +1,7 @@
 //! What can go wrong with content.
 
+use super::plain::NotPlain;
+
 /// Content that was not stored or cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -26,6 +28,9 @@ pub enum Error {
     /// What is stored is not what was put there.
     #[error("the stored content is damaged")]
     Corrupt,
+    /// A link, or something else that is no file, stands where the content should be.
+    #[error("the stored content is no file, and is not read")]
+    NotPlain(#[source] object_store::Error),
     /// The incoming stream broke off.
     #[error("the content did not arrive whole")]
     Source(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -68,6 +73,9 @@ impl From<object_store::Error> for Error {
     fn from(error: object_store::Error) -> Self {
         match error {
             object_store::Error::NotFound { .. } => Self::NotFound,
+            object_store::Error::Generic { ref source, .. } if source.is::<NotPlain>() => {
+                Self::NotPlain(error)
+            }
             other => Self::Unavailable(other),
         }
     }

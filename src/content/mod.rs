@@ -8,6 +8,7 @@ mod error;
 mod open;
 mod packed;
 mod payloads;
+mod plain;
 mod read;
 mod signing;
 mod signing_key;

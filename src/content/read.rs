@@ -7,7 +7,7 @@ use futures::{
     StreamExt,
     stream::{self, BoxStream, unfold},
 };
-use object_store::{GetOptions, GetResult, ObjectStoreExt, path::Path};
+use object_store::{GetOptions, GetResult, path::Path};
 use sha2::Digest as _;
 
 use super::{
@@ -132,7 +132,7 @@ impl ContentStore {
 
     async fn piece(&self, path: &Path, frame: Frame, within: Range<usize>) -> Result<Bytes, Error> {
         let range = frame.offset..frame.offset + frame.packed_bytes;
-        let packed = self.objects.get_range(path, range).await?;
+        let packed = self.object_part(path, range).await?;
         Ok(Bytes::from(frame.unpack(&packed)?).slice(within))
     }
 
@@ -182,7 +182,7 @@ impl ContentStore {
                 continue;
             }
             let range = frame.offset..frame.offset + frame.packed_bytes;
-            let packed = self.objects.get_range(path, range).await?;
+            let packed = self.object_part(path, range).await?;
             if lines.take(&frame.unpack(&packed)?)? {
                 break;
             }
@@ -196,7 +196,7 @@ impl ContentStore {
             return Ok(None);
         }
         let look = object_bytes.min(FIRST_LOOK_BYTES);
-        let mut start = self.objects.get_range(path, 0..look).await?;
+        let mut start = self.object_part(path, 0..look).await?;
         let Some((_, length)) = begins_packed(&start) else {
             return Ok(None);
         };
@@ -204,15 +204,15 @@ impl ContentStore {
             return Err(Error::Corrupt);
         }
         if length > start.len() {
-            start = self.objects.get_range(path, 0..length as u64).await?;
+            start = self.object_part(path, 0..length as u64).await?;
         }
         Layout::read(start.get(..length).ok_or(Error::Corrupt)?).map(Some)
     }
 
     /// The size of the content of an object, packed or plain; none where there is no object.
     pub(super) async fn content_bytes(&self, path: &Path) -> Result<Option<u64>, Error> {
-        let object_bytes = match self.objects.head(path).await {
-            Ok(found) => found.size,
+        let object_bytes = match self.object(path, GetOptions::new().with_head(true)).await {
+            Ok(found) => found.meta.size,
             Err(object_store::Error::NotFound { .. }) => return Ok(None),
             Err(error) => return Err(error.into()),
         };
@@ -220,7 +220,7 @@ impl ContentStore {
         if object_bytes < head_bytes {
             return Ok(Some(object_bytes));
         }
-        let start = self.objects.get_range(path, 0..head_bytes).await?;
+        let start = self.object_part(path, 0..head_bytes).await?;
         Ok(Some(
             begins_packed(&start).map_or(object_bytes, |(size_bytes, _)| size_bytes),
         ))

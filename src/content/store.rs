@@ -110,7 +110,7 @@ impl ContentStore {
         options: GetOptions,
     ) -> Result<GetResult, Error> {
         let path = self.path(tenant, digest);
-        match self.objects.get_opts(&path, options).await {
+        match self.object(&path, options).await {
             Err(error @ object_store::Error::NotFound { .. }) => {
                 self.is_there().await?;
                 Err(error.into())

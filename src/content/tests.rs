@@ -171,3 +171,50 @@ async fn a_disk_that_is_not_mounted_is_not_damage_and_nothing_is_written_in_its_
     let other = Digest::of(b"other");
     assert!(matches!(store.get("t", &other).await, Err(Error::NotFound)));
 }
+
+/// What a link leads to may be anything, also what has the right bytes.
+#[cfg(unix)]
+#[tokio::test]
+async fn links_in_the_folder_are_not_followed() {
+    let (folder, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    // The folder itself may be one.
+    let link = elsewhere.path().join("store");
+    std::os::unix::fs::symlink(folder.path(), &link).unwrap();
+    let store = open(&link).await;
+    for bytes in [
+        Bytes::from_static(b"small"),
+        Bytes::from(vec![b'x'; 200_000]),
+    ] {
+        let digest = store.put("t", bytes.clone()).await.unwrap().digest;
+        let place = folder.path().join("content/t").join(digest.to_string());
+        let moved = elsewhere.path().join(digest.to_string());
+        let refused = async || {
+            let read = store.get("t", &digest).await;
+            let streamed = store.get_stream("t", &digest).await.map(|_| Bytes::new());
+            let part = store
+                .get_part("t", &digest, 0..2)
+                .await
+                .map(|_| Bytes::new());
+            let stored = store.put("t", bytes.clone()).await.map(|_| Bytes::new());
+            [read, streamed, part, stored]
+                .iter()
+                .all(|result| matches!(result, Err(Error::NotPlain(_))))
+        };
+        std::fs::rename(&place, &moved).unwrap();
+        std::os::unix::fs::symlink(&moved, &place).unwrap();
+        assert!(refused().await);
+        std::fs::remove_file(&place).unwrap();
+        std::fs::create_dir(&place).unwrap();
+        assert!(refused().await);
+        std::fs::remove_dir(&place).unwrap();
+        std::fs::rename(&moved, &place).unwrap();
+        assert_eq!(store.get("t", &digest).await.unwrap(), bytes);
+        // Nor is the folder of the tenant a link.
+        let (tenant, other) = (folder.path().join("content/t"), elsewhere.path().join("t"));
+        std::fs::rename(&tenant, &other).unwrap();
+        std::os::unix::fs::symlink(&other, &tenant).unwrap();
+        assert!(refused().await);
+        std::fs::remove_file(&tenant).unwrap();
+        std::fs::rename(&other, &tenant).unwrap();
+    }
+}

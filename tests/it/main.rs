@@ -28,6 +28,7 @@ mod lease;
 mod limits;
 mod lists;
 mod outage;
+mod private;
 mod properties;
 mod readiness;
 mod recovery;
