@@ -51,6 +51,8 @@ pub struct Model {
     pub root_id: Option<Uuid>,
     pub depth: i64,
     pub crashes: i64,
+    pub interruptions: i64,
+    pub repetitions: i64,
 }
 
 /// No relations: joins are written where they are used.

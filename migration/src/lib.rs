@@ -10,6 +10,7 @@ mod m20261128_000003_content;
 mod m20261128_000004_trees;
 mod m20261128_000005_installation;
 mod m20261128_000006_era;
+mod m20261128_000007_counts;
 mod m20261128_000009_roots;
 
 /// All migrations, oldest first.
@@ -24,6 +25,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261128_000004_trees::Migration),
             Box::new(m20261128_000005_installation::Migration),
             Box::new(m20261128_000006_era::Migration),
+            Box::new(m20261128_000007_counts::Migration),
             Box::new(m20261128_000009_roots::Migration),
         ]
     }

@@ -155,6 +155,9 @@ bodies! {
         next_attempt_at: Micros,
         /// Whether the attempt was lost with its node rather than failed.
         lost: bool,
+        /// How often in a row the process has ended with the execution, this time included; none in
+        /// entries that were written before this was told.
+        crashes: Option<i64>,
     }
     /// A cancellation was accepted and is on its way to the handler.
     CancelRequested = "execution.cancel_requested" {

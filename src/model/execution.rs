@@ -125,10 +125,16 @@ pub struct Execution {
     pub epoch: i64,
     /// 0 before the first start, then 1 and up.
     pub attempt: i64,
-    /// How many attempts ended because the node that ran them went away.
+    /// How many attempts do not count against the handler's policy, whatever ended them: the node went
+    /// away or gave the execution back, an outage, a wait outside of the node, an artifact that another
+    /// execution changed meanwhile.
     pub lost_attempts: i64,
     /// How many times in a row the process that ran it ended without a word.
     pub crashes: i64,
+    /// How many times in a row an outage ended its attempt, or the lease of a node that lived on.
+    pub interruptions: i64,
+    /// How many attempts were run again because another execution changed an artifact meanwhile.
+    pub repetitions: i64,
     /// 0 (first) to 9.
     pub priority: i64,
     /// Sequence of the next event.

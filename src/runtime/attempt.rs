@@ -251,7 +251,7 @@ impl Inner {
         let lost = error.kind == Kind::Interrupted;
         if lost || (error.is_retryable() && used < policy.max_attempts) {
             let delay = if lost {
-                let outages = execution.lost_attempts.saturating_add(1);
+                let outages = execution.interruptions.saturating_add(1);
                 OUTAGE_DELAYS.delay(execution.id, u32::try_from(outages).unwrap_or(u32::MAX))
             } else {
                 policy.delay(execution.id, used)

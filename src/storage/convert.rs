@@ -50,6 +50,8 @@ impl TryFrom<execution::Model> for Execution {
             attempt: row.attempt,
             lost_attempts: row.lost_attempts,
             crashes: row.crashes,
+            interruptions: row.interruptions,
+            repetitions: row.repetitions,
             priority: row.priority,
             next_seq: row.next_seq,
             last_tx: row.last_tx,

@@ -76,28 +76,53 @@ impl Complete {
 
     fn hand_back(&self, working: &mut Working) -> ExecutionStatus {
         let id = self.fence.execution_id;
-        if let Some(execution) = working.execution_mut(id) {
-            execution.lost_attempts += 1;
-        }
-        working.release(id);
+        working.give_up(id);
         working.enqueue(id, &Queue::Node.name());
         ExecutionStatus::Running
     }
 
-    fn retry(&self, working: &mut Working, error: &ExecutionError, delay_micros: i64, lost: bool) {
+    fn park(&self, working: &mut Working) -> ExecutionStatus {
+        let id = self.fence.execution_id;
+        working.give_up(id);
+        if let Some(execution) = working.execution_mut(id) {
+            // It came as far as its wait.
+            execution.interruptions = 0;
+        }
+        working.park(id, working.now + PARKED_MICROS);
+        ExecutionStatus::Running
+    }
+
+    fn retry(
+        &self,
+        working: &mut Working,
+        error: &ExecutionError,
+        delay_micros: i64,
+        cause: Cause,
+    ) -> ExecutionStatus {
         let id = self.fence.execution_id;
         let next_attempt_at = working.now + delay_micros;
         let Some(execution) = working.execution_mut(id) else {
-            return;
+            return ExecutionStatus::Running;
         };
-        if lost {
-            // An outage lasts as long as it lasts, and is no fault of the execution.
-            execution.lost_attempts += 1;
-        } else {
-            execution.error = Some(error.clone());
-            execution.crashes = 0;
+        match cause {
+            Cause::Handler => {
+                execution.error = Some(error.clone());
+                execution.crashes = 0;
+                execution.interruptions = 0;
+            }
+            // It lasts as long as it lasts, and is no fault of the execution.
+            Cause::Outage => {
+                execution.lost_attempts += 1;
+                execution.interruptions += 1;
+            }
+            Cause::Overtaken => {
+                execution.lost_attempts += 1;
+                execution.repetitions += 1;
+                execution.crashes = 0;
+                execution.interruptions = 0;
+            }
         }
-        let attempt = execution.attempt;
+        let (attempt, crashes) = (execution.attempt, Some(execution.crashes));
         working.release(id);
         working.set_timer(id, TimerKind::Retry, next_attempt_at, &Queue::Node);
         let error = error.clone();
@@ -105,10 +130,23 @@ impl Complete {
             attempt,
             error,
             next_attempt_at,
-            lost,
+            lost: cause != Cause::Handler,
+            crashes,
         };
         working.append(id, body, None);
+        ExecutionStatus::Running
     }
+}
+
+/// Why another attempt follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cause {
+    /// The handler returned an error.
+    Handler,
+    /// The runtime could not do what the handler asked of it.
+    Outage,
+    /// Another execution changed an artifact that this one registers or changes.
+    Overtaken,
 }
 
 /// An attempt is run again so often because an artifact was changed while it ran.
@@ -140,7 +178,7 @@ impl Operation for Complete {
         let tenant = execution.intent.tenant_id.clone();
         let deadline = execution.deadline_at;
         let (started_at, attempt) = (execution.started_at, execution.attempt);
-        let lost_attempts = execution.lost_attempts;
+        let (interruptions, repetitions) = (execution.interruptions, execution.repetitions);
         match &self.outcome {
             _ if cancelled => Ok(self.end(working, Ending::Cancelled)),
             Outcome::Failed(error) => Ok(self.end(working, Ending::Failed(error.clone()))),
@@ -150,12 +188,10 @@ impl Operation for Complete {
                     let is_news = started_at.is_some_and(|began| {
                         artifact::changed_since(working, artifacts, transitions, began)
                     });
-                    if !is_news || lost_attempts >= MAX_REPETITIONS {
+                    if !is_news || repetitions >= MAX_REPETITIONS {
                         return Err(refused);
                     }
-                    let error = overtaken(attempt);
-                    self.retry(working, &error, 0, true);
-                    return Ok(ExecutionStatus::Running);
+                    return Ok(self.retry(working, &overtaken(attempt), 0, Cause::Overtaken));
                 }
                 artifact::write(
                     working,
@@ -171,25 +207,19 @@ impl Operation for Complete {
                 delay_micros,
                 lost,
             } => {
-                let delay_micros = if *lost {
-                    lost_delay_micros(lost_attempts + 1).max(*delay_micros)
+                let (cause, delay_micros) = if *lost {
+                    let least = lost_delay_micros(interruptions + 1);
+                    (Cause::Outage, least.max(*delay_micros))
                 } else {
-                    *delay_micros
+                    (Cause::Handler, *delay_micros)
                 };
                 let too_late = deadline.is_some_and(|at| at <= working.now + delay_micros);
                 if too_late {
                     return Ok(self.end(working, Ending::Failed(error.clone())));
                 }
-                self.retry(working, error, delay_micros, *lost);
-                Ok(ExecutionStatus::Running)
+                Ok(self.retry(working, error, delay_micros, cause))
             }
-            Outcome::Park => {
-                execution.lost_attempts += 1;
-                let until = working.now + PARKED_MICROS;
-                working.release(self.fence.execution_id);
-                working.park(self.fence.execution_id, until);
-                Ok(ExecutionStatus::Running)
-            }
+            Outcome::Park => Ok(self.park(working)),
             // What was stopped though nobody asked for it was stopped by mistake.
             Outcome::Cancelled | Outcome::HandBack => Ok(self.hand_back(working)),
         }

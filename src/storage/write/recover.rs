@@ -13,17 +13,17 @@ use crate::model::{EventBody, Execution, ExecutionError, ExecutionId, SessionSta
 /// An execution that was lost so many times in a row with its process, the last time alone, is to
 /// blame.
 const MAX_CRASHES: i64 = 3;
-/// The delay after the second lost attempt; it doubles with each further one.
+/// The delay after the second interruption in a row; it doubles with each further one.
 const FIRST_DELAY_MICROS: i64 = 500_000;
-/// The longest delay after a lost attempt.
+/// The longest delay after an interruption.
 const LONGEST_DELAY_MICROS: i64 = 60_000_000;
 
-/// How long an execution waits after its `lost`th lost attempt. The first one is most often a
+/// How long an execution waits after so many interruptions in a row. The first one is most often a
 /// restart; what goes on is an outage.
-pub(super) fn lost_delay_micros(lost: i64) -> i64 {
-    match u32::try_from(lost) {
+pub(super) fn lost_delay_micros(interruptions: i64) -> i64 {
+    match u32::try_from(interruptions) {
         Ok(0 | 1) => 0,
-        Ok(lost @ 2..=10) => (FIRST_DELAY_MICROS << (lost - 2)).min(LONGEST_DELAY_MICROS),
+        Ok(many @ 2..=10) => (FIRST_DELAY_MICROS << (many - 2)).min(LONGEST_DELAY_MICROS),
         _ => LONGEST_DELAY_MICROS,
     }
 }
@@ -66,6 +66,7 @@ fn take_back(working: &mut Working, lost: &Lost) {
     }
     execution.lost_attempts += 1;
     execution.crashes += i64::from(lost.process_gone);
+    execution.interruptions += i64::from(!lost.process_gone);
     if lost.process_gone && lost.was_alone && execution.crashes >= MAX_CRASHES {
         let error = crash_error(execution);
         working.finish(id, Ending::Failed(error));
@@ -83,9 +84,10 @@ fn put_back(working: &mut Working, id: ExecutionId, process_gone: bool) {
     let delay_micros = if process_gone {
         0
     } else {
-        lost_delay_micros(execution.lost_attempts)
+        lost_delay_micros(execution.interruptions)
     };
     let (attempt, error) = (execution.attempt, lost_error(execution));
+    let crashes = Some(execution.crashes);
     working.release(id);
     if delay_micros == 0 {
         working.enqueue(id, NODE_QUEUE);
@@ -97,6 +99,7 @@ fn put_back(working: &mut Working, id: ExecutionId, process_gone: bool) {
         error,
         next_attempt_at: now + delay_micros,
         lost: true,
+        crashes,
     };
     working.append(id, body, None);
 }
@@ -150,7 +153,7 @@ impl Operation for Sweep {
             if tracked.row.status.is_terminal() {
                 continue;
             }
-            working.release(id);
+            working.give_up(id);
             working.enqueue(id, NODE_QUEUE);
             repaired.push(id);
         }

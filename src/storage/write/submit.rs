@@ -243,6 +243,8 @@ impl Submit {
             attempt: 0,
             lost_attempts: 0,
             crashes: 0,
+            interruptions: 0,
+            repetitions: 0,
             priority: new.priority,
             next_seq: 1,
             last_tx: 0,

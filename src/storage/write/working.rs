@@ -425,6 +425,15 @@ impl Working {
         self.changes.drop_lease(id);
     }
 
+    /// Ends the present attempt without an outcome. It does not count, and it did not end its process.
+    pub(super) fn give_up(&mut self, id: ExecutionId) {
+        if let Some(execution) = self.execution_mut(id) {
+            execution.lost_attempts += 1;
+            execution.crashes = 0;
+        }
+        self.release(id);
+    }
+
     /// Ends an execution for ever.
     pub(super) fn finish(&mut self, id: ExecutionId, ending: Ending) {
         let now = self.now;

@@ -1,6 +1,7 @@
 //! Operations that meet in one transaction, in the order that a test gives them.
 
 mod cancel;
+mod counts;
 mod keys;
 mod races;
 

@@ -1,0 +1,48 @@
+//! What ended an execution's attempts, each counted by itself, and the place in its tree of what was
+//! accepted before trees were known.
+
+use sea_orm_migration::prelude::*;
+
+/// Interruptions in a row and repetitions of an execution; roots and depths of old children.
+#[derive(DeriveMigrationName)]
+pub(crate) struct Migration;
+
+/// Parents come before their children. A child that is in its tree already stays as it is.
+const PLACES: &str = "WITH RECURSIVE tree(id, root_id, depth) AS ( \
+     SELECT c.id, p.id, 1 FROM execution c JOIN execution p ON p.id = c.parent_id \
+     WHERE p.parent_id IS NULL AND c.parent_id IS NOT NULL \
+     UNION ALL SELECT c.id, t.root_id, t.depth + 1 FROM tree t JOIN execution c \
+     ON c.parent_id = t.id AND c.parent_id IS NOT NULL) \
+     UPDATE execution SET root_id = tree.root_id, depth = tree.depth FROM tree \
+     WHERE execution.id = tree.id \
+     AND (execution.root_id IS NULL OR execution.depth <> tree.depth)";
+
+#[async_trait::async_trait]
+impl MigrationTrait for Migration {
+    fn use_transaction(&self) -> Option<bool> {
+        Some(true)
+    }
+
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let changes = [
+            "ALTER TABLE execution ADD COLUMN interruptions bigint NOT NULL DEFAULT 0",
+            "ALTER TABLE execution ADD COLUMN repetitions bigint NOT NULL DEFAULT 0",
+            PLACES,
+        ];
+        for change in changes {
+            manager.get_connection().execute_unprepared(change).await?;
+        }
+        Ok(())
+    }
+
+    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let changes = [
+            "ALTER TABLE execution DROP COLUMN repetitions",
+            "ALTER TABLE execution DROP COLUMN interruptions",
+        ];
+        for change in changes {
+            manager.get_connection().execute_unprepared(change).await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,134 @@
+//! What each of an execution's counts counts, and what it does not.
+
+use super::{Scene, TENANT, alone, completion, keys::thing, stored};
+use crate::{
+    model::{
+        ArtifactId, EventBody, Execution, ExecutionError, ExecutionId, ExecutionStatus, Micros,
+    },
+    storage::{
+        read_tests::{World, on_each_database, scope_of},
+        write::{Outcome, Recover, Wake},
+    },
+};
+
+/// Ends the attempt without an outcome, and begins another one.
+async fn again(
+    world: &World,
+    scene: &Scene,
+    execution: &Execution,
+    outcome: Outcome,
+) -> Execution {
+    let is_parked = matches!(outcome, Outcome::Park);
+    let mut end = completion(execution);
+    end.outcome = outcome;
+    alone(world, end).await.unwrap();
+    if is_parked {
+        let ids = vec![execution.id];
+        alone(world, Wake { ids }).await.unwrap();
+    }
+    next_attempt(world, scene).await
+}
+
+async fn next_attempt(world: &World, scene: &Scene) -> Execution {
+    let mut claim = scene.claim(1);
+    claim.alone = world.storage.something_waits_alone().await.unwrap();
+    let claimed = alone(world, claim).await.unwrap();
+    claimed.executions.into_iter().next().expect("it does not wait")
+}
+
+fn interrupted() -> Outcome {
+    Outcome::Retry {
+        error: ExecutionError {
+            code: "UNAVAILABLE".into(),
+            message: "the database is away".into(),
+            retryable: true,
+            attempt: 1,
+            earlier: Vec::new(),
+        },
+        delay_micros: 0,
+        lost: true,
+    }
+}
+
+/// How long after its last attempt the next one is due.
+async fn delay(world: &World, id: ExecutionId) -> Micros {
+    let scope = scope_of(TENANT);
+    let events = world.storage.events_after(&scope, id, 0, 1000).await.unwrap();
+    let last = events.last().unwrap();
+    match &last.body {
+        EventBody::ExecutionRetrying {
+            next_attempt_at, ..
+        } => next_attempt_at - last.occurred_at,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn what_was_parked_and_handed_back_is_still_run_again_when_its_artifact_is_overtaken() {
+    on_each_database(async |world| {
+        let scene = Scene::begin(world, 50).await;
+        let id = ArtifactId::derived(TENANT, b"x", "thing");
+        let mut journey = scene.running(world).await;
+        for _ in 0..3 {
+            journey = again(world, &scene, &journey, Outcome::Park).await;
+            journey = again(world, &scene, &journey, Outcome::HandBack).await;
+        }
+        let mut first = completion(&scene.running(world).await);
+        first.artifacts.push(thing(id));
+        alone(world, first).await.unwrap();
+        let mut overtaken = completion(&journey);
+        let mut named = thing(id);
+        named.display_name = Some("another name".into());
+        overtaken.artifacts.push(named);
+        let status = alone(world, overtaken).await.unwrap();
+        assert_eq!(status, ExecutionStatus::Running);
+        assert_eq!(world.storage.verify().await.unwrap().differences, []);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn neither_parkings_nor_hand_backs_lengthen_the_delay_after_an_outage() {
+    on_each_database(async |world| {
+        let scene = Scene::begin(world, 51).await;
+        let mut one = scene.running(world).await;
+        for outcome in [Outcome::Park, Outcome::HandBack].into_iter().cycle().take(8) {
+            one = again(world, &scene, &one, outcome).await;
+        }
+        let mut end = completion(&one);
+        end.outcome = interrupted();
+        alone(world, end).await.unwrap();
+        assert_eq!(delay(world, one.id).await, 0);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_attempt_that_was_parked_says_that_neither_it_nor_an_outage_ended_the_process() {
+    on_each_database(async |world| {
+        let scene = Scene::begin(world, 52).await;
+        let mut one = scene.running(world).await;
+        let db = &world.storage.db.writer;
+        for expected in [1, 2] {
+            let dead = "INSERT INTO node (id, name, version, capacity, running, started_at, \
+                 expires_at) VALUES ($1, 'dead', '', 1, 1, 0, 0)";
+            db.execute(dead, [scene.node.0.into()]).await.unwrap();
+            assert_eq!(alone(world, Recover { limit: 9 }).await.unwrap(), 1);
+            assert_eq!(stored(world, &one).await.crashes, expected);
+            let forget = "DELETE FROM node WHERE id = $1";
+            db.execute(forget, [scene.node.0.into()]).await.unwrap();
+            one = next_attempt(world, &scene).await;
+        }
+        let mut end = completion(&one);
+        end.outcome = Outcome::Park;
+        alone(world, end).await.unwrap();
+        let parked = stored(world, &one).await;
+        assert_eq!((parked.crashes, parked.lost_attempts), (0, 3));
+        let ids = vec![one.id];
+        alone(world, Wake { ids }).await.unwrap();
+        // It need not run alone any more.
+        assert!(!world.storage.something_waits_alone().await.unwrap());
+        assert_eq!(world.storage.verify().await.unwrap().differences, []);
+    })
+    .await;
+}
