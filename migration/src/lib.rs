@@ -10,6 +10,7 @@ mod m20261128_000003_content;
 mod m20261128_000004_trees;
 mod m20261128_000005_installation;
 mod m20261128_000006_era;
+mod m20261128_000007_cancellation;
 mod m20261128_000007_counts;
 mod m20261128_000009_roots;
 
@@ -26,6 +27,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261128_000005_installation::Migration),
             Box::new(m20261128_000006_era::Migration),
             Box::new(m20261128_000007_counts::Migration),
+            Box::new(m20261128_000007_cancellation::Migration),
             Box::new(m20261128_000009_roots::Migration),
         ]
     }

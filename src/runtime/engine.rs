@@ -4,6 +4,7 @@
 //! by its incarnation; when it cannot prolong that in time it stops its handlers before others may
 //! take their executions.
 
+mod cancelling;
 mod claims;
 mod lease;
 mod parking;
@@ -105,6 +106,9 @@ pub(super) struct Inner {
     /// Parents of children that have ended, which do not run here.
     ended_below: Mutex<Vec<ExecutionId>>,
     wake_wanted: Notify,
+    /// Cancelled executions below which this node goes on.
+    cancelled_above: Mutex<Vec<ExecutionId>>,
+    cancel_below_wanted: Notify,
     pub(super) tasks: TaskTracker,
     pub(super) handlers: tokio::runtime::Handle,
     /// A thread for the lease alone.
@@ -175,6 +179,8 @@ impl Inner {
             trees: Trees::default(),
             ended_below: Mutex::default(),
             wake_wanted: Notify::new(),
+            cancelled_above: Mutex::default(),
+            cancel_below_wanted: Notify::new(),
             node,
             has_lease: AtomicBool::new(true),
             engine: tokio::runtime::Handle::current(),
@@ -205,6 +211,7 @@ impl Inner {
             tokio::spawn(Arc::clone(self).wake_loop()),
             tokio::spawn(Arc::clone(self).care_loop()),
             tokio::spawn(Arc::clone(self).cancel_loop()),
+            tokio::spawn(Arc::clone(self).cancel_below_loop()),
             tokio::spawn(Arc::clone(self).notice_loop(self.storage.notices())),
             tokio::spawn(Arc::clone(self).notice_loop(self.events.remote_notices())),
         ];
@@ -505,6 +512,7 @@ impl Inner {
             }
             Notice::Cancel(id) => self.cancel_hints.add(*id),
             Notice::ChildEnded(parent) => self.child_ended(*parent),
+            Notice::CancelBelow(id) => self.cancel_below(*id),
             Notice::Events { .. } => {}
         }
     }

@@ -33,9 +33,10 @@ pub use node::{Backlog, NodeInfo};
 #[cfg(test)]
 pub(crate) use read::tests as read_tests;
 pub use read::{
-    ArtifactFilter, Count, Direction, ExecutionFilter, Feed, FeedPage, Lineage, LineageEdge,
-    LineageNode, LineageRequest, Members, MetadataMember, Page, PageRequest, Reading, Relation,
-    Release, SessionFilter, SessionHead, StateStamp, Truncation, WalFilter,
+    ArtifactFilter, Below, Cancellation, Count, Direction, ExecutionFilter, Feed, FeedPage,
+    Lineage, LineageEdge, LineageNode, LineageRequest, Members, MetadataMember, Page, PageRequest,
+    Reached, Reading, Relation, Release, SessionFilter, SessionHead, StateStamp, Truncation,
+    WalFilter,
 };
 pub use verify::{Difference, Report};
 pub use write::{
@@ -185,7 +186,7 @@ impl Storage {
         self.writer.run(submit).await
     }
 
-    /// Cancels an execution and its descendants.
+    /// Cancels an execution and the first ones below it; a mark is left when there may be more.
     ///
     /// # Errors
     /// [`Error::Refused`] when it is absent or has ended.
@@ -204,6 +205,32 @@ impl Storage {
                 actor,
             })
             .await
+    }
+
+    /// Cancels executions below one that was cancelled.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn cancel_below(
+        &self,
+        cancellation: &Cancellation,
+        ids: Vec<ExecutionId>,
+    ) -> Result<(), Error> {
+        let cancel = write::CancelBelow {
+            above: cancellation.execution_id,
+            ids,
+            reason: cancellation.reason.clone(),
+            actor: cancellation.actor.clone(),
+        };
+        self.writer.run(cancel).await
+    }
+
+    /// Notes that a cancellation has reached all that is below it.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn end_cancellation(&self, id: ExecutionId) -> Result<(), Error> {
+        self.writer.run(write::EndCancellation { id }).await
     }
 
     /// Takes what can run.

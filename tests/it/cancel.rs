@@ -1,15 +1,81 @@
 //! Cancelling: in every live state, down the tree, and against completion.
 
+use std::time::{Duration, Instant};
+
+use futures::future::join_all;
 use serde_json::json;
 use takeoff::{
-    model::{ExecutionStatus, RawJson, Refusal},
+    ids::IdSource,
+    model::{
+        Execution, ExecutionId, ExecutionStatus, IntentId, Payload, Principal, RawJson, Refusal,
+        TenantId,
+    },
     runtime::SubmitIntent,
-    storage::Error,
+    state_surface::NewSession,
+    storage::{Error, Fence, NewExecution, Queue, Submit},
 };
 
-use crate::support::{TestApp, backends};
+use crate::support::{TestApp, backends, variable};
 
-async fn cancel(app: &TestApp, id: takeoff::model::ExecutionId) -> Result<(), Error> {
+/// More than a cancellation reaches by itself, by far.
+const MANY: usize = 5_000;
+
+/// A child that no node takes.
+fn child(ids: &IdSource, parent: &Execution, name: usize) -> Submit {
+    let (id, intent) = (ids.execution(), &parent.intent);
+    let fence = Fence {
+        execution_id: parent.id,
+        epoch: parent.epoch,
+    };
+    Submit {
+        scope: TestApp::principal().scope(),
+        execution: NewExecution {
+            id,
+            intent_id: IntentId(id.0),
+            intent_type: "remote".into(),
+            handler_name: "worker".into(),
+            session_id: intent.session_id,
+            solution_id: intent.solution_id.clone(),
+            parameters: Payload::inline(&RawJson::empty_object()),
+            metadata: RawJson::empty_object(),
+            idempotency_key: None,
+            intent_created_at: None,
+            priority: 5,
+            run_at: None,
+            timeout_micros: None,
+            parent: Some((fence, name.to_string())),
+            rerun_of: None,
+            queue: Queue::Worker {
+                handler: "remote/worker".into(),
+            },
+        },
+        key: None,
+        start_on: None,
+    }
+}
+
+/// A running execution with so many children that wait.
+async fn tree(app: &TestApp, children: usize) -> Execution {
+    let session = app.session().await;
+    let root = app.submit(session, "gated", json!({})).await;
+    let root = app.reaches(root.id, ExecutionStatus::Running).await;
+    let (ids, storage) = (IdSource::seeded(77), &app.services().storage);
+    let names: Vec<usize> = (0..children).collect();
+    for names in names.chunks(500) {
+        let all = names.iter().map(|name| child(&ids, &root, *name));
+        for made in join_all(all.map(|one| storage.submit_child(one))).await {
+            made.unwrap();
+        }
+    }
+    root
+}
+
+async fn live_below(app: &TestApp, root: ExecutionId) -> u64 {
+    let live = app.services().storage.live_in_tree(root, 1_000_000);
+    live.await.unwrap()
+}
+
+async fn cancel(app: &TestApp, id: ExecutionId) -> Result<(), Error> {
     let reason = Some("enough".to_owned());
     app.services()
         .runtime
@@ -51,12 +117,73 @@ backends! {
         app.assert_verified().await;
     }
 
+    async fn thousands_below_a_cancelled_execution_end_though_its_node_is_killed_meanwhile(backend: Backend) {
+        let first = TestApp::start(&backend).await;
+        let root = tree(&first, MANY).await;
+        let second = if backend.is_postgres() { Some(TestApp::start(&backend).await) } else { None };
+        cancel(&first, root.id).await.unwrap();
+        first.until(|| async { (live_below(&first, root.id).await < MANY as u64 - 500).then_some(()) }).await;
+        let storage = first.services().storage.clone();
+        first.server.crash();
+        let left = storage.live_in_tree(root.id, 1_000_000).await.unwrap();
+        assert!(left > 0, "it was over before the node was killed");
+        drop(storage);
+        let app = match second {
+            Some(second) => second,
+            None => TestApp::start(&backend).await,
+        };
+        let refused = app.services().storage.submit_child(child(&IdSource::seeded(78), &root, MANY)).await;
+        assert!(matches!(refused, Err(Error::Fenced)), "{refused:?}");
+        app.until(|| async { (live_below(&app, root.id).await == 0).then_some(()) }).await;
+        assert_eq!(app.ended(root.id).await.status, ExecutionStatus::Cancelled);
+        let all = app.all_executions().await;
+        assert_eq!(all.len(), MANY + 1);
+        for one in all {
+            assert_eq!(one.status, ExecutionStatus::Cancelled);
+            assert_eq!(one.cancel_reason.as_deref(), Some("enough"));
+        }
+        app.until(|| async {
+            let under_way = app.services().storage.cancellations_of(&[root.id]).await.unwrap();
+            under_way.is_empty().then_some(())
+        }).await;
+        app.assert_verified().await;
+    }
+
+    async fn others_write_while_thousands_are_cancelled(backend: Backend) {
+        let app = TestApp::start(&backend).await;
+        // For measuring: another number of executions.
+        let many = variable("TAKEOFF_TEST_TREE").map_or(MANY, |many| many.parse().unwrap());
+        let root = tree(&app, many).await;
+        let other = Principal::development("other".parse::<TenantId>().unwrap());
+        let session = app.services().state.create_session(&other, NewSession::anonymous()).await;
+        let session = session.unwrap().id;
+        let began = Instant::now();
+        cancel(&app, root.id).await.unwrap();
+        let answered = began.elapsed();
+        let mut took: Vec<Duration> = Vec::new();
+        while live_below(&app, root.id).await > 0 {
+            let parameters = RawJson::from(&json!({"a": 1, "b": 1}));
+            let intent = SubmitIntent::new("add", session, parameters);
+            let submitted = Instant::now();
+            app.services().runtime.submit(&other, intent).await.unwrap();
+            took.push(submitted.elapsed());
+        }
+        let all = began.elapsed();
+        took.sort_unstable();
+        let middle = took.get(took.len() / 2);
+        println!("{many} cancelled in {all:?}, answered after {answered:?}; {} submits of another tenant \
+            meanwhile, half of them within {middle:?}, all within {:?}", took.len(), took.last());
+        // In one transaction there would be none.
+        assert!(took.len() >= 5, "{took:?}");
+        app.assert_verified().await;
+    }
+
     async fn what_has_ended_or_is_not_there_cannot_be_cancelled(backend: Backend) {
         let app = TestApp::start(&backend).await;
         let done = app.run("add", json!({"a": 1, "b": 1})).await;
         let refused = cancel(&app, done.id).await;
         assert!(matches!(refused, Err(Error::Refused(Refusal::AlreadyTerminal { .. }))));
-        let nobody = takeoff::ids::IdSource::seeded(9).execution();
+        let nobody = IdSource::seeded(9).execution();
         let refused = cancel(&app, nobody).await;
         assert!(matches!(refused, Err(Error::Refused(Refusal::NotFound { .. }))));
     }

@@ -10,7 +10,7 @@ use takeoff::model::{
 
 use crate::support::{Backend, PATIENCE, TestApp, backends};
 
-const TABLES: [&str; 15] = [
+const TABLES: [&str; 16] = [
     "execution",
     "idempotency",
     "ready",
@@ -26,6 +26,7 @@ const TABLES: [&str; 15] = [
     "artifact_transition",
     "materialization",
     "upload",
+    "cancellation",
 ];
 
 /// Every kind of record, as a page of a console would show it.
@@ -100,6 +101,40 @@ backends! {
         for _ in 0..SETTLED {
             work(&app).await;
         }
+    }
+}
+
+/// What a database lacks that was made before children knew their trees.
+const WITHOUT_TREES: [&str; 7] = [
+    "DROP TABLE cancellation",
+    "DROP INDEX execution_idx_tree",
+    "CREATE INDEX execution_idx_root ON execution (root_id)",
+    "ALTER TABLE execution DROP COLUMN interruptions",
+    "ALTER TABLE execution DROP COLUMN repetitions",
+    "UPDATE execution SET root_id = NULL, depth = 0",
+    "DELETE FROM seaql_migrations WHERE version LIKE 'm20261128_000007%'",
+];
+
+backends! {
+    async fn children_of_an_earlier_version_get_their_place_in_their_tree(backend: Backend) {
+        let app = TestApp::start(&backend).await;
+        let inner = json!({"steps": [{"name": "leaf", "intent_type": "add", "parameters": {"a": 1, "b": 1}}]});
+        let steps = json!([{"name": "inner", "intent_type": "compose_journey", "parameters": inner}]);
+        let root = app.run("compose_journey", json!({"steps": steps})).await;
+        assert_eq!(root.status, ExecutionStatus::Completed);
+        app.server.stop().await;
+        for statement in WITHOUT_TREES {
+            backend.execute(statement).await;
+        }
+        let app = TestApp::start(&backend).await;
+        let all = app.all_executions().await;
+        let mut depths: Vec<i64> = all.iter().map(|one| one.depth).collect();
+        depths.sort_unstable();
+        assert_eq!(depths, [0, 1, 2]);
+        for one in all.iter().filter(|one| one.depth > 0) {
+            assert_eq!(one.root_id, Some(root.id));
+        }
+        app.assert_verified().await;
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::support::{TestApp, backends};
+use crate::support::{Backend, TestApp, backends};
 
 backends! {
     async fn a_corrupted_row_is_reported(backend: Backend) {
@@ -34,4 +34,32 @@ backends! {
             app.verify().await.differences.into_iter().map(|d| d.subject).collect();
         assert!(subjects.contains(&done.id.to_string()), "{subjects:?}");
     }
+}
+
+/// PostgreSQL only: SQLite has no time for a statement.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_that_one_statement_cannot_read_in_its_time_is_verified() {
+    let Some(backend) = Backend::postgres().await else {
+        return;
+    };
+    let app = TestApp::start(&backend).await;
+    let session = app.session().await;
+    // No node runs it, so nobody else appends to its stream.
+    app.submit(session, "remote", json!({})).await;
+    app.server.stop().await;
+    for statement in [
+        "INSERT INTO event (stream_id, seq, stream_kind, tenant_id, session_id, intent_type, event_type, \
+         data, payload, tx, ord, occurred_at) SELECT stream_id, n, stream_kind, tenant_id, session_id, \
+         intent_type, 'progress.reported', '{\"fraction\":0.5,\"message\":\"' || repeat('x', 200) || '\"}', \
+         NULL, tx, n, occurred_at FROM event, generate_series(2, 200000) n \
+         WHERE seq = 1 AND stream_kind = 0",
+        "UPDATE execution SET next_seq = 200001",
+        "ANALYZE",
+    ] {
+        backend.execute(statement).await;
+    }
+    let app = TestApp::start_with(&backend, &["database.statement_timeout_ms=400"]).await;
+    let report = app.verify().await;
+    assert_eq!((report.executions, report.events), (1, 200_000));
+    assert_eq!(report.differences, []);
 }

@@ -36,7 +36,7 @@ impl Pending {
             match notice {
                 Notice::Events { .. } => self.add_head(notice),
                 Notice::Ready => self.ready = true,
-                Notice::ChildEnded(_) => {}
+                Notice::ChildEnded(_) | Notice::CancelBelow(_) => {}
                 Notice::Timer(at) => {
                     self.timer = Some(self.timer.map_or(*at, |known| known.min(*at)));
                 }

@@ -82,8 +82,8 @@ impl From<Notice> for Hint {
                 seq,
                 terminal,
             } => Self::Events(tenant_id, session_id, execution_id, seq, terminal),
-            // The end of a child is told to no other node.
-            Notice::Ready | Notice::ChildEnded(_) => Self::Ready,
+            // The others are told to no other node.
+            Notice::Ready | Notice::ChildEnded(_) | Notice::CancelBelow(_) => Self::Ready,
             Notice::Timer(at) => Self::Timer(at),
             Notice::Cancel(id) => Self::Cancel(id),
         }

@@ -2,6 +2,7 @@
 //! not the tenant's is simply absent.
 
 mod artifacts;
+mod cancellations;
 mod events;
 mod executions;
 pub(super) mod gather;
@@ -22,6 +23,7 @@ pub(super) mod stranded;
 pub(crate) mod tests;
 
 pub use artifacts::ArtifactFilter;
+pub use cancellations::{Below, Cancellation, Reached};
 pub(super) use events::{EventPages, event_pages};
 pub use events::{Feed, FeedPage, WalFilter};
 pub use executions::ExecutionFilter;

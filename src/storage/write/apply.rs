@@ -33,6 +33,7 @@ pub(super) async fn apply(
     histories(&mut all, &mut working.changes);
     uploads(&mut all, &mut working.changes);
     releases(&mut all, &mut working.changes);
+    marks(&mut all, working);
     let rows = artifacts + all.len();
     Ok((all.run(db).await?, rows))
 }
@@ -617,6 +618,28 @@ fn releases(all: &mut Combined, decided: &mut Changes) {
     let tail = "DELETE FROM content_release WHERE artifact_id IN (SELECT id FROM x)";
     let gone = Rows::column(&["id"], gone.into_iter().map(|id| id.0));
     all.add(gone, tail);
+}
+
+/// The marks of cancellations that have not reached all that is below.
+fn marks(all: &mut Combined, working: &mut Working) {
+    let (now, decided) = (working.now, &mut working.changes);
+    let columns = &[
+        "execution_id",
+        "root_id",
+        "depth",
+        "reason",
+        "actor",
+        "touched_at",
+    ];
+    let made = std::mem::take(&mut decided.marks_in);
+    all.insert(filled(columns, made.into_values()), "cancellation");
+    let columns = &["execution_id", "touched_at"];
+    let touched = decided.marks_touched.iter();
+    let touched = filled(columns, touched.map(|id| vec![id.0.into(), now.into()]));
+    all.add(touched, update_tail("cancellation", columns));
+    let tail = "DELETE FROM cancellation WHERE execution_id IN (SELECT id FROM x)";
+    let ended = Rows::column(&["id"], decided.marks_out.iter().map(|id| id.0));
+    all.add(ended, tail);
 }
 
 #[cfg(test)]

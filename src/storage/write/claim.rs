@@ -115,6 +115,9 @@ fn start_or_end(
     node: NodeId,
     alone: bool,
 ) -> Option<Execution> {
+    if working.heed_mark(id) {
+        return None;
+    }
     let execution = &working.executions.get(&id)?.row;
     if execution.status.is_terminal() {
         return None;

@@ -172,6 +172,10 @@ impl Operation for Complete {
     }
 
     fn decide(&self, working: &mut Working) -> Result<ExecutionStatus, Error> {
+        working.fenced(self.fence)?;
+        if working.heed_mark(self.fence.execution_id) {
+            return Ok(ExecutionStatus::Cancelled);
+        }
         let execution = working.fenced(self.fence)?;
         // An accepted cancellation wins over whatever the handler did after it.
         let cancelled = execution.cancel_requested_at.is_some();

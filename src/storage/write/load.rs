@@ -8,7 +8,9 @@ use uuid::Uuid;
 
 use super::{
     super::{Error, connection::Transaction, era, sql},
+    family::{IS_IN_MARKED_TREE, families, marks},
     operation::Needs,
+    overtaken::catch_up,
     pick::{pick, recheck},
     submit::{KeyClaim, KeyName, KeyScope},
     working::{ArtifactRow, KeyHolder, SessionRow, StateRow, Tracked, Working},
@@ -28,17 +30,21 @@ pub(super) async fn load(db: &Transaction, needs: Needs) -> Result<Working, Erro
     keys(db, &needs.keys, &mut working).await?;
     let mut executions: BTreeSet<ExecutionId> = needs.executions.iter().copied().collect();
     executions.extend(working.keys.values().map(|holder| holder.execution_id));
-    executions.extend(families(db, &needs).await?);
+    executions.extend(needs.cancel.iter().map(|(id, _)| *id));
     pick(db, &needs, &mut working).await?;
-    let picked = working.picked();
+    let mut picked = working.picked();
+    picked.extend(&needs.cancel_below);
     let mut held = needs.leases.clone();
+    held.extend(&needs.cancel_below);
     held.extend(working.fired.iter().map(|(id, _, _)| *id));
     // What an operation names must be readable; what was picked for it may be set aside.
     let optional: BTreeSet<ExecutionId> = picked.difference(&executions).copied().collect();
     executions.extend(&picked);
     lock_executions(db, &executions, &optional, &mut working).await?;
-    cancel_targets(db, &needs, &mut working, &mut held).await?;
+    families(db, &needs, &mut working, &mut held).await?;
+    marks(db, &mut working).await?;
     worn(db, &mut working).await?;
+    catch_up(db, &mut working).await?;
     recheck(db, &mut working).await?;
     leases(db, &held, &mut working).await?;
     load_others(db, &needs, &mut working).await?;
@@ -81,6 +87,8 @@ async fn load_named(db: &Transaction, needs: &Needs) -> Result<Working, Error> {
     } else {
         working = clock(db).await?;
     }
+    marks(db, &mut working).await?;
+    catch_up(db, &mut working).await?;
     leases(db, &needs.leases, &mut working).await?;
     load_others(db, needs, &mut working).await?;
     Ok(working)
@@ -267,7 +275,7 @@ pub(super) fn id_rows(ids: &[ExecutionId]) -> Rows {
 
 fn whole_executions() -> String {
     let columns = columns::<execution::Entity>("e");
-    format!("SELECT {columns} FROM x JOIN execution e ON e.id = x.id")
+    format!("SELECT {columns}, {IS_IN_MARKED_TREE} FROM x JOIN execution e ON e.id = x.id")
 }
 
 const LOCK_EXECUTIONS: &str = "ORDER BY e.id FOR UPDATE OF e";
@@ -286,7 +294,7 @@ async fn lock_executions(
 }
 
 /// Locks those that nobody else has locked, without waiting.
-async fn lock_more(
+pub(super) async fn lock_more(
     db: &Transaction,
     ids: &BTreeSet<ExecutionId>,
     working: &mut Working,
@@ -307,6 +315,9 @@ fn remember_executions(
     for row in rows {
         match execution_of(&row) {
             Ok(execution) => {
+                if get(&row, "is_in_marked_tree")? {
+                    working.in_marked_trees.push(execution.id);
+                }
                 working
                     .executions
                     .insert(execution.id, Tracked::loaded(execution));
@@ -326,68 +337,6 @@ fn remember_executions(
 
 fn execution_of(row: &QueryResult) -> Result<Execution, Error> {
     Execution::try_from(execution::Model::from_query_result(row, "")?)
-}
-
-/// What cancellations reach, before anything is locked: it is locked together with all other
-/// executions, in one order.
-async fn families(db: &Transaction, needs: &Needs) -> Result<BTreeSet<ExecutionId>, Error> {
-    let mut found = BTreeSet::new();
-    for (root, scope) in &needs.cancel {
-        found.extend(live_family(db, *root, scope.tenant()).await?);
-    }
-    Ok(found)
-}
-
-/// Looks again once the families are locked: a child may have been submitted until its parent was.
-/// To wait for its row now would be out of order, so who cannot have it at once begins anew.
-async fn cancel_targets(
-    db: &Transaction,
-    needs: &Needs,
-    working: &mut Working,
-    held: &mut Vec<ExecutionId>,
-) -> Result<(), Error> {
-    for (root, scope) in &needs.cancel {
-        loop {
-            let family = live_family(db, *root, scope.tenant()).await?;
-            let missing: BTreeSet<ExecutionId> = family
-                .iter()
-                .filter(|id| !working.executions.contains_key(id))
-                .copied()
-                .collect();
-            if missing.is_empty() {
-                held.extend(&family);
-                let below = family.into_iter().filter(|id| id != root).collect();
-                working.descendants.insert(*root, below);
-                break;
-            }
-            lock_more(db, &missing, working).await?;
-            if missing
-                .iter()
-                .any(|id| !working.executions.contains_key(id))
-            {
-                working.must_begin_anew = true;
-                return Ok(());
-            }
-        }
-    }
-    Ok(())
-}
-
-/// The execution itself, whatever its status, and its live descendants.
-async fn live_family(
-    db: &Transaction,
-    root: ExecutionId,
-    tenant: &TenantId,
-) -> Result<Vec<ExecutionId>, Error> {
-    let text = "WITH RECURSIVE d(id) AS ( \
-         SELECT id FROM execution WHERE id = $1 AND tenant_id = $2 \
-         UNION SELECT e.id FROM execution e JOIN d ON e.parent_id = d.id) \
-         SELECT e.id FROM d JOIN execution e ON e.id = d.id \
-         WHERE e.status IN (0, 1) OR e.id = $1 ORDER BY e.id";
-    let rows = sql::query(db, text, [root.0.into(), tenant.as_str().into()]).await?;
-    rows.iter()
-        .map(|row| Ok(ExecutionId(get(row, "id")?)))
-        .collect()
 }
 
 async fn leases(db: &Transaction, ids: &[ExecutionId], working: &mut Working) -> Result<(), Error> {

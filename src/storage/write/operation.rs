@@ -22,8 +22,10 @@ pub(in crate::storage) struct Needs {
     pub(super) stranded: Vec<ExecutionId>,
     /// How many overdue sessions to close.
     pub(super) overdue_sessions: Option<usize>,
-    /// Executions whose cancellation begins here; their live descendants come with them.
+    /// Executions whose cancellation begins here; the first live ones below them come with them.
     pub(super) cancel: Vec<(ExecutionId, TenantScope)>,
+    /// Executions to cancel because one above them was; with their leases, and only if they can be read.
+    pub(super) cancel_below: Vec<ExecutionId>,
     /// Executions to lock.
     pub(super) executions: Vec<ExecutionId>,
     /// Executions of which it must be known whether a node holds them.
@@ -52,6 +54,7 @@ impl Needs {
         self.keys.is_empty()
             && self.stranded.is_empty()
             && self.cancel.is_empty()
+            && self.cancel_below.is_empty()
             && self.claims.is_empty()
             && self.parked.is_empty()
             && limits.iter().all(Option::is_none)

@@ -54,6 +54,9 @@ impl Operation for Recover {
 fn take_back(working: &mut Working, lost: &Lost) {
     let id = lost.id;
     working.changes.drop_lease(id);
+    if working.heed_mark(id) {
+        return;
+    }
     let Some(execution) = working.execution_mut(id) else {
         return;
     };

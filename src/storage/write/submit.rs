@@ -213,7 +213,8 @@ impl Submit {
         let Some((fence, _)) = &self.execution.parent else {
             return Ok(());
         };
-        if working.fenced(*fence)?.cancel_requested_at.is_some() {
+        let is_cancelled = working.fenced(*fence)?.cancel_requested_at.is_some();
+        if is_cancelled || working.marks.contains_key(&fence.execution_id) {
             return Err(Error::Fenced);
         }
         Ok(())

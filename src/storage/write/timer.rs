@@ -69,7 +69,7 @@ fn fire_all(working: &mut Working) -> usize {
 
 /// Fails an overdue execution unless a node runs it: that node keeps the deadline itself.
 fn expire(working: &mut Working, id: ExecutionId) {
-    if working.is_held(id) {
+    if working.is_held(id) || working.heed_mark(id) {
         return;
     }
     if let Some(tracked) = working.executions.get(&id) {

@@ -48,6 +48,9 @@ pub enum Notice {
     Cancel(ExecutionId),
     /// A child of this execution has ended. Stays on the node that has committed the end.
     ChildEnded(ExecutionId),
+    /// This execution was cancelled, and not yet all that is below it. Stays on the node that has
+    /// committed it.
+    CancelBelow(ExecutionId),
 }
 
 /// A row that was loaded or made, and whether it must be written back.
@@ -126,6 +129,13 @@ pub(super) const CHILD_PRIORITY: i64 = -10;
 /// So many times in a row an execution may be lost with its process, and is then run alone.
 pub(super) const CRASHES_BEFORE_ALONE: i64 = 2;
 
+/// A cancellation of an execution further up that is under way.
+#[derive(Debug, Clone)]
+pub(super) struct Mark {
+    pub(super) reason: Option<String>,
+    pub(super) actor: String,
+}
+
 /// The rows that will be inserted and deleted, by table.
 #[derive(Debug, Default)]
 pub(super) struct Changes {
@@ -147,6 +157,9 @@ pub(super) struct Changes {
     pub(super) releases_in: Vec<Vec<Cell>>,
     pub(super) releases_aside: Vec<Vec<Cell>>,
     pub(super) releases_out: Vec<ArtifactId>,
+    pub(super) marks_in: BTreeMap<ExecutionId, Vec<Cell>>,
+    pub(super) marks_touched: BTreeSet<ExecutionId>,
+    pub(super) marks_out: BTreeSet<ExecutionId>,
     pub(super) notices: Vec<Notice>,
 }
 
@@ -172,7 +185,10 @@ impl Changes {
 pub(in crate::storage) struct Working {
     /// The database's clock when the transaction began.
     pub(super) now: Micros,
+    /// The number of its events: its own, or that of a later transaction which has overtaken it.
     pub(super) tx: i64,
+    /// The place of its first event among those of that number.
+    pub(super) first_ord: i64,
     pub(super) executions: HashMap<ExecutionId, Tracked<Execution>>,
     pub(super) held: HashMap<ExecutionId, Uuid>,
     pub(super) sessions: HashMap<SessionId, Tracked<SessionRow>>,
@@ -186,7 +202,14 @@ pub(in crate::storage) struct Working {
     pub(super) keys_taken: HashMap<KeyName, ExecutionId>,
     /// Completed executions an artifact of which was deleted; of those that hold a fingerprint.
     pub(super) worn: HashSet<ExecutionId>,
+    /// The first live executions below those that are to be cancelled.
     pub(super) descendants: HashMap<ExecutionId, Vec<ExecutionId>>,
+    /// Those among the ones to be cancelled that have children.
+    pub(super) parents: BTreeSet<ExecutionId>,
+    /// Executions in whose trees a cancellation is under way.
+    pub(super) in_marked_trees: Vec<ExecutionId>,
+    /// Those among them that are below the cancelled one.
+    pub(super) marks: HashMap<ExecutionId, Mark>,
     /// Children that this transaction makes, by their parents.
     pub(super) new_children: HashMap<ExecutionId, Vec<ExecutionId>>,
     pub(super) claimed: HashMap<&'static str, Claimed>,
@@ -195,8 +218,6 @@ pub(in crate::storage) struct Working {
     /// Executions that were picked and cannot be read.
     pub(super) set_aside: BTreeSet<ExecutionId>,
     pub(super) stranded: Vec<ExecutionId>,
-    /// A row that is needed could only have been locked out of order.
-    pub(super) must_begin_anew: bool,
     pub(super) overdue_sessions: Vec<SessionId>,
     /// Bytes of uploads that were announced and have not arrived.
     pub(super) announced_bytes: HashMap<TenantId, i64>,
@@ -316,16 +337,16 @@ impl Working {
         });
     }
 
-    /// Whether another transaction came before this one, which is then run again: it needs a row that
-    /// it cannot lock in order any more, or an execution that was loaded has an event with a higher
-    /// number.
+    /// Whether an execution that was loaded has an event with a higher number, which this transaction
+    /// could not take.
     pub(super) fn is_overtaken(&self) -> bool {
         let mut loaded = self.executions.values();
-        self.must_begin_anew || loaded.any(|tracked| tracked.row.last_tx > self.tx)
+        loaded.any(|tracked| tracked.row.last_tx > self.tx)
     }
 
     fn next_ord(&self) -> i64 {
-        i64::try_from(self.changes.events.len()).unwrap_or(i64::MAX)
+        let before = i64::try_from(self.changes.events.len()).unwrap_or(i64::MAX);
+        self.first_ord.saturating_add(before)
     }
 
     /// Begins an attempt on `node`: a new epoch, a lease, a `started` event.
@@ -527,8 +548,8 @@ impl Working {
         self.new_children.entry(parent).or_default().push(child);
     }
 
-    /// The execution and what was live below it when it was loaded, with all that this transaction
-    /// has made below them; parents come before their children.
+    /// The execution and what was loaded of the live ones below it, with all that this transaction has
+    /// made below them; parents come before their children.
     pub(super) fn family(&self, root: ExecutionId) -> Vec<ExecutionId> {
         let mut family = vec![root];
         family.extend(self.descendants.get(&root).into_iter().flatten());

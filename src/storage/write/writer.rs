@@ -37,10 +37,13 @@ use super::{
 };
 use crate::{model::Refusal, telemetry::metrics::Metrics};
 
-/// How often a transaction that lost against another one is run again.
-const CONTENTION_RETRIES: u32 = 8;
-/// No longer than this: on SQLite each try may wait for seconds by itself.
+/// For so long a transaction that lost against another one is run again: on SQLite each try may wait for
+/// seconds by itself.
 const CONTENTION_LIMIT: Duration = Duration::from_secs(2);
+/// The same for an operation alone, on PostgreSQL: what others do to it is no outage.
+const CONTENTION_LIMIT_ALONE: Duration = Duration::from_secs(20);
+/// The longest pause before the next try.
+const LONGEST_PAUSE: Duration = Duration::from_millis(128);
 /// What a caller is told to wait when the queue is full.
 const RETRY_AFTER_MS: u64 = 200;
 /// How long a writer with nothing to do stays in the transaction that began with its last commit.
@@ -240,7 +243,8 @@ impl Worker {
         let began = Instant::now();
         let items = batch.len();
         let done = self.transact(&mut batch).await;
-        if !matches!(done, Err(Error::Database(_))) {
+        let lost = self.has_lost(&done);
+        if !lost && !matches!(done, Err(Error::Database(_))) {
             // That one may be an operation's own fault; the beats tell if it is not.
             self.health.note(&done);
         }
@@ -249,7 +253,7 @@ impl Worker {
                 self.metrics.committed(items, began.elapsed());
                 batch.into_iter().for_each(Pending::answer);
             }
-            Err(error) if items == 1 || matches!(error, Error::Unavailable(_)) => {
+            Err(error) if items == 1 || !lost && matches!(error, Error::Unavailable(_)) => {
                 fail_all(batch, error);
             }
             Err(error) => {
@@ -265,8 +269,21 @@ impl Worker {
         }
     }
 
+    /// Whether a transaction lost against others, again and again. On SQLite only another process can be
+    /// the other one, and what it does is an outage.
+    fn has_lost(&self, done: &Result<(), Error>) -> bool {
+        let is_postgres = self.db.backend() == DbBackend::Postgres;
+        is_postgres && matches!(done, Err(Error::Unavailable(error)) if is_contention(error))
+    }
+
     async fn transact(&self, batch: &mut [Queued]) -> Result<(), Error> {
-        let (mut tries, began) = (0, Instant::now());
+        let (mut pause, began) = (Duration::from_millis(2), Instant::now());
+        let is_alone = batch.len() == 1 && self.db.backend() == DbBackend::Postgres;
+        let limit = if is_alone {
+            CONTENTION_LIMIT_ALONE
+        } else {
+            CONTENTION_LIMIT
+        };
         loop {
             let result = within(self.db.limit(), self.try_transact(batch)).await;
             match &result {
@@ -276,18 +293,18 @@ impl Worker {
                 Err(Error::Database(error)) if is_made_meanwhile(error) => {}
                 Err(_) => return result.map(|_| ()),
             }
-            tries += 1;
-            if tries > CONTENTION_RETRIES || began.elapsed() > CONTENTION_LIMIT {
+            if began.elapsed() > limit {
                 let overtaken =
                     DbErr::Custom("overtaken by other transactions again and again".into());
                 return result.and(Err(Error::Unavailable(overtaken)));
             }
-            sleep(Duration::from_millis(1 << tries)).await;
+            sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
         }
     }
 
-    /// False when another transaction that began later came first: this one then needs a higher
-    /// number, for in the feeds the events of an execution are in the order of the numbers.
+    /// False when an execution has an event of a number that is higher than any this transaction may
+    /// take, for in the feeds the events of an execution are in the order of the numbers.
     async fn try_transact(&self, batch: &mut [Queued]) -> Result<bool, Error> {
         let transaction = self.db.begin().await?;
         // A defect in one operation must not end the writer, which others need.

@@ -12,12 +12,7 @@ use crate::{
 };
 
 /// Ends the attempt without an outcome, and begins another one.
-async fn again(
-    world: &World,
-    scene: &Scene,
-    execution: &Execution,
-    outcome: Outcome,
-) -> Execution {
+async fn again(world: &World, scene: &Scene, execution: &Execution, outcome: Outcome) -> Execution {
     let is_parked = matches!(outcome, Outcome::Park);
     let mut end = completion(execution);
     end.outcome = outcome;
@@ -33,7 +28,11 @@ async fn next_attempt(world: &World, scene: &Scene) -> Execution {
     let mut claim = scene.claim(1);
     claim.alone = world.storage.something_waits_alone().await.unwrap();
     let claimed = alone(world, claim).await.unwrap();
-    claimed.executions.into_iter().next().expect("it does not wait")
+    claimed
+        .executions
+        .into_iter()
+        .next()
+        .expect("it does not wait")
 }
 
 fn interrupted() -> Outcome {
@@ -53,7 +52,11 @@ fn interrupted() -> Outcome {
 /// How long after its last attempt the next one is due.
 async fn delay(world: &World, id: ExecutionId) -> Micros {
     let scope = scope_of(TENANT);
-    let events = world.storage.events_after(&scope, id, 0, 1000).await.unwrap();
+    let events = world
+        .storage
+        .events_after(&scope, id, 0, 1000)
+        .await
+        .unwrap();
     let last = events.last().unwrap();
     match &last.body {
         EventBody::ExecutionRetrying {
@@ -92,7 +95,11 @@ async fn neither_parkings_nor_hand_backs_lengthen_the_delay_after_an_outage() {
     on_each_database(async |world| {
         let scene = Scene::begin(world, 51).await;
         let mut one = scene.running(world).await;
-        for outcome in [Outcome::Park, Outcome::HandBack].into_iter().cycle().take(8) {
+        for outcome in [Outcome::Park, Outcome::HandBack]
+            .into_iter()
+            .cycle()
+            .take(8)
+        {
             one = again(world, &scene, &one, outcome).await;
         }
         let mut end = completion(&one);
