@@ -55,8 +55,7 @@ impl Timed {
         Self { inner, limit }
     }
 
-    /// A transaction that sees what was committed when it began, and changes nothing. It is for
-    /// looking at whole tables.
+    /// A transaction that sees what was committed when it began, and changes nothing.
     pub(super) async fn snapshot(&self) -> Result<DatabaseTransaction, DbErr> {
         // A transaction of SQLite is one without being told.
         let is_told = self.get_database_backend() == DbBackend::Postgres;
@@ -65,14 +64,7 @@ impl Timed {
             access_mode: is_told.then_some(AccessMode::ReadOnly),
             ..TransactionOptions::default()
         };
-        let begun = within(self.limit, self.inner.begin_with_options(options)).await?;
-        if is_told {
-            let whole_tables = "SET LOCAL enable_seqscan = on; SET LOCAL enable_hashjoin = on; \
-                 SET LOCAL enable_mergejoin = on; SET LOCAL join_collapse_limit = 8; \
-                 SET LOCAL plan_cache_mode = auto";
-            within(self.limit, begun.execute_unprepared(whole_tables)).await?;
-        }
-        Ok(begun)
+        within(self.limit, self.inner.begin_with_options(options)).await
     }
 
     pub(super) fn get_database_backend(&self) -> DbBackend {

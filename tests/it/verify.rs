@@ -9,9 +9,14 @@ backends! {
         let app = TestApp::start(&backend).await;
         let done = app.run("make", json!({"name": "a"})).await;
         app.run("flaky", json!({"failures": 9})).await;
+        app.run("family", json!({"children": 1})).await;
         let report = app.verify().await;
-        assert_eq!((report.executions, report.artifacts, report.differences), (2, 1, vec![]));
+        assert_eq!((report.executions, report.artifacts, report.differences), (4, 1, vec![]));
         let corruptions = [
+            ("UPDATE execution SET crashes = 1 WHERE status = 3", "crashes"),
+            ("UPDATE execution SET root_id = id WHERE depth = 1", "root_id"),
+            ("UPDATE execution SET depth = 2 WHERE depth = 1", "depth"),
+            ("UPDATE execution SET epoch = 0 WHERE status = 3", "epoch"),
             ("UPDATE execution SET status = 4 WHERE status = 2", "status"),
             ("UPDATE execution SET result = '7' WHERE result IS NOT NULL", "result"),
             ("UPDATE execution SET error = NULL WHERE status = 3", "error"),
