@@ -101,10 +101,7 @@ fn gate(criterion: &mut Criterion) -> anyhow::Result<()> {
         .tempdir()?;
     let runtime = Runtime::new()?;
     let node = runtime.block_on(start(folder.path()))?;
-    let gate = graphql::Gate::new(&graphql::Limits {
-        cost_per_second: u64::from(u32::MAX),
-        ..graphql::Limits::default()
-    })?;
+    let gate = graphql::Gate::new(&graphql::Limits::default())?;
     let options = graphql::HttpOptions {
         bodies: takeoff::api::Bodies::new(1 << 20, 1 << 26),
         stop: CancellationToken::new(),
@@ -138,7 +135,10 @@ async fn start(folder: &std::path::Path) -> anyhow::Result<Node> {
     let file = folder.join("takeoff.toml");
     std::fs::write(&file, "")?;
     let overrides = Overrides {
-        set: vec![format!("data_dir={}", folder.display())],
+        set: vec![
+            format!("data_dir={}", folder.display()),
+            format!("graphql.cost_per_second={}", u32::MAX),
+        ],
         config: Some(file),
         ..Overrides::default()
     };

@@ -1,8 +1,10 @@
 //! The services that the API layers call.
 
+use std::sync::Arc;
+
 use crate::{
-    artifact_registry::ArtifactRegistry, events::Events, runtime::Runtime,
-    state_surface::StateSurface, storage::Storage, uploads::Uploads,
+    api::DearThreads, artifact_registry::ArtifactRegistry, events::Events, model::Budget,
+    runtime::Runtime, state_surface::StateSurface, storage::Storage, uploads::Uploads,
 };
 
 /// Everything that an API needs. Clones share it.
@@ -20,4 +22,8 @@ pub struct Services {
     pub events: Events,
     /// Large content in and out.
     pub uploads: Uploads,
+    /// What tenants may ask of this node.
+    pub budget: Arc<Budget>,
+    /// Threads for what takes long to answer.
+    pub dear: DearThreads,
 }

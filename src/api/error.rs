@@ -1,7 +1,7 @@
 //! The one error of both APIs. It has no `Display` on purpose: neither library can turn it into
 //! text by itself, so only what is said here reaches a client, never a text of a lower layer.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, time::Duration};
 
 use crate::{model::Refusal, storage};
 
@@ -12,7 +12,8 @@ super::codes::codes! {
         Unauthenticated = "UNAUTHENTICATED", 401;
         /// Whoever asks may not.
         Forbidden = "FORBIDDEN", 403;
-        /// Too many requests for now.
+        /// The tenant asks for more than its share; `Retry-After`, in GraphQL `retryAfterMs`, says when to
+        /// come back.
         RateLimited = "RATE_LIMITED", 429, retryable;
         /// The request itself is faulty.
         BadUserInput = "BAD_USER_INPUT", 400;
@@ -37,6 +38,7 @@ pub struct ApiError {
     code: ErrorCode,
     message: Cow<'static, str>,
     last_cursor: Option<String>,
+    retry_after: Option<Duration>,
 }
 
 impl ApiError {
@@ -47,6 +49,17 @@ impl ApiError {
             code,
             message: message.into(),
             last_cursor: None,
+            retry_after: None,
+        }
+    }
+
+    /// The tenant has spent what it may, and has to wait so long.
+    #[must_use]
+    pub fn over_budget(wait: Duration) -> Self {
+        let message = "the tenant asks for more than its share; try again later";
+        Self {
+            retry_after: Some(wait),
+            ..Self::new(ErrorCode::RateLimited, message)
         }
     }
 
@@ -85,6 +98,12 @@ impl ApiError {
     #[must_use]
     pub fn last_cursor(&self) -> Option<&str> {
         self.last_cursor.as_deref()
+    }
+
+    /// How long the client has to wait before the request may succeed, where that is known.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
     }
 
     /// The words for the client.
@@ -127,13 +146,18 @@ impl From<storage::Error> for ApiError {
 impl From<Refusal> for ApiError {
     /// For requests whose answer has no place for user errors. A refusal's words are the caller's.
     fn from(refusal: Refusal) -> Self {
-        let code = match refusal {
-            Refusal::QuotaExceeded { .. } => ErrorCode::RateLimited,
-            Refusal::PolicyDenied { .. } => ErrorCode::Forbidden,
-            Refusal::AnswerTooLarge { .. } => ErrorCode::CostExceeded,
-            _ => ErrorCode::BadUserInput,
+        let (code, wait) = match refusal {
+            Refusal::QuotaExceeded { retry_after_ms } => {
+                (ErrorCode::RateLimited, Some(retry_after_ms))
+            }
+            Refusal::PolicyDenied { .. } => (ErrorCode::Forbidden, None),
+            Refusal::AnswerTooLarge { .. } => (ErrorCode::CostExceeded, None),
+            _ => (ErrorCode::BadUserInput, None),
         };
-        Self::new(code, refusal.to_string())
+        Self {
+            retry_after: wait.map(Duration::from_millis),
+            ..Self::new(code, refusal.to_string())
+        }
     }
 }
 

@@ -25,6 +25,8 @@ super::codes::codes! {
         BodyTooSlow = "BODY_TOO_SLOW", 408, retryable;
         /// `Range` names bytes beyond the end of the content.
         RangeNotSatisfiable = "RANGE_NOT_SATISFIABLE", 416;
+        /// The tenant asks for more than its share; `Retry-After` says when to come back.
+        RateLimited = "RATE_LIMITED", 429, retryable;
         /// The runtime is saturated.
         QuotaExceeded = "QUOTA_EXCEEDED", 429, retryable;
         /// A part that the request needs is away.

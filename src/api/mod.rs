@@ -3,19 +3,34 @@
 
 mod body;
 mod codes;
+mod dear;
 mod error;
 mod identity;
 mod link;
 mod refusal;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
+
+use axum::http::HeaderValue;
 
 pub use body::{Arrivals, Bodies, TooSlow, declared_bytes};
 pub use codes::errors_document;
+pub use dear::DearThreads;
 pub use error::{ApiError, ErrorCode};
 pub use identity::{Asker, TENANT_HEADER, principal_named, principal_of};
 pub use link::LinkCode;
 pub use refusal::RefusalCode;
+
+/// A time to wait as the header `Retry-After` says it: in seconds, at least as long.
+#[must_use]
+pub fn seconds(wait: Duration) -> HeaderValue {
+    HeaderValue::from(
+        wait.as_millis()
+            .div_ceil(1_000)
+            .try_into()
+            .unwrap_or(u64::MAX),
+    )
+}
 
 /// The id of one request, as the HTTP layer gave or received it; errors and logs repeat it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! A node from its parts: database, Redis, content store, registry, engine.
 
-use std::{fs::File, path::PathBuf, sync::Arc, time::Duration};
+use std::{fs::File, num::NonZero, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use tokio::{runtime::Handle, sync::watch};
@@ -8,12 +8,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::{App, keep_private, lock, probes};
 use crate::{
+    api::DearThreads,
     artifact_registry::ArtifactRegistry,
     config::Config,
     content::{ContentStore, Payloads, S3Options, Signer, load_or_create_key},
     events::Events,
     graphql,
     hot::{HotCopies, InProcess, Layered},
+    model::Budget,
     redis::{HintBus, Redis, RedisCopies},
     runtime::{Limits, Parts, Runtime, Settings, Works},
     services::Services,
@@ -22,6 +24,10 @@ use crate::{
     telemetry::metrics::Metrics,
     uploads::{self, Uploads},
 };
+
+/// About a tenth of the weight of a thread with normal priority.
+#[cfg(target_os = "linux")]
+const LOW_PRIORITY: i32 = 10;
 
 /// A running node. It has to be stopped: dropping it leaves its lease to run out.
 pub struct Node {
@@ -34,6 +40,8 @@ pub struct Node {
     handlers: Threads,
     /// Nothing else that runs here can hold it up.
     lease: Threads,
+    /// One request that takes long holds up none that does not.
+    dear: Threads,
     _lock: Option<File>,
 }
 
@@ -57,7 +65,7 @@ impl Node {
             .map_err(|error| unusable_database(config, error))?;
         let redis = connect_redis(config).await?;
         let content = open_content(config).await?;
-        let key = signing_key(config)?;
+        let (key, budget) = (signing_key(config)?, Arc::new(budget(config)));
         let payloads = Payloads::new(content.clone(), config.limits.inline_bytes);
 
         let artifacts = ArtifactRegistry::new(storage.clone(), std::collections::HashMap::new());
@@ -75,8 +83,7 @@ impl Node {
         let bus = redis
             .as_ref()
             .map(|redis| HintBus::join(redis, installation, app.ids.node()));
-        let poll = Duration::from_millis(config.runtime.poll_ms);
-        let events = Events::start(storage.clone(), bus, poll, app.metrics.clone());
+        let events = Events::start(storage.clone(), bus, poll(config), app.metrics.clone());
         let hot: Arc<dyn HotCopies> = match &redis {
             Some(redis) => Arc::new(Layered::new(RedisCopies::new(redis))),
             None => Arc::new(InProcess::new()),
@@ -95,11 +102,10 @@ impl Node {
             Signer::new(key),
             app.clock.clone(),
             app.ids.clone(),
+            Arc::clone(&budget),
             upload_settings(config),
         );
-        let cores = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
-        let handlers = Threads::start("takeoff-handler", cores.max(4))?;
-        let lease = Threads::start("takeoff-lease", 1)?;
+        let [handlers, lease, dear] = Threads::of_a_node()?;
         let parts = Parts {
             storage: storage.clone(),
             content: content.clone(),
@@ -129,6 +135,8 @@ impl Node {
             artifacts,
             events,
             uploads,
+            budget,
+            dear: DearThreads::new(dear.handle()),
         };
         Ok(Self {
             services,
@@ -137,6 +145,7 @@ impl Node {
             stop,
             handlers,
             lease,
+            dear,
             _lock: lock,
         })
     }
@@ -157,6 +166,7 @@ impl Node {
         self.stop.cancel();
         self.handlers.end();
         self.lease.end();
+        self.dear.end();
     }
 }
 
@@ -170,11 +180,33 @@ impl Drop for Node {
 /// may do so within a task.
 struct Threads(Option<tokio::runtime::Runtime>, Handle);
 
+/// Which threads the system lets run first.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Priority {
+    Normal,
+    Low,
+}
+
 impl Threads {
-    fn start(name: &'static str, count: usize) -> anyhow::Result<Self> {
+    /// Those for handlers, for the lease, and for requests that take long.
+    fn of_a_node() -> anyhow::Result<[Self; 3]> {
+        let cores = std::thread::available_parallelism().map_or(2, NonZero::get);
+        Ok([
+            Self::start("takeoff-handler", cores.max(4), Priority::Normal)?,
+            Self::start("takeoff-lease", 1, Priority::Normal)?,
+            Self::start("takeoff-dear", cores.max(2), Priority::Low)?,
+        ])
+    }
+
+    fn start(name: &'static str, count: usize, priority: Priority) -> anyhow::Result<Self> {
         let threads = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(count)
             .thread_name(name)
+            .on_thread_start(move || {
+                if priority == Priority::Low {
+                    lower_priority();
+                }
+            })
             .enable_all()
             .build()
             .with_context(|| format!("the threads {name} cannot be started"))?;
@@ -190,6 +222,15 @@ impl Threads {
         if let Some(threads) = self.0.take() {
             threads.shutdown_background();
         }
+    }
+}
+
+/// Lets other threads of the process run before this one. Linux has a priority for each thread; elsewhere
+/// it is the process's and stays.
+fn lower_priority() {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::process::setpriority_process(None, LOW_PRIORITY) {
+        tracing::warn!(%error, "the priority of a thread cannot be lowered");
     }
 }
 
@@ -294,6 +335,16 @@ fn limits(config: &Config) -> Limits {
     }
 }
 
+/// How often what hints may have missed is looked for.
+fn poll(config: &Config) -> Duration {
+    Duration::from_millis(config.runtime.poll_ms)
+}
+
+/// What tenants may ask of the node.
+fn budget(config: &Config) -> Budget {
+    Budget::new(config.graphql.cost_per_second, config.graphql.max_cost)
+}
+
 /// What a GraphQL request may ask for.
 pub(super) fn gate_limits(config: &Config) -> graphql::Limits {
     let limits = config.graphql.clone();
@@ -306,7 +357,6 @@ pub(super) fn gate_limits(config: &Config) -> graphql::Limits {
         directives: limits.max_directives,
         root_fields: limits.max_root_fields,
         cost: limits.max_cost,
-        cost_per_second: limits.cost_per_second,
         concurrent_operations: limits.max_concurrent_operations,
         answer_bytes: limits.max_answer_bytes,
         timeout: Duration::from_millis(limits.timeout_ms),

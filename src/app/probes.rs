@@ -1,7 +1,7 @@
 //! `/health`, `/ready` and `/metrics`. None of them writes: whether writes succeed is known from those
 //! that the node makes anyway, and for content from one in ten seconds.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Json, Router,
@@ -15,7 +15,10 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::Node;
-use crate::{content::ContentStore, redis::Redis, storage::Storage, telemetry::metrics::Metrics};
+use crate::{
+    content::ContentStore, model::Budget, redis::Redis, storage::Storage,
+    telemetry::metrics::Metrics,
+};
 
 const LIMIT: Duration = Duration::from_secs(2);
 /// How often the content store is tried.
@@ -26,6 +29,7 @@ struct Dependencies {
     storage: Storage,
     content: watch::Receiver<bool>,
     redis: Option<Redis>,
+    budget: Arc<Budget>,
     metrics: Metrics,
 }
 
@@ -51,6 +55,7 @@ pub(super) fn routes(node: &Node, metrics: Metrics) -> Router {
         storage: node.services.storage.clone(),
         content: node.content_state.clone(),
         redis: node.redis.clone(),
+        budget: Arc::clone(&node.services.budget),
         metrics,
     };
     Router::new()
@@ -101,6 +106,7 @@ async fn ready(State(dependencies): State<Dependencies>) -> impl IntoResponse {
 }
 
 async fn metrics_text(State(dependencies): State<Dependencies>) -> impl IntoResponse {
+    dependencies.metrics.spent(dependencies.budget.charged());
     (
         [(header::CONTENT_TYPE, "text/plain; version=0.0.4")],
         dependencies.metrics.render(),

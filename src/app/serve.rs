@@ -120,6 +120,7 @@ fn router(
         metrics,
         ..
     } = parts;
+    let answer_bytes = gate.answer_bytes();
     let api = graphql::Api::new(node.services.clone(), gate);
     let bodies = Bodies::new(http.max_body_bytes, http.max_bodies_bytes);
     let options = graphql::HttpOptions {
@@ -134,6 +135,7 @@ fn router(
     let rest = rest::RestOptions {
         bodies,
         stop: stop.clone(),
+        answer_bytes,
     };
     let apis = graphql::routes(api, &options).merge(rest::routes(node.services.clone(), &rest));
     let others =

@@ -130,10 +130,12 @@ section! {
         max_directives: u64 [.within(0, 1_000_000)] = 50,
         /// Most fields at the root of an operation.
         max_root_fields: u64 [.within(1, 1_000_000)] = 20,
-        /// Highest cost of one request: an object costs 1, those of a list as many as are asked for.
-        max_cost: u64 [.within(1, u32::MAX as u64)] = 200_000,
-        /// Cost that a tenant's requests to one node may add up to in a second, on average.
-        cost_per_second: u64 [.within(1, u32::MAX as u64)] = 2_000_000,
+        /// Highest cost of one request, with lists as long as they may be. A point of cost is a microsecond
+        /// of processor time at most.
+        max_cost: u64 [.within(1, u32::MAX as u64)] = 1_000_000,
+        /// Cost that a tenant may add up to on one node in a second, on average: requests of GraphQL and REST,
+        /// events that are delivered, uploads and downloads.
+        cost_per_second: u64 [.within(1, u32::MAX as u64)] = 6_000_000,
         /// Queries and mutations of one tenant that one node runs at the same time.
         max_concurrent_operations: usize [.within(1, 1_000_000)] = 1_000,
         /// Largest answer in bytes, each field counted as 64 bytes besides its text; the records that

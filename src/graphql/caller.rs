@@ -34,7 +34,7 @@ impl Caller {
         Self {
             loaders: OnceLock::new(),
             services,
-            scope: asking.principal.scope().metered(Arc::clone(&meter)),
+            scope: asking.principal.clone().metered(Arc::clone(&meter)).scope(),
             meter,
             principal: asking.principal,
             idempotency_key: asking.idempotency_key,
@@ -45,6 +45,12 @@ impl Caller {
     /// The caller of the request that `ctx` belongs to.
     pub(super) fn of<'a>(ctx: &Context<'a>) -> Result<&'a Self, ApiError> {
         ctx.data_opt().ok_or_else(ApiError::unauthenticated)
+    }
+
+    /// The caller as whoever watches events without end, with what counts the reads for it.
+    pub(super) fn watcher(&self) -> (Principal, Arc<Meter>) {
+        let meter = Arc::new(self.meter.for_feed());
+        (self.principal.clone().metered(Arc::clone(&meter)), meter)
     }
 
     /// The loaders of the request.

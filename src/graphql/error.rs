@@ -1,5 +1,5 @@
-//! How an [`ApiError`] looks in a GraphQL response: `extensions {code, retryable}`; the executor
-//! adds `requestId`.
+//! How an [`ApiError`] looks in a GraphQL response: `extensions {code, retryable}`, with
+//! `retryAfterMs` where that is known; the executor adds `requestId`.
 
 use async_graphql::{Error, ErrorExtensionValues, ServerError};
 
@@ -15,6 +15,10 @@ impl From<ApiError> for Error {
         let mut extensions = extensions(error.code());
         if error.code() == ErrorCode::CursorExpired {
             extensions.set("lastCursor", error.last_cursor());
+        }
+        if let Some(wait) = error.retry_after() {
+            let millis = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
+            extensions.set("retryAfterMs", millis);
         }
         shown.extensions = Some(extensions);
         shown

@@ -4,22 +4,31 @@
 use std::sync::Arc;
 
 use async_graphql::{Response, futures_util::stream::BoxStream, parser::types::OperationType};
-use futures::StreamExt;
+use axum::body::Bytes;
+use futures::{Stream, StreamExt};
+use tokio::sync::mpsc;
+use tokio_util::task::AbortOnDropHandle;
+use tracing::Instrument as _;
 
 use super::{
     caller::Caller,
     error::complete,
-    gate::{Admitted, Gate, Incoming, Refused},
+    gate::{Admitted, Gate, Incoming, LARGE_REQUEST, Refused},
     schema::{Schema, schema},
 };
 use crate::{
     api::{ApiError, ErrorCode, RequestId},
-    model::{Meter, Principal},
+    model::{Meter, Principal, price},
     services::Services,
 };
 
 /// More errors than this of the fields of one answer help nobody.
 const MAX_ERRORS: usize = 100;
+
+/// Writing an answer with more bytes of text takes long.
+const LARGE_ANSWER: u64 = 256 * 1024;
+/// A subscription whose batches may cost more is dear: most batches have few events.
+const DEAR_BATCH: u64 = 10 * price::DEAR;
 
 /// The API over a set of services.
 #[derive(Clone)]
@@ -54,6 +63,9 @@ impl Asking {
     }
 }
 
+/// A request that was paid for before it is read.
+pub(super) struct Entered(Arc<Meter>);
+
 /// A request that passed the gate.
 pub(super) struct Ready {
     admitted: Admitted,
@@ -79,15 +91,72 @@ impl Api {
         }
     }
 
+    /// Takes the price of a request, whatever it is.
+    ///
+    /// # Errors
+    /// `RATE_LIMITED` when the tenant has spent what it may.
+    pub(super) async fn enter(&self, principal: &Principal) -> Result<Entered, ApiError> {
+        let (budget, tenant) = (&self.services.budget, principal.tenant());
+        let entered = budget.enter(tenant).await;
+        entered.map_err(ApiError::over_budget)?;
+        let meter = budget.meter(tenant, self.gate.answer_bytes());
+        Ok(Entered(Arc::new(meter)))
+    }
+
+    /// Reads a request.
+    pub(super) async fn read(
+        &self,
+        Entered(meter): &Entered,
+        body: Bytes,
+    ) -> Result<Incoming, ApiError> {
+        if body.len() <= LARGE_REQUEST {
+            return Incoming::read(&body);
+        }
+        let read = async move { Incoming::read(&body) };
+        self.services.dear.run(meter, read).await?
+    }
+
+    /// Reads what is large and not known to be a request yet, when its sender owes nothing.
+    pub(super) async fn read_long<T: Send + 'static>(
+        &self,
+        principal: &Principal,
+        read: impl Future<Output = T> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let meter = self.services.budget.meter(principal.tenant(), 0);
+        meter.out_of_debt().await;
+        self.services.dear.run(&meter, read).await
+    }
+
     /// Lets a request pass, or says why not; nothing of it has run then.
-    pub(super) fn admit(&self, incoming: Incoming, asking: Asking) -> Result<Ready, Refused> {
-        let mut admitted = self.gate.admit(incoming, &asking.principal)?;
+    pub(super) async fn admit(
+        &self,
+        Entered(meter): Entered,
+        incoming: Incoming,
+        asking: Asking,
+    ) -> Result<Ready, Refused> {
+        meter.charge(price::body(incoming.bytes));
+        meter.begin().await;
+        if !self.gate.takes_long(&incoming) {
+            return self.admit_now(meter, incoming, asking);
+        }
+        let (this, admitting) = (self.clone(), Arc::clone(&meter));
+        let admit = async move { this.admit_now(admitting, incoming, asking) };
+        self.services.dear.run(&meter, admit).await?
+    }
+
+    fn admit_now(
+        &self,
+        meter: Arc<Meter>,
+        incoming: Incoming,
+        asking: Asking,
+    ) -> Result<Ready, Refused> {
+        let tenant = asking.principal.tenant();
+        let mut admitted = self.gate.admit(incoming, tenant, &meter)?;
         if asking.idempotency_key.is_some() && !admitted.takes_idempotency_key() {
             let message = "Idempotency-Key goes with one submitIntent or rerunExecution";
             return Err(ApiError::bad_input(message).into());
         }
         let request_id = asking.request_id.clone();
-        let meter = Arc::new(Meter::new(self.gate.answer_bytes()));
         let caller = Caller::new(Arc::clone(&self.services), asking, Arc::clone(&meter));
         admitted.request = admitted.request.data(caller);
         Ok(Ready {
@@ -97,9 +166,33 @@ impl Api {
         })
     }
 
+    /// Runs a query or a mutation, and shows what it answers. What takes long is done on threads of
+    /// its own.
+    ///
+    /// # Errors
+    /// `TIMEOUT` when its turn does not come in time.
+    pub(super) async fn run<T: Send + 'static>(
+        &self,
+        ready: Ready,
+        show: impl FnOnce(Response) -> T + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let (dear, meter) = (&self.services.dear, Arc::clone(&ready.meter));
+        if ready.admitted.cost <= price::DEAR {
+            let response = self.execute(ready).await;
+            if meter.usage().text_bytes <= LARGE_ANSWER {
+                return Ok(show(response));
+            }
+            return dear.run(&meter, async move { show(response) }).await;
+        }
+        let this = self.clone();
+        let running = dear.run(&meter, async move { show(this.execute(ready).await) });
+        let done = tokio::time::timeout(self.gate.timeout(), running).await;
+        done.unwrap_or_else(|_| Err(took_too_long()))
+    }
+
     /// Runs a query or a mutation. One that takes too long is given up, and so is a query whose
     /// answer gets too large; what a mutation has committed by then stays.
-    pub(super) async fn execute(&self, ready: Ready) -> Response {
+    async fn execute(&self, ready: Ready) -> Response {
         let Ready {
             admitted,
             meter,
@@ -113,9 +206,7 @@ impl Api {
         let mut response = tokio::select! {
             biased;
             () = meter.spent(), if is_query => failed(meter.refusal().into()),
-            ran = running => ran.unwrap_or_else(|_| {
-                failed(ApiError::new(ErrorCode::Timeout, "the request took too long"))
-            }),
+            ran = running => ran.unwrap_or_else(|_| failed(took_too_long())),
         };
         if is_query && meter.is_spent() {
             response = failed(meter.refusal().into());
@@ -126,19 +217,57 @@ impl Api {
         response
     }
 
-    /// Runs any operation; queries and mutations answer once.
-    pub(super) fn execute_stream(&self, ready: Ready) -> BoxStream<'static, Response> {
-        if ready.kind() != OperationType::Subscription {
-            let this = self.clone();
-            return futures::stream::once(async move { this.execute(ready).await }).boxed();
+    /// Runs a subscription. Each batch is paid when it is made, and the next one waits while the
+    /// tenant owes.
+    pub(super) fn subscribe(&self, ready: Ready) -> BoxStream<'static, Response> {
+        let is_dear = ready.admitted.cost > DEAR_BATCH;
+        let responses = self.batches(ready);
+        if !is_dear {
+            return responses.boxed();
         }
-        let request_id = ready.request_id;
-        let responses = self.schema.execute_stream(ready.admitted.request);
-        let completed = responses.map(move |mut response| {
-            response.errors.truncate(MAX_ERRORS);
-            complete(&mut response.errors, request_id.as_ref());
-            response
-        });
-        completed.boxed()
+        let (sender, receiver) = mpsc::channel(1);
+        let sending = async move {
+            let mut responses = std::pin::pin!(responses);
+            while let Some(response) = responses.next().await {
+                if sender.send(response).await.is_err() {
+                    return;
+                }
+            }
+        };
+        let task = self.services.dear.handle().spawn(sending.in_current_span());
+        let channel = (receiver, AbortOnDropHandle::new(task));
+        futures::stream::unfold(channel, async |(mut receiver, task)| {
+            let response = receiver.recv().await?;
+            Some((response, (receiver, task)))
+        })
+        .boxed()
     }
+
+    fn batches(&self, ready: Ready) -> impl Stream<Item = Response> + Send + use<> {
+        let Ready {
+            admitted,
+            meter,
+            request_id,
+        } = ready;
+        // Until there is something to deliver it is no request that runs.
+        meter.renew();
+        let mut responses = self.schema.execute_stream(admitted.request).boxed();
+        async_stream::stream! {
+            loop {
+                meter.out_of_debt().await;
+                let Some(mut response) = responses.next().await else {
+                    return;
+                };
+                meter.charge(price::DELIVERY);
+                meter.renew();
+                response.errors.truncate(MAX_ERRORS);
+                complete(&mut response.errors, request_id.as_ref());
+                yield response;
+            }
+        }
+    }
+}
+
+fn took_too_long() -> ApiError {
+    ApiError::new(ErrorCode::Timeout, "the request took too long")
 }

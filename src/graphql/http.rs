@@ -13,7 +13,7 @@ use axum::{
     extract::{FromRequest, RawQuery, Request, State},
     http::{
         HeaderMap, HeaderName, HeaderValue, Method, StatusCode,
-        header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE},
+        header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER},
     },
     response::{IntoResponse, Response},
     routing::get,
@@ -31,7 +31,7 @@ use super::{
     stream,
     websocket::{self, Sockets, WebSocketOptions},
 };
-use crate::api::{ApiError, Asker, Bodies, ErrorCode, RequestId};
+use crate::api::{ApiError, Asker, Bodies, ErrorCode, RequestId, seconds};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
@@ -86,8 +86,11 @@ async fn run(State(served): State<Arc<Served>>, asker: Asker, request: Request) 
             Rejection::new(StatusCode::BAD_REQUEST, error).shown(form, id.as_ref())
         }
         Ok(ready) => {
-            let answer = served.api.execute(ready).await;
-            response(form, StatusCode::OK, &Shown::of(&answer))
+            let show = move |answer: Answer| response(form, StatusCode::OK, &Shown::of(&answer));
+            match served.api.run(ready, show).await {
+                Ok(shown) => shown,
+                Err(error) => Rejection::from(Refused::from(error)).shown(form, id.as_ref()),
+            }
         }
         Err(rejection) => rejection.shown(form, id.as_ref()),
     }
@@ -117,8 +120,12 @@ impl Rejection {
         let status = self
             .status
             .unwrap_or_else(|| status_of(self.refused.code(), form));
+        let wait = self.refused.retry_after();
         let errors = self.refused.into_errors(id);
         let mut response = response(form, status, &Shown::refusing(&errors));
+        if let Some(wait) = wait {
+            response.headers_mut().insert(RETRY_AFTER, seconds(wait));
+        }
         if status == StatusCode::METHOD_NOT_ALLOWED {
             let post = HeaderValue::from_static("POST");
             response.headers_mut().insert(ALLOW, post);
@@ -152,6 +159,8 @@ pub(super) async fn accept(
 ) -> Result<Ready, Rejection> {
     let bad = |error| Rejection::new(StatusCode::BAD_REQUEST, error);
     let asking = asking(asker, request.headers()).map_err(bad)?;
+    let entered = served.api.enter(&asking.principal).await;
+    let entered = entered.map_err(Refused::from)?;
     let is_get = request.method() != Method::POST;
     let incoming = if is_get {
         let RawQuery(query) = RawQuery::from_request(request, &())
@@ -161,23 +170,19 @@ pub(super) async fn accept(
         let pairs = url::form_urlencoded::parse(query.as_bytes()).into_owned();
         Incoming::from_pairs(pairs).map_err(bad)?
     } else {
-        read(request, &served.bodies).await?
+        let body = served.bodies.json(request).await;
+        let body = body.map_err(|(status, error)| Rejection::new(status, error))?;
+        served.api.read(&entered, body).await.map_err(bad)?
     };
     if !incoming.has_document() {
         return Err(bad(ApiError::bad_input("the request has no query")));
     }
-    let ready = served.api.admit(incoming, asking)?;
+    let ready = served.api.admit(entered, incoming, asking).await?;
     if is_get && ready.kind() == OperationType::Mutation {
         let error = ApiError::bad_input("GET runs no mutations");
         return Err(Rejection::new(StatusCode::METHOD_NOT_ALLOWED, error));
     }
     Ok(ready)
-}
-
-async fn read(request: Request, bodies: &Bodies) -> Result<Incoming, Rejection> {
-    let rejected = |(status, error)| Rejection::new(status, error);
-    let body = bodies.json(request).await.map_err(rejected)?;
-    Incoming::read(&body).map_err(|error| Rejection::new(StatusCode::BAD_REQUEST, error))
 }
 
 /// Who asks, with what the headers say besides.

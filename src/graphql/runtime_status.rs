@@ -21,7 +21,9 @@ impl RuntimeStatus {
 
     /// The nodes that hold a lease.
     async fn nodes(&self, ctx: &Context<'_>) -> Result<Vec<RuntimeNode>, ApiError> {
-        let runtime = &Caller::of(ctx)?.services.runtime;
+        let caller = Caller::of(ctx)?;
+        let _running = caller.meter.statement().await;
+        let runtime = &caller.services.runtime;
         let this = runtime.node_id();
         let nodes = runtime.nodes().await?.into_iter();
         Ok(nodes.map(|node| RuntimeNode::of(node, this)).collect())
@@ -29,7 +31,10 @@ impl RuntimeStatus {
 
     /// How much waits and how much runs, over all tenants.
     async fn backlog(&self, ctx: &Context<'_>) -> Result<RuntimeBacklog, ApiError> {
-        let backlog = Caller::of(ctx)?.services.runtime.backlog().await?;
+        let caller = Caller::of(ctx)?;
+        // It counts what waits of all tenants, which may be much.
+        let _running = caller.meter.statement().await;
+        let backlog = caller.services.runtime.backlog().await?;
         Ok(RuntimeBacklog {
             ready: BigInt(backlog.ready),
             scheduled: BigInt(backlog.scheduled),

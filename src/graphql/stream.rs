@@ -6,7 +6,7 @@
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
-use async_graphql::{Response as Answer, Value};
+use async_graphql::{Response as Answer, Value, parser::types::OperationType};
 use axum::{
     extract::{Request, State},
     http::StatusCode,
@@ -19,10 +19,11 @@ use futures::{Stream, StreamExt, stream};
 use tokio::time;
 
 use super::{
+    gate::Refused,
     http::{Rejection, Served, Shown, accept, failed},
     negotiation::{Form, accepts_events},
 };
-use crate::api::{ApiError, Asker};
+use crate::api::{ApiError, Asker, RequestId};
 
 /// A stream that says nothing for longer looks broken to what is in between.
 const KEEP_ALIVE: Duration = Duration::from_secs(12);
@@ -45,7 +46,12 @@ pub(super) async fn run(
     let is_resumed = request.headers().contains_key("last-event-id");
     match accept(&served, asker, request).await {
         Ok(ready) => {
-            let mut answers = served.api.execute_stream(ready).boxed();
+            if ready.kind() != OperationType::Subscription {
+                let ran = served.api.run(ready, |answer| next(&answer)).await;
+                let shown = ran.unwrap_or_else(|error| refusal(error, id.as_ref()));
+                return events_of(stream::iter([shown, complete()]));
+            }
+            let mut answers = served.api.subscribe(ready);
             if is_resumed {
                 match time::timeout(MOST_FOR_THE_FIRST, answers.next()).await {
                     // A browser comes back after the end of any stream; this alone makes it stop.
@@ -67,8 +73,7 @@ pub(super) async fn run(
         }
         Err(rejection) if rejection.is_of_transport() => rejection.shown(Form::Json, id.as_ref()),
         Err(Rejection { refused, .. }) => {
-            let answer = Answer::from_errors(refused.into_errors(id.as_ref()));
-            events_of(stream::iter([refusal(&answer), complete()]))
+            events_of(stream::iter([refusal(refused, id.as_ref()), complete()]))
         }
     }
 }
@@ -88,8 +93,8 @@ fn next(answer: &Answer) -> Event {
     }
 }
 
-fn refusal(answer: &Answer) -> Event {
-    written(&Shown::refusing(&answer.errors))
+fn refusal(refused: impl Into<Refused>, id: Option<&RequestId>) -> Event {
+    written(&Shown::refusing(&refused.into().into_errors(id)))
 }
 
 fn written(shown: &Shown<'_>) -> Event {

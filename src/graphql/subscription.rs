@@ -1,6 +1,8 @@
 //! Live events: past ones after the cursor, then new ones, in order and without gaps. The events
 //! service does the following; this maps its batches.
 
+use std::sync::Arc;
+
 use async_graphql::{Context, ID, InputObject, Subscription as SubscriptionRoot};
 use futures::{Stream, StreamExt};
 
@@ -12,6 +14,7 @@ use super::{
 use crate::{
     api::ApiError,
     events::EventBatch,
+    model::Meter,
     storage::{self, Feed},
 };
 
@@ -57,9 +60,10 @@ impl Subscription {
             ids::argument(&execution_id, "executionId")?,
             caller.after(after.as_deref())?,
         );
+        let (watcher, reads) = caller.watcher();
         let events = &caller.services.events;
-        let batches = events.watch_execution(&caller.principal, id, after).await?;
-        Ok(shown(caller, batches))
+        let batches = events.watch_execution(&watcher, id, after).await?;
+        Ok(shown(caller, reads, batches))
     }
 
     /// Events of every execution of one session, in one order.
@@ -76,9 +80,10 @@ impl Subscription {
             ids::argument(&session_id, "sessionId")?,
             caller.after(after.as_deref())?,
         );
+        let (watcher, reads) = caller.watcher();
         let events = &caller.services.events;
-        let batches = events.watch_session(&caller.principal, id, after).await?;
-        Ok(shown(caller, batches))
+        let batches = events.watch_session(&watcher, id, after).await?;
+        Ok(shown(caller, reads, batches))
     }
 
     /// Events of the caller's tenant, filtered; what a dashboard watches.
@@ -95,26 +100,32 @@ impl Subscription {
             filter.unwrap_or_default().read()?,
             caller.after(after.as_deref())?,
         );
+        let (watcher, reads) = caller.watcher();
         let events = &caller.services.events;
-        let batches = events.watch_tenant(&caller.principal, feed, after).await?;
-        Ok(shown(caller, batches))
+        let batches = events.watch_tenant(&watcher, feed, after).await?;
+        Ok(shown(caller, reads, batches))
     }
 }
 
 /// Batches as clients see them. Each is resolved before the next one is asked for, so forgetting
-/// what was loaded for the last one shows every batch the records of its own time.
+/// what was loaded for the last one shows every batch the records of its own time. It is resolved in
+/// its tenant's turn, for one commit may reach thousands of subscribers.
 fn shown<'a>(
     caller: &'a Caller,
+    reads: Arc<Meter>,
     batches: impl Stream<Item = Result<EventBatch, storage::Error>> + 'a,
 ) -> impl Stream<Item = Result<ExecutionEventBatch, ApiError>> + 'a {
-    batches.map(|batch| {
-        caller.forget();
-        caller.meter.renew();
-        let batch = batch?;
-        Ok(ExecutionEventBatch {
-            cursor: batch.cursor.to_string(),
-            has_more_past_events: batch.has_more_past_events,
-            events: batch.events.iter().filter_map(ExecutionEvent::of).collect(),
-        })
+    batches.then(move |batch| {
+        reads.renew();
+        async move {
+            caller.meter.begin().await;
+            caller.forget();
+            let batch = batch?;
+            Ok(ExecutionEventBatch {
+                cursor: batch.cursor.to_string(),
+                has_more_past_events: batch.has_more_past_events,
+                events: batch.events.iter().filter_map(ExecutionEvent::of).collect(),
+            })
+        }
     })
 }

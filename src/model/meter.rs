@@ -1,13 +1,23 @@
 //! What one request has read and answered so far, and how much it may.
 //!
 //! Both are counted while the answer is made, not when it is finished: a request that would need more
-//! memory than its limit ends before it has it.
+//! memory than its limit ends before it has it. What was paid for the request before it ran is compared
+//! with what it used when it has ended.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
 use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 
-use super::Refusal;
+use super::{
+    Refusal, TenantId,
+    budget::{Budget, Turn, Work, price},
+};
 
 /// Bytes that a field of an answer is counted as besides its text: what the server holds for it until
 /// the answer is sent.
@@ -21,9 +31,26 @@ pub struct Meter {
     read_bytes: AtomicU64,
     fields: AtomicU64,
     answer_bytes: AtomicU64,
+    statements_run: AtomicU64,
+    slow_micros: AtomicU64,
     is_spent: AtomicBool,
     spent: Notify,
     statements: Semaphore,
+    payer: Option<Payer>,
+}
+
+/// Who pays for a request, and what was paid.
+#[derive(Debug)]
+struct Payer {
+    budget: Arc<Budget>,
+    tenant: TenantId,
+    paid: AtomicU64,
+    /// What is not given back, however little the request used.
+    least: AtomicU64,
+    /// Whether what is read is paid at once, as it is by what never ends.
+    pays_at_once: bool,
+    /// The place among the tenant's requests.
+    turn: Mutex<Turn>,
 }
 
 /// A request has so many statements on their way at once: what their connections hold ready is not
@@ -39,8 +66,37 @@ pub struct Usage {
     pub read_bytes: u64,
     /// Fields of the answer.
     pub fields: u64,
-    /// Bytes of the answer, with what is counted for each field.
-    pub answer_bytes: u64,
+    /// Bytes of text in the answer.
+    pub text_bytes: u64,
+    /// Statements that were run.
+    pub statements: u64,
+    /// Microseconds that statements took beyond a millisecond each.
+    pub slow_micros: u64,
+}
+
+/// A statement of a request while it runs.
+#[derive(Debug)]
+pub struct Running<'a> {
+    meter: &'a Meter,
+    began: Instant,
+    _own: Option<SemaphorePermit<'a>>,
+    _shared: Turn,
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        let Some(payer) = &self.meter.payer else {
+            return;
+        };
+        let slow = payer
+            .budget
+            .end_statement(&payer.tenant, self.began.elapsed());
+        self.meter.statements_run.fetch_add(1, Ordering::Relaxed);
+        self.meter.slow_micros.fetch_add(slow, Ordering::Relaxed);
+        if payer.pays_at_once {
+            self.meter.renew();
+        }
+    }
 }
 
 impl Meter {
@@ -53,16 +109,107 @@ impl Meter {
             read_bytes: AtomicU64::new(0),
             fields: AtomicU64::new(0),
             answer_bytes: AtomicU64::new(0),
+            statements_run: AtomicU64::new(0),
+            slow_micros: AtomicU64::new(0),
             is_spent: AtomicBool::new(false),
             spent: Notify::new(),
             statements: Semaphore::new(STATEMENTS_AT_ONCE),
+            payer: None,
+        }
+    }
+
+    /// The same, paid by a tenant.
+    pub(super) fn paid_from(mut self, budget: Arc<Budget>, tenant: TenantId) -> Self {
+        self.payer = Some(Payer {
+            budget,
+            tenant,
+            paid: AtomicU64::new(0),
+            least: AtomicU64::new(0),
+            pays_at_once: false,
+            turn: Mutex::default(),
+        });
+        self
+    }
+
+    /// A meter for what the request reads without end: it has no limit, and is paid as it is used.
+    #[must_use]
+    pub fn for_feed(&self) -> Self {
+        let this = Self::new(u64::MAX);
+        let Some(payer) = &self.payer else {
+            return this;
+        };
+        let mut this = this.paid_from(Arc::clone(&payer.budget), payer.tenant.clone());
+        if let Some(payer) = &mut this.payer {
+            payer.pays_at_once = true;
+        }
+        this
+    }
+
+    /// Pays what the request may cost before it runs. What it does not use is given back when it has
+    /// ended, down to `least`; what it uses beyond it is charged then.
+    ///
+    /// # Errors
+    /// When the tenant has spent what it may: how long it has to wait.
+    pub fn pay(&self, cost: u64, least: u64) -> Result<(), Duration> {
+        let Some(payer) = &self.payer else {
+            return Ok(());
+        };
+        payer.budget.take(&payer.tenant, cost)?;
+        payer.paid.fetch_add(cost, Ordering::Relaxed);
+        payer.least.fetch_add(least, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Pays `cost` at once, whatever that leaves.
+    pub fn charge(&self, cost: u64) {
+        if let Some(payer) = &self.payer {
+            payer.budget.charge(&payer.tenant, cost);
+        }
+    }
+
+    /// Waits for the turn of the tenant's request, and keeps it until [`Self::renew`] or the end.
+    pub async fn begin(&self) {
+        if let Some(payer) = &self.payer {
+            let turn = payer.budget.turn(&payer.tenant, Work::Request).await;
+            *payer.turn.lock().unwrap_or_else(PoisonError::into_inner) = turn;
+        }
+    }
+
+    /// Waits for the turn of the tenant's dear request; it lasts as long as what is returned.
+    pub async fn dear(&self) -> Turn {
+        let payer = self.payer.as_ref()?;
+        payer.budget.turn(&payer.tenant, Work::Dear).await
+    }
+
+    /// Waits until the tenant owes nothing.
+    pub async fn out_of_debt(&self) {
+        if let Some(payer) = &self.payer {
+            payer.budget.out_of_debt(&payer.tenant).await;
         }
     }
 
     /// Waits for the request's turn to run a statement. The turn lasts as long as what is returned.
-    pub async fn statement(&self) -> Option<SemaphorePermit<'_>> {
+    pub async fn statement(&self) -> Running<'_> {
         // It is never closed.
-        self.statements.acquire().await.ok()
+        let own = self.statements.acquire().await.ok();
+        let shared = match &self.payer {
+            Some(payer) => {
+                if payer.pays_at_once {
+                    payer.budget.out_of_debt(&payer.tenant).await;
+                }
+                payer.budget.turn(&payer.tenant, Work::Statement).await
+            }
+            None => None,
+        };
+        if let Some(payer) = &self.payer {
+            payer.budget.begin_statement(&payer.tenant);
+        }
+        Running {
+            meter: self,
+            began: Instant::now(),
+            _own: own,
+            _shared: shared,
+        }
     }
 
     /// Counts a row that was read, or a value that is about to be.
@@ -125,24 +272,56 @@ impl Meter {
     /// What was used so far.
     #[must_use]
     pub fn usage(&self) -> Usage {
-        let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        self.usage_by(|counter| counter.load(Ordering::Relaxed))
+    }
+
+    /// Begins anew, as each batch of a subscription does: what was used until now is paid, and the turn
+    /// given back.
+    pub fn renew(&self) -> Usage {
+        let usage = self.usage_by(|counter| counter.swap(0, Ordering::Relaxed));
+        self.is_spent.store(false, Ordering::Relaxed);
+        if let Some(payer) = &self.payer {
+            payer.settle(&usage);
+            drop(std::mem::take(
+                &mut *payer.turn.lock().unwrap_or_else(PoisonError::into_inner),
+            ));
+        }
+        usage
+    }
+
+    fn usage_by(&self, get: impl Fn(&AtomicU64) -> u64) -> Usage {
+        let fields = get(&self.fields);
         Usage {
             rows: get(&self.rows),
             read_bytes: get(&self.read_bytes),
-            fields: get(&self.fields),
-            answer_bytes: get(&self.answer_bytes),
+            fields,
+            text_bytes: get(&self.answer_bytes).saturating_sub(fields.saturating_mul(FIELD_BYTES)),
+            statements: get(&self.statements_run),
+            slow_micros: get(&self.slow_micros),
         }
     }
+}
 
-    /// Begins anew, as each batch of a subscription does; what was used until now.
-    pub fn renew(&self) -> Usage {
-        let take = |counter: &AtomicU64| counter.swap(0, Ordering::Relaxed);
-        self.is_spent.store(false, Ordering::Relaxed);
-        Usage {
-            rows: take(&self.rows),
-            read_bytes: take(&self.read_bytes),
-            fields: take(&self.fields),
-            answer_bytes: take(&self.answer_bytes),
+impl Payer {
+    /// Compares what was paid with what was used.
+    fn settle(&self, usage: &Usage) {
+        let (paid, least) = (
+            self.paid.swap(0, Ordering::Relaxed),
+            self.least.swap(0, Ordering::Relaxed),
+        );
+        let used = price::used(usage).max(least);
+        if used > paid {
+            self.budget.charge(&self.tenant, used - paid);
+        } else if used < paid {
+            self.budget.give_back(&self.tenant, paid - used);
+        }
+    }
+}
+
+impl Drop for Meter {
+    fn drop(&mut self) {
+        if self.payer.is_some() {
+            self.renew();
         }
     }
 }
@@ -164,5 +343,40 @@ mod tests {
         let usage = meter.renew();
         assert_eq!((usage.rows, usage.fields), (1, 2));
         meter.answer_text(1_000).unwrap();
+    }
+
+    #[test]
+    fn what_was_paid_and_not_used_comes_back_and_what_was_used_and_not_paid_is_owed() {
+        let tenant: TenantId = "one".parse().unwrap();
+        let budget = Arc::new(Budget::new(1_000, 1_000));
+        let meter = budget.meter(&tenant, 1 << 20);
+        meter.pay(900, 100).unwrap();
+        meter.pay(900, 100).unwrap_err();
+        drop(meter);
+        assert_eq!(budget.charged(), 100);
+        let meter = budget.meter(&tenant, 1 << 20);
+        meter.pay(900, 900).unwrap();
+        assert_eq!(budget.charged(), 1_000);
+        for _ in 0..1_000 {
+            meter.read(0).unwrap();
+        }
+        drop(meter);
+        assert!(budget.charged() > 2_000);
+        assert!(budget.take(&tenant, 1).unwrap_err() > Duration::from_millis(500));
+    }
+
+    #[tokio::test]
+    async fn a_feed_pays_what_it_reads_at_once_and_waits_while_its_tenant_owes() {
+        let tenant: TenantId = "one".parse().unwrap();
+        let budget = Arc::new(Budget::new(1_000, 1_000));
+        let feed = budget.meter(&tenant, 0).for_feed();
+        let running = feed.statement().await;
+        for _ in 0..1_000 {
+            feed.read(1 << 40).unwrap();
+        }
+        drop(running);
+        assert!(budget.take(&tenant, 1).is_err());
+        let mut next = Box::pin(feed.statement());
+        assert!(futures::poll!(next.as_mut()).is_pending());
     }
 }

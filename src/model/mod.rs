@@ -4,6 +4,7 @@
 //! state asks it.
 
 mod artifact;
+mod budget;
 mod canonical_json;
 mod cursor;
 mod event;
@@ -21,6 +22,7 @@ pub use artifact::{
     Artifact, ArtifactState, ArtifactTransition, Materialization, NewArtifact, NewMaterialization,
     TransitionRequest,
 };
+pub use budget::{Budget, Turn, Work, price};
 pub use cursor::{Cursor, CursorError};
 pub use event::{Event, EventBody, EventCodecError, EventType, StateWriteMode, StreamKind};
 pub use execution::{
@@ -31,7 +33,7 @@ pub use id::{
     UploadId,
 };
 pub use json::{JsonError, Payload, RawJson, merge_patch};
-pub use meter::{Meter, Usage};
+pub use meter::{Meter, Running, Usage};
 pub use principal::{Principal, TenantId, TenantIdError, TenantScope};
 pub use refusal::{Fault, Refusal};
 pub use session::{Session, SessionStatus};

@@ -74,12 +74,21 @@ impl fmt::Display for TenantId {
     }
 }
 
-/// Whoever a request or a running handler acts for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Whoever a request or a running handler acts for. What is done for a request is counted by its meter.
+#[derive(Debug, Clone)]
 pub struct Principal {
     tenant: TenantId,
     actor: Arc<str>,
+    meter: Option<Arc<Meter>>,
 }
+
+impl PartialEq for Principal {
+    fn eq(&self, other: &Self) -> bool {
+        self.tenant == other.tenant && self.actor == other.actor
+    }
+}
+
+impl Eq for Principal {}
 
 impl Principal {
     /// The identity of every caller while the server listens on loopback only.
@@ -87,7 +96,11 @@ impl Principal {
     pub fn development(tenant: TenantId) -> Self {
         static ACTOR: LazyLock<Arc<str>> = LazyLock::new(|| "development".into());
         let actor = Arc::clone(&ACTOR);
-        Self { tenant, actor }
+        Self {
+            tenant,
+            actor,
+            meter: None,
+        }
     }
 
     /// The runtime itself, acting for the tenant whose execution it runs.
@@ -96,6 +109,7 @@ impl Principal {
         Self {
             tenant,
             actor: "runtime".into(),
+            meter: None,
         }
     }
 
@@ -111,12 +125,21 @@ impl Principal {
         &self.actor
     }
 
+    /// The same, for a request that is bounded by `meter`.
+    #[must_use]
+    pub fn metered(self, meter: Arc<Meter>) -> Self {
+        Self {
+            meter: Some(meter),
+            ..self
+        }
+    }
+
     /// The right to reach the tenant's data.
     #[must_use]
     pub fn scope(&self) -> TenantScope {
         TenantScope {
             tenant: self.tenant.clone(),
-            meter: None,
+            meter: self.meter.clone(),
         }
     }
 }
@@ -133,15 +156,6 @@ impl TenantScope {
     #[must_use]
     pub fn tenant(&self) -> &TenantId {
         &self.tenant
-    }
-
-    /// The same right, for a request that is bounded by `meter`.
-    #[must_use]
-    pub fn metered(self, meter: Arc<Meter>) -> Self {
-        Self {
-            meter: Some(meter),
-            ..self
-        }
     }
 
     /// What counts the reads in this scope; none where they are the server's own.

@@ -32,10 +32,9 @@ answers! {
     ToExecution: "404" "No such execution";
     /// To the id of a session.
     ToSession: "404" "No such session";
-    /// To a write.
-    ToWrite: "429" "Saturated";
-    /// To whatever needs the database.
-    ToAny: "503" "Not available";
+    /// To whatever a tenant asks.
+    ToAny: "429" "Saturated, or the tenant asks for more than its share; see `Retry-After`",
+        "503" "Not available";
 }
 
 fn refusal(status: &str, description: &str) -> (String, RefOr<Response>) {

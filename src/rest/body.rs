@@ -1,49 +1,75 @@
 //! What comes in: JSON bodies, ids in paths, queries; each with an error that says what is wrong.
 
-use std::str::FromStr;
+use std::{str::FromStr, sync::Arc};
 
 use axum::{
     extract::{FromRequest, FromRequestParts, Path, RawQuery, Request},
-    http::request::Parts,
+    http::{Method, request::Parts},
 };
 use serde::de::DeserializeOwned;
 
 use super::{Served, error::Failure};
 use crate::{
     api::{ApiError, Asker},
-    model::{IdError, Principal},
+    model::{IdError, Meter, Principal, price},
 };
 
-/// The caller; a request without one is not served.
+/// Reading a body of more bytes takes long.
+const LARGE_BODY: usize = 4 * 1024;
+
+/// The caller; a request without one is not served. It is paid before its body is read, and what is
+/// done for it is counted.
 pub(super) struct Caller(pub(super) Principal);
 
-impl<S: Sync> FromRequestParts<S> for Caller {
+impl FromRequestParts<Served> for Caller {
     type Rejection = Failure;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
-        match Asker::from_request_parts(parts, state).await {
-            Ok(asker) => Ok(Self(asker.principal?)),
-            Err(never) => match never {},
-        }
+    async fn from_request_parts(parts: &mut Parts, served: &Served) -> Result<Self, Failure> {
+        let asker = Asker::from_request_parts(parts, served).await;
+        let principal = asker.unwrap_or_else(|never| match never {}).principal?;
+        let (budget, tenant) = (&served.services.budget, principal.tenant());
+        let entered = budget.enter(tenant).await;
+        entered.map_err(ApiError::over_budget)?;
+        let meter = Arc::new(budget.meter(tenant, served.answer_bytes));
+        meter.begin().await;
+        let cost = match parts.method {
+            Method::GET => 0,
+            _ => price::CHANGE,
+        };
+        meter.pay(cost, cost).map_err(ApiError::over_budget)?;
+        // Who reads the body pays for it.
+        parts.extensions.insert(Arc::clone(&meter));
+        Ok(Self(principal.metered(meter)))
     }
 }
 
 /// A body of JSON.
 pub(super) struct Body<T>(pub(super) T);
 
-impl<T: DeserializeOwned> FromRequest<Served> for Body<T> {
+impl<T: DeserializeOwned + Send + 'static> FromRequest<Served> for Body<T> {
     type Rejection = Failure;
 
     async fn from_request(request: Request, served: &Served) -> Result<Self, Failure> {
+        let meter = request.extensions().get::<Arc<Meter>>().cloned();
         let body = served.bodies.json(request).await;
         let body = body.map_err(|(status, error)| Failure::with_status(status, &error))?;
-        if body.trim_ascii_start().first() != Some(&b'{') {
-            return Err(ApiError::bad_input("the body is a JSON object").into());
+        let Some(meter) = meter else {
+            return Ok(Self(read(&body)?));
+        };
+        meter.charge(price::body(body.len()));
+        if body.len() <= LARGE_BODY {
+            return Ok(Self(read(&body)?));
         }
-        serde_json::from_slice(&body)
-            .map(Self)
-            .map_err(|fault| ApiError::bad_input(format!("the body: {fault}")).into())
+        let reading = async move { read(&body) };
+        Ok(Self(served.services.dear.run(&meter, reading).await??))
     }
+}
+
+fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
+    if body.trim_ascii_start().first() != Some(&b'{') {
+        return Err(ApiError::bad_input("the body is a JSON object"));
+    }
+    serde_json::from_slice(body).map_err(|fault| ApiError::bad_input(format!("the body: {fault}")))
 }
 
 /// An id in the path.

@@ -8,7 +8,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{
     Served,
-    answers::{ToAny, ToId, ToWrite},
+    answers::{ToAny, ToId},
     body::{Body, Caller, Id, Parameters},
     error::{ErrorBody, Failure},
     shown,
@@ -45,7 +45,7 @@ pub(super) struct CreatedUploadBody {
     (status = 400, description = "Faulty input", body = ErrorBody),
     (status = 413, description = "Larger than an upload may be", body = ErrorBody),
     (status = 415, description = "Not JSON", body = ErrorBody),
-    ToWrite, ToAny,
+    ToAny,
 ))]
 pub(super) async fn create_upload(
     State(served): State<Served>,

@@ -1,15 +1,17 @@
 //! What a request that fails is answered with.
 
+use std::time::Duration;
+
 use axum::{
     Json,
-    http::StatusCode,
+    http::{StatusCode, header::RETRY_AFTER},
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::{
-    api::{ApiError, ErrorCode, RefusalCode},
+    api::{ApiError, ErrorCode, RefusalCode, seconds},
     model::{Fault, Refusal},
     storage,
 };
@@ -48,6 +50,7 @@ pub(super) struct ErrorBody {
 #[derive(Debug)]
 pub(super) struct Failure {
     status: u16,
+    retry_after: Option<Duration>,
     body: Box<ErrorBody>,
 }
 
@@ -63,6 +66,7 @@ impl Failure {
         };
         Self {
             status,
+            retry_after: None,
             body: Box::new(body),
         }
     }
@@ -86,6 +90,7 @@ impl From<ApiError> for Failure {
     fn from(error: ApiError) -> Self {
         let code = error.code();
         let mut this = Self::new(code.http_status(), code.name(), error.message().to_owned());
+        this.retry_after = error.retry_after();
         this.body.last_cursor = error.last_cursor().map(str::to_owned);
         this
     }
@@ -109,6 +114,9 @@ impl From<Refusal> for Failure {
             Refusal::UnknownIntentType { intent_type }
             | Refusal::AmbiguousHandler { intent_type, .. } => {
                 this.body.intent_type = Some(intent_type);
+            }
+            Refusal::QuotaExceeded { retry_after_ms } => {
+                this.retry_after = Some(Duration::from_millis(retry_after_ms));
             }
             _ => {}
         }
@@ -154,6 +162,10 @@ impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status);
         let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        (status, Json(self.body)).into_response()
+        let mut response = (status, Json(self.body)).into_response();
+        if let Some(wait) = self.retry_after {
+            response.headers_mut().insert(RETRY_AFTER, seconds(wait));
+        }
+        response
     }
 }

@@ -9,7 +9,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{
     DEFAULT_LIMIT, MAX_LIMIT, Served,
-    answers::{ToAny, ToBody, ToExecution, ToId, ToWrite},
+    answers::{ToAny, ToBody, ToExecution, ToId},
     artifact::ArtifactBody,
     body::{Body, Caller, Id, Parameters, id},
     error::{ErrorBody, Failure},
@@ -170,7 +170,7 @@ pub(super) struct Cancelled {
     params(("execution_id" = String, Path, description = "The execution", pattern = "^exe_[0-9a-z]{26}$")), request_body = Cancel, responses(
     (status = 200, description = "It is cancelled, or about to be", body = Cancelled),
     (status = 409, description = "It has ended", body = ErrorBody),
-    ToBody, ToExecution, ToWrite, ToAny,
+    ToBody, ToExecution, ToAny,
 ))]
 pub(super) async fn cancel(
     State(served): State<Served>,
@@ -195,7 +195,7 @@ pub(super) async fn cancel(
     (status = 200, description = "The new execution", body = SubmittedBody),
     (status = 400, description = "Faulty input, or it has not ended", body = ErrorBody),
     (status = 409, description = "The key was used for another request, or the session has ended", body = ErrorBody),
-    ToExecution, ToWrite, ToAny,
+    ToExecution, ToAny,
 ))]
 pub(super) async fn rerun(
     State(served): State<Served>,

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use super::{
     Served,
-    answers::{ToAny, ToSession, ToTenant, ToWrite},
+    answers::{ToAny, ToSession, ToTenant},
     body::{Body, Caller, id},
     check_tenant,
     error::{ErrorBody, Failure},
@@ -62,7 +62,7 @@ pub(super) struct SubmittedBody {
     (status = 409, description = "The key was used for another request, or the session has ended", body = ErrorBody),
     (status = 413, description = "Too large", body = ErrorBody),
     (status = 415, description = "Not JSON", body = ErrorBody),
-    ToTenant, ToSession, ToWrite, ToAny,
+    ToTenant, ToSession, ToAny,
 ))]
 pub(super) async fn submit(
     State(served): State<Served>,
@@ -157,6 +157,7 @@ impl From<HandlerInfo> for HandlerBody {
 #[utoipa::path(get, path = "/api/intents", tag = "intent", responses(
     (status = 200, description = "All of them", body = Intents),
     (status = 400, description = "Not a tenant", body = ErrorBody),
+    (status = 429, description = "The tenant asks for more than its share; see `Retry-After`", body = ErrorBody),
 ))]
 pub(super) async fn list(State(served): State<Served>, _: Caller) -> Json<Intents> {
     let types = served.services.runtime.registry().intent_types();

@@ -40,6 +40,8 @@ pub struct RestOptions {
     pub bodies: Bodies,
     /// Ends the streams that would last for ever.
     pub stop: CancellationToken,
+    /// How many bytes of records may be read for one answer.
+    pub answer_bytes: u64,
 }
 
 /// What the routes share.
@@ -48,6 +50,7 @@ struct Served {
     services: Services,
     bodies: Bodies,
     stop: CancellationToken,
+    answer_bytes: u64,
 }
 
 /// The routes under `/api`.
@@ -87,6 +90,7 @@ pub fn routes(services: Services, options: &RestOptions) -> Router {
             services,
             bodies: options.bodies.clone(),
             stop: options.stop.clone(),
+            answer_bytes: options.answer_bytes,
         })
 }
 

@@ -9,7 +9,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{
     Served,
-    answers::{ToAny, ToBody, ToId, ToSession, ToTenant, ToWrite},
+    answers::{ToAny, ToBody, ToId, ToSession, ToTenant},
     body::{Body, Caller, Id, Parameters, id},
     check_tenant,
     error::{ErrorBody, Failure},
@@ -52,7 +52,7 @@ pub(super) struct CreatedSession {
 /// Creates a session.
 #[utoipa::path(post, path = "/api/session/create", tag = "session", request_body = CreateSession, responses(
     (status = 200, description = "The session", body = CreatedSession),
-    ToBody, ToTenant, ToWrite, ToAny,
+    ToBody, ToTenant, ToAny,
 ))]
 pub(super) async fn create(
     State(served): State<Served>,
@@ -181,7 +181,7 @@ pub(super) struct UpgradeSession {
     request_body = UpgradeSession, responses(
     (status = 200, description = "The session", body = SessionBody),
     (status = 409, description = "It has a user, or has ended", body = ErrorBody),
-    ToBody, ToTenant, ToSession, ToWrite, ToAny,
+    ToBody, ToTenant, ToSession, ToAny,
 ))]
 pub(super) async fn upgrade(
     State(served): State<Served>,
@@ -218,7 +218,7 @@ pub(super) struct WriteState {
     request_body = WriteState, responses(
     (status = 200, description = "The session", body = SessionBody),
     (status = 409, description = "The state has another version, or the session has ended", body = ErrorBody),
-    ToBody, ToSession, ToWrite, ToAny,
+    ToBody, ToSession, ToAny,
 ))]
 pub(super) async fn write_state(
     State(served): State<Served>,

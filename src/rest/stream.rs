@@ -1,6 +1,6 @@
 //! The events of an execution as server-sent events: past, then live, to the terminal one.
 
-use std::{convert::Infallible, time::Duration};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use axum::{
     extract::State,
@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     api::ApiError,
-    model::{Cursor, ExecutionId},
+    model::{Cursor, ExecutionId, Meter, Principal, price},
 };
 
 /// One event of the stream.
@@ -61,16 +61,23 @@ pub(super) async fn follow(
     let after = after(&headers)?;
     let events = served.services.events.clone();
     let services = served.services.clone();
-    let batches = events.watch_execution(&principal, id, after).await?;
+    let (meter, reads) = feed(&served, &principal);
+    let watcher = principal.clone().metered(Arc::clone(&reads));
+    let batches = events.watch_execution(&watcher, id, after).await?;
     // A browser comes back after the end of any stream; this answer alone makes it stop.
     if let Some(after) = after
         && events.is_past_end(&principal, id, after).await?
     {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
+    // From here on each batch counts for itself.
+    let principal = principal.metered(Arc::clone(&meter));
     let shown = batches.then(move |batch| {
         let (services, principal) = (services.clone(), principal.clone());
+        let (meter, reads) = (Arc::clone(&meter), Arc::clone(&reads));
         async move {
+            reads.renew();
+            meter.begin().await;
             // A stream that breaks off without its terminal event is taken up again by its client.
             let batch = batch.map_err(|_| ())?;
             let mut frames = Vec::new();
@@ -78,6 +85,10 @@ pub(super) async fn follow(
                 let shown = EventShown::of(&services, &principal, event).await;
                 frames.extend(shown.map_err(|_| ())?.and_then(|shown| frame(&shown)));
             }
+            meter.charge(price::DELIVERY + price::OBJECT * frames.len() as u64);
+            meter.renew();
+            // The next batch is read when this one is paid.
+            meter.out_of_debt().await;
             Ok(frames)
         }
     });
@@ -89,6 +100,13 @@ pub(super) async fn follow(
     Ok(Sse::new(stream)
         .keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
         .into_response())
+}
+
+/// What counts the batches, and what counts the reads for them.
+fn feed(served: &Served, principal: &Principal) -> (Arc<Meter>, Arc<Meter>) {
+    let meter = served.services.budget.meter(principal.tenant(), u64::MAX);
+    let reads = meter.for_feed();
+    (Arc::new(meter), Arc::new(reads))
 }
 
 fn after(headers: &HeaderMap) -> Result<Option<Cursor>, ApiError> {

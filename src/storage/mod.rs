@@ -175,7 +175,9 @@ impl Storage {
     /// # Errors
     /// [`Error::Refused`] as the contract says; [`Error::Unavailable`] when the database is away.
     pub async fn submit(&self, submit: Submit) -> Result<Submission, Error> {
-        self.writer.offer(submit).await
+        self.writer
+            .offer(submit.scope.tenant().clone(), submit)
+            .await
     }
 
     /// Accepts a child of a running execution.
@@ -279,7 +281,7 @@ impl Storage {
     /// # Errors
     /// [`Error::Refused`] for a stale version, a state too large, a session that has ended.
     pub async fn write_state(&self, write: WriteState) -> Result<WrittenState, Error> {
-        self.writer.offer(write).await
+        self.writer.offer(write.scope.tenant().clone(), write).await
     }
 
     /// Makes a session.
@@ -287,7 +289,9 @@ impl Storage {
     /// # Errors
     /// [`Error::Refused`] when the id is taken.
     pub async fn create_session(&self, create: CreateSession) -> Result<Session, Error> {
-        self.writer.offer(create).await
+        self.writer
+            .offer(create.scope.tenant().clone(), create)
+            .await
     }
 
     /// Gives an anonymous session its user.
@@ -295,7 +299,9 @@ impl Storage {
     /// # Errors
     /// [`Error::Refused`] when it is absent, ended, or has a user.
     pub async fn upgrade_session(&self, upgrade: UpgradeSession) -> Result<Session, Error> {
-        self.writer.offer(upgrade).await
+        self.writer
+            .offer(upgrade.scope.tenant().clone(), upgrade)
+            .await
     }
 
     /// Closes a session.
@@ -303,7 +309,7 @@ impl Storage {
     /// # Errors
     /// [`Error::Refused`] when it is absent or has ended.
     pub async fn close_session(&self, close: CloseSession) -> Result<Session, Error> {
-        self.writer.offer(close).await
+        self.writer.offer(close.scope.tenant().clone(), close).await
     }
 
     /// Changes an artifact's state.
@@ -316,7 +322,10 @@ impl Storage {
         request: TransitionRequest,
     ) -> Result<Artifact, Error> {
         self.writer
-            .offer(write::TransitionArtifact { scope, request })
+            .offer(
+                scope.tenant().clone(),
+                write::TransitionArtifact { scope, request },
+            )
             .await
     }
 
@@ -338,7 +347,9 @@ impl Storage {
             actor,
             reason,
         };
-        self.writer.offer(delete).await
+        self.writer
+            .offer(delete.scope.tenant().clone(), delete)
+            .await
     }
 
     /// Notes that the content of deleted artifacts was put aside at `at`, or, without a time, that
@@ -379,7 +390,9 @@ impl Storage {
             ttl_micros,
             max_announced_bytes,
         };
-        self.writer.offer(create).await
+        self.writer
+            .offer(create.scope.tenant().clone(), create)
+            .await
     }
 
     /// Records that an upload's bytes are in the content store.

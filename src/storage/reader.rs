@@ -68,8 +68,8 @@ impl Reader {
         statement: Statement,
         meter: Option<&Meter>,
     ) -> Result<Vec<QueryResult>, Error> {
-        let _turn = match meter {
-            Some(meter) => meter.statement().await,
+        let _running = match meter {
+            Some(meter) => Some(meter.statement().await),
             None => None,
         };
         self.metrics.statement("read");

@@ -205,6 +205,13 @@ impl Metrics {
         self.count(names::SET_ASIDE, Vec::new(), executions);
     }
 
+    /// Tenants have spent that many points of cost since the start.
+    pub fn spent(&self, points: u64) {
+        let key = Key::from_static_name(names::COST);
+        let counter = self.0.recorder.register_counter(&key, &METADATA);
+        counter.absolute(points);
+    }
+
     /// The sweep found and repaired that many stranded executions.
     pub fn swept(&self, repaired: u64) {
         self.count(names::SWEEP_REPAIRS, Vec::new(), repaired);

@@ -4,12 +4,17 @@
 
 use std::ops::Range;
 
+use futures::StreamExt as _;
+
 use super::{Error, Link, Uploads};
-use crate::content::{self, ContentStream, Digest};
+use crate::{
+    content::{self, ContentStream, Digest, SignatureError},
+    model::TenantId,
+};
 
 /// Content that a link opens.
 pub(super) struct Content {
-    tenant: String,
+    tenant: TenantId,
     digest: Digest,
     /// The number of its bytes.
     pub(super) size_bytes: u64,
@@ -22,31 +27,37 @@ impl Uploads {
     /// The content that a link opens.
     ///
     /// # Errors
-    /// [`Error::Link`], [`Error::NotFound`], [`Error::Storage`].
+    /// [`Error::Link`], [`Error::OverBudget`], [`Error::NotFound`], [`Error::Storage`].
     pub(super) async fn open(
         &self,
         digest: &Digest,
         name: Option<&str>,
         link: &Link,
     ) -> Result<Content, Error> {
-        let (inner, tenant) = (&self.0, link.tenant.as_str());
+        let inner = &self.0;
         let now_s = self.now_s();
         inner.signer.verify_download(
-            tenant,
+            &link.tenant,
             digest,
             name,
             link.expires_at_s,
             &link.signature,
             now_s,
         )?;
+        let tenant: TenantId = link.tenant.parse().map_err(|_| SignatureError::Invalid)?;
+        self.enter(&tenant).await?;
         // The link was made while the artifact was there; its content may be so for a while yet.
         let hex = digest.to_string();
-        if inner.storage.is_digest_deleted(tenant, &hex).await? {
+        if inner
+            .storage
+            .is_digest_deleted(tenant.as_str(), &hex)
+            .await?
+        {
             return Err(Error::NotFound("content"));
         }
-        let size_bytes = inner.content.size(tenant, digest).await?;
+        let size_bytes = inner.content.size(tenant.as_str(), digest).await?;
         Ok(Content {
-            tenant: tenant.to_owned(),
+            tenant,
             digest: *digest,
             size_bytes,
         })
@@ -59,12 +70,13 @@ impl Uploads {
     pub(super) async fn whole(&self, of: &Content) -> Result<Parts, Error> {
         let Content { tenant, digest, .. } = of;
         let content = &self.0.content;
-        let (size_bytes, body) = content.get_verified_stream(tenant, digest).await?;
+        let stored = content.get_verified_stream(tenant.as_str(), digest).await?;
+        let (size_bytes, body) = stored;
         if size_bytes != of.size_bytes {
             // The length that was announced is wrong.
             return Err(content::Error::Corrupt.into());
         }
-        Ok(body)
+        Ok(self.given(tenant.clone(), body).boxed())
     }
 
     /// The bytes of a range, which lies within it.
@@ -73,6 +85,7 @@ impl Uploads {
     /// As [`open`](Self::open).
     pub(super) async fn part(&self, of: &Content, range: Range<u64>) -> Result<Parts, Error> {
         let Content { tenant, digest, .. } = of;
-        Ok(self.0.content.get_part(tenant, digest, range).await?)
+        let body = self.0.content.get_part(tenant.as_str(), digest, range);
+        Ok(self.given(tenant.clone(), body.await?).boxed())
     }
 }

@@ -1,5 +1,7 @@
 //! Why bytes were not taken or not given.
 
+use std::time::Duration;
+
 use crate::{
     content::{self, SignatureError},
     storage,
@@ -11,6 +13,9 @@ pub enum Error {
     /// The link is not good, or no longer.
     #[error(transparent)]
     Link(#[from] SignatureError),
+    /// Whose link it is has spent what it may, and has to wait so long.
+    #[error("the tenant asks for more than its share; try again later")]
+    OverBudget(Duration),
     /// What the link names is not there.
     #[error("{0} not found")]
     NotFound(&'static str),

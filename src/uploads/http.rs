@@ -24,7 +24,7 @@ use super::{
     range::{Wanted, wanted},
 };
 use crate::{
-    api::{LinkCode, TooSlow},
+    api::{LinkCode, TooSlow, seconds},
     content::{Digest, SignatureError},
     model::{Refusal, UploadId},
     storage,
@@ -265,7 +265,12 @@ impl IntoResponse for Error {
             tracing::error!(error, "an upload or download failed");
         }
         let error = self.to_string();
-        (status, Json(ErrorBody { error, error_code })).into_response()
+        let mut response = (status, Json(ErrorBody { error, error_code })).into_response();
+        if let Self::OverBudget(wait) = self {
+            let wait = seconds(wait);
+            response.headers_mut().insert(header::RETRY_AFTER, wait);
+        }
+        response
     }
 }
 
@@ -273,6 +278,7 @@ fn answer(error: &Error) -> (StatusCode, &'static str) {
     let code = match error {
         Error::Link(SignatureError::Expired) => LinkCode::LinkExpired,
         Error::Link(SignatureError::Invalid) => LinkCode::LinkInvalid,
+        Error::OverBudget(_) => LinkCode::RateLimited,
         Error::NotFound(_) => LinkCode::NotFound,
         Error::TooLarge { .. } => LinkCode::TooLarge,
         Error::SizeMismatch { .. } => LinkCode::SizeMismatch,

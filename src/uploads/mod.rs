@@ -6,6 +6,7 @@ mod check;
 mod download;
 mod error;
 mod http;
+mod paid;
 mod preview;
 mod range;
 mod receive;
@@ -17,7 +18,7 @@ use crate::{
     clock::Clock,
     content::{ContentStore, Digest, Signer},
     ids::IdSource,
-    model::{Materialization, Micros, Principal, TenantId, Upload},
+    model::{Budget, Materialization, Micros, Principal, TenantId, Upload},
     storage::{self, NewUpload, Storage},
 };
 
@@ -54,6 +55,7 @@ struct Inner {
     signer: Signer,
     clock: Clock,
     ids: IdSource,
+    budget: Arc<Budget>,
     settings: Settings,
 }
 
@@ -68,7 +70,7 @@ pub struct CreatedUpload {
 
 impl Uploads {
     /// Uploads that are announced in `storage` and go to `content`. Links are signed by `signer` and
-    /// expire by `clock`.
+    /// expire by `clock`; whose they are pays for them from `budget`.
     #[must_use]
     pub fn new(
         storage: Storage,
@@ -76,6 +78,7 @@ impl Uploads {
         signer: Signer,
         clock: Clock,
         ids: IdSource,
+        budget: Arc<Budget>,
         settings: Settings,
     ) -> Self {
         Self(Arc::new(Inner {
@@ -84,6 +87,7 @@ impl Uploads {
             signer,
             clock,
             ids,
+            budget,
             settings,
         }))
     }

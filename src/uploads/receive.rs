@@ -60,10 +60,11 @@ impl Uploads {
         E: Into<Cause>,
     {
         let scope = self.scope_of(id, link)?;
+        self.enter(scope.tenant()).await?;
         let upload = self.find(&scope, id).await?;
         let declared_bytes = u64::try_from(upload.declared_size_bytes).unwrap_or_default();
         check_size(declared_bytes, announced.size_bytes)?;
-        let body = body.map_err(Into::into);
+        let body = self.taken(scope.tenant().clone(), body.map_err(Into::into));
         let (digest, repeated) = if let Some(present) = &upload.digest {
             let digest = digest_of(body, declared_bytes).await?;
             if announced.digest.is_some_and(|expected| expected != digest) {

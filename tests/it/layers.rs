@@ -25,6 +25,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "graphql",
             "hot",
             "ids",
+            "model",
             "redis",
             "rest",
             "runtime",
@@ -66,8 +67,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     (
         "services",
         &[
+            "api",
             "artifact_registry",
             "events",
+            "model",
             "runtime",
             "state_surface",
             "storage",

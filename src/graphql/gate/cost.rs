@@ -1,6 +1,5 @@
-//! What a request may make the server fetch: an object costs 1, and so does each value under another
-//! name; what stands below a list costs as many times as the list may be long. The rows that a list is
-//! counted by, and those that its filter looks into, cost once.
+//! What a request may cost: what stands below a list costs as many times as the list may be long. The
+//! rows that a list is counted by, and those that its filter looks into, cost once.
 
 use std::collections::HashMap;
 
@@ -10,69 +9,102 @@ use apollo_compiler::{
     response::{JsonMap, JsonValue},
 };
 
-use crate::graphql::connection;
+use crate::{events::BATCH_EVENTS, graphql::connection, model::price};
 
 /// A list whose length nobody gives.
 const ASSUMED_LENGTH: u64 = 10;
-/// A change is made durable.
-const OF_A_CHANGE: u64 = 10;
-/// The items of a list are counted by an index.
-const OF_A_COUNT: u64 = 1_000;
-/// Those that fit a filter are counted among the rows.
-const OF_A_FILTERED_COUNT: u64 = 20_000;
-/// A filter looks into the metadata of rows.
-const OF_METADATA: u64 = 20_000;
+/// The types of the schema, and what one of them has of each kind on average.
+const TYPES: u64 = 150;
+const MEMBERS: u64 = 3;
 
-/// The cost of an operation with these variables.
-pub(super) fn of(document: &ExecutableDocument, operation: &Operation, variables: &JsonMap) -> u64 {
+/// The bounds of what a request costs, in points.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Cost {
+    /// With lists as long as they may be.
+    pub(super) most: u64,
+    /// With empty lists.
+    pub(super) least: u64,
+    /// What its changes take, which is the writers' to do. It is part of both.
+    pub(super) changes: u64,
+    /// What is paid once for the list that stands around, however long it is; in neither of both yet.
+    once: u64,
+}
+
+impl Cost {
+    fn of(points: u64) -> Self {
+        Self {
+            most: points,
+            least: points,
+            changes: 0,
+            once: 0,
+        }
+    }
+
+    fn and(self, other: Self) -> Self {
+        Self {
+            most: self.most.saturating_add(other.most),
+            least: self.least.saturating_add(other.least),
+            changes: self.changes.saturating_add(other.changes),
+            once: self.once.saturating_add(other.once),
+        }
+    }
+
+    fn times(self, most: u64) -> Self {
+        Self {
+            most: self.most.saturating_mul(most).saturating_add(self.once),
+            least: 0,
+            changes: 0,
+            once: 0,
+        }
+    }
+}
+
+/// The cost of an operation with these variables; of a subscription, for each batch of events.
+pub(super) fn of(
+    document: &ExecutableDocument,
+    operation: &Operation,
+    variables: &JsonMap,
+) -> Cost {
     let mut counter = Counter {
         document,
         variables,
+        changes: 0,
         fragments: HashMap::new(),
         is_filtered: false,
     };
-    let mut cost = counter.set(&operation.selection_set).all();
+    let mut changes = 0_u64;
     if operation.operation_type == OperationType::Mutation {
         for change in operation.root_fields(document) {
-            let times = counter.batch(change);
-            cost = cost.saturating_add(times.saturating_mul(OF_A_CHANGE));
+            let batch = counter.batch(change);
+            changes = changes.saturating_add(batch);
+            counter.changes = counter.changes.max(batch);
         }
     }
-    cost
+    let cost = counter.set(&operation.selection_set);
+    let changes = changes.saturating_mul(price::CHANGE);
+    cost.and(Cost {
+        changes,
+        ..Cost::of(changes)
+    })
+}
+
+/// How often a field gives what is selected of it.
+enum Length {
+    One,
+    /// Items of a list.
+    List(u64),
+    /// Items of the lists that stand in it.
+    Page(u64),
 }
 
 struct Counter<'a> {
     document: &'a ExecutableDocument,
     variables: &'a JsonMap,
+    /// Parts of the largest change.
+    changes: u64,
     fragments: HashMap<(&'a Name, bool), Cost>,
     /// Whether the list that is walked has a filter.
     is_filtered: bool,
-}
-
-/// What a selection costs.
-#[derive(Clone, Copy, Default)]
-struct Cost {
-    /// For each item of the list that it is selected of.
-    each: u64,
-    /// For the list.
-    once: u64,
-}
-
-impl Cost {
-    fn each(each: u64) -> Self {
-        Self { each, once: 0 }
-    }
-
-    fn and(self, other: Self) -> Self {
-        Self {
-            each: self.each.saturating_add(other.each),
-            once: self.once.saturating_add(other.once),
-        }
-    }
-
-    fn all(self) -> u64 {
-        self.each.saturating_add(self.once)
-    }
 }
 
 impl<'a> Counter<'a> {
@@ -103,31 +135,41 @@ impl<'a> Counter<'a> {
 
     fn field(&mut self, field: &'a Field, parent: &Name) -> Cost {
         if field.selection_set.is_empty() {
-            // The same again under other names makes an answer large that reads little.
-            return Cost::each(u64::from(field.alias.is_some()));
+            return Cost::of(self.leaf(field, parent));
         }
         if field.name == "totalCount" {
             let once = if self.is_filtered {
-                OF_A_FILTERED_COUNT
+                price::FILTERED_COUNT
             } else {
-                OF_A_COUNT
+                price::COUNT
             };
-            return Cost { each: 0, once };
+            return Cost {
+                once,
+                ..Cost::default()
+            };
         }
         let around = self.is_filtered;
         if field.definition.argument_by_name("first").is_some() {
             self.is_filtered = self.has(field, &["filter"]);
         }
-        let below = self.set(&field.selection_set);
+        let (each, object) = (self.set(&field.selection_set), Cost::of(price::OBJECT));
         self.is_filtered = around;
-        let times = self.length(field, parent);
-        let all = below.each.saturating_mul(times).saturating_add(below.once);
-        let looked_into = if self.has(field, &["filter", "metadata"]) {
-            OF_METADATA
-        } else {
-            0
+        let below = match self.length(field, parent) {
+            // What the schema says of itself is not counted while it is answered.
+            Length::List(times) if parent.starts_with("__") => {
+                Cost::of(each.and(object).most.saturating_mul(times))
+            }
+            Length::List(times) => each.and(object).times(times),
+            Length::Page(times) => each.times(times).and(object),
+            Length::One => each.and(object),
         };
-        Cost::each(all.saturating_add(looked_into).saturating_add(1))
+        let once = |is_due: bool, cost: u64| if is_due { cost } else { 0 };
+        let reading = once(has_statement(field, parent), price::STATEMENT)
+            + once(self.has(field, &["filter", "metadata"]), price::METADATA);
+        Cost {
+            most: below.most.saturating_add(reading),
+            ..below
+        }
     }
 
     /// Whether an argument is given, and what is named in it.
@@ -154,22 +196,43 @@ impl<'a> Counter<'a> {
     }
 
     /// How many times what stands below is fetched.
-    fn length(&self, field: &Field, parent: &Name) -> u64 {
+    fn length(&self, field: &Field, parent: &Name) -> Length {
         let has = |name: &str| field.definition.argument_by_name(name).is_some();
         if has("first") {
             let asked = self.number(field, "first").or(self.number(field, "last"));
             let asked = asked.unwrap_or(u64::from(connection::DEFAULT_SIZE));
-            return asked.min(u64::from(connection::MAX_SIZE));
+            return Length::Page(asked.min(u64::from(connection::MAX_SIZE)));
         }
         if has("maxNodes") {
-            return self.number(field, "maxNodes").unwrap_or(ASSUMED_LENGTH);
+            return Length::Page(self.number(field, "maxNodes").unwrap_or(ASSUMED_LENGTH));
         }
         // The length of these lists was counted where it was asked for.
         let is_page = parent.ends_with("Connection") || parent == "Lineage";
-        if field.ty().is_list() && !is_page {
-            return ASSUMED_LENGTH;
+        if !field.ty().is_list() || is_page {
+            return Length::One;
         }
-        1
+        Length::List(match (parent.as_str(), field.name.as_str()) {
+            ("ExecutionEventBatch", "events") => u64::from(BATCH_EVENTS),
+            ("__Schema", "types") => TYPES,
+            ("Query", "nodes") => self.batch(field),
+            (parent, _) if parent.starts_with("__") => MEMBERS,
+            // One for each part of the change.
+            ("SubmitIntentsPayload", "results") => self.changes,
+            (payload, "errors") if payload.ends_with("Payload") => 1,
+            _ => ASSUMED_LENGTH,
+        })
+    }
+
+    fn leaf(&self, field: &Field, parent: &Name) -> u64 {
+        match (parent.as_str(), field.name.as_str()) {
+            ("Materialization", "downloadUrl") => price::LINK,
+            ("Materialization", "preview") => {
+                let rows = self.number(field, "first").unwrap_or(ASSUMED_LENGTH);
+                price::PREVIEW.saturating_add(rows.saturating_mul(price::JSON))
+            }
+            _ if field.ty().inner_named_type() == "JSON" => price::JSON,
+            _ => price::LEAF,
+        }
     }
 
     fn number(&self, field: &Field, argument: &str) -> Option<u64> {
@@ -188,7 +251,7 @@ impl<'a> Counter<'a> {
         }
     }
 
-    /// How many changes a field of a mutation asks for: the longest list in its arguments.
+    /// The longest list in the arguments of a field: of a mutation, so many changes it asks for.
     fn batch(&self, field: &Field) -> u64 {
         let values = field.arguments.iter().map(|argument| &*argument.value);
         values
@@ -211,13 +274,6 @@ impl<'a> Counter<'a> {
     }
 }
 
-fn leads_json(value: &JsonValue, path: &[&str]) -> bool {
-    match path.split_first() {
-        Some((first, path)) => value.get(first).is_some_and(|it| leads_json(it, path)),
-        None => !value.is_null(),
-    }
-}
-
 fn longest_json(value: &JsonValue) -> u64 {
     match value {
         JsonValue::Array(items) => items.len() as u64,
@@ -227,5 +283,25 @@ fn longest_json(value: &JsonValue) -> u64 {
             lists.map(Vec::len).max().unwrap_or(1) as u64
         }
         _ => 1,
+    }
+}
+
+/// Whether it reads by a statement of its own: the first pages of a level share one.
+fn has_statement(field: &Field, parent: &Name) -> bool {
+    let is_asked = |name: &str| field.arguments.iter().any(|it| it.name == name);
+    let is_alone = matches!(
+        (parent.as_str(), field.name.as_str()),
+        ("Query" | "RuntimeStatus", _)
+            | ("Session", "executions")
+            | ("Execution", "events")
+            | ("Artifact", "lineage")
+    );
+    is_alone || ["after", "before", "last"].into_iter().any(is_asked)
+}
+
+fn leads_json(value: &JsonValue, path: &[&str]) -> bool {
+    match path.split_first() {
+        Some((first, path)) => value.get(first).is_some_and(|it| leads_json(it, path)),
+        None => !value.is_null(),
     }
 }

@@ -21,8 +21,6 @@ pub struct Limits {
     pub root_fields: u64,
     /// What one request may cost.
     pub cost: u64,
-    /// What a tenant's requests to this node may cost in a second, on average.
-    pub cost_per_second: u64,
     /// Queries and mutations of a tenant that run on this node at the same time.
     pub concurrent_operations: usize,
     /// Bytes of an answer, and of what is read for it.
@@ -49,8 +47,7 @@ impl Default for Limits {
             aliases: 30,
             directives: 50,
             root_fields: 20,
-            cost: 200_000,
-            cost_per_second: 2_000_000,
+            cost: 1_000_000,
             concurrent_operations: 1_000,
             answer_bytes: 16 * 1024 * 1024,
             timeout: Duration::from_secs(10),

@@ -2,7 +2,7 @@
 //! before its document is known to be valid, bounded and affordable, and its variables are coerced.
 //!
 //! In this order: the price of parsing, size, parsing, expansion, validation, variables, cost, the tenant's
-//! share. What is counted is counted without expanding anything, so a hostile document costs no more than a plain
+//! budget. What is counted is counted without expanding anything, so a hostile document costs no more than a plain
 //! one of its size.
 
 mod budget;
@@ -39,11 +39,13 @@ use trusted::Trusted;
 use crate::{
     api::{ApiError, ErrorCode},
     graphql::schema::export_schema,
-    model::Principal,
+    model::{Meter, TenantId, price},
 };
 
-/// So many bytes of a document that is not known yet cost 1: the dearest takes a microsecond for them.
-const BYTES_OF_A_POINT: u64 = 3;
+/// A request of more bytes takes long to be read and let in, and so does one with a document of more
+/// bytes that is not known.
+pub(super) const LARGE_REQUEST: usize = 4 * 1024;
+const LARGE_DOCUMENT: usize = 1024;
 
 /// What passes, and what keeps count of it.
 pub struct Gate {
@@ -60,6 +62,8 @@ pub(super) struct Admitted {
     pub(super) request: Request,
     pub(super) kind: OperationType,
     pub(super) ticket: Option<Ticket>,
+    /// What making its answer may cost; of a subscription, each batch.
+    pub(super) cost: u64,
     is_one_submit: bool,
 }
 
@@ -110,17 +114,29 @@ impl Gate {
     }
 
     /// How large an answer may be.
-    pub(super) fn answer_bytes(&self) -> u64 {
+    #[must_use]
+    pub fn answer_bytes(&self) -> u64 {
         self.limits.answer_bytes
     }
 
-    /// Lets a request pass, or says why not.
+    /// Whether letting a request pass may take long.
+    pub(super) fn takes_long(&self, incoming: &Incoming) -> bool {
+        let is_new = |text: &&String| {
+            text.len() > LARGE_DOCUMENT
+                && self.trusted.find_text(text).is_none()
+                && !self.known.contains_key(text.as_str())
+        };
+        incoming.bytes > LARGE_REQUEST || incoming.query.as_ref().is_some_and(|text| is_new(&text))
+    }
+
+    /// Lets a request of a tenant pass, or says why not. It is paid by `meter`.
     pub(super) fn admit(
         &self,
         incoming: Incoming,
-        principal: &Principal,
+        tenant: &TenantId,
+        meter: &Meter,
     ) -> Result<Admitted, Refused> {
-        let document = self.document(&incoming, principal)?;
+        let document = self.document(&incoming, meter)?;
         let operation = document.operation(incoming.operation_name.as_deref())?;
         if !self.limits.introspection && introspection::is_asked_for(&document, operation) {
             let message = "introspection is switched off";
@@ -131,12 +147,24 @@ impl Gate {
         scalars::check_variables(&self.schema, operation, &coerced)?;
         let cost = cost::of(&document.checked, operation, &coerced);
         let most = self.limits.cost;
-        if cost > most {
-            let message = format!("the request costs {cost}; at most {most} are allowed");
+        if cost.most > most {
+            let message = format!(
+                "the request costs {}; at most {most} are allowed",
+                cost.most
+            );
             return Err(ApiError::new(ErrorCode::CostExceeded, message).into());
         }
         let kind = document::kind(operation);
-        let ticket = self.tenants.take(principal.tenant(), cost, kind)?;
+        let ticket = match kind {
+            OperationType::Subscription => None,
+            OperationType::Query | OperationType::Mutation => Some(self.tenants.take(tenant)?),
+        };
+        let (paid, least) = match kind {
+            OperationType::Query => (cost.most, cost.least),
+            OperationType::Mutation => (cost.most, cost.most),
+            OperationType::Subscription => (price::SUBSCRIPTION, price::SUBSCRIPTION),
+        };
+        meter.pay(paid, least).map_err(ApiError::over_budget)?;
         let mut parsed = document.parsed.clone();
         left_out::apply(&mut parsed, operation, &coerced);
         let mut request = Request::new("").variables(variables::converted(coerced));
@@ -150,16 +178,13 @@ impl Gate {
             request,
             kind,
             ticket,
+            cost: cost.most - cost.changes,
             is_one_submit,
         })
     }
 
     /// The document of a request. One that is not known is paid for before it is looked at, valid or not.
-    fn document(
-        &self,
-        incoming: &Incoming,
-        principal: &Principal,
-    ) -> Result<Arc<Document>, Refused> {
+    fn document(&self, incoming: &Incoming, meter: &Meter) -> Result<Arc<Document>, Refused> {
         let id = incoming.document_id()?;
         if let Some(trusted) = id.and_then(|id| self.trusted.find(id)) {
             return Ok(trusted);
@@ -182,9 +207,8 @@ impl Gate {
         if let Some(known) = self.known.get(text) {
             return Ok(known);
         }
-        let bytes = text.len().min(self.limits.document_bytes) as u64;
-        self.tenants
-            .pay(principal.tenant(), bytes / BYTES_OF_A_POINT)?;
+        let cost = price::document(text.len().min(self.limits.document_bytes));
+        meter.pay(cost, cost).map_err(ApiError::over_budget)?;
         let checked = Arc::new(Document::check(text, &self.schema, &self.limits)?);
         self.known.insert(text.into(), Arc::clone(&checked));
         Ok(checked)

@@ -1,5 +1,7 @@
 //! A request that is not run, and why.
 
+use std::time::Duration;
+
 use apollo_compiler::{response::GraphQLError, validation::DiagnosticList};
 use async_graphql::{ErrorExtensionValues, Pos, ServerError};
 
@@ -17,6 +19,7 @@ const MAX_MESSAGE_CHARS: usize = 300;
 #[derive(Debug)]
 pub(crate) struct Refused {
     code: ErrorCode,
+    retry_after: Option<Duration>,
     errors: Vec<ServerError>,
 }
 
@@ -35,6 +38,7 @@ impl Refused {
     fn faulty(errors: impl IntoIterator<Item = ServerError>) -> Self {
         Self {
             code: ErrorCode::BadUserInput,
+            retry_after: None,
             errors: errors.into_iter().collect(),
         }
     }
@@ -42,6 +46,11 @@ impl Refused {
     /// What kind of refusal it is.
     pub(crate) fn code(&self) -> ErrorCode {
         self.code
+    }
+
+    /// How long to wait before the same request may pass, where that is known.
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
     }
 
     /// The errors as they are shown.
@@ -55,6 +64,7 @@ impl From<ApiError> for Refused {
     fn from(error: ApiError) -> Self {
         Self {
             code: error.code(),
+            retry_after: error.retry_after(),
             errors: refusal(error, None),
         }
     }

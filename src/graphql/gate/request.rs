@@ -20,6 +20,9 @@ pub(crate) struct Incoming {
     pub(crate) variables: Option<JsonMap>,
     /// What the protocol has no place for.
     extensions: Option<JsonMap>,
+    /// Bytes of the JSON it was read from.
+    #[serde(skip)]
+    pub(crate) bytes: usize,
 }
 
 impl Incoming {
@@ -29,7 +32,7 @@ impl Incoming {
         if json.trim_ascii_start().first() != Some(&b'{') {
             return Err(ApiError::bad_input("a request is a JSON object"));
         }
-        serde_json::from_slice(json).map_err(|fault| {
+        let read = serde_json::from_slice(json).map_err(|fault| {
             let place = format!("line {} column {}", fault.line(), fault.column());
             ApiError::bad_input(match fault.classify() {
                 serde_json::error::Category::Data => format!(
@@ -37,6 +40,10 @@ impl Incoming {
                 ),
                 _ => format!("the request is not JSON ({place})"),
             })
+        });
+        read.map(|read: Self| Self {
+            bytes: json.len(),
+            ..read
         })
     }
 

@@ -2,7 +2,7 @@ use apollo_compiler::response::JsonMap;
 use serde_json::json;
 
 use super::*;
-use crate::model::TenantId;
+use crate::model::{Budget, TenantId, price::*};
 
 #[path = "../../../tests/it/support/hostile.rs"]
 mod hostile;
@@ -17,8 +17,18 @@ fn incoming(request: &serde_json::Value) -> Incoming {
 }
 
 fn admit(gate: &Gate, request: &serde_json::Value) -> Result<Admitted, Refused> {
-    let principal = Principal::development(TenantId::default_tenant());
-    gate.admit(incoming(request), &principal)
+    let budget = Arc::new(Budget::new(u64::from(u32::MAX), 0));
+    admit_from(gate, request, &budget, &TenantId::default_tenant())
+}
+
+/// Paid by a tenant.
+fn admit_from(
+    gate: &Gate,
+    request: &serde_json::Value,
+    budget: &Arc<Budget>,
+    tenant: &TenantId,
+) -> Result<Admitted, Refused> {
+    gate.admit(incoming(request), tenant, &budget.meter(tenant, 1 << 20))
 }
 
 /// The code and the first message of a refusal.
@@ -213,54 +223,72 @@ fn defaults_fill_in_and_what_is_left_out_stays_out() {
 
 fn cost(text: &str, variables: serde_json::Value) -> u64 {
     let gate = gate(&Limits::default());
-    let principal = Principal::development(TenantId::default_tenant());
-    let document = gate.document(&incoming(&query(text)), &principal);
+    let document = gate.document(&incoming(&query(text)), &Meter::new(0));
     let document = document.ok().unwrap();
     let variables: JsonMap = serde_json::from_value(variables).unwrap();
     let operation = document.operation(None).unwrap();
-    cost::of(&document.checked, operation, &variables)
+    cost::of(&document.checked, operation, &variables).most
 }
 
 #[test]
 fn the_cost_is_what_may_be_fetched() {
     let none = || json!({});
-    assert_eq!(cost("{ __typename }", none()), 0);
-    assert_eq!(cost("{ runtime { version } }", none()), 1);
     // A page is an object; so is each of its items.
-    assert_eq!(
-        cost("{ executions(first: 5) { nodes { id } } }", none()),
-        1 + 5
-    );
-    assert_eq!(cost("{ executions { nodes { id } } }", none()), 1 + 50);
-    assert_eq!(
-        cost("{ executions(first: 2147483647) { nodes { id } } }", none()),
-        1 + 200
-    );
+    let page = OBJECT + STATEMENT;
+    let item = OBJECT + LEAF;
+    assert_eq!(cost("{ __typename }", none()), LEAF);
+    assert_eq!(cost("{ viewer { tenantId } }", none()), page + LEAF);
+    let executions = |first: &str| format!("{{ executions{first} {{ nodes {{ id }} }} }}");
+    for (first, items) in [("(first: 5)", 5), ("", 50), ("(first: 2147483647)", 200)] {
+        assert_eq!(cost(&executions(first), none()), page + items * item);
+    }
     let by_variable = "query($n: Int) { executions(first: $n) { nodes { intent { id } } } }";
-    assert_eq!(cost(by_variable, json!({"n": 7})), 1 + 7 * 2);
-    let again = "{ executions(first: 5) { nodes { id a: id b: id } } }";
-    assert_eq!(cost(again, none()), 1 + 5 * 3);
+    assert_eq!(
+        cost(by_variable, json!({"n": 7})),
+        page + 7 * (OBJECT + item)
+    );
+    let again = "{ executions(first: 5) { nodes { id a: id result } } }";
+    assert_eq!(cost(again, none()), page + 5 * (OBJECT + 2 * LEAF + JSON));
     let twice = "{ a: executions(first: 2) { ...p } b: executions(first: 3) { ...p } }
         fragment p on ExecutionConnection { nodes { id } }";
-    assert_eq!(cost(twice, none()), 1 + 2 + 1 + 3);
+    assert_eq!(cost(twice, none()), 2 * page + (2 + 3) * item);
     // Counting is paid once for a list, whatever the length of its pages, and looking into metadata, too.
     let counted = "query($f: ExecutionFilter) { executions(first: 5, filter: $f) { totalCount { count } nodes { id } } }";
-    assert_eq!(cost(counted, none()), 1 + 5 + 1_000);
+    let plain = page + 5 * item;
+    assert_eq!(cost(counted, none()), plain + COUNT);
     assert_eq!(
         cost(counted, json!({"f": {"rootsOnly": true}})),
-        1 + 5 + 20_000
+        plain + FILTERED_COUNT
     );
     let noted = json!({"f": {"metadata": [{"key": "a", "value": 1}]}});
-    assert_eq!(cost(counted, noted), 1 + 5 + 40_000);
+    assert_eq!(cost(counted, noted), plain + FILTERED_COUNT + METADATA);
     let of_each = "{ executions(first: 5) { nodes { children(first: 7) { ... { totalCount { count } } } } } }";
-    assert_eq!(cost(of_each, none()), 1 + 5 * (1 + 1 + 1_000));
+    assert_eq!(cost(of_each, none()), page + 5 * (2 * OBJECT + COUNT));
+    // The first pages of a level are one statement; others are one each.
+    let within = |after: &str| {
+        format!(
+            "{{ executions(first: 9) {{ nodes {{ artifacts(first: 2{after}) {{ nodes {{ id }} }} }} }} }}"
+        )
+    };
+    let first_pages = page + 9 * (OBJECT + OBJECT + 2 * item);
+    assert_eq!(cost(&within(""), none()), first_pages);
+    assert_eq!(
+        cost(&within(", after: \"x\""), none()),
+        first_pages + 9 * STATEMENT
+    );
     let lineage =
         "query($id: ID!) { lineage(roots: [$id], maxNodes: 30) { nodes { artifact { id } } } }";
-    assert_eq!(cost(lineage, json!({"id": "x"})), 1 + 30 * 2);
-    let batch =
-        "mutation($i: SubmitIntentsInput!) { submitIntents(input: $i) { errors { code } } }";
-    let three = cost(batch, json!({"i": {"intents": [{}, {}, {}]}}));
-    assert_eq!(three - cost(batch, json!({"i": {"intents": [{}]}})), 20);
+    assert_eq!(
+        cost(lineage, json!({"id": "x"})),
+        page + 30 * (OBJECT + item)
+    );
+    let batch = "mutation($i: SubmitIntentsInput!) {
+        submitIntents(input: $i) { results { errors { code } } errors { code } } }";
+    let of = |count: usize| cost(batch, json!({"i": {"intents": vec![json!({}); count]}}));
+    assert!(of(1_000) - of(500) >= 500 * CHANGE);
+    assert!(of(1_000) - of(500) < 500 * 2 * CHANGE);
+    let events = "subscription { tenantEvents { cursor events { sequence } } }";
+    assert_eq!(cost(events, none()), OBJECT + LEAF + 100 * item);
 }
 
 #[test]
@@ -279,24 +307,27 @@ fn a_request_that_costs_too_much_is_refused() {
 fn what_is_parsed_is_paid_for_whether_or_not_it_is_valid() {
     let gate = gate(&Limits {
         cost: 1,
-        cost_per_second: 10_000,
         ..Limits::default()
     });
+    let [one, other] = ["one", "other"].map(|name| name.parse::<TenantId>().unwrap());
+    let budget = Arc::new(Budget::new(10_000, 0));
     let long = |n: usize| {
         query(format!(
             "{{ __typename nothing{n} }} #{}",
             "x".repeat(12_000)
         ))
     };
-    let codes = (0..4).map(|n| refusal(&gate, &long(n)).0);
+    let codes = (0..4).map(|n| {
+        let refused = admit_from(&gate, &long(n), &budget, &one).err();
+        refused.unwrap().code()
+    });
     let codes: Vec<ErrorCode> = codes.collect();
     assert_eq!(codes[..2], [ErrorCode::BadUserInput; 2]);
     assert_eq!(codes[3], ErrorCode::RateLimited);
     // Another tenant has its own share, and what is known costs no parsing.
-    let other = Principal::development("other".parse().unwrap());
     for _ in 0..20 {
         let known = query(format!("{{ __typename }} #{}", "x".repeat(12_000)));
-        assert!(gate.admit(incoming(&known), &other).is_ok());
+        assert!(admit_from(&gate, &known, &budget, &other).is_ok());
     }
 }
 

@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{
     Error,
-    extract::ws::{Message, WebSocket},
+    extract::ws::{Message, Utf8Bytes, WebSocket},
 };
 use futures::{FutureExt, SinkExt, StreamExt};
 use serde_json::{Map, Value};
@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     api::{ApiError, Arrivals, ErrorCode, RequestId, TENANT_HEADER, principal_named},
-    graphql::{Api, executor::Asking},
+    graphql::{Api, executor::Asking, gate::LARGE_REQUEST},
     model::Principal,
 };
 
@@ -165,7 +165,8 @@ impl Connection {
                 // Control frames do not count: they may come between the parts of a message that
                 // never ends.
                 self.is_heard = true;
-                self.take(ClientMessage::read(&text)?).await
+                let message = self.read(text).await?;
+                self.take(message).await
             }
             Message::Binary(_) => Err(Close::BadRequest("the message must be text").into()),
             // The library has put its pong behind what is to be written; nothing else is read
@@ -174,6 +175,17 @@ impl Connection {
             Message::Pong(_) => Ok(()),
             Message::Close(_) => Err(End::ByClient),
         }
+    }
+
+    /// Reads a message; a large one on the threads for what takes long, and paid first.
+    async fn read(&mut self, text: Utf8Bytes) -> Result<ClientMessage, End> {
+        let is_large = text.len() > LARGE_REQUEST;
+        let Some(caller) = self.caller.as_ref().filter(|_| is_large).cloned() else {
+            return Ok(ClientMessage::read(&text)?);
+        };
+        let read = async move { ClientMessage::read(&text) };
+        let read = caller.api.read_long(&caller.asking.principal, read).await;
+        Ok(read.map_err(|_| Close::Stopping)??)
     }
 
     async fn take(&mut self, message: ClientMessage) -> Result<(), End> {

@@ -4,7 +4,7 @@
 
 use std::{collections::HashMap, panic::AssertUnwindSafe, sync::Arc};
 
-use async_graphql::{Response, ServerError, Value};
+use async_graphql::{Response, ServerError, Value, parser::types::OperationType};
 use axum::extract::ws::Message;
 use futures::{FutureExt, StreamExt};
 use tokio::sync::mpsc;
@@ -145,9 +145,29 @@ impl Operation {
 
     async fn answer(&self, request: Incoming) -> Result<(), Vec<ServerError>> {
         let OperationCaller { api, asking } = &self.caller;
-        let admitted = api.admit(request, asking.clone());
+        let entered = api.enter(&asking.principal).await;
+        let entered = entered.map_err(|error| self.caller.refusal(error))?;
+        let admitted = api.admit(entered, request, asking.clone()).await;
         let ready = admitted.map_err(|refused| refused.into_errors(asking.request_id.as_ref()))?;
-        let mut responses = api.execute_stream(ready);
+        if ready.kind() != OperationType::Subscription {
+            let id = Arc::clone(&self.id);
+            let shown = api.run(ready, move |response| {
+                if is_refusal(&response) {
+                    return Err(response.errors);
+                }
+                let next = ServerMessage::Next {
+                    id: &id,
+                    payload: &response,
+                };
+                Ok(next.to_text())
+            });
+            let shown = shown.await.map_err(|error| self.caller.refusal(error))??;
+            return self
+                .pass(shown, false)
+                .await
+                .map_err(|error| self.failed(&error));
+        }
+        let mut responses = api.subscribe(ready);
         let mut is_first = true;
         while let Some(response) = responses.next().await {
             if is_first && is_refusal(&response) {
@@ -159,7 +179,7 @@ impl Operation {
                 payload: &response,
             };
             let said = self.say(&next, false).await;
-            said.map_err(|error| self.caller.refusal(ApiError::internal(&error)))?;
+            said.map_err(|error| self.failed(&error))?;
         }
         Ok(())
     }
@@ -169,10 +189,22 @@ impl Operation {
         message: &ServerMessage<'_>,
         is_last: bool,
     ) -> Result<(), serde_json::Error> {
+        self.pass(message.to_text(), is_last).await
+    }
+
+    fn failed(&self, error: &serde_json::Error) -> Vec<ServerError> {
+        self.caller.refusal(ApiError::internal(error))
+    }
+
+    async fn pass(
+        &self,
+        message: Result<Message, serde_json::Error>,
+        is_last: bool,
+    ) -> Result<(), serde_json::Error> {
         let outgoing = Outgoing {
             id: Arc::clone(&self.id),
             run: self.run,
-            message: message.to_text()?,
+            message: message?,
             is_last,
         };
         // A connection that takes no more is about to end this task.

@@ -18,6 +18,7 @@ mod complete;
 mod family;
 mod handler;
 mod load;
+mod offers;
 mod operation;
 mod overtaken;
 mod pick;

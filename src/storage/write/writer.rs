@@ -4,7 +4,8 @@
 //! With one caller there is no added delay, with many one commit serves hundreds.
 //!
 //! What the runtime writes goes before what clients ask for: an execution that has begun is ended
-//! before more are accepted.
+//! before more are accepted. Tenants take turns, and while several write, batches are small, so that
+//! nobody waits for a large one of another.
 
 use std::{
     any::Any,
@@ -17,7 +18,7 @@ use std::{
 use futures::FutureExt;
 use sea_orm::{DbBackend, DbErr, Statement};
 use tokio::{
-    sync::{Mutex, broadcast, mpsc, oneshot},
+    sync::{Mutex, OwnedSemaphorePermit, Semaphore, broadcast, mpsc, oneshot},
     time::{Instant, Sleep, sleep},
 };
 use tracing::Instrument;
@@ -32,10 +33,14 @@ use super::{
     },
     apply::apply,
     load::load,
+    offers::Offers,
     operation::{Needs, Operation, Pending, Request},
     working::Notice,
 };
-use crate::{model::Refusal, telemetry::metrics::Metrics};
+use crate::{
+    model::{Refusal, TenantId},
+    telemetry::metrics::Metrics,
+};
 
 /// For so long a transaction that lost against another one is run again: on SQLite each try may wait for
 /// seconds by itself.
@@ -44,12 +49,21 @@ const CONTENTION_LIMIT: Duration = Duration::from_secs(2);
 const CONTENTION_LIMIT_ALONE: Duration = Duration::from_secs(20);
 /// The longest pause before the next try.
 const LONGEST_PAUSE: Duration = Duration::from_millis(128);
+/// The most operations of one transaction while several tenants write.
+const SHARED_BATCH: usize = 64;
 /// What a caller is told to wait when the queue is full.
 const RETRY_AFTER_MS: u64 = 200;
 /// How long a writer with nothing to do stays in the transaction that began with its last commit.
 const LINGER: Duration = Duration::from_millis(10);
 
 type Queued = Box<dyn Pending>;
+
+/// What a client asks for, with its place among those that may wait.
+struct Offered {
+    tenant: TenantId,
+    request: Queued,
+    place: OwnedSemaphorePermit,
+}
 
 /// How the writers work.
 #[derive(Debug, Clone, Copy)]
@@ -66,7 +80,10 @@ pub(in crate::storage) struct Settings {
 #[derive(Debug, Clone)]
 pub(in crate::storage) struct Writer {
     own: mpsc::Sender<Queued>,
-    offered: mpsc::Sender<Queued>,
+    offered: mpsc::Sender<Offered>,
+    /// How many more offers may wait.
+    room: Arc<Semaphore>,
+    queue_capacity: usize,
     notices: broadcast::Sender<Arc<Vec<Notice>>>,
 }
 
@@ -83,6 +100,7 @@ impl Writer {
         let waiting = Arc::new(Mutex::new(Waiting {
             own: own_waiting,
             offered: offers_waiting,
+            offers: Offers::default(),
         }));
         let (notices, _) = broadcast::channel(1024);
         let is_sqlite = db.backend() != DbBackend::Postgres;
@@ -100,6 +118,8 @@ impl Writer {
         Self {
             own,
             offered,
+            room: Arc::new(Semaphore::new(settings.queue_capacity)),
+            queue_capacity: settings.queue_capacity,
             notices,
         }
     }
@@ -111,13 +131,14 @@ impl Writer {
 
     /// How many operations wait.
     pub(in crate::storage) fn depth(&self) -> usize {
-        let waiting = |queue: &mpsc::Sender<_>| queue.max_capacity() - queue.capacity();
-        waiting(&self.own) + waiting(&self.offered)
+        let offered = self.queue_capacity - self.room.available_permits();
+        self.own.max_capacity() - self.own.capacity() + offered
     }
 
-    /// Carries out an operation for a client; refuses when too many wait.
+    /// Carries out an operation for a client of a tenant; refuses when too many wait.
     pub(in crate::storage) async fn offer<O: Operation>(
         &self,
+        tenant: TenantId,
         operation: O,
     ) -> Result<O::Output, Error> {
         let (caller, answer) = oneshot::channel();
@@ -126,12 +147,21 @@ impl Writer {
             decision: None,
             caller,
         });
+        let full = || {
+            Error::from(Refusal::QuotaExceeded {
+                retry_after_ms: RETRY_AFTER_MS,
+            })
+        };
+        let place = Arc::clone(&self.room).try_acquire_owned();
+        let offered = Offered {
+            tenant,
+            request,
+            place: place.map_err(|_| full())?,
+        };
         self.offered
-            .try_send(request)
+            .try_send(offered)
             .map_err(|refused| match refused {
-                mpsc::error::TrySendError::Full(_) => Error::from(Refusal::QuotaExceeded {
-                    retry_after_ms: RETRY_AFTER_MS,
-                }),
+                mpsc::error::TrySendError::Full(_) => full(),
                 mpsc::error::TrySendError::Closed(_) => Error::ShuttingDown,
             })?;
         let committed = answer.instrument(tracing::info_span!("commit"));
@@ -161,43 +191,68 @@ impl Writer {
 /// What waits for a writer.
 struct Waiting {
     own: mpsc::Receiver<Queued>,
-    offered: mpsc::Receiver<Queued>,
+    offered: mpsc::Receiver<Offered>,
+    /// What was offered, by tenant.
+    offers: Offers<(Queued, OwnedSemaphorePermit)>,
 }
 
 impl Waiting {
     /// The next batch, when there is at least one operation; none when no more can come.
     async fn next(&mut self, most: usize) -> Option<Vec<Queued>> {
         let mut batch = Vec::new();
-        // Clients keep a share, however much the runtime writes.
-        let own_share = most - most / 4;
-        let mut taken = take(&mut self.own, &mut batch, own_share);
-        taken += take(&mut self.offered, &mut batch, most - taken);
-        taken += take(&mut self.own, &mut batch, most - taken);
-        if taken == 0 {
-            let first = tokio::select! {
+        self.fill(&mut batch, most);
+        if batch.is_empty() {
+            tokio::select! {
                 biased;
-                Some(first) = self.own.recv() => first,
-                Some(first) = self.offered.recv() => first,
+                Some(first) = self.own.recv() => batch.push(first),
+                Some(first) = self.offered.recv() => self.sort(first),
                 else => return None,
-            };
-            batch.push(first);
+            }
             // What came together with it goes together with it.
-            taken = 1 + take(&mut self.own, &mut batch, own_share.saturating_sub(1));
-            take(&mut self.offered, &mut batch, most - taken);
+            self.fill(&mut batch, most);
         }
         Some(batch)
     }
+
+    /// Adds what waits.
+    fn fill(&mut self, batch: &mut Vec<Queued>, most: usize) {
+        while let Ok(offered) = self.offered.try_recv() {
+            self.sort(offered);
+        }
+        let most = if self.offers.are_shared(Instant::now().into_std()) {
+            most.min(SHARED_BATCH)
+        } else {
+            most
+        };
+        // Clients keep a share, however much the runtime writes.
+        let own_share = most - most / 4;
+        take(&mut self.own, batch, own_share);
+        while batch.len() < most
+            && let Some((request, _place)) = self.offers.pop()
+        {
+            batch.push(request);
+        }
+        take(&mut self.own, batch, most);
+    }
+
+    fn sort(&mut self, offered: Offered) {
+        let Offered {
+            tenant,
+            request,
+            place,
+        } = offered;
+        let now = Instant::now().into_std();
+        self.offers.push(tenant, (request, place), now);
+    }
 }
 
-/// Takes what waits, at most `most`; how many.
-fn take(queue: &mut mpsc::Receiver<Queued>, batch: &mut Vec<Queued>, most: usize) -> usize {
-    let before = batch.len();
-    while batch.len() - before < most
+/// Takes what waits until there are `most`.
+fn take(queue: &mut mpsc::Receiver<Queued>, batch: &mut Vec<Queued>, most: usize) {
+    while batch.len() < most
         && let Ok(request) = queue.try_recv()
     {
         batch.push(request);
     }
-    batch.len() - before
 }
 
 struct Worker {
@@ -393,7 +448,11 @@ pub(super) async fn carry_out(storage: &crate::storage::Storage, batch: Vec<Queu
     let (_offered, offered) = mpsc::channel(1);
     let worker = Worker {
         db: storage.db.writer.another(),
-        waiting: Arc::new(Mutex::new(Waiting { own, offered })),
+        waiting: Arc::new(Mutex::new(Waiting {
+            own,
+            offered,
+            offers: Offers::default(),
+        })),
         notices: broadcast::channel(1).0,
         metrics: Metrics::new(),
         health: WriteHealth::default(),

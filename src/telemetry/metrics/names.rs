@@ -16,6 +16,7 @@ pub(super) const SWEEP_REPAIRS: &str = "takeoff_sweep_repairs_total";
 pub(super) const SET_ASIDE: &str = "takeoff_executions_set_aside_total";
 pub(super) const STATEMENTS: &str = "takeoff_statements_total";
 pub(super) const ROWS_WRITTEN: &str = "takeoff_rows_written_total";
+pub(super) const COST: &str = "takeoff_cost_points_total";
 pub(super) const SUBSCRIBERS: &str = "takeoff_subscribers";
 pub(super) const FEEDS_HELD_BACK: &str = "takeoff_feeds_held_back_seconds";
 pub(super) const CONNECTIONS: &str = "takeoff_connections";
@@ -59,6 +60,10 @@ const COUNTERS: &[(&str, &str)] = &[
     (
         CONNECTIONS_REFUSED,
         "Connections that were closed at once, since there were as many as may be",
+    ),
+    (
+        COST,
+        "Points of cost that tenants have spent, each a microsecond of processor time at most",
     ),
     (HTTP_REQUESTS, "HTTP requests by method, route and status"),
 ];

@@ -81,6 +81,7 @@ async fn a_server_that_does_not_know_its_address_gives_paths() {
         inner.signer.clone(),
         inner.clock.clone(),
         inner.ids.clone(),
+        Arc::clone(&inner.budget),
         settings,
     );
     let created = uploads

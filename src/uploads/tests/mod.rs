@@ -70,6 +70,7 @@ impl World {
             Signer::new([7; 32]),
             clock.clone(),
             IdSource::system(),
+            Arc::new(Budget::new(u64::from(u32::MAX), 0)),
             settings,
         );
         Self {

@@ -8,6 +8,7 @@ mod filters;
 mod hints;
 mod hosts;
 mod journeys;
+mod price;
 mod slots;
 mod trees;
 mod unreadable;

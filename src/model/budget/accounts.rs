@@ -1,0 +1,205 @@
+//! How much each tenant may still spend. What was spent comes back with time.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use super::super::TenantId;
+
+/// A debt is never larger than what comes back in so many seconds.
+const MOST_SECONDS_OF_DEBT: i64 = 10;
+/// When there are more accounts than this, those that are full are forgotten now and then.
+const FEW: usize = 1_024;
+
+/// The accounts of the tenants of a node, in points.
+#[derive(Debug)]
+pub(super) struct Accounts {
+    /// What comes back in a second.
+    per_second: i64,
+    /// What may be saved up.
+    most: i64,
+    by_tenant: Mutex<HashMap<TenantId, Account>>,
+    /// What all of them were charged, less what was given back.
+    charged: AtomicU64,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Account {
+    points: i64,
+    at: Instant,
+    /// Statements of the tenant that run.
+    statements: u32,
+}
+
+impl Accounts {
+    pub(super) fn new(per_second: u64, most: u64) -> Self {
+        let whole = |points: u64| i64::from(u32::try_from(points).unwrap_or(u32::MAX).max(1));
+        Self {
+            per_second: whole(per_second),
+            most: whole(most.max(per_second)),
+            by_tenant: Mutex::default(),
+            charged: AtomicU64::new(0),
+        }
+    }
+
+    /// Takes `cost`; else tells when it will be there.
+    pub(super) fn take(&self, tenant: &TenantId, cost: u64, now: Instant) -> Result<(), Duration> {
+        let cost = points(cost);
+        self.with(tenant, now, |account| {
+            if account.points < cost {
+                return Err(self.time_of(cost - account.points));
+            }
+            account.points -= cost;
+            self.charged
+                .fetch_add(cost.unsigned_abs(), Ordering::Relaxed);
+            Ok(())
+        })
+    }
+
+    /// Takes `cost`, whether it is there or not.
+    pub(super) fn charge(&self, tenant: &TenantId, cost: u64, now: Instant) {
+        let cost = points(cost);
+        self.with(tenant, now, |account| {
+            let least = -self.per_second * MOST_SECONDS_OF_DEBT;
+            account.points = account.points.saturating_sub(cost).max(least);
+        });
+        self.charged
+            .fetch_add(cost.unsigned_abs(), Ordering::Relaxed);
+    }
+
+    /// Puts back what was taken and not used.
+    pub(super) fn give_back(&self, tenant: &TenantId, cost: u64, now: Instant) {
+        let cost = points(cost);
+        self.with(tenant, now, |account| {
+            account.points = account.points.saturating_add(cost).min(self.most);
+        });
+        self.charged
+            .fetch_sub(cost.unsigned_abs(), Ordering::Relaxed);
+    }
+
+    /// How long it takes until the tenant is out of debt; none when it is not in debt.
+    pub(super) fn debt(&self, tenant: &TenantId, now: Instant) -> Option<Duration> {
+        let points = self.with(tenant, now, |account| account.points);
+        (points < 0).then(|| self.time_of(-points))
+    }
+
+    /// A statement of the tenant begins.
+    pub(super) fn begin_statement(&self, tenant: &TenantId, now: Instant) {
+        self.with(tenant, now, |account| account.statements += 1);
+    }
+
+    /// A statement of the tenant has ended; how many ran beside it, itself included.
+    pub(super) fn end_statement(&self, tenant: &TenantId, now: Instant) -> u32 {
+        self.with(tenant, now, |account| {
+            let running = account.statements.max(1);
+            account.statements = running - 1;
+            running
+        })
+    }
+
+    pub(super) fn charged(&self) -> u64 {
+        self.charged.load(Ordering::Relaxed)
+    }
+
+    /// The time in which so many points come back, rounded up.
+    fn time_of(&self, points: i64) -> Duration {
+        let millis = points.saturating_mul(1_000) / self.per_second + 1;
+        Duration::from_millis(millis.unsigned_abs())
+    }
+
+    fn with<T>(
+        &self,
+        tenant: &TenantId,
+        now: Instant,
+        change: impl FnOnce(&mut Account) -> T,
+    ) -> T {
+        let mut accounts = self.lock();
+        if accounts.len() > FEW && accounts.len().is_power_of_two() {
+            accounts.retain(|_, account| {
+                self.points_at(account, now) < self.most || account.statements > 0
+            });
+        }
+        // Looked up twice, so that no name is copied where there is an account.
+        if let Some(account) = accounts.get_mut(tenant) {
+            account.points = self.points_at(account, now);
+            account.at = now;
+            return change(account);
+        }
+        let points = self.most;
+        change(accounts.entry(tenant.clone()).or_insert(Account {
+            points,
+            at: now,
+            statements: 0,
+        }))
+    }
+
+    fn points_at(&self, account: &Account, now: Instant) -> i64 {
+        let micros = now.saturating_duration_since(account.at).as_micros();
+        let back = u128::from(self.per_second.unsigned_abs()) * micros / 1_000_000;
+        let back = i64::try_from(back).unwrap_or(i64::MAX);
+        account.points.saturating_add(back).min(self.most)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<TenantId, Account>> {
+        self.by_tenant
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn points(cost: u64) -> i64 {
+    i64::try_from(cost).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tenants() -> [TenantId; 2] {
+        ["one", "two"].map(|name| name.parse().unwrap())
+    }
+
+    #[test]
+    fn what_is_spent_is_spent_for_one_tenant_and_comes_back() {
+        let (accounts, [one, two], now) = (Accounts::new(100, 500), tenants(), Instant::now());
+        accounts.take(&one, 500, now).unwrap();
+        let wait = accounts.take(&one, 50, now).unwrap_err();
+        assert!(wait >= Duration::from_millis(500) && wait < Duration::from_millis(510));
+        accounts.take(&two, 500, now).unwrap();
+        let later = now + wait;
+        accounts.take(&one, 50, later).unwrap();
+        accounts.take(&one, 50, later).unwrap_err();
+        let much_later = later + Duration::from_hours(1);
+        accounts.take(&one, 500, much_later).unwrap();
+        accounts.take(&one, 1, much_later).unwrap_err();
+        assert_eq!(accounts.charged(), 1_550);
+    }
+
+    #[test]
+    fn a_debt_is_paid_by_time_and_is_bounded() {
+        let (accounts, [one, two], now) = (Accounts::new(100, 100), tenants(), Instant::now());
+        accounts.charge(&one, 300, now);
+        assert!(accounts.debt(&one, now).unwrap() >= Duration::from_secs(2));
+        assert_eq!(accounts.debt(&two, now), None);
+        accounts.give_back(&one, 100, now);
+        let later = now + Duration::from_secs(1);
+        assert_eq!(accounts.debt(&one, later), None);
+        accounts.charge(&one, u64::MAX, later);
+        assert!(accounts.debt(&one, later).unwrap() <= Duration::from_millis(10_001));
+    }
+
+    #[test]
+    fn tenants_that_have_spent_nothing_lately_are_forgotten() {
+        let (accounts, mut now) = (Accounts::new(1_000, 1_000), Instant::now());
+        for n in 0..4 * FEW {
+            accounts.charge(&format!("t{n}").parse().unwrap(), 1, now);
+            now += Duration::from_millis(2);
+        }
+        assert!(accounts.lock().len() < 3 * FEW);
+    }
+}

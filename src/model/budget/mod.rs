@@ -1,0 +1,111 @@
+//! What the tenants of a node may ask of it: points that each may spend in a second, and turns while
+//! several ask. Whatever way a request comes in by, it is paid here.
+
+mod accounts;
+pub mod price;
+mod turns;
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use accounts::Accounts;
+use turns::Turns;
+pub use turns::{Turn, Work};
+
+use super::{Meter, TenantId};
+
+/// A request of a tenant that has spent what it may waits so long before it is refused: one that is
+/// refused at once is asked again at once.
+const MOST_WAIT: Duration = Duration::from_secs(1);
+
+/// The budgets of the tenants of a node.
+#[derive(Debug)]
+pub struct Budget {
+    accounts: Accounts,
+    turns: Turns,
+}
+
+impl Budget {
+    /// Every tenant may spend `per_second` points in a second, and `most` of what it has saved up.
+    #[must_use]
+    pub fn new(per_second: u64, most: u64) -> Self {
+        Self {
+            accounts: Accounts::new(per_second, most),
+            turns: Turns::default(),
+        }
+    }
+
+    /// Takes the price of a request before anything of it is read, and notes that its tenant asks.
+    ///
+    /// # Errors
+    /// When the tenant has spent what it may: how long it has to wait.
+    pub async fn enter(&self, tenant: &TenantId) -> Result<(), Duration> {
+        let now = Instant::now();
+        self.turns.note(tenant, now);
+        let Err(wait) = self.accounts.take(tenant, price::REQUEST, now) else {
+            return Ok(());
+        };
+        tokio::time::sleep(wait.min(MOST_WAIT)).await;
+        self.take(tenant, price::REQUEST)
+    }
+
+    /// Takes `cost` if it is there.
+    ///
+    /// # Errors
+    /// How long it takes until it is.
+    pub fn take(&self, tenant: &TenantId, cost: u64) -> Result<(), Duration> {
+        self.accounts.take(tenant, cost, Instant::now())
+    }
+
+    /// Takes `cost`, whether it is there or not.
+    pub fn charge(&self, tenant: &TenantId, cost: u64) {
+        self.accounts.charge(tenant, cost, Instant::now());
+    }
+
+    /// Puts back what was taken and not used.
+    pub(super) fn give_back(&self, tenant: &TenantId, cost: u64) {
+        self.accounts.give_back(tenant, cost, Instant::now());
+    }
+
+    /// Waits until the tenant owes nothing.
+    pub async fn out_of_debt(&self, tenant: &TenantId) {
+        while let Some(wait) = self.accounts.debt(tenant, Instant::now()) {
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    /// Waits until the tenant may have one more going on of such work.
+    pub async fn turn(&self, tenant: &TenantId, work: Work) -> Turn {
+        self.turns.turn(tenant, work, Instant::now()).await
+    }
+
+    /// A statement of the tenant begins.
+    pub(super) fn begin_statement(&self, tenant: &TenantId) {
+        self.accounts.begin_statement(tenant, Instant::now());
+    }
+
+    /// A statement of the tenant has ended after `took`; the part of its time that counts, in
+    /// microseconds. The time of many at once is mostly time in which they wait for each other, and for a
+    /// database that is slow no tenant is to blame: together they count as two.
+    pub(super) fn end_statement(&self, tenant: &TenantId, took: Duration) -> u64 {
+        let running = self.accounts.end_statement(tenant, Instant::now());
+        let slow = took.saturating_sub(price::FREE_TIME).as_micros();
+        let part = slow * u128::from(running.min(2)) / u128::from(running);
+        u64::try_from(part).unwrap_or(u64::MAX)
+    }
+
+    /// What all tenants have spent, in points.
+    #[must_use]
+    pub fn charged(&self) -> u64 {
+        self.accounts.charged()
+    }
+
+    /// Counts what one request of the tenant uses, up to `limit_bytes` of what is read and of what is
+    /// answered.
+    #[must_use]
+    pub fn meter(self: &Arc<Self>, tenant: &TenantId, limit_bytes: u64) -> Meter {
+        Meter::new(limit_bytes).paid_from(Arc::clone(self), tenant.clone())
+    }
+}

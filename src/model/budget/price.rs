@@ -1,0 +1,80 @@
+//! What things cost, in points. A point is at most a microsecond of processor time, of the server and
+//! its database together; `scripts/bench --hostile` measures it.
+
+use std::time::Duration;
+
+use super::super::Usage;
+
+/// A request, whatever it asks for: its head, its route, its answer's head.
+pub const REQUEST: u64 = 40;
+/// An object of an answer.
+pub const OBJECT: u64 = 4;
+/// A field of an object that is no object itself.
+pub const LEAF: u64 = 1;
+/// A value of JSON, besides its bytes.
+pub const JSON: u64 = 10;
+/// A change that is made durable, with what it makes the runtime do.
+pub const CHANGE: u64 = 150;
+/// A statement of the database, besides its rows.
+pub const STATEMENT: u64 = 100;
+/// The items of a list are counted by an index.
+pub const COUNT: u64 = 1_000;
+/// Those that fit a filter are counted among the rows.
+pub const FILTERED_COUNT: u64 = 20_000;
+/// A filter looks into the metadata of rows.
+pub const METADATA: u64 = 20_000;
+/// A signed link.
+pub const LINK: u64 = 5;
+/// Reading rows out of stored content.
+pub const PREVIEW: u64 = 1_000;
+/// A subscription's start, besides what it delivers.
+pub const SUBSCRIPTION: u64 = 100;
+/// A batch of events on its way to a subscriber, besides what is in it.
+pub const DELIVERY: u64 = 20;
+/// What costs more than this is kept from the threads that answer everybody.
+pub const DEAR: u64 = 1_000;
+
+/// A statement costs its time beyond this, besides its rows: until then it mostly waits for its turn
+/// and its way.
+pub(super) const FREE_TIME: Duration = Duration::from_millis(1);
+
+/// A row that was read.
+const ROW: u64 = 8;
+/// So many bytes of what is read or answered cost 1.
+const BYTES_OF_TEXT: u64 = 128;
+/// So many bytes of a document that is not known yet cost 1.
+const BYTES_OF_DOCUMENT: u64 = 3;
+/// So many bytes of a request's JSON cost 1, those of a small one excepted.
+const BYTES_OF_BODY: u64 = 25;
+const SMALL_BODY: u64 = 1024;
+/// So many bytes of an upload or a download cost 1: they are digested and stored, or verified.
+const BYTES_OF_CONTENT: u64 = 128;
+
+/// What a request has used, as far as it can be counted.
+pub(crate) fn used(usage: &Usage) -> u64 {
+    let text = usage.read_bytes.saturating_add(usage.text_bytes) / BYTES_OF_TEXT;
+    let fields = usage.fields.saturating_mul(LEAF);
+    let rows = usage.rows.saturating_mul(ROW);
+    let statements = usage.statements.saturating_mul(STATEMENT);
+    [text, fields, rows, statements, usage.slow_micros]
+        .into_iter()
+        .fold(0, u64::saturating_add)
+}
+
+/// Parsing and checking a document of so many bytes.
+#[must_use]
+pub fn document(bytes: usize) -> u64 {
+    bytes as u64 / BYTES_OF_DOCUMENT
+}
+
+/// Reading a body of JSON of so many bytes.
+#[must_use]
+pub fn body(bytes: usize) -> u64 {
+    (bytes as u64).saturating_sub(SMALL_BODY) / BYTES_OF_BODY
+}
+
+/// So many bytes of content on their way.
+#[must_use]
+pub fn content(bytes: usize) -> u64 {
+    (bytes as u64).div_ceil(BYTES_OF_CONTENT)
+}

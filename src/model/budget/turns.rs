@@ -1,0 +1,154 @@
+//! How much each tenant may have going on at once while others ask, too.
+//!
+//! A tenant that is alone may use all of the node. Once another one asks, its requests, its dear
+//! requests and its statements take turns, so that what the other one asks meets few of them.
+
+use std::{
+    collections::HashMap,
+    num::NonZero,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::super::TenantId;
+
+/// A tenant counts as asking for so long after it did.
+const ASKS_FOR: Duration = Duration::from_secs(1);
+
+/// What a tenant has going on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Work {
+    /// A request, or a batch of events on its way to a subscriber.
+    Request,
+    /// A request that may take long to answer.
+    Dear,
+    /// A statement of the database.
+    Statement,
+    /// A part of an upload that is stored, or of a download that is read.
+    Content,
+}
+
+/// The turns of the tenants of a node.
+#[derive(Debug)]
+pub(super) struct Turns {
+    /// How many requests a tenant has at once, and how many statements or parts of content.
+    requests: usize,
+    statements: usize,
+    asked: Mutex<Asked>,
+    places: Mutex<HashMap<(Work, TenantId), Arc<Semaphore>>>,
+}
+
+/// Who asked last, and who before that was another one.
+#[derive(Debug, Default)]
+struct Asked {
+    last: Option<(TenantId, Instant)>,
+    before: Option<(TenantId, Instant)>,
+}
+
+/// A place among the work of a tenant; none where it needs none. Given back when it is dropped.
+pub type Turn = Option<OwnedSemaphorePermit>;
+
+impl Default for Turns {
+    fn default() -> Self {
+        let cores = std::thread::available_parallelism().map_or(2, NonZero::get);
+        Self {
+            requests: 8 * cores,
+            statements: cores.div_ceil(2),
+            asked: Mutex::default(),
+            places: Mutex::default(),
+        }
+    }
+}
+
+impl Turns {
+    /// Notes that a tenant asks.
+    pub(super) fn note(&self, tenant: &TenantId, now: Instant) {
+        let mut asked = lock(&self.asked);
+        match &mut asked.last {
+            Some((last, at)) if last == tenant => *at = now,
+            _ => asked.before = asked.last.replace((tenant.clone(), now)),
+        }
+    }
+
+    /// Whether another tenant asks, too.
+    fn are_bounded(&self, tenant: &TenantId, now: Instant) -> bool {
+        let asked = lock(&self.asked);
+        let is_another = |asked: &&(TenantId, Instant)| asked.0 != *tenant;
+        let other = asked.last.as_ref().filter(is_another);
+        let other = other.or(asked.before.as_ref().filter(is_another));
+        other.is_some_and(|(_, at)| now.saturating_duration_since(*at) < ASKS_FOR)
+    }
+
+    /// Waits until the tenant may have one more going on.
+    pub(super) async fn turn(&self, tenant: &TenantId, work: Work, now: Instant) -> Turn {
+        if !self.are_bounded(tenant, now) {
+            return None;
+        }
+        // It is never closed.
+        self.places(tenant, work).acquire_owned().await.ok()
+    }
+
+    fn places(&self, tenant: &TenantId, work: Work) -> Arc<Semaphore> {
+        let mut all = lock(&self.places);
+        // Those that nobody uses are dropped when there are many.
+        if all.len() > 64 && all.len().is_power_of_two() {
+            all.retain(|_, places| Arc::strong_count(places) > 1);
+        }
+        let most = match work {
+            Work::Request => self.requests,
+            Work::Dear => 1,
+            Work::Statement | Work::Content => self.statements,
+        };
+        let places = all.entry((work, tenant.clone()));
+        Arc::clone(places.or_insert_with(|| Arc::new(Semaphore::new(most))))
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt;
+
+    use super::*;
+
+    fn tenants() -> [TenantId; 2] {
+        ["one", "two"].map(|name| name.parse().unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_tenant_takes_turns_only_while_another_one_asks() {
+        let (turns, [one, two], now) = (Turns::default(), tenants(), Instant::now());
+        turns.note(&one, now);
+        assert!(turns.turn(&one, Work::Dear, now).await.is_none());
+        turns.note(&two, now);
+        turns.note(&one, now);
+        let held = turns.turn(&one, Work::Dear, now).await;
+        assert!(held.is_some());
+        assert!(turns.turn(&one, Work::Dear, now).now_or_never().is_none());
+        assert!(turns.turn(&one, Work::Statement, now).await.is_some());
+        assert!(turns.turn(&two, Work::Dear, now).await.is_some());
+        drop(held);
+        assert!(turns.turn(&one, Work::Dear, now).await.is_some());
+        let later = now + ASKS_FOR;
+        for _ in 0..3 {
+            let alone = turns.turn(&one, Work::Dear, later).now_or_never();
+            assert!(matches!(alone, Some(None)));
+        }
+    }
+
+    #[tokio::test]
+    async fn tenants_that_ask_no_more_are_forgotten() {
+        let (turns, now) = (Turns::default(), Instant::now());
+        for n in 0..1_000 {
+            let tenant = format!("t{n}").parse().unwrap();
+            turns.note(&tenant, now);
+            turns.turn(&tenant, Work::Request, now).await;
+        }
+        assert!(lock(&turns.places).len() < 200);
+    }
+}

@@ -1,0 +1,110 @@
+//! What clients ask to be written and no writer has taken yet: a queue for each tenant, taken from in
+//! turns, so that a tenant waits for its own writes and not for those of another.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    time::{Duration, Instant},
+};
+
+use crate::model::TenantId;
+
+/// A tenant counts as writing for so long after it asked.
+const WRITES_FOR: Duration = Duration::from_secs(1);
+
+/// The queues.
+#[derive(Debug)]
+pub(super) struct Offers<T> {
+    queues: HashMap<TenantId, VecDeque<T>>,
+    /// The tenants that have something waiting, in the order of their turns.
+    turns: VecDeque<TenantId>,
+    last: Option<(TenantId, Instant)>,
+    /// When two tenants were last seen to write.
+    shared_at: Option<Instant>,
+}
+
+impl<T> Default for Offers<T> {
+    fn default() -> Self {
+        Self {
+            queues: HashMap::new(),
+            turns: VecDeque::new(),
+            last: None,
+            shared_at: None,
+        }
+    }
+}
+
+impl<T> Offers<T> {
+    /// Puts what a tenant asks for behind what it has asked for before.
+    pub(super) fn push(&mut self, tenant: TenantId, offer: T, now: Instant) {
+        let is_recent = |at: Instant| now.saturating_duration_since(at) < WRITES_FOR;
+        match &mut self.last {
+            Some((last, at)) if *last == tenant => *at = now,
+            Some((last, at)) => {
+                if is_recent(*at) {
+                    self.shared_at = Some(now);
+                }
+                (*last, *at) = (tenant.clone(), now);
+            }
+            last @ None => *last = Some((tenant.clone(), now)),
+        }
+        let queue = self.queues.entry(tenant.clone()).or_default();
+        if queue.is_empty() {
+            self.turns.push_back(tenant);
+        }
+        queue.push_back(offer);
+    }
+
+    /// Takes the next one, of the tenant whose turn it is.
+    pub(super) fn pop(&mut self) -> Option<T> {
+        let tenant = self.turns.pop_front()?;
+        let queue = self.queues.get_mut(&tenant)?;
+        let offer = queue.pop_front();
+        if queue.is_empty() {
+            self.queues.remove(&tenant);
+        } else {
+            self.turns.push_back(tenant);
+        }
+        offer
+    }
+
+    /// Whether several tenants write.
+    pub(super) fn are_shared(&self, now: Instant) -> bool {
+        let is_recent = |at: Instant| now.saturating_duration_since(at) < WRITES_FOR;
+        self.turns.len() > 1 || self.shared_at.is_some_and(is_recent)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tenants() -> [TenantId; 2] {
+        ["one", "two"].map(TenantId::stored)
+    }
+
+    #[test]
+    fn tenants_take_turns_and_each_keeps_its_order() {
+        let (mut offers, [one, two], now) = (Offers::default(), tenants(), Instant::now());
+        for n in 0..4 {
+            offers.push(one.clone(), ("one", n), now);
+        }
+        assert!(!offers.are_shared(now));
+        for n in 0..2 {
+            offers.push(two.clone(), ("two", n), now);
+        }
+        assert!(offers.are_shared(now));
+        let taken: Vec<_> = std::iter::from_fn(|| offers.pop()).collect();
+        let expected = [
+            ("one", 0),
+            ("two", 0),
+            ("one", 1),
+            ("two", 1),
+            ("one", 2),
+            ("one", 3),
+        ];
+        assert_eq!(taken, expected);
+        assert!(offers.queues.is_empty());
+        assert!(offers.are_shared(now), "the other one may come back");
+        assert!(!offers.are_shared(now + WRITES_FOR));
+    }
+}
