@@ -12,6 +12,8 @@ use tokio::{
 /// One connection; one request at a time.
 pub(crate) struct Http {
     stream: TcpStream,
+    /// Lines of every head.
+    headers: String,
     request: Vec<u8>,
     answer: Vec<u8>,
 }
@@ -22,33 +24,53 @@ impl Http {
         stream.set_nodelay(true)?;
         Ok(Self {
             stream,
+            headers: String::new(),
             request: Vec::new(),
             answer: Vec::new(),
         })
     }
 
+    /// A connection that asks for a tenant.
+    pub(crate) async fn open_as(tenant: &str, address: SocketAddr) -> anyhow::Result<Self> {
+        let headers = format!("x-takeoff-tenant: {tenant}\r\n");
+        Ok(Self {
+            headers,
+            ..Self::open(address).await?
+        })
+    }
+
     /// Posts JSON and returns the body of the answer; any status but 200 is an error.
     pub(crate) async fn post(&mut self, path: &str, body: &str) -> anyhow::Result<&str> {
-        let length = body.len();
-        self.send(
-            &format!(
-                "POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
-                 accept: application/json\r\ncontent-length: {length}\r\n\r\n"
-            ),
-            body,
-        )
-        .await
+        good(self.post_any(path, body).await?)
     }
 
     pub(crate) async fn get(&mut self, path: &str) -> anyhow::Result<&str> {
-        let head = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n");
-        self.send(&head, "").await
+        good(self.send("GET", path, b"").await?)
     }
 
-    async fn send(&mut self, head: &str, body: &str) -> anyhow::Result<&str> {
+    /// Posts JSON; the status and the body of the answer.
+    pub(crate) async fn post_any(&mut self, path: &str, body: &str) -> anyhow::Result<(u16, &str)> {
+        self.send("POST", path, body.as_bytes()).await
+    }
+
+    /// Puts bytes; the status and the body of the answer.
+    pub(crate) async fn put(&mut self, path: &str, bytes: &[u8]) -> anyhow::Result<(u16, &str)> {
+        self.send("PUT", path, bytes).await
+    }
+
+    async fn send(&mut self, method: &str, path: &str, body: &[u8]) -> anyhow::Result<(u16, &str)> {
+        let (headers, length) = (&self.headers, body.len());
+        let of_body = match method {
+            "GET" => String::new(),
+            _ => format!("content-type: application/json\r\ncontent-length: {length}\r\n"),
+        };
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nhost: localhost\r\n{headers}{of_body}\
+             accept: application/json\r\n\r\n"
+        );
         self.request.clear();
         self.request.extend_from_slice(head.as_bytes());
-        self.request.extend_from_slice(body.as_bytes());
+        self.request.extend_from_slice(body);
         self.stream.write_all(&self.request).await?;
         self.answer.clear();
         let head_end = loop {
@@ -58,18 +80,18 @@ impl Http {
             }
         };
         let head = std::str::from_utf8(&self.answer[..head_end])?;
-        let is_good = head.starts_with("HTTP/1.1 200");
+        let status = head
+            .split(' ')
+            .nth(1)
+            .context("an answer without a status")?;
+        let status: u16 = status.parse()?;
         let length: usize = header(head, "content-length")
             .context("an answer without a length")?
             .parse()?;
         while self.answer.len() < head_end + length {
             self.read_more().await?;
         }
-        let body = std::str::from_utf8(&self.answer[head_end..])?;
-        if !is_good {
-            bail!("{body}");
-        }
-        Ok(body)
+        Ok((status, std::str::from_utf8(&self.answer[head_end..])?))
     }
 
     async fn read_more(&mut self) -> anyhow::Result<()> {
@@ -79,6 +101,11 @@ impl Http {
         }
         Ok(())
     }
+}
+
+fn good((status, body): (u16, &str)) -> anyhow::Result<&str> {
+    anyhow::ensure!(status == 200, "{body}");
+    Ok(body)
 }
 
 fn find(text: &[u8], what: &[u8]) -> Option<usize> {

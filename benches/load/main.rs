@@ -6,6 +6,7 @@
 mod budget;
 #[path = "../held/mod.rs"]
 mod held;
+mod hostile;
 mod http;
 mod limits;
 mod live;
@@ -28,6 +29,7 @@ use server::Backend;
 
 /// Measures a Takeoff server against its database and a bare HTTP route.
 #[derive(Debug, Parser)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 struct Arguments {
     /// Short forms: about three minutes.
     #[arg(long)]
@@ -35,6 +37,10 @@ struct Arguments {
     /// Every driver for a moment, and counts instead of times, against `benches/budget.toml`.
     #[arg(long, conflicts_with = "quick")]
     smoke: bool,
+    /// What a tenant meets while another one is hostile, a row for each kind of attack, and what a point of
+    /// cost takes of the processor.
+    #[arg(long)]
+    hostile: bool,
     /// How often each row is measured; 3, or 1 with `--quick` or `--smoke`.
     #[arg(long)]
     runs: Option<usize>,
@@ -47,6 +53,9 @@ struct Arguments {
     /// Serves the bare route at this address; used by the driver itself.
     #[arg(long)]
     bare_route: Option<String>,
+    /// Attacks the server at this address, in the way that is named before it; used by the driver itself.
+    #[arg(long, num_args = 2)]
+    attack: Option<Vec<String>>,
     /// Given by cargo.
     #[arg(long, hide = true)]
     bench: bool,
@@ -72,6 +81,10 @@ pub(crate) struct Scale {
     pub(crate) artifacts: u64,
     /// Seeded finished executions; three times as many events.
     pub(crate) past: u64,
+    /// How long a tenant is measured beside a hostile one, and as long without.
+    pub(crate) beside: Duration,
+    /// Seeded artifacts of the hostile tenant, with as many executions.
+    pub(crate) hostile_artifacts: u64,
 }
 
 impl Scale {
@@ -90,6 +103,8 @@ impl Scale {
                 subscribers: 100,
                 artifacts: 2_000,
                 past: 1_000,
+                beside: Duration::from_millis(150),
+                hostile_artifacts: 500,
             };
         }
         if quick {
@@ -104,6 +119,8 @@ impl Scale {
                 subscribers: 2_000,
                 artifacts: 50_000,
                 past: 100_000,
+                beside: seconds(3),
+                hostile_artifacts: 50_000,
             };
         }
         Self {
@@ -117,15 +134,18 @@ impl Scale {
             subscribers: 10_000,
             artifacts: 1_000_000,
             past: 5_000_000,
+            beside: seconds(4),
+            hostile_artifacts: 100_000,
         }
     }
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let done = match &arguments.bare_route {
-        Some(address) => limits::serve_bare(address),
-        None => run(&arguments),
+    let done = match (&arguments.bare_route, arguments.attack.as_deref()) {
+        (Some(address), _) => limits::serve_bare(address),
+        (None, Some([kind, address])) => hostile::attack(kind, address),
+        _ => run(&arguments),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -154,10 +174,16 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         let mut report = Report::default();
         for run in 1..=runs {
             show(&format!("{}, run {run} of {runs}", backend.name()));
-            let measured = rows::measure(backend, scale, (wanted, run == 1), &mut report);
-            runtime.block_on(unless_stopped(measured))?;
+            if !arguments.hostile {
+                let measured = rows::measure(backend, scale, (wanted, run == 1), &mut report);
+                runtime.block_on(unless_stopped(measured))?;
+            }
+            if arguments.hostile || arguments.smoke {
+                let measured = hostile::measure(backend, scale, wanted, &mut report);
+                runtime.block_on(unless_stopped(measured))?;
+            }
         }
-        if arguments.smoke {
+        if arguments.smoke && !arguments.hostile {
             runtime.block_on(unless_stopped(budget::check(backend)))?;
         } else {
             let title = format!("{}, profile `{}`", backend.name(), server::profile());

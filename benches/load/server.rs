@@ -116,6 +116,7 @@ async fn new_database() -> anyhow::Result<String> {
 pub(crate) struct Server {
     child: Child,
     pub(crate) address: SocketAddr,
+    backend: Backend,
     started: Instant,
 }
 
@@ -157,6 +158,7 @@ impl Server {
         Ok(Self {
             child,
             address,
+            backend: place.backend,
             started,
         })
     }
@@ -171,6 +173,22 @@ impl Server {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
         bail!("the server was not ready after a minute");
+    }
+
+    /// Processor time of the server and of its database so far, in microseconds.
+    pub(crate) fn cpu_micros(&self) -> anyhow::Result<f64> {
+        let own = cpu_micros(self.pid())?;
+        if self.backend == Backend::Sqlite {
+            return Ok(own);
+        }
+        let processes = std::fs::read_dir("/proc")?.filter_map(Result::ok);
+        let stats =
+            processes.filter_map(|one| std::fs::read_to_string(one.path().join("stat")).ok());
+        let of_postgres = stats.filter(|stat| stat.contains("(postgres)"));
+        let micros: Vec<f64> = of_postgres
+            .map(|stat| cpu_micros_in(&stat))
+            .collect::<anyhow::Result<_>>()?;
+        Ok(own + micros.iter().sum::<f64>())
     }
 
     /// Since the process was started.
@@ -214,8 +232,18 @@ impl Server {
 
     /// Runs one GraphQL request; its `data`.
     pub(crate) async fn ask(&self, query: &str, variables: Value) -> anyhow::Result<Value> {
+        self.ask_as("default", query, variables).await
+    }
+
+    /// The same for a tenant.
+    pub(crate) async fn ask_as(
+        &self,
+        tenant: &str,
+        query: &str,
+        variables: Value,
+    ) -> anyhow::Result<Value> {
         let body = serde_json::json!({"query": query, "variables": variables}).to_string();
-        let mut http = Http::open(self.address).await?;
+        let mut http = Http::open_as(tenant, self.address).await?;
         let mut answer: Value = serde_json::from_str(http.post("/graphql", &body).await?)?;
         anyhow::ensure!(answer.get("errors").is_none(), "{answer}");
         Ok(answer["data"].take())
@@ -223,8 +251,13 @@ impl Server {
 
     /// A new session's id.
     pub(crate) async fn session(&self) -> anyhow::Result<String> {
+        self.session_of("default").await
+    }
+
+    /// A new session's id, of a tenant.
+    pub(crate) async fn session_of(&self, tenant: &str) -> anyhow::Result<String> {
         let query = "mutation { createSession(input: {}) { session { id } } }";
-        let data = self.ask(query, Value::Null).await?;
+        let data = self.ask_as(tenant, query, Value::Null).await?;
         let id = data["createSession"]["session"]["id"].as_str();
         Ok(id.context("no session")?.to_owned())
     }
@@ -244,6 +277,10 @@ impl Server {
 /// Processor time of a process so far, in microseconds.
 pub(crate) fn cpu_micros(pid: u32) -> anyhow::Result<f64> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    cpu_micros_in(&stat)
+}
+
+fn cpu_micros_in(stat: &str) -> anyhow::Result<f64> {
     let after = stat.rsplit(')').next().unwrap_or_default();
     let fields: Vec<&str> = after.split_whitespace().collect();
     let ticks: u64 = fields[11].parse::<u64>()? + fields[12].parse::<u64>()?;

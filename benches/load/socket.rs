@@ -16,6 +16,11 @@ pub(crate) struct Socket(WebSocketStream<MaybeTlsStream<TcpStream>>);
 
 impl Socket {
     pub(crate) async fn open(address: SocketAddr) -> anyhow::Result<Self> {
+        Self::open_as("default", address).await
+    }
+
+    /// The same for a tenant.
+    pub(crate) async fn open_as(tenant: &str, address: SocketAddr) -> anyhow::Result<Self> {
         let url: Uri = format!("ws://{address}/graphql/ws").parse()?;
         let request = ClientRequestBuilder::new(url).with_sub_protocol("graphql-transport-ws");
         let config = WebSocketConfig::default()
@@ -23,7 +28,9 @@ impl Socket {
             .write_buffer_size(0);
         let (stream, _) = connect_async_with_config(request, Some(config), true).await?;
         let mut socket = Self(stream);
-        socket.send(&json!({"type": "connection_init"})).await?;
+        let payload = json!({"x-takeoff-tenant": tenant});
+        let init = json!({"type": "connection_init", "payload": payload});
+        socket.send(&init).await?;
         let answer = socket.receive().await?;
         anyhow::ensure!(answer.contains("connection_ack"), "{answer}");
         Ok(socket)
