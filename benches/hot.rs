@@ -1,6 +1,6 @@
 //! Functions that run for every request or event: `cargo bench --bench hot`.
 
-use std::hint::black_box;
+use std::{fmt::Write, hint::black_box};
 
 use anyhow::Context;
 use axum::{Router, body::Body, http::Request};
@@ -9,8 +9,10 @@ use takeoff::{
     app::{App, Node},
     artifact_registry::mermaid,
     config::{Config, Overrides},
+    content::{ContentStore, LineWindow, S3Options},
     graphql,
     model::{Artifact, ArtifactId, EventBody, ExecutionId, IntentId, SessionId},
+    solutions::content::parsing::{ParseOptions, parse, profile},
     storage::{Lineage, LineageEdge, LineageNode},
 };
 use tokio::runtime::Runtime;
@@ -24,6 +26,7 @@ fn main() -> anyhow::Result<()> {
     events(&mut criterion)?;
     lineage(&mut criterion)?;
     gate(&mut criterion)?;
+    content(&mut criterion)?;
     criterion.final_summary();
     Ok(())
 }
@@ -128,6 +131,53 @@ fn gate(criterion: &mut Criterion) -> anyhow::Result<()> {
         );
     });
     runtime.block_on(node.stop());
+    Ok(())
+}
+
+/// A table of a million rows (43 MB of CSV): parsed, profiled, and its last two rows looked at.
+fn content(criterion: &mut Criterion) -> anyhow::Result<()> {
+    const ROWS: u32 = 1_000_000;
+    let mut csv = String::from("id,customer,city,price,ordered\n");
+    for n in 0..ROWS {
+        let mixed = n.wrapping_mul(2_654_435_761);
+        writeln!(
+            csv,
+            "{n},customer {},city {},{}.{:02},2024-{:02}-{:02}",
+            mixed % 100_000,
+            mixed % 997,
+            mixed % 5_003,
+            mixed % 100,
+            mixed % 12 + 1,
+            mixed % 28 + 1,
+        )?;
+    }
+    let options = ParseOptions::default();
+    let parsed = parse(csv.as_bytes(), Some("orders.csv"), &options)?;
+    let rows = parsed.rows.unpack()?;
+    let mut group = criterion.benchmark_group("a million rows");
+    group.sample_size(10);
+    group.bench_function("parsed", |b| {
+        b.iter(|| parse(black_box(csv.as_bytes()), Some("orders.csv"), &options));
+    });
+    group.bench_function("profiled", |b| {
+        b.iter(|| profile(&parsed.columns, black_box(&rows)));
+    });
+    let folder = tempfile::Builder::new()
+        .prefix("takeoff-bench.")
+        .tempdir()?;
+    let runtime = Runtime::new()?;
+    let url = format!("file://{}", folder.path().display());
+    let store = runtime.block_on(ContentStore::open(&url, &S3Options::default()))?;
+    let stored = runtime.block_on(store.put_packed("default", parsed.rows.clone()))?;
+    let window = LineWindow {
+        skip: u64::from(ROWS) - 2,
+        most: 2,
+        max_bytes: 1 << 20,
+    };
+    group.bench_function("the last two looked at", |b| {
+        b.iter(|| runtime.block_on(store.lines("default", &stored.digest, window)));
+    });
+    group.finish();
     Ok(())
 }
 

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tokio::sync::watch;
 
 use super::{
@@ -111,12 +111,7 @@ pub(super) fn check_options(parameters: &Value) -> Option<Fault> {
     let given = parameters.get("parse_options")?;
     let options = match ParseOptions::deserialize(given) {
         Ok(options) => options,
-        Err(error) => {
-            return Some(Fault::at(
-                ["parameters", "parse_options"],
-                error.to_string(),
-            ));
-        }
+        Err(error) => return Some(unreadable(given, &error)),
     };
     match options.validate().err()? {
         ParseError::InvalidOption { option, reason } => {
@@ -128,6 +123,19 @@ pub(super) fn check_options(parameters: &Value) -> Option<Fault> {
             other.to_string(),
         )),
     }
+}
+
+/// The fault of options that cannot be read, at the first one that cannot be read by itself.
+fn unreadable(given: &Value, error: &serde_json::Error) -> Fault {
+    let fault_of = |(name, value): (&String, &Value)| {
+        let alone = Map::from_iter([(name.clone(), value.clone())]);
+        let error = ParseOptions::deserialize(Value::Object(alone)).err()?;
+        let path = ["parameters", "parse_options", name];
+        Some(Fault::at(path, error.to_string()))
+    };
+    let mut options = given.as_object().into_iter().flatten();
+    let whole = || Fault::at(["parameters", "parse_options"], error.to_string());
+    options.find_map(fault_of).unwrap_or_else(whole)
 }
 
 /// The same file with the same options is the same work.
@@ -303,6 +311,10 @@ mod tests {
         let header = fault(json!({"format": "json", "has_header": true})).unwrap();
         assert_eq!(header.path, ["parameters", "parse_options", "has_header"]);
         let unknown = fault(json!({"delimitr": ","})).unwrap();
-        assert_eq!(unknown.path, ["parameters", "parse_options"]);
+        assert_eq!(unknown.path, ["parameters", "parse_options", "delimitr"]);
+        let wrong = fault(json!({"format": "csv", "skip_rows": "two"})).unwrap();
+        assert_eq!(wrong.path, ["parameters", "parse_options", "skip_rows"]);
+        let whole = fault(json!("csv")).unwrap();
+        assert_eq!(whole.path, ["parameters", "parse_options"]);
     }
 }

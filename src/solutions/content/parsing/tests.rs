@@ -153,7 +153,71 @@ fn cells(rows: &[u8]) -> Vec<Vec<String>> {
         .collect()
 }
 
+/// Options of every kind, whether they fit together or not.
+fn other_options() -> impl Strategy<Value = ParseOptions> {
+    let marks = prop::sample::select(vec![DecimalMark::Point, DecimalMark::Comma]);
+    let dates = prop::sample::select(vec![
+        DateFormat::Iso,
+        DateFormat::DayMonthPoints,
+        DateFormat::DayMonthSlashes,
+        DateFormat::MonthDaySlashes,
+    ]);
+    let paths = prop::sample::select(vec!["", "/a", "/0", "/a/1/a"]);
+    let comments = prop::sample::select(vec!['#', ';', '\u{e9}']);
+    (
+        prop::option::weighted(0.3, 0_u32..3),
+        prop::option::weighted(0.3, comments),
+        prop::option::weighted(0.3, marks),
+        prop::option::weighted(0.3, dates),
+        prop::option::of(prop::sample::select(vec![Mode::Strict, Mode::Lenient])),
+        prop::option::weighted(0.2, paths),
+    )
+        .prop_map(
+            |(skip_rows, comment, decimal, date_format, mode, path)| ParseOptions {
+                skip_rows,
+                comment,
+                decimal,
+                date_format,
+                mode,
+                path: path.map(String::from),
+                ..ParseOptions::default()
+            },
+        )
+}
+
+/// Rows whose records cannot be read, among good ones.
+fn broken_tables() -> impl Strategy<Value = String> {
+    let line = prop::sample::select(vec![
+        "1,2",
+        "a,\"b\"",
+        "\"x\ny\",z",
+        "1",
+        "1,2,3",
+        "\"open,1",
+        "\"shut\"x,1",
+        "",
+        "\"\"\"\",5",
+    ]);
+    prop::collection::vec(line, 0..12).prop_map(|lines| format!("k,v\n{}\n", lines.join("\n")))
+}
+
 proptest! {
+    #[test]
+    fn what_lenient_reading_leaves_aside_is_why_strict_reading_fails(text in broken_tables()) {
+        let read = |mode| {
+            let options = ParseOptions { format: Some(Format::Csv), mode: Some(mode), ..ParseOptions::default() };
+            parse(text.as_bytes(), None, &options)
+        };
+        let lenient = read(Mode::Lenient).unwrap();
+        let strict = read(Mode::Strict);
+        prop_assert_eq!(lenient.rejected.count, lenient.rejected.rows.len() as u64);
+        prop_assert_eq!(lenient.rejected.count == 0, strict.is_ok());
+        prop_assert!(lenient.rejected.rows.is_sorted_by_key(|row| row.line));
+        if let (Err(error), Some(first)) = (strict, lenient.rejected.rows.first()) {
+            prop_assert!(error.to_string().ends_with(&first.reason), "{}", error);
+        }
+    }
+
     #[test]
     fn cells_read_back_as_they_were_written(
         mut table in tables(),
@@ -223,12 +287,14 @@ proptest! {
         bytes in prop_oneof![
             prop::collection::vec(any::<u8>(), 0..200),
             "[\\[\\]{}:,\"a1\\\\u\n\r\t; .-]{0,60}".prop_map(String::into_bytes),
+            "([#é1a\",;/.-]{0,6}[,;\n]){0,12}".prop_map(String::into_bytes),
         ],
         name in prop::option::of(prop::sample::select(vec!["a.csv", "a.json", "a.ndjson", "a.txt", "a.tsv", "a"])),
         format in prop::option::of(prop::sample::select(vec![Format::Csv, Format::Tsv, Format::Json, Format::Ndjson, Format::Text])),
         encoding in prop::option::of(prop::sample::select(vec!["utf-8", "utf-16", "shift_jis", "gb18030", "iso-2022-jp"])),
+        more in other_options(),
     ) {
-        let options = ParseOptions { format, encoding: encoding.map(String::from), ..ParseOptions::default() };
+        let options = ParseOptions { format, encoding: encoding.map(String::from), ..more };
         match parse(&bytes, name, &options) {
             Ok(found) => {
                 let lines = found.rows.unpack().unwrap().split_inclusive(|byte| *byte == b'\n').count();

@@ -15,7 +15,7 @@ const MAX_TEXT_BYTES: usize = 256;
 
 /// Places in the sketch's table, a power of two, of one column and of all columns together. Three
 /// quarters of them hold a value before the counts become inexact.
-const MAX_PER_COLUMN: usize = 1_024;
+const MAX_PER_COLUMN: usize = 4_096;
 const MIN_PER_COLUMN: usize = 32;
 const MAX_IN_ALL: usize = 262_144;
 
