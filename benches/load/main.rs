@@ -7,6 +7,7 @@ mod budget;
 #[path = "../held/mod.rs"]
 mod held;
 mod hostile;
+mod hostile_figures;
 mod http;
 mod limits;
 mod live;
@@ -50,6 +51,9 @@ struct Arguments {
     /// Only the rows whose name contains this.
     #[arg(long)]
     row: Option<String>,
+    /// What single hostile requests cost, and nothing else; with a text only the figures whose name contains it.
+    #[arg(long, num_args = 0..=1, default_missing_value = "")]
+    figures: Option<String>,
     /// Serves the bare route at this address; used by the driver itself.
     #[arg(long)]
     bare_route: Option<String>,
@@ -172,6 +176,16 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         .build()?;
     for backend in backends {
         let mut report = Report::default();
+        let with_all = (arguments.hostile && !arguments.smoke).then_some(wanted);
+        if let Some(wanted) = arguments.figures.as_deref().or(with_all) {
+            let measured = hostile_figures::measure(backend, wanted, &mut report);
+            runtime.block_on(unless_stopped(measured))?;
+        }
+        if arguments.figures.is_some() {
+            let title = format!("{}, hostile requests", backend.name());
+            print(&report.table(&title));
+            continue;
+        }
         for run in 1..=runs {
             show(&format!("{}, run {run} of {runs}", backend.name()));
             if !arguments.hostile {

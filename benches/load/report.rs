@@ -92,6 +92,9 @@ pub(crate) fn median(values: &[f64]) -> f64 {
 
 /// Three digits that count, with commas.
 fn number(value: f64) -> String {
+    if value.is_nan() {
+        return String::new();
+    }
     if value < 10.0 {
         return format!("{value:.2}");
     }

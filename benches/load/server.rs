@@ -215,6 +215,11 @@ impl Server {
         self.status("VmRSS:")
     }
 
+    /// The most resident memory since the kernel's mark was last cleared.
+    pub(crate) fn peak_memory(&self) -> anyhow::Result<u64> {
+        self.status("VmHWM:")
+    }
+
     /// The same without the pages of files, most of which are those of the program.
     pub(crate) fn memory_of_its_own(&self) -> anyhow::Result<u64> {
         self.status("RssAnon:")
