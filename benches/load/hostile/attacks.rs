@@ -110,13 +110,13 @@ async fn flood(
 
 /// A document that is new, valid, and has nearly as many tokens and bytes as it may have.
 pub(super) fn parse(number: u64) -> String {
-    let padding = "x".repeat(60);
+    let padding = "x".repeat(120);
     let fields = format!(
         "...on Session{{id status userId}} ...on Execution{{id status attempt}}#{padding}\n"
     );
     let text = format!(
         "query Q{number} {{ node(id: \"ses_0\") {{ {} }} }}",
-        fields.repeat(115)
+        fields.repeat(75)
     );
     request(&text, &json!({}))
 }
