@@ -107,7 +107,7 @@ for (const width of [390, 820]) {
     const narrow = await open('/graphiql', { viewport: { width, height: 844 }, colorScheme });
     if (colorScheme === 'light' && width === 390) await theTour(narrow);
     for (const part of ['.graphiql-query-editor', '.graphiql-editor-tool', '.graphiql-response', '.graphiql-execute-button']) {
-      const box = await (await narrow.$(part)).boundingBox();
+      const box = await (await narrow.waitForSelector(part, { state: 'visible' })).boundingBox();
       assert.ok(box.x >= 0 && box.x + box.width <= width, `${part} lies outside at ${width}`);
       assert.ok(part === '.graphiql-execute-button' || box.width >= Math.min(300, width / 2.5), `${part} is ${box.width} wide at ${width}`);
     }

@@ -61,6 +61,7 @@ const changed = {
           'RuntimeBacklog',
           'RuntimeStatus',
           'StaleVersion',
+          'TotalCount',
           'Viewer',
         ],
       },
