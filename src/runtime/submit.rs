@@ -448,26 +448,31 @@ impl Inner {
             handler_name: child.handler_name,
             ..SubmitIntent::new(&child.intent_type, of_parent.session_id, parameters)
         };
-        let checked = self.check(&scope, &intent).await.map_err(refused_child)?;
+        // The parameters as a tree of values are not kept while the writers are waited for.
+        let Checked {
+            handler,
+            solution_id,
+            parameters: _,
+        } = self.check(&scope, &intent).await.map_err(refused_child)?;
         let fence: Fence = parent.fence();
         let id = self.ids.execution();
         let new = NewExecution {
             id,
             intent_id: IntentId(id.0),
             intent_type: child.intent_type,
-            handler_name: checked.handler.handler_name.clone(),
+            handler_name: handler.handler_name.clone(),
             session_id: of_parent.session_id,
-            solution_id: checked.solution_id.clone(),
+            solution_id,
             parameters: self.payloads.store(&scope, &intent.parameters).await?,
             metadata: RawJson::empty_object(),
             idempotency_key: None,
             intent_created_at: None,
             priority: parent.execution.priority,
             run_at: None,
-            timeout_micros: timeout_micros(&checked.handler),
+            timeout_micros: timeout_micros(&handler),
             parent: Some((fence, name.to_owned())),
             rerun_of: None,
-            queue: queue_of(&checked.handler),
+            queue: queue_of(&handler),
         };
         let key = Key {
             scope: KeyScope::Child,

@@ -4,7 +4,10 @@
 //! that it last saw be used before it counts again. The bound is therefore not exact where several
 //! nodes add to one tree, and costs most trees nothing.
 
-use std::{collections::HashMap, sync::Mutex};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+};
 
 use super::{context::lock, engine::Inner, error::HandlerError};
 use crate::model::{Execution, ExecutionId};
@@ -22,6 +25,19 @@ struct Tally {
     added: u64,
     /// Children that are being submitted: the database may not have them yet.
     pending: u64,
+    /// Held by who counts: thousands of children at once must not fill the readers with counts of
+    /// the same tree.
+    counting: Arc<tokio::sync::Mutex<()>>,
+}
+
+impl Tally {
+    /// Uses some of the room that the last count left, if there is any.
+    fn use_room(&mut self, limit: u64) -> bool {
+        let free = limit.saturating_sub(self.counted).div_ceil(2);
+        let has_room = self.added < free;
+        self.added += u64::from(has_room);
+        has_room
+    }
 }
 
 /// A child's place in its tree, held while it is submitted.
@@ -50,11 +66,19 @@ impl Trees {
         }
         let tally = tallies.entry(root).or_default();
         tally.pending += 1;
-        let free = limit.saturating_sub(tally.counted).div_ceil(2);
-        let has_room = tally.added < free;
-        tally.added += u64::from(has_room);
+        let has_room = tally.use_room(limit);
         drop(tallies);
         (Place { trees: self, root }, has_room)
+    }
+
+    /// Who is to count a tree.
+    fn counting(&self, root: ExecutionId) -> Arc<tokio::sync::Mutex<()>> {
+        Arc::clone(&lock(&self.0).entry(root).or_default().counting)
+    }
+
+    /// Whether somebody else's count has left room meanwhile.
+    fn has_room_now(&self, root: ExecutionId, limit: u64) -> bool {
+        lock(&self.0).entry(root).or_default().use_room(limit)
     }
 
     /// So many were found to live: whether there is room for one more.
@@ -86,6 +110,11 @@ impl Inner {
         let root = parent.root_id.unwrap_or(parent.id);
         let (place, has_room) = self.trees.take(root, limits.tree_executions);
         if has_room {
+            return Ok(place);
+        }
+        let counting = self.trees.counting(root);
+        let _alone = counting.lock().await;
+        if self.trees.has_room_now(root, limits.tree_executions) {
             return Ok(place);
         }
         let live = self
@@ -129,5 +158,16 @@ mod tests {
         assert!(!trees.note(root, 3, 10));
         drop(places);
         assert!(trees.note(root, 3, 10));
+    }
+
+    #[test]
+    fn who_waited_for_the_count_of_another_one_uses_the_room_that_it_found() {
+        let trees = Trees::default();
+        let root = ExecutionId(uuid::Uuid::from_u128(1));
+        assert!(Arc::ptr_eq(&trees.counting(root), &trees.counting(root)));
+        assert!(trees.note(root, 18, 20));
+        assert!(!trees.has_room_now(root, 20));
+        assert!(trees.note(root, 4, 20));
+        assert!(trees.has_room_now(root, 20));
     }
 }
