@@ -112,7 +112,7 @@ async fn flood(
 pub(super) fn parse(number: u64) -> String {
     let padding = "x".repeat(120);
     let fields = format!(
-        "...on Session{{id status userId}} ...on Execution{{id status attempt}}#{padding}\n"
+        "...on Session{{id stateVersion userId}} ...on Execution{{id status attempt}}#{padding}\n"
     );
     let text = format!(
         "query Q{number} {{ node(id: \"ses_0\") {{ {} }} }}",
