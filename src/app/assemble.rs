@@ -51,16 +51,9 @@ impl Node {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let config = &app.config;
         keep_private(config);
-        let database = database_options(config);
         let file = sqlite_file(config);
         let lock = file.as_deref().map(lock::take).transpose()?;
-        let applied = storage::migrate(&database)
-            .await
-            .map_err(|error| unusable_database(config, error))?;
-        if !applied.is_empty() {
-            tracing::info!(?applied, "the schema was brought up to date");
-        }
-        let storage = Storage::connect(&database, write_options(config), &app.metrics)
+        let storage = open_storage(config, &app.metrics)
             .await
             .map_err(|error| unusable_database(config, error))?;
         let redis = connect_redis(config).await?;
@@ -278,6 +271,15 @@ pub(crate) fn unusable_database(config: &Config, error: storage::Error) -> anyho
         format!("the database {url} cannot be used")
     };
     anyhow::Error::new(error).context(what)
+}
+
+async fn open_storage(config: &Config, metrics: &Metrics) -> Result<Storage, storage::Error> {
+    let database = database_options(config);
+    let applied = storage::migrate(&database).await?;
+    if !applied.is_empty() {
+        tracing::info!(?applied, "the schema was brought up to date");
+    }
+    Storage::connect(&database, write_options(config), metrics).await
 }
 
 async fn connect_redis(config: &Config) -> anyhow::Result<Option<Redis>> {

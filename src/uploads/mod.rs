@@ -105,8 +105,8 @@ impl Uploads {
         size_bytes: i64,
     ) -> Result<CreatedUpload, storage::Error> {
         let inner = &self.0;
-        check::size(size_bytes, inner.settings.max_upload_bytes)?;
         check::names(&filename, mime_type.as_deref())?;
+        check::size(size_bytes, inner.settings.max_upload_bytes)?;
         let new = NewUpload {
             id: inner.ids.upload(),
             filename,

@@ -119,16 +119,16 @@ impl Accounts {
         change: impl FnOnce(&mut Account) -> T,
     ) -> T {
         let mut accounts = self.lock();
-        if accounts.len() > FEW && accounts.len().is_power_of_two() {
-            accounts.retain(|_, account| {
-                self.points_at(account, now) < self.most || account.statements > 0
-            });
-        }
         // Looked up twice, so that no name is copied where there is an account.
         if let Some(account) = accounts.get_mut(tenant) {
             account.points = self.points_at(account, now);
             account.at = now;
             return change(account);
+        }
+        if accounts.len() > FEW && accounts.len().is_power_of_two() {
+            accounts.retain(|_, account| {
+                self.points_at(account, now) < self.most || account.statements > 0
+            });
         }
         let points = self.most;
         change(accounts.entry(tenant.clone()).or_insert(Account {

@@ -14,7 +14,7 @@ pub const LEAF: u64 = 1;
 /// A value of JSON, besides its bytes.
 pub const JSON: u64 = 10;
 /// A change that is made durable, with what it makes the runtime do.
-pub const CHANGE: u64 = 150;
+pub const CHANGE: u64 = 200;
 /// A statement of the database, besides its rows.
 pub const STATEMENT: u64 = 100;
 /// The items of a list are counted by an index.

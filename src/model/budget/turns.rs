@@ -92,6 +92,10 @@ impl Turns {
 
     fn places(&self, tenant: &TenantId, work: Work) -> Arc<Semaphore> {
         let mut all = lock(&self.places);
+        let key = (work, tenant.clone());
+        if let Some(places) = all.get(&key) {
+            return Arc::clone(places);
+        }
         // Those that nobody uses are dropped when there are many.
         if all.len() > 64 && all.len().is_power_of_two() {
             all.retain(|_, places| Arc::strong_count(places) > 1);
@@ -101,8 +105,9 @@ impl Turns {
             Work::Dear => 1,
             Work::Statement | Work::Content => self.statements,
         };
-        let places = all.entry((work, tenant.clone()));
-        Arc::clone(places.or_insert_with(|| Arc::new(Semaphore::new(most))))
+        let places = Arc::new(Semaphore::new(most));
+        all.insert(key, Arc::clone(&places));
+        places
     }
 }
 

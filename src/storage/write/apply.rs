@@ -623,6 +623,13 @@ fn releases(all: &mut Combined, decided: &mut Changes) {
 /// The marks of cancellations that have not reached all that is below.
 fn marks(all: &mut Combined, working: &mut Working) {
     let (now, decided) = (working.now, &mut working.changes);
+    // Few transactions cancel anything.
+    if decided.marks_in.is_empty()
+        && decided.marks_touched.is_empty()
+        && decided.marks_out.is_empty()
+    {
+        return;
+    }
     let columns = &[
         "execution_id",
         "root_id",

@@ -15,6 +15,8 @@ const WRITES_FOR: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Offers<T> {
     queues: HashMap<TenantId, VecDeque<T>>,
+    /// The last queue that became empty, for the next tenant that has none.
+    spare: VecDeque<T>,
     /// The tenants that have something waiting, in the order of their turns.
     turns: VecDeque<TenantId>,
     last: Option<(TenantId, Instant)>,
@@ -26,6 +28,7 @@ impl<T> Default for Offers<T> {
     fn default() -> Self {
         Self {
             queues: HashMap::new(),
+            spare: VecDeque::new(),
             turns: VecDeque::new(),
             last: None,
             shared_at: None,
@@ -47,7 +50,8 @@ impl<T> Offers<T> {
             }
             last @ None => *last = Some((tenant.clone(), now)),
         }
-        let queue = self.queues.entry(tenant.clone()).or_default();
+        let queue = self.queues.entry(tenant.clone());
+        let queue = queue.or_insert_with(|| std::mem::take(&mut self.spare));
         if queue.is_empty() {
             self.turns.push_back(tenant);
         }
@@ -60,7 +64,7 @@ impl<T> Offers<T> {
         let queue = self.queues.get_mut(&tenant)?;
         let offer = queue.pop_front();
         if queue.is_empty() {
-            self.queues.remove(&tenant);
+            self.spare = self.queues.remove(&tenant).unwrap_or_default();
         } else {
             self.turns.push_back(tenant);
         }
