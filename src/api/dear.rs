@@ -1,23 +1,34 @@
-//! Threads for what takes long to answer. Each has a lower priority than those that answer everybody, so
-//! the system lets these run first, however long one request keeps a thread.
+//! Threads for what takes long to answer, and for tenants that ask very much. Each has a lower priority than
+//! those that answer everybody, so the system lets these run first, however long one request keeps a thread.
 
-use futures::FutureExt as _;
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use futures::{
+    FutureExt as _,
+    future::{AbortHandle, Abortable},
+};
 use tokio::runtime::Handle;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument as _;
 
 use super::{ApiError, ErrorCode};
-use crate::model::Meter;
+use crate::model::{Meter, Priority};
 
 /// The threads. Clones share them.
 #[derive(Debug, Clone)]
-pub struct DearThreads(Handle);
+pub struct DearThreads {
+    low: Handle,
+    normal: Handle,
+}
 
 impl DearThreads {
-    /// Work is done on the threads of `handle`.
+    /// Those of `low`, beside those of `normal`, which answer everybody.
     #[must_use]
-    pub fn new(handle: Handle) -> Self {
-        Self(handle)
+    pub fn new(low: Handle, normal: Handle) -> Self {
+        Self { low, normal }
     }
 
     /// Does `work` in its tenant's turn. It ends when the caller is dropped.
@@ -30,7 +41,7 @@ impl DearThreads {
         work: impl Future<Output = T> + Send + 'static,
     ) -> Result<T, ApiError> {
         let _turn = meter.dear().await;
-        let task = AbortOnDropHandle::new(self.0.spawn(work.in_current_span()));
+        let task = AbortOnDropHandle::new(self.low.spawn(work.in_current_span()));
         task.map(|done| match done {
             Ok(done) => Ok(done),
             Err(failed) if failed.is_panic() => std::panic::resume_unwind(failed.into_panic()),
@@ -44,6 +55,140 @@ impl DearThreads {
 
     /// Polls `work` there until it ends or this future is dropped.
     pub fn handle(&self) -> &Handle {
-        &self.0
+        &self.low
+    }
+
+    /// Runs `work` here while `priority` is low, else on the threads that answer everybody.
+    pub fn follow(&self, priority: Priority, work: impl Future<Output = ()> + Send + 'static) {
+        self.start(priority, Box::pin(work));
+    }
+
+    /// The same, until the handle is dropped.
+    pub fn follow_while_held(
+        &self,
+        priority: Priority,
+        work: impl Future<Output = ()> + Send + 'static,
+    ) -> EndOnDrop {
+        let (handle, registration) = AbortHandle::new_pair();
+        let work = Abortable::new(work, registration);
+        self.follow(priority, work.map(|_| ()));
+        EndOnDrop(handle)
+    }
+
+    fn start(&self, priority: Priority, work: Work) {
+        let is_low = priority.is_low();
+        let threads = if is_low { &self.low } else { &self.normal };
+        threads.spawn(Following {
+            work: Some(work),
+            priority,
+            is_low,
+            threads: self.clone(),
+        });
+    }
+}
+
+type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Ends a task when it is dropped.
+#[derive(Debug)]
+pub struct EndOnDrop(AbortHandle);
+
+impl Drop for EndOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Work that moves to the other threads when its priority changes.
+struct Following {
+    /// None when it has moved.
+    work: Option<Work>,
+    priority: Priority,
+    is_low: bool,
+    threads: DearThreads,
+}
+
+impl Future for Following {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        if self.priority.is_low() != self.is_low {
+            if let Some(work) = self.work.take() {
+                self.threads.start(self.priority.clone(), work);
+            }
+            return Poll::Ready(());
+        }
+        let priority = self.priority.clone();
+        let Some(work) = &mut self.work else {
+            return Poll::Ready(());
+        };
+        priority.within(|| work.as_mut().poll(context))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tokio::{runtime::Runtime, sync::mpsc};
+
+    use super::*;
+    use crate::model::Budget;
+
+    fn runtime(name: &str) -> Runtime {
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        let builder = builder.worker_threads(1).thread_name(name).enable_all();
+        builder.build().unwrap()
+    }
+
+    fn here() -> String {
+        std::thread::current().name().unwrap().to_owned()
+    }
+
+    struct Dropped(mpsc::UnboundedSender<String>);
+
+    impl Drop for Dropped {
+        fn drop(&mut self) {
+            self.0.send("dropped".to_owned()).unwrap();
+        }
+    }
+
+    #[test]
+    fn work_moves_while_its_tenant_asks_very_much_beside_others_and_ends_with_its_handle() {
+        let (low, normal) = (runtime("low"), runtime("normal"));
+        let threads = DearThreads::new(low.handle().clone(), normal.handle().clone());
+        let budget = Arc::new(Budget::new(u64::MAX, u64::MAX));
+        let [heavy, light] = ["heavy", "light"].map(|name| name.parse().unwrap());
+        let (seen, mut told) = mpsc::unbounded_channel();
+        let held = threads.follow_while_held(Priority::default(), async move {
+            let _dropped = Dropped(seen.clone());
+            let tell = |what: &str| seen.send(format!("{what} {}", here())).unwrap();
+            budget.enter(&heavy).await.unwrap();
+            budget.charge(&heavy, 1_000_000_000);
+            budget.enter(&heavy).await.unwrap();
+            tell("alone");
+            budget.enter(&light).await.unwrap();
+            tell("light");
+            budget.enter(&heavy).await.unwrap();
+            tell("heavy");
+            budget.enter(&light).await.unwrap();
+            tell("light");
+            budget.enter(&heavy).await.unwrap();
+            tell("heavy");
+            std::future::pending::<()>().await;
+        });
+        let expected = [
+            "alone normal",
+            "light normal",
+            "heavy low",
+            "light normal",
+            "heavy low",
+        ];
+        for expected in expected {
+            assert_eq!(told.blocking_recv().unwrap(), expected);
+        }
+        drop(held);
+        assert_eq!(told.blocking_recv().unwrap(), "dropped");
+        assert_eq!(told.blocking_recv(), None);
     }
 }

@@ -15,7 +15,7 @@ use axum::http::HeaderValue;
 
 pub use body::{Arrivals, Bodies, TooSlow, declared_bytes};
 pub use codes::errors_document;
-pub use dear::DearThreads;
+pub use dear::{DearThreads, EndOnDrop};
 pub use error::{ApiError, ErrorCode};
 pub use identity::{Asker, TENANT_HEADER, principal_named, principal_of};
 pub use link::LinkCode;

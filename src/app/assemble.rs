@@ -53,7 +53,8 @@ impl Node {
         keep_private(config);
         let file = sqlite_file(config);
         let lock = file.as_deref().map(lock::take).transpose()?;
-        let storage = open_storage(config, &app.metrics)
+        let [handlers, lease, dear] = Threads::of_a_node()?;
+        let storage = open_storage(config, &app.metrics, dear.handle())
             .await
             .map_err(|error| unusable_database(config, error))?;
         let redis = connect_redis(config).await?;
@@ -98,7 +99,6 @@ impl Node {
             Arc::clone(&budget),
             upload_settings(config),
         );
-        let [handlers, lease, dear] = Threads::of_a_node()?;
         let parts = Parts {
             storage: storage.clone(),
             content: content.clone(),
@@ -129,7 +129,7 @@ impl Node {
             events,
             uploads,
             budget,
-            dear: DearThreads::new(dear.handle()),
+            dear: DearThreads::new(dear.handle(), Handle::current()),
         };
         Ok(Self {
             services,
@@ -247,6 +247,7 @@ pub(crate) fn database_options(config: &Config) -> storage::Options {
         max_connections: config.database.max_connections,
         acquire_timeout: Duration::from_millis(config.database.acquire_timeout_ms),
         statement_timeout: Duration::from_millis(config.database.statement_timeout_ms),
+        low: None,
     }
 }
 
@@ -273,8 +274,13 @@ pub(crate) fn unusable_database(config: &Config, error: storage::Error) -> anyho
     anyhow::Error::new(error).context(what)
 }
 
-async fn open_storage(config: &Config, metrics: &Metrics) -> Result<Storage, storage::Error> {
-    let database = database_options(config);
+async fn open_storage(
+    config: &Config,
+    metrics: &Metrics,
+    low: Handle,
+) -> Result<Storage, storage::Error> {
+    let mut database = database_options(config);
+    database.low = Some(low);
     let applied = storage::migrate(&database).await?;
     if !applied.is_empty() {
         tracing::info!(?applied, "the schema was brought up to date");

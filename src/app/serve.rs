@@ -60,8 +60,9 @@ impl Server {
         let stop = CancellationToken::new();
         let sockets = TaskTracker::new();
         let (limits, metrics) = (parts.connections, parts.metrics.clone());
+        let threads = node.services.dear.clone();
         let routes = router(&node, http, parts, &stop, &sockets);
-        let serving = connections::serve(listener, routes, limits, stop.clone(), metrics);
+        let serving = connections::serve(listener, routes, limits, stop.clone(), metrics, threads);
         let task = tokio::spawn(serving);
         Self {
             node,

@@ -17,7 +17,7 @@ use super::{
     schema::{Schema, schema},
 };
 use crate::{
-    api::{ApiError, ErrorCode, RequestId},
+    api::{ApiError, DearThreads, ErrorCode, RequestId},
     model::{Meter, Principal, price},
     services::Services,
 };
@@ -89,6 +89,11 @@ impl Api {
             services: Arc::new(services),
             gate: Arc::new(gate),
         }
+    }
+
+    /// Where the tasks of connections run.
+    pub(super) fn threads(&self) -> &DearThreads {
+        &self.services.dear
     }
 
     /// Takes the price of a request, whatever it is.

@@ -181,6 +181,13 @@ impl Meter {
         payer.budget.turn(&payer.tenant, Work::Dear).await
     }
 
+    /// Whether the tenant that pays uses much of the node while others ask, too.
+    #[must_use]
+    pub fn is_of_heavy_tenant(&self) -> bool {
+        let payer = self.payer.as_ref();
+        payer.is_some_and(|payer| payer.budget.is_heavy(&payer.tenant))
+    }
+
     /// Waits until the tenant owes nothing.
     pub async fn out_of_debt(&self) {
         if let Some(payer) = &self.payer {

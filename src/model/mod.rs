@@ -22,7 +22,7 @@ pub use artifact::{
     Artifact, ArtifactState, ArtifactTransition, Materialization, NewArtifact, NewMaterialization,
     TransitionRequest,
 };
-pub use budget::{Budget, Turn, Work, price};
+pub use budget::{Budget, Priority, Turn, Work, price};
 pub use cursor::{Cursor, CursorError};
 pub use event::{Event, EventBody, EventCodecError, EventType, StateWriteMode, StreamKind};
 pub use execution::{

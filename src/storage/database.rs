@@ -8,6 +8,8 @@ use sqlx::{
     sqlite::SqliteConnectOptions,
 };
 
+use tokio::runtime::Handle;
+
 use super::{
     Error,
     connection::WriteConnection,
@@ -55,6 +57,8 @@ pub struct Options {
     pub acquire_timeout: Duration,
     /// How long PostgreSQL works on one statement.
     pub statement_timeout: Duration,
+    /// Threads of low priority; SQLite reads for tenants that ask very much on threads like these.
+    pub low: Option<Handle>,
 }
 
 /// An open database. Clones share the connections.
@@ -74,7 +78,10 @@ impl Database {
             let writer = Exclusive::new(sqlite_writer(options).await?, metrics);
             let inner = SeaOrm::connect(sqlite_readers(options)).await?;
             let whole = Timed::new(inner, None, metrics, "read");
-            let connections = ReadConnections::Sqlite(sqlite_interruptible(options)?);
+            let connections = ReadConnections::Sqlite {
+                normal: sqlite_interruptible(options, None)?,
+                low: sqlite_interruptible(options, options.low.clone())?,
+            };
             return Ok(Self {
                 reader: Reader::new(whole, connections, metrics),
                 writer: WriteConnection::Sqlite(writer),
@@ -117,7 +124,10 @@ pub(super) async fn sqlite_migrator(options: &Options) -> Result<DatabaseConnect
     Ok(SeaOrm::connect(connect).await?)
 }
 
-fn sqlite_interruptible(options: &Options) -> Result<Interruptible, Error> {
+fn sqlite_interruptible(
+    options: &Options,
+    opened_by: Option<Handle>,
+) -> Result<Interruptible, Error> {
     let unreachable = |e: sqlx::Error| DbErr::Conn(RuntimeErr::SqlxError(e.into()));
     let connect: SqliteConnectOptions = options.url.parse().map_err(unreachable)?;
     Ok(Interruptible::new(
@@ -127,6 +137,7 @@ fn sqlite_interruptible(options: &Options) -> Result<Interruptible, Error> {
             .pragma("query_only", "ON"),
         options.max_connections,
         options.acquire_timeout,
+        opened_by,
     ))
 }
 

@@ -29,6 +29,7 @@ struct Pool {
     places: Arc<Semaphore>,
     idle: Mutex<Vec<Connection>>,
     acquire_timeout: Duration,
+    opened_by: Option<Handle>,
 }
 
 #[derive(Debug)]
@@ -38,16 +39,19 @@ struct Connection {
 }
 
 impl Interruptible {
+    /// Each connection has a thread, whose priority is that of the threads of `opened_by`.
     pub(super) fn new(
         options: SqliteConnectOptions,
         max_connections: u32,
         acquire_timeout: Duration,
+        opened_by: Option<Handle>,
     ) -> Self {
         Self(Arc::new(Pool {
             options,
             places: Arc::new(Semaphore::new(max_connections as usize)),
             idle: Mutex::default(),
             acquire_timeout,
+            opened_by,
         }))
     }
 
@@ -62,7 +66,7 @@ impl Interruptible {
         let idle = self.0.idle();
         let connection = match idle {
             Some(connection) => connection,
-            None => self.0.open().await?,
+            None => Pool::open_where_it_belongs(&self.0).await?,
         };
         Ok(Lent {
             held: Some((connection, place)),
@@ -78,6 +82,16 @@ impl Pool {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .pop()
+    }
+
+    async fn open_where_it_belongs(this: &Arc<Self>) -> Result<Connection, DbErr> {
+        let Some(threads) = &this.opened_by else {
+            return this.open().await;
+        };
+        let pool = Arc::clone(this);
+        let opened = threads.spawn(async move { pool.open().await });
+        let opened = opened.await.map_err(|e| DbErr::Custom(e.to_string()));
+        opened.flatten()
     }
 
     async fn open(&self) -> Result<Connection, DbErr> {
@@ -168,7 +182,7 @@ mod tests {
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_statement_ends_with_whoever_waits_for_it_and_its_connection_is_used_again() {
         let options: SqliteConnectOptions = "sqlite::memory:".parse().unwrap();
-        let pool = Interruptible::new(options, 1, Duration::from_mins(1));
+        let pool = Interruptible::new(options, 1, Duration::from_mins(1), None);
         let began = Instant::now();
         for n in 0..3 {
             let mut endless = Box::pin(numbers(&pool, ENDLESS));
@@ -182,5 +196,33 @@ mod tests {
         }
         assert!(began.elapsed() < Duration::from_mins(1));
         assert_eq!(pool.0.idle.lock().unwrap().len(), 1);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn the_thread_of_a_connection_has_the_priority_of_those_that_open_it() {
+        use tokio::runtime::Builder;
+
+        let low = Builder::new_multi_thread()
+            .worker_threads(1)
+            .on_thread_start(|| rustix::process::setpriority_process(None, 7).unwrap())
+            .build()
+            .unwrap();
+        let options: SqliteConnectOptions = "sqlite::memory:".parse().unwrap();
+        let named = options.thread_name(|_| "opened-by-low".to_owned());
+        let waits = Duration::from_mins(1);
+        let pool = Interruptible::new(named, 1, waits, Some(low.handle().clone()));
+        let here = Builder::new_current_thread().enable_all().build().unwrap();
+        assert_eq!(here.block_on(numbers(&pool, "SELECT 7")), 7);
+        let threads = std::fs::read_dir("/proc/self/task").unwrap();
+        let priorities: Vec<String> = threads
+            .filter_map(|thread| std::fs::read_to_string(thread.unwrap().path().join("stat")).ok())
+            .filter_map(|stat| {
+                let (name, fields) = stat.rsplit_once(") ")?;
+                let nice = fields.split(' ').nth(16)?;
+                name.ends_with("opened-by-low").then(|| nice.to_owned())
+            })
+            .collect();
+        assert_eq!(priorities, ["7"]);
     }
 }

@@ -27,7 +27,11 @@ use crate::{
 /// The connections for reads. Clones share them.
 #[derive(Debug, Clone)]
 pub(super) enum ReadConnections {
-    Sqlite(Interruptible),
+    /// Those of tenants that ask very much have threads of low priority.
+    Sqlite {
+        normal: Interruptible,
+        low: Interruptible,
+    },
     Postgres(PgPool),
 }
 
@@ -74,7 +78,9 @@ impl Reader {
         };
         self.metrics.statement("read");
         match &self.connections {
-            ReadConnections::Sqlite(connections) => {
+            ReadConnections::Sqlite { normal, low } => {
+                let is_heavy = meter.is_some_and(Meter::is_of_heavy_tenant);
+                let connections = if is_heavy { low } else { normal };
                 let mut lent = connections.acquire().await?;
                 let rows = collect(query(statement).fetch(lent.connection()), meter).await;
                 if is_whole(&rows) {

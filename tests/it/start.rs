@@ -169,6 +169,7 @@ backends! {
             max_connections: 2,
             acquire_timeout: Duration::from_secs(20),
             statement_timeout: Duration::from_secs(20),
+            low: None,
         };
         let applied = join_all((0..4).map(|_| {
             let options = options.clone();

@@ -30,7 +30,7 @@ use self::{
     room::{Place, Room},
     stream::{TimedStream, Times},
 };
-use crate::{config::Config, telemetry::metrics::Metrics};
+use crate::{api::DearThreads, config::Config, model::Priority, telemetry::metrics::Metrics};
 
 /// Bytes of the largest head of a request, and of what is read or written at once.
 const BUFFER_BYTES: usize = 64 * 1024;
@@ -75,13 +75,14 @@ impl Limits {
     }
 }
 
-/// Serves until `stop`, then until every request that was begun is answered.
+/// Serves on `threads` until `stop`, then until every request that was begun is answered.
 pub(super) async fn serve(
     listener: TcpListener,
     routes: Router,
     limits: Limits,
     stop: CancellationToken,
     metrics: Metrics,
+    threads: DearThreads,
 ) {
     let server = Arc::new(Server {
         routes: routes.with_state(()),
@@ -94,7 +95,8 @@ pub(super) async fn serve(
         match accepted {
             Ok((stream, peer)) => match server.room.enter(peer.ip()) {
                 Some(place) => {
-                    open.spawn(Arc::clone(&server).attend(stream, place));
+                    let connection = Arc::clone(&server).attend(stream, place);
+                    threads.follow(Priority::default(), open.track_future(connection));
                 }
                 None => turn_away(&stream),
             },
@@ -198,4 +200,82 @@ fn limit_unsent(stream: &TcpStream) {
 #[cfg(not(target_os = "linux"))]
 fn limit_unsent(_: &TcpStream) {
     let _ = UNSENT_BYTES;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use axum::{extract::State, http::HeaderMap, routing::get};
+    use tokio::runtime::Runtime;
+
+    use super::*;
+    use crate::model::Budget;
+
+    fn runtime(name: &str) -> Runtime {
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        let builder = builder.worker_threads(1).thread_name(name).enable_all();
+        builder.build().unwrap()
+    }
+
+    fn limits() -> Limits {
+        let long = Duration::from_mins(1);
+        Limits {
+            most: 10,
+            most_per_address: 10,
+            times: Times {
+                head: long,
+                idle: long,
+                write: long,
+            },
+            pace: Pace {
+                patience: long,
+                bytes_per_second: 1,
+            },
+        }
+    }
+
+    /// Spends what the request says, and answers which thread has done so.
+    async fn spend(State(budget): State<Arc<Budget>>, headers: HeaderMap) -> String {
+        let header = |name: &str| headers[name].to_str().unwrap();
+        let tenant = header("tenant").parse().unwrap();
+        budget.enter(&tenant).await.unwrap();
+        budget.charge(&tenant, header("points").parse().unwrap());
+        std::thread::current().name().unwrap().to_owned()
+    }
+
+    #[test]
+    fn a_connection_is_served_by_other_threads_while_its_tenant_asks_very_much_beside_others() {
+        let (low, normal) = (runtime("low"), runtime("normal"));
+        let threads = DearThreads::new(low.handle().clone(), normal.handle().clone());
+        let much = "1000000000";
+        normal.block_on(async {
+            let budget = Arc::new(Budget::new(u64::MAX, u64::MAX));
+            let routes = Router::new().route("/", get(spend)).with_state(budget);
+            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let url = format!("http://{}/", listener.local_addr().unwrap());
+            let stop = CancellationToken::new();
+            let metrics = Metrics::new();
+            let serving = serve(listener, routes, limits(), stop.clone(), metrics, threads);
+            let serving = tokio::spawn(serving);
+            // Each keeps its connection; one is a gateway's, which asks for several tenants.
+            let [heavy, light, gateway] = [(); 3].map(|()| reqwest::Client::new());
+            let ask = async |http: &reqwest::Client, tenant: &str, points: &str| {
+                let request = http.get(&url).header("tenant", tenant);
+                let answer = request.header("points", points).send().await.unwrap();
+                answer.text().await.unwrap()
+            };
+            assert_eq!(ask(&heavy, "heavy", much).await, "normal");
+            assert_eq!(ask(&light, "light", "0").await, "normal");
+            assert_eq!(ask(&heavy, "heavy", "0").await, "low");
+            assert_eq!(ask(&light, "light", "0").await, "normal");
+            assert_eq!(ask(&gateway, "heavy", "0").await, "low");
+            assert_eq!(ask(&gateway, "light", "0").await, "normal");
+            assert_eq!(ask(&heavy, "heavy", "0").await, "low");
+            // One that has moved is waited for, too.
+            stop.cancel();
+            drop((heavy, light, gateway));
+            serving.await.unwrap();
+        });
+    }
 }

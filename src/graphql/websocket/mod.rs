@@ -25,7 +25,10 @@ use super::{
     error::refusal,
     http::{HttpOptions, Served},
 };
-use crate::api::{ApiError, Arrivals, Asker, Bodies, TENANT_HEADER};
+use crate::{
+    api::{ApiError, Arrivals, Asker, Bodies, TENANT_HEADER},
+    model::Priority,
+};
 
 const PROTOCOL: &str = "graphql-transport-ws";
 
@@ -96,12 +99,16 @@ pub(super) async fn connect(
     sockets.bodies.count(&arrivals);
     // It counts from now on, so that a server that stops does not overlook it.
     let open = sockets.open.token();
+    let priority = Priority::current();
     upgrade.on_upgrade(move |socket| async move {
         let (options, stop) = (sockets.options.clone(), sockets.stop.clone());
         let api = served.api.clone();
+        let threads = api.threads().clone();
         let mut connection =
             Connection::new(api, caller, request_id, options, stop, socket, arrivals);
-        connection.serve().await;
-        drop(open);
+        threads.follow(priority, async move {
+            connection.serve().await;
+            drop(open);
+        });
     })
 }

@@ -8,12 +8,12 @@ use async_graphql::{Response, ServerError, Value, parser::types::OperationType};
 use axum::extract::ws::Message;
 use futures::{FutureExt, StreamExt};
 use tokio::sync::mpsc;
-use tokio_util::task::AbortOnDropHandle;
 
 use super::message::ServerMessage;
 use crate::{
-    api::{ApiError, ErrorCode},
+    api::{ApiError, EndOnDrop, ErrorCode},
     graphql::{Api, error::refusal, executor::Asking, gate::Incoming},
+    model::Priority,
 };
 
 /// What an operation says to the client. It is boxed on its way: a channel keeps places for 32 items
@@ -35,7 +35,7 @@ pub(super) struct Operations {
 
 struct Live {
     run: u64,
-    _task: AbortOnDropHandle<()>,
+    _task: EndOnDrop,
 }
 
 impl Operations {
@@ -67,7 +67,8 @@ impl Operations {
             run,
             outgoing: self.outgoing.clone(),
         };
-        let task = AbortOnDropHandle::new(tokio::spawn(operation.run(request)));
+        let threads = caller.api.threads().clone();
+        let task = threads.follow_while_held(Priority::current(), operation.run(request));
         self.live.insert(id, Live { run, _task: task });
     }
 
@@ -225,6 +226,7 @@ mod tests {
     use async_graphql::{PathSegment, value};
 
     use super::*;
+    use crate::api::DearThreads;
 
     fn outgoing(operations: &Operations, id: &str, is_last: bool) -> Outgoing {
         Outgoing {
@@ -235,10 +237,15 @@ mod tests {
         }
     }
 
+    fn threads() -> DearThreads {
+        let here = tokio::runtime::Handle::current();
+        DearThreads::new(here.clone(), here)
+    }
+
     /// An operation whose task says nothing.
     fn begin(operations: &mut Operations, id: &str) {
         operations.last_run += 1;
-        let task = AbortOnDropHandle::new(tokio::spawn(std::future::pending()));
+        let task = threads().follow_while_held(Priority::default(), std::future::pending());
         let run = operations.last_run;
         operations.live.insert(id.into(), Live { run, _task: task });
     }

@@ -13,6 +13,8 @@ use super::super::TenantId;
 
 /// A debt is never larger than what comes back in so many seconds.
 const MOST_SECONDS_OF_DEBT: i64 = 10;
+/// Of a node's processor time, a tenant that uses more than one part of so many is a heavy one.
+const PARTS_OF_A_NODE: u64 = 4;
 /// When there are more accounts than this, those that are full are forgotten now and then.
 const FEW: usize = 1_024;
 
@@ -23,6 +25,8 @@ pub(super) struct Accounts {
     per_second: i64,
     /// What may be saved up.
     most: i64,
+    /// A tenant that has lately spent more in a second is a heavy one.
+    heavy_above: u64,
     by_tenant: Mutex<HashMap<TenantId, Account>>,
     /// What all of them were charged, less what was given back.
     charged: AtomicU64,
@@ -34,14 +38,33 @@ struct Account {
     at: Instant,
     /// Statements of the tenant that run.
     statements: u32,
+    /// What was spent lately, in thousandths of a point: it halves within a second, and is then about what
+    /// is spent in a second.
+    recent: u64,
+}
+
+impl Account {
+    fn spend(&mut self, cost: i64) {
+        let milli = cost.unsigned_abs().saturating_mul(1_000);
+        self.recent = self.recent.saturating_add(milli);
+    }
+
+    /// What was spent before counts less with time.
+    fn age(&mut self, now: Instant) {
+        let micros = now.saturating_duration_since(self.at).as_micros();
+        let left = u128::from(self.recent) * 1_000_000 / (1_000_000 + micros);
+        self.recent = u64::try_from(left).unwrap_or(u64::MAX);
+    }
 }
 
 impl Accounts {
-    pub(super) fn new(per_second: u64, most: u64) -> Self {
+    /// `cores` is how many seconds of processor time a second of the node has.
+    pub(super) fn new(per_second: u64, most: u64, cores: usize) -> Self {
         let whole = |points: u64| i64::from(u32::try_from(points).unwrap_or(u32::MAX).max(1));
         Self {
             per_second: whole(per_second),
             most: whole(most.max(per_second)),
+            heavy_above: 1_000_000 * cores as u64 / PARTS_OF_A_NODE,
             by_tenant: Mutex::default(),
             charged: AtomicU64::new(0),
         }
@@ -55,6 +78,7 @@ impl Accounts {
                 return Err(self.time_of(cost - account.points));
             }
             account.points -= cost;
+            account.spend(cost);
             self.charged
                 .fetch_add(cost.unsigned_abs(), Ordering::Relaxed);
             Ok(())
@@ -67,6 +91,7 @@ impl Accounts {
         self.with(tenant, now, |account| {
             let least = -self.per_second * MOST_SECONDS_OF_DEBT;
             account.points = account.points.saturating_sub(cost).max(least);
+            account.spend(cost);
         });
         self.charged
             .fetch_add(cost.unsigned_abs(), Ordering::Relaxed);
@@ -77,6 +102,8 @@ impl Accounts {
         let cost = points(cost);
         self.with(tenant, now, |account| {
             account.points = account.points.saturating_add(cost).min(self.most);
+            let milli = cost.unsigned_abs().saturating_mul(1_000);
+            account.recent = account.recent.saturating_sub(milli);
         });
         self.charged
             .fetch_sub(cost.unsigned_abs(), Ordering::Relaxed);
@@ -86,6 +113,12 @@ impl Accounts {
     pub(super) fn debt(&self, tenant: &TenantId, now: Instant) -> Option<Duration> {
         let points = self.with(tenant, now, |account| account.points);
         (points < 0).then(|| self.time_of(-points))
+    }
+
+    /// Whether the tenant has lately used much of the node.
+    pub(super) fn is_heavy(&self, tenant: &TenantId, now: Instant) -> bool {
+        let recent = self.with(tenant, now, |account| account.recent);
+        recent / 1_000 > self.heavy_above
     }
 
     /// A statement of the tenant begins.
@@ -122,7 +155,9 @@ impl Accounts {
         // Looked up twice, so that no name is copied where there is an account.
         if let Some(account) = accounts.get_mut(tenant) {
             account.points = self.points_at(account, now);
-            account.at = now;
+            account.age(now);
+            // Who was overtaken on the way here brings an earlier moment; no time passes twice.
+            account.at = account.at.max(now);
             return change(account);
         }
         if accounts.len() > FEW && accounts.len().is_power_of_two() {
@@ -135,6 +170,7 @@ impl Accounts {
             points,
             at: now,
             statements: 0,
+            recent: 0,
         }))
     }
 
@@ -166,7 +202,7 @@ mod tests {
 
     #[test]
     fn what_is_spent_is_spent_for_one_tenant_and_comes_back() {
-        let (accounts, [one, two], now) = (Accounts::new(100, 500), tenants(), Instant::now());
+        let (accounts, [one, two], now) = (Accounts::new(100, 500, 1), tenants(), Instant::now());
         accounts.take(&one, 500, now).unwrap();
         let wait = accounts.take(&one, 50, now).unwrap_err();
         assert!(wait >= Duration::from_millis(500) && wait < Duration::from_millis(510));
@@ -182,7 +218,7 @@ mod tests {
 
     #[test]
     fn a_debt_is_paid_by_time_and_is_bounded() {
-        let (accounts, [one, two], now) = (Accounts::new(100, 100), tenants(), Instant::now());
+        let (accounts, [one, two], now) = (Accounts::new(100, 100, 1), tenants(), Instant::now());
         accounts.charge(&one, 300, now);
         assert!(accounts.debt(&one, now).unwrap() >= Duration::from_secs(2));
         assert_eq!(accounts.debt(&two, now), None);
@@ -194,8 +230,47 @@ mod tests {
     }
 
     #[test]
+    fn a_tenant_is_heavy_while_it_spends_more_than_a_quarter_of_the_processor() {
+        let (accounts, [one, two], mut now) = (
+            Accounts::new(6_000_000, 6_000_000, 2),
+            tenants(),
+            Instant::now(),
+        );
+        let mut spend = |tenant: &TenantId, per_second: u64| {
+            for _ in 0..3_000 {
+                accounts.charge(tenant, per_second / 1_000, now);
+                now += Duration::from_millis(1);
+            }
+            (accounts.is_heavy(tenant, now), now)
+        };
+        assert!(!spend(&one, 400_000).0);
+        let (is_heavy, now) = spend(&one, 600_000);
+        assert!(is_heavy);
+        assert!(!accounts.is_heavy(&two, now));
+        assert!(!accounts.is_heavy(&one, now + Duration::from_secs(1)));
+        // What is given back was not used.
+        accounts.charge(&two, 1_000_000, now);
+        assert!(accounts.is_heavy(&two, now));
+        accounts.give_back(&two, 900_000, now);
+        assert!(!accounts.is_heavy(&two, now));
+    }
+
+    #[test]
+    fn no_time_passes_twice_when_a_caller_was_overtaken() {
+        let (accounts, [one, _], then) =
+            (Accounts::new(1_000, 1_000, 1), tenants(), Instant::now());
+        let now = then + Duration::from_millis(100);
+        accounts.take(&one, 1_000, then).unwrap();
+        for _ in 0..100 {
+            accounts.take(&one, 1, now).unwrap();
+            let _ = accounts.debt(&one, then);
+        }
+        accounts.take(&one, 1, now).unwrap_err();
+    }
+
+    #[test]
     fn tenants_that_have_spent_nothing_lately_are_forgotten() {
-        let (accounts, mut now) = (Accounts::new(1_000, 1_000), Instant::now());
+        let (accounts, mut now) = (Accounts::new(1_000, 1_000, 1), Instant::now());
         for n in 0..4 * FEW {
             accounts.charge(&format!("t{n}").parse().unwrap(), 1, now);
             now += Duration::from_millis(2);

@@ -3,14 +3,17 @@
 
 mod accounts;
 pub mod price;
+mod priority;
 mod turns;
 
 use std::{
+    num::NonZero,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use accounts::Accounts;
+pub use priority::Priority;
 use turns::Turns;
 pub use turns::{Turn, Work};
 
@@ -31,20 +34,22 @@ impl Budget {
     /// Every tenant may spend `per_second` points in a second, and `most` of what it has saved up.
     #[must_use]
     pub fn new(per_second: u64, most: u64) -> Self {
+        let cores = std::thread::available_parallelism().map_or(2, NonZero::get);
         Self {
-            accounts: Accounts::new(per_second, most),
-            turns: Turns::default(),
+            accounts: Accounts::new(per_second, most, cores),
+            turns: Turns::new(cores),
         }
     }
 
-    /// Takes the price of a request before anything of it is read, and notes that its tenant asks.
+    /// Takes the price of a request before anything of it is read, and notes that its tenant asks. Of a
+    /// tenant that uses much, what follows runs at low priority.
     ///
     /// # Errors
     /// When the tenant has spent what it may: how long it has to wait.
     pub async fn enter(&self, tenant: &TenantId) -> Result<(), Duration> {
-        let now = Instant::now();
-        self.turns.note(tenant, now);
-        let Err(wait) = self.accounts.take(tenant, price::REQUEST, now) else {
+        self.turns.note(tenant, Instant::now());
+        self.place(tenant).await;
+        let Err(wait) = self.take(tenant, price::REQUEST) else {
             return Ok(());
         };
         tokio::time::sleep(wait.min(MOST_WAIT)).await;
@@ -76,8 +81,24 @@ impl Budget {
         }
     }
 
+    /// Whether the tenant uses much of the node while others ask, too.
+    pub(super) fn is_heavy(&self, tenant: &TenantId) -> bool {
+        let now = Instant::now();
+        self.turns.are_bounded(tenant, now) && self.accounts.is_heavy(tenant, now)
+    }
+
+    /// Sets the priority of the task that asks for the tenant, which goes on where it belongs.
+    async fn place(&self, tenant: &TenantId) {
+        if Priority::set_current(self.is_heavy(tenant)) {
+            tokio::task::yield_now().await;
+        }
+    }
+
     /// Waits until the tenant may have one more going on of such work.
     pub async fn turn(&self, tenant: &TenantId, work: Work) -> Turn {
+        if work == Work::Request {
+            self.place(tenant).await;
+        }
         self.turns.turn(tenant, work, Instant::now()).await
     }
 

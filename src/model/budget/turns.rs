@@ -5,7 +5,6 @@
 
 use std::{
     collections::HashMap,
-    num::NonZero,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -50,9 +49,8 @@ struct Asked {
 /// A place among the work of a tenant; none where it needs none. Given back when it is dropped.
 pub type Turn = Option<OwnedSemaphorePermit>;
 
-impl Default for Turns {
-    fn default() -> Self {
-        let cores = std::thread::available_parallelism().map_or(2, NonZero::get);
+impl Turns {
+    pub(super) fn new(cores: usize) -> Self {
         Self {
             requests: 8 * cores,
             statements: cores.div_ceil(2),
@@ -60,9 +58,7 @@ impl Default for Turns {
             places: Mutex::default(),
         }
     }
-}
 
-impl Turns {
     /// Notes that a tenant asks.
     pub(super) fn note(&self, tenant: &TenantId, now: Instant) {
         let mut asked = lock(&self.asked);
@@ -73,7 +69,7 @@ impl Turns {
     }
 
     /// Whether another tenant asks, too.
-    fn are_bounded(&self, tenant: &TenantId, now: Instant) -> bool {
+    pub(super) fn are_bounded(&self, tenant: &TenantId, now: Instant) -> bool {
         let asked = lock(&self.asked);
         let is_another = |asked: &&(TenantId, Instant)| asked.0 != *tenant;
         let other = asked.last.as_ref().filter(is_another);
@@ -127,7 +123,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_tenant_takes_turns_only_while_another_one_asks() {
-        let (turns, [one, two], now) = (Turns::default(), tenants(), Instant::now());
+        let (turns, [one, two], now) = (Turns::new(2), tenants(), Instant::now());
         turns.note(&one, now);
         assert!(turns.turn(&one, Work::Dear, now).await.is_none());
         turns.note(&two, now);
@@ -148,7 +144,7 @@ mod tests {
 
     #[tokio::test]
     async fn tenants_that_ask_no_more_are_forgotten() {
-        let (turns, now) = (Turns::default(), Instant::now());
+        let (turns, now) = (Turns::new(2), Instant::now());
         for n in 0..1_000 {
             let tenant = format!("t{n}").parse().unwrap();
             turns.note(&tenant, now);

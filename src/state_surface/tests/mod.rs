@@ -33,6 +33,7 @@ impl World {
             max_connections: 4,
             acquire_timeout: Duration::from_secs(10),
             statement_timeout: Duration::from_secs(10),
+            low: None,
         };
         migrate(&options).await.unwrap();
         let write = WriteOptions {

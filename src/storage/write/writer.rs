@@ -50,7 +50,7 @@ const CONTENTION_LIMIT_ALONE: Duration = Duration::from_secs(20);
 /// The longest pause before the next try.
 const LONGEST_PAUSE: Duration = Duration::from_millis(128);
 /// The most operations of one transaction while several tenants write.
-const SHARED_BATCH: usize = 64;
+const SHARED_BATCH: usize = 16;
 /// What a caller is told to wait when the queue is full.
 const RETRY_AFTER_MS: u64 = 200;
 /// How long a writer with nothing to do stays in the transaction that began with its last commit.

@@ -88,6 +88,7 @@ impl World {
             max_connections: 4,
             acquire_timeout: Duration::from_secs(20),
             statement_timeout: Duration::from_secs(20),
+            low: None,
         };
         migrate(&options).await.unwrap();
         let write = WriteOptions {
