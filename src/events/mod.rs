@@ -319,17 +319,24 @@ impl Events {
         &self,
         scope: &TenantScope,
         id: ExecutionId,
-    ) -> Result<Execution, Error> {
+    ) -> Result<Box<Execution>, Error> {
         let mut watch = self.hub.watch_execution(id);
         loop {
             watch.mark_seen();
-            match self.get(scope, id).await {
-                Ok(execution) if execution.status.is_terminal() => return Ok(execution),
-                Ok(_) => watch.changed().await,
+            let looked = match self.storage.has_ended(scope, id).await {
+                Ok(Some(false)) => {
+                    watch.changed().await;
+                    continue;
+                }
+                // In boxes, or all that wait would have the room for it.
+                Ok(_) => Box::pin(self.get(scope, id)).await.map(Box::new),
+                Err(error) => Err(error),
+            };
+            match looked {
                 Err(error) if error.is_retryable() => {
                     tokio::time::sleep(Duration::from_secs(1)).await;
                 }
-                Err(error) => return Err(error),
+                looked => return looked,
             }
         }
     }

@@ -12,6 +12,7 @@ mod execution;
 mod id;
 mod json;
 mod meter;
+mod places;
 mod principal;
 mod refusal;
 mod session;
@@ -34,6 +35,7 @@ pub use id::{
 };
 pub use json::{JsonError, Payload, RawJson, merge_patch};
 pub use meter::{Meter, Running, Usage};
+pub use places::Places;
 pub use principal::{Principal, TenantId, TenantIdError, TenantScope};
 pub use refusal::{Fault, Refusal};
 pub use session::{Session, SessionStatus};

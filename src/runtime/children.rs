@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 
-use super::{context::Attempt, error::HandlerError};
+use super::{context::Attempt, error::HandlerError, submit::Submitted};
 use crate::model::{Execution, ExecutionError, ExecutionId, ExecutionStatus, Payload, RawJson};
 
 /// A child that was submitted.
 pub struct Child {
-    pub(super) attempt: Arc<Attempt>,
-    pub(super) execution: Execution,
-    /// Whether an earlier attempt submitted it: it may have ended long ago.
-    pub(super) is_found: bool,
+    attempt: Arc<Attempt>,
+    id: ExecutionId,
+    /// How it had ended when it was found again, if it had.
+    ended: Option<Box<Execution>>,
 }
 
 /// How a child ended.
@@ -27,10 +27,20 @@ pub enum ChildOutcome {
 }
 
 impl Child {
+    /// Nothing but the id is kept of a child that has not ended: a parent may have many, and wait long.
+    pub(super) fn new(attempt: Arc<Attempt>, submitted: Submitted) -> Self {
+        let execution = submitted.execution;
+        Self {
+            attempt,
+            id: execution.id,
+            ended: execution.status.is_terminal().then(|| Box::new(execution)),
+        }
+    }
+
     /// Its id.
     #[must_use]
     pub fn execution_id(&self) -> ExecutionId {
-        self.execution.id
+        self.id
     }
 
     /// Waits until the child has ended, without reading its result.
@@ -39,18 +49,11 @@ impl Child {
     /// When the parent's attempt is over, or the database is away.
     pub async fn ended(&self) -> Result<EndedChild, HandlerError> {
         let attempt = &self.attempt;
-        let scope = attempt.principal.scope();
-        let id = self.execution.id;
         let _waiting = attempt.waiting();
-        let mut ended = None;
-        if self.is_found {
-            let found = attempt.storage().find_executions(&scope, &[id]).await?;
-            ended = found.into_iter().find(|found| found.status.is_terminal());
-        }
-        let execution = match ended {
-            Some(ended) => ended,
+        let execution = match &self.ended {
+            Some(ended) => ended.clone(),
             // Only a wait gives the parent's slot up.
-            None => attempt.until_ended(id).await?,
+            None => attempt.until_ended(self.id).await?,
         };
         Ok(EndedChild {
             attempt: Arc::clone(attempt),
@@ -94,7 +97,7 @@ impl Child {
 /// A child that has ended, whose result has not been read yet.
 pub struct EndedChild {
     attempt: Arc<Attempt>,
-    execution: Execution,
+    execution: Box<Execution>,
 }
 
 impl EndedChild {
@@ -113,11 +116,11 @@ impl EndedChild {
     /// # Errors
     /// When the content store, where large results are, is away.
     pub async fn outcome(self) -> Result<ChildOutcome, HandlerError> {
-        let (attempt, ended) = (&self.attempt, self.execution);
+        let (attempt, ended) = (&self.attempt, *self.execution);
         match (ended.status, &ended.result, ended.error) {
             (ExecutionStatus::Completed, Some(result), _) => {
                 let scope = attempt.principal.scope();
-                let result = attempt.payloads().load(&scope, result).await?;
+                let result = Box::pin(attempt.payloads().load(&scope, result)).await?;
                 Ok(ChildOutcome::Completed(result))
             }
             (ExecutionStatus::Completed, None, _) => Ok(ChildOutcome::Completed(RawJson::null())),

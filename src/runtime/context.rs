@@ -133,7 +133,10 @@ impl Attempt {
 
     /// Waits until a child has ended. The slot is others' meanwhile, and so is the memory where too
     /// many wait and the handler can be run again.
-    pub(super) async fn until_ended(&self, child: ExecutionId) -> Result<Execution, HandlerError> {
+    pub(super) async fn until_ended(
+        &self,
+        child: ExecutionId,
+    ) -> Result<Box<Execution>, HandlerError> {
         self.end_solitude().await?;
         lock(&self.awaited).insert(child);
         if self.may_park && self.runtime.slots.is_crowded() {
@@ -412,13 +415,23 @@ impl ExecutionContext {
     /// # Errors
     /// When the child is refused, or the attempt is over.
     pub async fn child(&self, name: &str, intent: ChildIntent) -> Result<Child, HandlerError> {
+        self.child_with(name, || Ok(intent)).await
+    }
+
+    /// The same, with an intent that is made when it is its turn to be submitted. While a tenant's
+    /// executions submit many children at once they take turns, and what is made later is not in
+    /// memory meanwhile.
+    ///
+    /// # Errors
+    /// The error of `intent`; when the child is refused, or the attempt is over.
+    pub async fn child_with(
+        &self,
+        name: &str,
+        intent: impl FnOnce() -> Result<ChildIntent, HandlerError>,
+    ) -> Result<Child, HandlerError> {
         self.0.take_name("child", name)?;
         self.0.sign_of_life();
         let submitted = self.0.runtime.submit_child(&self.0, name, intent).await?;
-        Ok(Child {
-            attempt: Arc::clone(&self.0),
-            execution: submitted.execution,
-            is_found: submitted.replayed,
-        })
+        Ok(Child::new(Arc::clone(&self.0), submitted))
     }
 }

@@ -33,7 +33,7 @@ use crate::{
     content::{ContentStore, Payloads},
     events::Events,
     ids::IdSource,
-    model::{Execution, ExecutionId, NodeId, TenantId},
+    model::{Execution, ExecutionId, NodeId, Places, TenantId},
     state_surface::StateSurface,
     storage::{Complete, Error, Fence, LeaseConnection, Notice, Outcome, Storage},
     telemetry::metrics::{Metrics, Tracked},
@@ -79,6 +79,10 @@ const DEPTH_COUNTED: u32 = 10_000;
 /// How often a node that stops looks whether anything still runs.
 const STOPPING_POLL: Duration = Duration::from_millis(20);
 
+/// So many children of one tenant are on their way into the database at once: as many as two
+/// transactions take while several tenants write, one on its way and one that gathers.
+const CHILD_SUBMITS: usize = 128;
+
 /// Executions taken back or timers fired in one transaction.
 const BATCH: usize = 500;
 
@@ -103,6 +107,8 @@ pub(super) struct Inner {
     pub(super) clock: Clock,
     pub(super) slots: Arc<Slots>,
     pub(super) trees: Trees,
+    /// Turns to submit a child.
+    child_submits: Places,
     /// Parents of children that have ended, which do not run here.
     ended_below: Mutex<Vec<ExecutionId>>,
     wake_wanted: Notify,
@@ -177,6 +183,7 @@ impl Inner {
             metrics: parts.metrics,
             slots,
             trees: Trees::default(),
+            child_submits: Places::new(CHILD_SUBMITS),
             ended_below: Mutex::default(),
             wake_wanted: Notify::new(),
             cancelled_above: Mutex::default(),

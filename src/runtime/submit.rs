@@ -428,17 +428,36 @@ impl Inner {
         self.store(scope, new, key, None).await
     }
 
-    /// A child of a running attempt; the same one at every attempt.
+    /// A child of a running attempt; the same one at every attempt. It is made when it is its turn, for
+    /// thousands may wait.
     pub(super) async fn submit_child(
         self: &Arc<Self>,
         parent: &Attempt,
         name: &str,
+        child: impl FnOnce() -> Result<ChildIntent, HandlerError>,
+    ) -> Result<Submitted, HandlerError> {
+        let scope = parent.principal.scope();
+        let waiting = parent.waiting();
+        let _turn = self.child_turn(scope.tenant()).await;
+        drop(waiting);
+        // In a box, or all that wait for a turn would have the room for it.
+        let submitting = async {
+            let _place = self.check_tree(&scope, &parent.execution, name).await?;
+            self.submit_child_now(&scope, parent, name, child()?).await
+        };
+        Box::pin(submitting).await
+    }
+
+    async fn submit_child_now(
+        self: &Arc<Self>,
+        scope: &TenantScope,
+        parent: &Attempt,
+        name: &str,
         child: ChildIntent,
     ) -> Result<Submitted, HandlerError> {
-        let _place = self.check_tree(&parent.execution, name).await?;
         let invalid = |()| HandlerError::fatal("INVALID_PARAMETERS", "not expressible as JSON");
         let parameters = child.parameters.map_err(invalid)?;
-        let (scope, of_parent) = (parent.principal.scope(), &parent.execution.intent);
+        let of_parent = &parent.execution.intent;
         let intent = SubmitIntent {
             solution_id: Some(
                 child
@@ -453,7 +472,7 @@ impl Inner {
             handler,
             solution_id,
             parameters: _,
-        } = self.check(&scope, &intent).await.map_err(refused_child)?;
+        } = self.check(scope, &intent).await.map_err(refused_child)?;
         let fence: Fence = parent.fence();
         let id = self.ids.execution();
         let new = NewExecution {
@@ -463,7 +482,7 @@ impl Inner {
             handler_name: handler.handler_name.clone(),
             session_id: of_parent.session_id,
             solution_id,
-            parameters: self.payloads.store(&scope, &intent.parameters).await?,
+            parameters: self.payloads.store(scope, &intent.parameters).await?,
             metadata: RawJson::empty_object(),
             idempotency_key: None,
             intent_created_at: None,
@@ -480,7 +499,9 @@ impl Inner {
             request_hash: request_hash(&intent),
             ttl_micros: None,
         };
-        self.store(scope, new, Some(key), None)
+        // It is stored: nobody needs it while the writers are waited for.
+        drop(intent);
+        self.store(scope.clone(), new, Some(key), None)
             .await
             .map_err(refused_child)
     }

@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::{context::lock, engine::Inner, error::HandlerError};
-use crate::model::{Execution, ExecutionId};
+use crate::model::{Execution, ExecutionId, TenantScope};
 
 /// Of so many trees the count is remembered.
 const REMEMBERED: usize = 4096;
@@ -99,6 +99,7 @@ impl Inner {
     /// Refuses a child that would make its tree too deep or too large, unless it is there already.
     pub(super) async fn check_tree(
         &self,
+        scope: &TenantScope,
         parent: &Execution,
         name: &str,
     ) -> Result<Place<'_>, HandlerError> {
@@ -119,12 +120,12 @@ impl Inner {
         }
         let live = self
             .storage
-            .live_in_tree(root, limits.tree_executions)
+            .live_in_tree(scope, root, limits.tree_executions)
             .await?;
         if self.trees.note(root, live, limits.tree_executions) {
             return Ok(place);
         }
-        if parent.attempt > 1 && self.storage.has_child(parent.id, name).await? {
+        if parent.attempt > 1 && self.storage.has_child(scope, parent.id, name).await? {
             return Ok(place);
         }
         let message = format!(

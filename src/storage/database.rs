@@ -83,7 +83,7 @@ impl Database {
                 low: sqlite_interruptible(options, options.low.clone())?,
             };
             return Ok(Self {
-                reader: Reader::new(whole, connections, metrics),
+                reader: Reader::new(whole, connections, options.max_connections, metrics),
                 writer: WriteConnection::Sqlite(writer),
                 lease: None,
             });
@@ -94,8 +94,9 @@ impl Database {
         let pool = inner.get_postgres_connection_pool().clone();
         let kept = Kept::new(pool.clone(), metrics);
         let whole = Timed::new(inner, limit, metrics, "read");
+        let connections = ReadConnections::Postgres(pool);
         Ok(Self {
-            reader: Reader::new(whole, ReadConnections::Postgres(pool), metrics),
+            reader: Reader::new(whole, connections, options.max_connections, metrics),
             writer: WriteConnection::Postgres(writer, kept),
             lease: Some(postgres_lease(options)?),
         })

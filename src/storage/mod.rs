@@ -65,6 +65,7 @@ pub struct Storage {
     batches: WriteHealth,
     session_heads: read::SessionHeads,
     event_pages: read::EventPages,
+    endings: read::Endings,
     /// None on SQLite, whose log is settled at once.
     settled: Option<read::Settled>,
     metrics: Metrics,
@@ -124,6 +125,7 @@ impl Storage {
         let writer = Writer::start(&db.writer, settings, metrics, &batches);
         let session_heads = read::session_heads(&db.reader);
         let event_pages = read::event_pages(&db.reader);
+        let endings = read::endings(&db.reader);
         let is_postgres = db.reader.get_database_backend() == sea_orm::DbBackend::Postgres;
         let settled = is_postgres.then(|| read::settled(&db.reader, metrics));
         Ok(Self {
@@ -133,6 +135,7 @@ impl Storage {
             batches,
             session_heads,
             event_pages,
+            endings,
             settled,
             metrics: metrics.clone(),
         })

@@ -4,12 +4,16 @@
 //! dropped statement is ended at the database, too: on SQLite it is interrupted, on PostgreSQL its
 //! connection is closed, which the server looks for while it works. What a request reads is counted
 //! row by row, and it ends with the row that is too much.
+//!
+//! What is read for executions and not for a request takes turns, so that thousands of executions of
+//! one tenant leave connections to everybody else.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use futures::{Stream, TryStreamExt};
 use sea_orm::{DbBackend, DbErr, QueryResult, RuntimeErr, Statement};
 use sqlx::{Connection as _, PgPool, Postgres, Row, TypeInfo, ValueRef, pool::PoolConnection};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{
     Error,
@@ -20,7 +24,7 @@ use super::{
     timed::{Timed, acquire, within},
 };
 use crate::{
-    model::{Meter, TenantScope},
+    model::{Meter, Places, TenantId, TenantScope},
     telemetry::metrics::Metrics,
 };
 
@@ -41,25 +45,61 @@ pub(super) struct Reader {
     /// For looking at whole tables.
     pub(super) whole: Timed,
     connections: ReadConnections,
+    executions: Arc<ExecutionReads>,
     limit: Option<Duration>,
     metrics: Metrics,
 }
 
+/// Turns of reads that are made for executions.
+#[derive(Debug)]
+struct ExecutionReads {
+    each_tenant: Places,
+    all: Arc<Semaphore>,
+}
+
+impl ExecutionReads {
+    /// All together take half of the connections, one tenant a quarter, each at least one.
+    fn of(connections: u32) -> Self {
+        let connections = connections as usize;
+        Self {
+            each_tenant: Places::new(connections / 4),
+            all: Arc::new(Semaphore::new((connections / 2).max(1))),
+        }
+    }
+
+    /// The next turn of the tenant, until what is returned is dropped. Its own place comes first: who
+    /// waits for one of all holds a place of its tenant, so all tenants wait there in turn.
+    async fn turn(&self, tenant: &TenantId) -> [Option<OwnedSemaphorePermit>; 2] {
+        let own = self.each_tenant.take(tenant).await;
+        // It is never closed.
+        let of_all = Arc::clone(&self.all).acquire_owned().await.ok();
+        [own, of_all]
+    }
+}
+
 impl Reader {
-    pub(super) fn new(whole: Timed, connections: ReadConnections, metrics: &Metrics) -> Self {
+    /// `max_connections` is the size of the pool.
+    pub(super) fn new(
+        whole: Timed,
+        connections: ReadConnections,
+        max_connections: u32,
+        metrics: &Metrics,
+    ) -> Self {
         Self {
             limit: whole.limit,
             whole,
             connections,
+            executions: Arc::new(ExecutionReads::of(max_connections)),
             metrics: metrics.clone(),
         }
     }
 
-    /// The same for a request: what it reads is counted by its scope.
-    pub(super) fn of<'a>(&'a self, scope: &'a TenantScope) -> Metered<'a> {
-        Metered {
+    /// The same for a request, whose scope counts what it reads, or for an execution, which waits for
+    /// its tenant's turn.
+    pub(super) fn of<'a>(&'a self, scope: &'a TenantScope) -> Scoped<'a> {
+        Scoped {
             reader: self,
-            meter: scope.meter().map(|meter| &**meter),
+            scope,
         }
     }
 
@@ -70,11 +110,16 @@ impl Reader {
     async fn all(
         &self,
         statement: Statement,
-        meter: Option<&Meter>,
+        scope: Option<&TenantScope>,
     ) -> Result<Vec<QueryResult>, Error> {
+        let meter = scope.and_then(TenantScope::meter).map(|meter| &**meter);
         let _running = match meter {
             Some(meter) => Some(meter.statement().await),
             None => None,
+        };
+        let _turn = match scope {
+            Some(scope) if meter.is_none() => Some(self.executions.turn(scope.tenant()).await),
+            _ => None,
         };
         self.metrics.statement("read");
         match &self.connections {
@@ -169,26 +214,26 @@ impl Queries for Reader {
     }
 }
 
-/// Reads of one request.
+/// Reads in one scope.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Metered<'a> {
+pub(super) struct Scoped<'a> {
     reader: &'a Reader,
-    meter: Option<&'a Meter>,
+    scope: &'a TenantScope,
 }
 
-impl Metered<'_> {
+impl Scoped<'_> {
     pub(super) fn get_database_backend(&self) -> DbBackend {
         self.reader.get_database_backend()
     }
 }
 
-impl Queries for Metered<'_> {
+impl Queries for Scoped<'_> {
     fn backend(&self) -> DbBackend {
         self.get_database_backend()
     }
 
     async fn all(&self, statement: Statement) -> Result<Vec<QueryResult>, Error> {
-        Box::pin(self.reader.all(statement, self.meter)).await
+        Box::pin(self.reader.all(statement, Some(self.scope))).await
     }
 }
 
@@ -230,6 +275,25 @@ mod tests {
         sql,
     };
 
+    #[tokio::test]
+    async fn executions_leave_half_of_the_connections_and_one_tenants_half_of_the_rest() {
+        let reads = ExecutionReads::of(16);
+        let turn = |n: usize| {
+            let tenant = format!("t{n}").parse().unwrap();
+            reads.turn(&tenant).now_or_never()
+        };
+        let first: Vec<_> = (0..10).map_while(|_| turn(1)).collect();
+        let second: Vec<_> = (0..10).map_while(|_| turn(2)).collect();
+        assert_eq!((first.len(), second.len()), (4, 4));
+        assert!(turn(3).is_none());
+        drop(first);
+        assert!(turn(3).is_some());
+        for few in 0..4 {
+            let reads = ExecutionReads::of(few);
+            assert!(reads.turn(&"t".parse().unwrap()).now_or_never().is_some());
+        }
+    }
+
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_statement_ends_with_the_request_that_waits_for_it() {
         on_each_database(async |world| {
@@ -244,8 +308,8 @@ mod tests {
                 i64::try_get_by_index(&rows[0], 0).unwrap()
             };
             let scope = scope_of("t");
-            let metered = reader.of(&scope);
-            let mut slow = Box::pin(sql::query(&metered, "SELECT pg_sleep(50)::text", []));
+            let scoped = reader.of(&scope);
+            let mut slow = Box::pin(sql::query(&scoped, "SELECT pg_sleep(50)::text", []));
             while running().await == 0 {
                 assert!(slow.as_mut().now_or_never().is_none());
             }

@@ -71,7 +71,8 @@ async fn tree(app: &TestApp, children: usize) -> Execution {
 }
 
 async fn live_below(app: &TestApp, root: ExecutionId) -> u64 {
-    let live = app.services().storage.live_in_tree(root, 1_000_000);
+    let scope = TestApp::principal().scope();
+    let live = app.services().storage.live_in_tree(&scope, root, 1_000_000);
     live.await.unwrap()
 }
 
@@ -125,7 +126,7 @@ backends! {
         first.until(|| async { (live_below(&first, root.id).await < MANY as u64 - 500).then_some(()) }).await;
         let storage = first.services().storage.clone();
         first.server.crash();
-        let left = storage.live_in_tree(root.id, 1_000_000).await.unwrap();
+        let left = storage.live_in_tree(&TestApp::principal().scope(), root.id, 1_000_000).await.unwrap();
         assert!(left > 0, "it was over before the node was killed");
         drop(storage);
         let app = match second {

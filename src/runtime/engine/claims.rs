@@ -2,9 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
+use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
-use super::{BATCH, Inner, lock};
+use super::{BATCH, CHILD_SUBMITS, Inner, lock};
 use crate::{
     model::{Execution, Micros, TenantId},
     runtime::slots::SlotPermit,
@@ -21,6 +22,18 @@ const SOLITUDE: Duration = Duration::from_mins(1);
 /// It doubles so many times.
 const SOLITUDE_DOUBLES: i64 = 6;
 
+/// Shares in which a tenant gets fewer slots the more of its executions wait for their turn to submit
+/// children, and none when as many wait as may submit: what it starts would wait, too, and holds its
+/// parameters meanwhile.
+fn bounded(mut shares: Shares, waiting: Vec<(TenantId, usize)>) -> Shares {
+    for (tenant, waiting) in waiting {
+        let room = CHILD_SUBMITS.saturating_sub(waiting);
+        let held = shares.held.entry(tenant).or_default();
+        *held = (*held).max(shares.cap.saturating_sub(room));
+    }
+    shares
+}
+
 impl Inner {
     /// A slot for an execution that may start at once: it waits for nothing and nothing waits.
     pub(in crate::runtime) fn free_slot_for(
@@ -31,10 +44,32 @@ impl Inner {
         let may_start = new.queue == Queue::Node
             && new.run_at.is_none()
             && self.has_lease()
-            && !self.draining.is_cancelled();
+            && !self.draining.is_cancelled()
+            && self.child_submits.waiting(tenant) < CHILD_SUBMITS;
         may_start
             .then(|| self.slots.try_start(tenant, new.parent.is_none()))
             .flatten()
+    }
+
+    /// Who may have how many of the free slots.
+    fn shares(&self) -> Shares {
+        bounded(self.slots.shares(), self.child_submits.all_waiting())
+    }
+
+    /// The next turn of a tenant to submit a child. It must not be kept while an execution is waited
+    /// for, or those that have one could wait for each other.
+    pub(in crate::runtime) async fn child_turn(
+        &self,
+        tenant: &TenantId,
+    ) -> Option<OwnedSemaphorePermit> {
+        let before = self.child_submits.waiting(tenant);
+        let turn = self.child_submits.take(tenant).await;
+        let left = self.child_submits.waiting(tenant);
+        // Now and then on the way down: there is room again for those that were not let in.
+        if before > 0 && left < CHILD_SUBMITS && left.is_multiple_of(CHILD_SUBMITS / 8) {
+            self.slots.look();
+        }
+        turn
     }
 
     pub(super) async fn claim_loop(self: Arc<Self>) {
@@ -72,7 +107,7 @@ impl Inner {
             slots: permits.num_permits(),
             roots,
             after: lock(&self.last_turn).clone(),
-            shares: self.slots.shares(),
+            shares: self.shares(),
         };
         let claimed = self.storage.claim(claim).await?;
         self.slots.note_waiting(claimed.more_wait);
@@ -145,7 +180,7 @@ impl Inner {
         self: &Arc<Self>,
         execution: Execution,
         at: Micros,
-        permit: tokio::sync::OwnedSemaphorePermit,
+        permit: OwnedSemaphorePermit,
     ) {
         tracing::warn!(
             execution_id = %execution.id,
@@ -170,5 +205,28 @@ impl Inner {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::HashMap, sync::Arc};
+
+    use super::*;
+
+    #[test]
+    fn the_more_of_a_tenants_executions_wait_to_submit_children_the_fewer_are_started() {
+        let tenant = |name: &str| name.parse::<TenantId>().unwrap();
+        let shares = Shares {
+            held: HashMap::from([(tenant("many"), 10), (tenant("other"), 10)]),
+            cap: 800,
+            weights: Arc::default(),
+        };
+        let waiting = [("few", 8), ("many", CHILD_SUBMITS - 28), ("flood", 5_000)];
+        let waiting = waiting.map(|(name, count)| (tenant(name), count));
+        let shares = bounded(shares, waiting.to_vec());
+        let left = |name: &str| 800 - shares.held.get(&tenant(name)).copied().unwrap_or(0);
+        let left = ["few", "many", "flood", "other", "new"].map(left);
+        assert_eq!(left, [CHILD_SUBMITS - 8, 28, 0, 790, 800]);
     }
 }

@@ -48,10 +48,10 @@ impl Inner {
         self.unregister(fence);
         let awaited: Vec<ExecutionId> = lock(&attempt.awaited).iter().copied().collect();
         let scope = attempt.principal.scope();
-        match self.storage.find_executions(&scope, &awaited).await {
-            Ok(found) if found.iter().any(|child| child.status.is_terminal()) => {
-                self.child_ended(fence.execution_id);
-            }
+        let looks = awaited.into_iter();
+        let looks = looks.map(|child| self.storage.has_ended(&scope, child));
+        match futures::future::try_join_all(looks).await {
+            Ok(ended) if ended.contains(&Some(true)) => self.child_ended(fence.execution_id),
             Ok(_) => {}
             Err(error) => tracing::warn!(%error, "the children of a parked execution are unknown"),
         }

@@ -5,7 +5,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
 };
 
 use futures::{StreamExt, stream::FuturesUnordered};
@@ -74,28 +77,42 @@ pub(super) fn register(
         .register()
 }
 
-fn journey_of(
-    parameters: Parameters,
-    limits: Limits,
-) -> Result<(Journey, Map<String, Value>), JourneyError> {
-    let mut given = parameters.flat;
-    given.extend(parameters.journey_params);
-    let journey = match (parameters.journey_id, parameters.steps) {
-        (Some(id), _) => {
-            check_known(&id, &given)?;
-            // A parameter that is null is one that was not given.
-            given.retain(|_, value| !value.is_null());
-            built_in(&id, &given)?
-        }
-        (None, Some(steps)) => {
-            let journey = Journey::checked(steps, &given)?;
-            journey.check_unused(&given)?;
-            journey
-        }
-        (None, None) => return Err(JourneyError::Empty),
-    };
-    journey.check_size(&given, bytes(limits.parameters_bytes))?;
-    Ok((journey, given))
+/// A journey with its parameters, as trees of values: many times the bytes of their text.
+struct Plan {
+    journey: Journey,
+    given: Map<String, Value>,
+}
+
+impl Plan {
+    fn of(parameters: Parameters) -> Result<Self, JourneyError> {
+        let mut given = parameters.flat;
+        given.extend(parameters.journey_params);
+        let journey = match (parameters.journey_id, parameters.steps) {
+            (Some(id), _) => {
+                check_known(&id, &given)?;
+                // A parameter that is null is one that was not given.
+                given.retain(|_, value| !value.is_null());
+                built_in(&id, &given)?
+            }
+            (None, Some(steps)) => {
+                let journey = Journey::checked(steps, &given)?;
+                journey.check_unused(&given)?;
+                journey
+            }
+            (None, None) => return Err(JourneyError::Empty),
+        };
+        Ok(Self { journey, given })
+    }
+
+    /// Refuses one whose steps would have too large parameters.
+    fn check_size(&self, limits: Limits) -> Result<(), JourneyError> {
+        let limit = bytes(limits.parameters_bytes);
+        self.journey.check_size(&self.given, limit)
+    }
+
+    fn step(&self, place: usize) -> &Step {
+        &self.journey.steps[place]
+    }
 }
 
 fn bytes(limit: u64) -> usize {
@@ -115,8 +132,9 @@ fn check(parameters: &Value, limits: Limits) -> Vec<Fault> {
         )];
     }
     let named = read.journey_id.clone();
-    match journey_of(read, limits) {
-        Ok((_, given)) => check_given(named.as_deref(), given),
+    let plan = Plan::of(read).and_then(|plan| plan.check_size(limits).map(|()| plan));
+    match plan {
+        Ok(plan) => check_given(named.as_deref(), plan.given),
         Err(error) => {
             let whole = named.map_or("steps", |_| "journey_id");
             let path = ["parameters", error.parameter().unwrap_or(whole)];
@@ -147,8 +165,9 @@ async fn compose(
     limits: Limits,
 ) -> Result<Composed, HandlerError> {
     let journey_id = parameters.journey_id.clone();
-    let (journey, given) = journey_of(parameters, limits).map_err(|error| refused(&error))?;
-    let steps = run(&ctx, &journey, &given, limits).await?;
+    let plan = Plan::of(parameters).map_err(|error| refused(&error))?;
+    plan.check_size(limits).map_err(|error| refused(&error))?;
+    let steps = run(&ctx, plan, limits).await?;
     Ok(Composed { journey_id, steps })
 }
 
@@ -156,38 +175,57 @@ fn refused(error: &JourneyError) -> HandlerError {
     HandlerError::fatal(error.code(), error.to_string())
 }
 
+/// The plan, read again.
+fn plan_of(ctx: &ExecutionContext) -> Result<Plan, HandlerError> {
+    Plan::of(ctx.parameters().read()?).map_err(|error| refused(&error))
+}
+
 /// Runs every step as soon as those before it have ended. When one fails no further ones are
 /// started, and those that run are waited for.
+///
+/// The plan is in memory only while steps are to be submitted: a journey may wait long, and many may.
 async fn run(
     ctx: &ExecutionContext,
-    journey: &Journey,
-    given: &Map<String, Value>,
+    plan: Plan,
     limits: Limits,
 ) -> Result<BTreeMap<String, StepResult>, HandlerError> {
-    let total = journey.steps.len();
-    let mut schedule = Schedule::of(journey);
-    let mut budget = Budget::new(bytes(limits.parameters_bytes));
+    let total = plan.journey.steps.len();
+    let mut schedule = Schedule::of(&plan.journey);
+    let mut plan = Some(Arc::new(plan));
+    let budget = Mutex::new(Budget::new(bytes(limits.parameters_bytes)));
     let room = Room::new(limits.result_bytes);
     let mut done: BTreeMap<String, StepResult> = BTreeMap::new();
     let mut failure: Option<HandlerError> = None;
     let mut running = FuturesUnordered::new();
     loop {
-        if failure.is_none() {
-            for step in schedule.take_free() {
-                let bound = bound(step, given, &done, &mut budget);
-                let room = &room;
-                running.push(async move { (step, run_step(ctx, step, bound, room).await) });
+        let free = match failure {
+            None => schedule.take_free(),
+            Some(_) => Vec::new(),
+        };
+        if !free.is_empty() {
+            let plan = match plan.take() {
+                Some(plan) => plan,
+                None => Arc::new(plan_of(ctx)?),
+            };
+            for place in free {
+                let outputs = outputs_of(plan.step(place), &done);
+                let name = plan.step(place).name.clone();
+                let (plan, budget, room) = (Arc::clone(&plan), &budget, &room);
+                let intent = move || intent_of(&plan, place, &outputs, budget);
+                running.push(async move {
+                    let ended = run_step(ctx, &name, intent, room).await;
+                    (name, ended)
+                });
             }
         }
-        let Some((step, ended)) = running.next().await else {
+        let Some((name, ended)) = running.next().await else {
             break;
         };
         match ended {
             Ok(result) => {
-                schedule.ended(&step.name);
-                done.insert(step.name.clone(), result);
-                ctx.progress(fraction(done.len(), total), &step.name)
-                    .await?;
+                schedule.ended(&name);
+                done.insert(name.clone(), result);
+                ctx.progress(fraction(done.len(), total), &name).await?;
             }
             Err(error) => failure = Some(failure.unwrap_or(error)),
         }
@@ -195,29 +233,54 @@ async fn run(
     failure.map_or(Ok(done), Err)
 }
 
+/// The outputs that a step takes.
+fn outputs_of(step: &Step, done: &BTreeMap<String, StepResult>) -> BTreeMap<String, RawJson> {
+    let taken = step.takes_from().into_iter();
+    taken
+        .filter_map(|name| Some((name.to_owned(), done.get(name)?.result.clone())))
+        .collect()
+}
+
+/// The intent of a step, with its parameters.
+fn intent_of(
+    plan: &Plan,
+    place: usize,
+    outputs: &BTreeMap<String, RawJson>,
+    budget: &Mutex<Budget>,
+) -> Result<ChildIntent, HandlerError> {
+    let step = plan.step(place);
+    let parameters = bound(step, &plan.given, outputs, budget)?;
+    let intent = ChildIntent::new(&step.intent_type, &parameters);
+    Ok(match &step.handler_name {
+        Some(handler) => intent.handler(handler),
+        None => intent,
+    })
+}
+
 /// The parameters of a step. The outputs that it takes are trees of values only meanwhile.
 fn bound(
     step: &Step,
     given: &Map<String, Value>,
-    done: &BTreeMap<String, StepResult>,
-    budget: &mut Budget,
+    outputs: &BTreeMap<String, RawJson>,
+    budget: &Mutex<Budget>,
 ) -> Result<RawJson, HandlerError> {
-    let taken = step.takes_from().into_iter();
-    let outputs: BTreeMap<&str, Value> = taken
-        .filter_map(|name| Some((name, done.get(name)?.result.to_value())))
-        .collect();
-    match bind(&step.parameters, given, &outputs, budget.room()) {
+    let values = outputs.iter();
+    let values = values.map(|(name, output)| (name.as_str(), output.to_value()));
+    let values: BTreeMap<&str, Value> = values.collect();
+    // A number, which is whole at every moment.
+    let mut budget = budget.lock().unwrap_or_else(PoisonError::into_inner);
+    match bind(&step.parameters, given, &values, budget.room()) {
         Ok(bound) => {
             budget.take(bound.as_str().len());
             Ok(bound)
         }
         Err(BindError::TooLarge) => Err(refused(&budget.exceeded(step))),
-        Err(BindError::Unbound(message)) => Err(failed(step, "UNBOUND_PARAMETER", &message)),
+        Err(BindError::Unbound(message)) => Err(failed(&step.name, "UNBOUND_PARAMETER", &message)),
     }
 }
 
-fn failed(step: &Step, code: &str, message: &str) -> HandlerError {
-    HandlerError::fatal(code, format!("step {:?}: {message}", step.name))
+fn failed(step: &str, code: &str, message: &str) -> HandlerError {
+    HandlerError::fatal(code, format!("step {step:?}: {message}"))
 }
 
 /// The room for the results of all steps: they become the result of the journey, so what would not
@@ -253,18 +316,14 @@ fn fraction(done: usize, total: usize) -> f64 {
 
 async fn run_step(
     ctx: &ExecutionContext,
-    step: &Step,
-    bound: Result<RawJson, HandlerError>,
+    name: &str,
+    intent: impl FnOnce() -> Result<ChildIntent, HandlerError>,
     room: &Room,
 ) -> Result<StepResult, HandlerError> {
-    // Moved into the intent, so that nothing of it is held while the child runs.
-    let mut intent = ChildIntent::new(&step.intent_type, &bound?);
-    if let Some(handler) = &step.handler_name {
-        intent = intent.handler(handler);
-    }
-    let child = ctx.child(&step.name, intent).await;
+    // Made at its turn and moved, so that nothing of it is held while the child waits or runs.
+    let child = ctx.child_with(name, intent).await;
     let child = child.map_err(|error| match error.code() {
-        "CHILD_REFUSED" => failed(step, "CHILD_REFUSED", error.message()),
+        "CHILD_REFUSED" => failed(name, "CHILD_REFUSED", error.message()),
         _ => error,
     })?;
     let ended = child.ended().await?;
@@ -276,9 +335,9 @@ async fn run_step(
         }),
         ChildOutcome::Failed(error) => {
             let message = format!("{}: {}", error.code, error.message);
-            Err(failed(step, "CHILD_FAILED", &message))
+            Err(failed(name, "CHILD_FAILED", &message))
         }
-        ChildOutcome::Cancelled => Err(failed(step, "CHILD_CANCELLED", "it was cancelled")),
+        ChildOutcome::Cancelled => Err(failed(name, "CHILD_CANCELLED", "it was cancelled")),
     }
 }
 
@@ -302,9 +361,9 @@ mod tests {
         });
         assert_eq!(paths(&under), [""; 0]);
         let read: Parameters = serde_json::from_value(under).unwrap();
-        let (journey, given) = journey_of(read, Limits::default()).unwrap();
-        assert!(!given.contains_key("upload_id"));
-        assert!(!journey.steps[0].parameters.contains_key("upload_id"));
+        let plan = Plan::of(read).unwrap();
+        assert!(!plan.given.contains_key("upload_id"));
+        assert!(!plan.step(0).parameters.contains_key("upload_id"));
     }
 
     #[test]

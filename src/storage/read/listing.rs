@@ -5,7 +5,7 @@ use sea_orm::{DbBackend, QueryResult, TryGetable, Value};
 use uuid::Uuid;
 
 use super::{
-    super::{Error, reader::Metered, sql},
+    super::{Error, reader::Scoped, sql},
     page::{Conditions, PageRequest},
 };
 use sql::get;
@@ -166,7 +166,7 @@ impl Listing {
     /// The rows of a page, with one more if there are more.
     pub(super) async fn page<K: Key>(
         mut self,
-        db: &Metered<'_>,
+        db: &Scoped<'_>,
         columns: &str,
         ascending: bool,
         page: &PageRequest<K>,
@@ -196,7 +196,7 @@ impl Listing {
     }
 
     /// The last row that is looked into, if there are more.
-    async fn cut<K: Key>(&self, db: &Metered<'_>, walk: &Walk) -> Result<Option<K>, Error> {
+    async fn cut<K: Key>(&self, db: &Scoped<'_>, walk: &Walk) -> Result<Option<K>, Error> {
         let text = format!(
             "SELECT {} AS place FROM {} WHERE {} {} LIMIT 2 OFFSET {}",
             self.key,
@@ -215,7 +215,7 @@ impl Listing {
 
     /// How many rows fit. Where there are conditions beside those of an index, the rows that are looked at
     /// are bounded, too.
-    pub(super) async fn count<K: Key>(mut self, db: &Metered<'_>) -> Result<Count, Error> {
+    pub(super) async fn count<K: Key>(mut self, db: &Scoped<'_>) -> Result<Count, Error> {
         let walk = self.walk::<K>(db.get_database_backend(), true, None, None);
         let (table, walked, order) = (self.table, &walk.walked, &walk.order);
         let values = walk.conditions.values;

@@ -3,6 +3,7 @@
 
 mod artifacts;
 mod cancellations;
+mod endings;
 mod events;
 mod executions;
 pub(super) mod gather;
@@ -24,6 +25,7 @@ pub(crate) mod tests;
 
 pub use artifacts::ArtifactFilter;
 pub use cancellations::{Below, Cancellation, Reached};
+pub(super) use endings::{Endings, endings};
 pub(super) use events::{EventPages, event_pages};
 pub use events::{Feed, FeedPage, WalFilter};
 pub use executions::ExecutionFilter;

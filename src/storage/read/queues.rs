@@ -1,7 +1,7 @@
 //! What waits for this node's engine, by queries that cost the same whatever waits.
 
 use super::super::{Error, Storage, sql};
-use crate::model::ExecutionId;
+use crate::model::{ExecutionId, TenantScope};
 
 impl Storage {
     /// Whether something waits that a node runs alone.
@@ -17,11 +17,17 @@ impl Storage {
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn live_in_tree(&self, root: ExecutionId, most: u64) -> Result<u64, Error> {
+    pub async fn live_in_tree(
+        &self,
+        scope: &TenantScope,
+        root: ExecutionId,
+        most: u64,
+    ) -> Result<u64, Error> {
         let text = "SELECT COUNT(*) AS live FROM (SELECT 1 FROM execution WHERE root_id = $1 \
              AND root_id IS NOT NULL AND finished_at IS NULL LIMIT $2) counted";
         let most = i64::try_from(most).unwrap_or(i64::MAX);
-        let rows = sql::query(&self.db.reader, text, [root.0.into(), most.into()]).await?;
+        let values = [root.0.into(), most.into()];
+        let rows = sql::query(&self.db.reader.of(scope), text, values).await?;
         let live: i64 = rows.first().map_or(Ok(0), |row| sql::get(row, "live"))?;
         Ok(live.unsigned_abs())
     }
@@ -30,10 +36,16 @@ impl Storage {
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn has_child(&self, parent: ExecutionId, name: &str) -> Result<bool, Error> {
+    pub async fn has_child(
+        &self,
+        scope: &TenantScope,
+        parent: ExecutionId,
+        name: &str,
+    ) -> Result<bool, Error> {
         let text = "SELECT 1 AS one FROM execution WHERE parent_id = $1 AND child_key = $2 LIMIT 1";
         let values = [parent.0.into(), name.into()];
-        Ok(!sql::query(&self.db.reader, text, values).await?.is_empty())
+        let rows = sql::query(&self.db.reader.of(scope), text, values).await?;
+        Ok(!rows.is_empty())
     }
 
     /// Those among `ids` that are parked.

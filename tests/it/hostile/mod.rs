@@ -2,6 +2,7 @@
 
 mod amplification;
 mod answers;
+mod bursts;
 mod crashes;
 mod door;
 mod filters;

@@ -36,7 +36,7 @@ impl Client {
         let scope = self.principal.scope();
         let waiting = app.services().events.wait_until_terminal(&scope, id);
         let ended = tokio::time::timeout(crate::support::PATIENCE, waiting).await;
-        ended.expect("it does not end").unwrap()
+        *ended.expect("it does not end").unwrap()
     }
 }
 

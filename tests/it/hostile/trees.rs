@@ -8,7 +8,7 @@ use takeoff::model::{Execution, ExecutionStatus};
 use crate::support::{TestApp, backends};
 
 /// A journey whose steps, so many, are the journey itself.
-fn of_itself(steps: usize) -> Value {
+pub(super) fn of_itself(steps: usize) -> Value {
     let step = |n| {
         json!({"name": format!("s{n}"), "intent_type": "compose_journey", "parameters": {
             "steps": {"$param": "s"}, "journey_params": {"s": {"$param": "s"}},

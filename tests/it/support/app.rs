@@ -147,7 +147,7 @@ impl TestApp {
         let scope = Self::principal().scope();
         let waiting = self.services().events.wait_until_terminal(&scope, id);
         match tokio::time::timeout(PATIENCE, waiting).await {
-            Ok(ended) => ended.unwrap(),
+            Ok(ended) => *ended.unwrap(),
             Err(late) => panic!("{late}: {:?}", self.execution(id).await),
         }
     }

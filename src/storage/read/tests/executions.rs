@@ -54,6 +54,22 @@ async fn live_executions_without_a_place_are_found_slice_by_slice() {
 }
 
 #[tokio::test]
+async fn only_its_tenant_is_told_whether_an_execution_has_ended() {
+    on_each_database(async |world| {
+        world.put_executions((1..=2).map(execution)).await;
+        let end = "UPDATE execution SET finished_at = 1 WHERE id = $1";
+        world.run(end, vec![execution_id(2).0.into()]).await;
+        let (ours, theirs) = (scope(), scope_of("theirs"));
+        let asked = [1, 2, 3].map(|n| world.storage.has_ended(&ours, execution_id(n)));
+        let told: Vec<_> = futures::future::try_join_all(asked).await.unwrap();
+        assert_eq!(told, [Some(false), Some(true), None]);
+        let told = world.storage.has_ended(&theirs, execution_id(2)).await;
+        assert_eq!(told.unwrap(), None);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn what_an_execution_waits_for_follows_from_where_it_is() {
     on_each_database(async |world| {
         let live = (1..=9).map(|number| {

@@ -237,7 +237,11 @@ async fn cancellations_under_a_flood_of_submits_and_events_are_answered() {
             let found = world.storage.cancellations_of(&[root.id]).await.unwrap();
             assert_eq!(found.len(), 1);
             go_on(world, root.id).await;
-            let left = world.storage.live_in_tree(root.id, 1000).await.unwrap();
+            let left = world
+                .storage
+                .live_in_tree(&scope_of(TENANT), root.id, 1000)
+                .await
+                .unwrap();
             assert_eq!(left, 0);
         }
         assert_eq!(world.storage.verify().await.unwrap().differences, []);

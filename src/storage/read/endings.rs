@@ -1,0 +1,54 @@
+//! Whether executions have ended. Thousands of parents may wait for their children at once, so it is
+//! asked in company.
+
+use std::collections::HashMap;
+
+use super::{
+    super::{Error, Storage, reader::Reader, sql},
+    gather::Gather,
+};
+use crate::model::{ExecutionId, TenantId, TenantScope};
+
+/// Whose an execution is, and whether it has ended. For [`Storage::has_ended`] alone.
+pub(in crate::storage) type Endings = Gather<ExecutionId, (TenantId, bool)>;
+
+const QUERIES: usize = 2;
+const MOST_IDS: usize = 256;
+
+/// Looks for those that are asked for at the same time in one query.
+pub(in crate::storage) fn endings(db: &Reader) -> Endings {
+    let db = db.clone();
+    Gather::start(QUERIES, MOST_IDS, move |ids| load(db.clone(), ids))
+}
+
+async fn load(
+    db: Reader,
+    ids: Vec<ExecutionId>,
+) -> Result<HashMap<ExecutionId, (TenantId, bool)>, Error> {
+    let tail = "SELECT e.id, e.tenant_id, e.finished_at FROM x JOIN execution e ON e.id = x.id";
+    let ids = sql::Rows::column(&["id"], ids.into_iter().map(|id| id.0));
+    let rows = ids.query(&db, tail).await?;
+    let found = rows.iter().map(|row| {
+        let tenant: String = sql::get(row, "tenant_id")?;
+        let finished_at: Option<i64> = sql::get(row, "finished_at")?;
+        let id = ExecutionId(sql::get(row, "id")?);
+        Ok((id, (TenantId::stored(&tenant), finished_at.is_some())))
+    });
+    found.collect()
+}
+
+impl Storage {
+    /// Whether an execution has ended; none where the tenant has no such execution.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn has_ended(
+        &self,
+        scope: &TenantScope,
+        id: ExecutionId,
+    ) -> Result<Option<bool>, Error> {
+        let found = self.endings.get(id).await?;
+        let of_tenant = found.filter(|(tenant, _)| tenant == scope.tenant());
+        Ok(of_tenant.map(|(_, has_ended)| has_ended))
+    }
+}
