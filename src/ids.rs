@@ -18,6 +18,12 @@ impl IdSource {
         Self(Arc::new(Uuid::now_v7))
     }
 
+    /// Ids of the caller's making; no two may be alike.
+    #[must_use]
+    pub fn made_by(make: impl Fn() -> Uuid + Send + Sync + 'static) -> Self {
+        Self(Arc::new(make))
+    }
+
     /// The same ids in the same order for the same seed.
     #[must_use]
     pub fn seeded(seed: u64) -> Self {

@@ -58,6 +58,13 @@ impl App {
         self
     }
 
+    /// Takes ids from `ids`.
+    #[must_use]
+    pub fn ids(mut self, ids: IdSource) -> Self {
+        self.ids = ids;
+        self
+    }
+
     /// Takes time from `clock`.
     #[must_use]
     pub fn clock(mut self, clock: Clock) -> Self {

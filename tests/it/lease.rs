@@ -1,15 +1,22 @@
 //! What keeps a node from prolonging its lease, and what does not.
 
 use std::{
-    sync::{Arc, atomic::Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
 use serde_json::json;
 use sqlx::{Connection, Executor, PgConnection, SqliteConnection};
-use takeoff::model::{Execution, ExecutionStatus};
+use takeoff::{
+    app::App,
+    ids::IdSource,
+    model::{Execution, ExecutionStatus},
+};
 
-use crate::support::{Backend, PATIENCE, TestApp};
+use crate::support::{Backend, PATIENCE, TestApp, TrySolution, backends, config};
 
 /// Long enough that a busy machine does not lose it.
 const LEASE: [&str; 2] = ["runtime.lease_seconds=5", "runtime.heartbeat_seconds=1"];
@@ -98,6 +105,42 @@ async fn slow_reads_on_every_connection_of_the_pool_do_not_cost_the_lease() {
     app.solution.gate.add_permits(1);
     assert_eq!(app.ended(execution.id).await.attempt, 1);
     assert_eq!(app.services().runtime.node_id(), node);
+}
+
+/// Ids whose source panics on the thread of the lease, once each time it is told to.
+fn defective_ids(is_defective: &Arc<AtomicBool>) -> IdSource {
+    let (sound, is_defective) = (IdSource::system(), Arc::clone(is_defective));
+    IdSource::made_by(move || {
+        let of_lease = std::thread::current().name() == Some("takeoff-lease");
+        assert!(
+            !(of_lease && is_defective.swap(false, Ordering::SeqCst)),
+            "a defect"
+        );
+        sound.node().0
+    })
+}
+
+backends! {
+    async fn a_panic_while_the_lease_is_kept_costs_the_lease_and_not_the_node(backend: Backend) {
+        let is_defective = Arc::default();
+        let solution = TrySolution::default();
+        let app = App::new(config(&backend, &LEASE)).solution(solution.clone());
+        let server = app.ids(defective_ids(&is_defective)).listen().await.unwrap();
+        let app = TestApp { server, solution, http: reqwest::Client::new() };
+        let (execution, node) = (running(&app).await, app.services().runtime.node_id());
+        // Declared dead it takes another id, in the middle of which it panics.
+        is_defective.store(true, Ordering::SeqCst);
+        backend.execute("UPDATE node SET expires_at = 0").await;
+        let runs = &app.solution.runs;
+        app.until(|| async { (runs.load(Ordering::SeqCst) == 2).then_some(()) }).await;
+        assert!(!is_defective.load(Ordering::SeqCst), "nothing panicked");
+        assert_ne!(app.services().runtime.node_id(), node);
+        app.solution.gate.add_permits(2);
+        let done = app.ended(execution.id).await;
+        assert_eq!((done.status, done.attempt), (ExecutionStatus::Completed, 2));
+        outlives_a_lease(&backend).await;
+        app.assert_verified().await;
+    }
 }
 
 /// Every thread that serves requests and runs the engine is held up at once.

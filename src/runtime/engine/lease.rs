@@ -3,7 +3,7 @@
 
 use std::{
     panic::AssertUnwindSafe,
-    sync::{Arc, atomic::Ordering},
+    sync::{Arc, PoisonError, atomic::Ordering},
     time::{Duration, Instant},
 };
 
@@ -186,9 +186,9 @@ impl Inner {
     /// Begins a new incarnation, and ends the one before so that what it held may be taken at once.
     async fn reincarnate(&self, connection: &mut LeaseConnection, asked: Instant) -> Beat {
         let old = self.node_id();
-        if let Ok(mut node) = self.node.write() {
-            *node = self.ids.node();
-        }
+        let new = self.ids.node();
+        // What the lock guards is whole at every moment, also when a holder panicked.
+        *self.node.write().unwrap_or_else(PoisonError::into_inner) = new;
         let (info, micros) = self.lease_wanted();
         // A later answer would leave too little of the lease.
         match tokio::time::timeout(self.held() / 2, connection.announce(&info, micros)).await {
