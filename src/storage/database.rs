@@ -1,6 +1,6 @@
 //! Connections: one writer and several readers of one SQLite file, or a pool of PostgreSQL.
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use sea_orm::{ConnectOptions, Database as SeaOrm, DatabaseConnection, DbErr, RuntimeErr};
 use sqlx::{
@@ -13,6 +13,7 @@ use tokio::runtime::Handle;
 use super::{
     Error,
     connection::WriteConnection,
+    era,
     exclusive::Exclusive,
     interruptible::Interruptible,
     kept::Kept,
@@ -171,6 +172,10 @@ fn tuned(sqlite: SqliteConnectOptions) -> SqliteConnectOptions {
 }
 
 fn postgres(options: &Options) -> ConnectOptions {
+    let renewing = Renewing {
+        options: options.clone(),
+        one_at_a_time: Arc::default(),
+    };
     let mut connect = ConnectOptions::new(options.url.clone());
     connect
         .max_connections(options.max_connections)
@@ -187,10 +192,13 @@ fn postgres(options: &Options) -> ConnectOptions {
                 .options([("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION)])
                 .options(BY_INDEX)
         })
-        .map_sqlx_postgres_pool_opts(|pool| {
-            pool.after_connect(|connection, _| {
+        .map_sqlx_postgres_pool_opts(move |pool| {
+            let renewing = renewing.clone();
+            pool.after_connect(move |connection, _| {
+                let renewing = renewing.clone();
                 Box::pin(async move {
                     refuse_a_standby(connection).await?;
+                    renewing.look(connection).await?;
                     // Some systems cannot tell; statements then go on until their own limit.
                     let _ = connection.execute(ENDS_WITH_ITS_CLIENT).await;
                     Ok(())
@@ -209,6 +217,43 @@ async fn refuse_a_standby(connection: &mut PgConnection) -> Result<(), sqlx::Err
         return Err(sqlx::Error::Configuration("the server is a standby".into()));
     }
     Ok(())
+}
+
+/// Begins the next era of the log when a new connection leads to another cluster or timeline than the
+/// last one: a standby has been promoted.
+#[derive(Debug, Clone)]
+struct Renewing {
+    options: Options,
+    one_at_a_time: Arc<tokio::sync::Mutex<()>>,
+}
+
+impl Renewing {
+    async fn look(&self, connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+        if era::is_of_this_cluster(connection).await? {
+            return Ok(());
+        }
+        let _alone = self.one_at_a_time.lock().await;
+        if era::is_of_this_cluster(connection).await? {
+            return Ok(());
+        }
+        let renewed = async {
+            let mut connect = ConnectOptions::new(self.options.url.clone());
+            connect
+                .max_connections(1)
+                .acquire_timeout(self.options.acquire_timeout)
+                .connect_timeout(self.options.acquire_timeout)
+                .statement_timeout(self.options.statement_timeout)
+                .sqlx_logging(false);
+            let db = SeaOrm::connect(connect).await?;
+            let renewed = era::renew(&db).await;
+            db.close().await?;
+            renewed
+        };
+        // Without it nothing is written: readers might have passed the numbers that come next.
+        renewed
+            .await
+            .map_err(|error| sqlx::Error::Configuration(error.into()))
+    }
 }
 
 /// The connection by which the lease is prolonged. Feeds wait for sessions that are called as the

@@ -1,12 +1,14 @@
 //! The order of the log across clusters of PostgreSQL.
 //!
 //! On PostgreSQL the log is ordered by the numbers of transactions, which belong to a cluster: one into
-//! which a dump was restored begins anew, and one that was promoted may give numbers out again. The
-//! numbers of the log therefore have an era in their high bits. A start that finds another cluster, or
-//! numbers that its cluster has not reached, begins the next era, so that whatever is written from then
-//! on comes after all that is there.
+//! which a dump was restored begins anew, and a standby that was promoted gives out again those whose
+//! transactions it had not got. The numbers of the log therefore have an era in their high bits. Whoever
+//! finds another cluster or timeline begins the next era, so that whatever is written from then on comes
+//! after all that is there, and after all that anybody has seen. Each new connection looks, for a
+//! failover ends all that are there; a start looks also for numbers that its cluster has not reached.
 
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, TransactionTrait};
+use sqlx::PgConnection;
 
 use super::{Error, sql};
 
@@ -51,6 +53,32 @@ pub(super) async fn renew(db: &DatabaseConnection) -> Result<(), Error> {
     Ok(transaction.commit().await?)
 }
 
+/// Whether the newest era is that of the cluster which the connection leads to. Not for a standby, which
+/// cannot tell its timeline.
+pub(super) async fn is_of_this_cluster(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    let text = "SELECT has_function_privilege('pg_control_system()', 'EXECUTE'), \
+         left(pg_walfile_name(pg_current_wal_lsn()), 8), \
+         (SELECT cluster FROM era ORDER BY number DESC LIMIT 1)";
+    let found: (bool, String, String) = sqlx::query_as(text).fetch_one(&mut *connection).await?;
+    let (may_ask, timeline, known) = found;
+    let id = if may_ask {
+        let text = "SELECT system_identifier::text FROM pg_control_system()";
+        Some(sqlx::query_scalar(text).fetch_one(connection).await?)
+    } else {
+        None
+    };
+    Ok(known == name_of(id, timeline))
+}
+
+/// What tells clusters, and the timelines of one, apart. A role that may not ask for the cluster's own
+/// identifier still has the timeline.
+fn name_of(id: Option<String>, timeline: String) -> String {
+    match id {
+        Some(id) => format!("{id}/{timeline}"),
+        None => timeline,
+    }
+}
+
 /// The era that is there, and the cluster that it is found in.
 struct Found {
     number: i64,
@@ -88,8 +116,6 @@ impl Found {
     }
 }
 
-/// What tells clusters, and the timelines of one, apart. A role that may not ask for the cluster's own
-/// identifier still has the timeline, and the comparison of numbers.
 async fn cluster(db: &impl ConnectionTrait) -> Result<String, Error> {
     let text = "SELECT has_function_privilege('pg_control_system()', 'EXECUTE') AS may_ask, \
          left(pg_walfile_name(pg_current_wal_lsn()), 8) AS timeline";
@@ -99,13 +125,11 @@ async fn cluster(db: &impl ConnectionTrait) -> Result<String, Error> {
         source: None,
     })?;
     let timeline: String = sql::get(row, "timeline")?;
-    if !sql::get::<bool>(row, "may_ask")? {
-        return Ok(timeline);
+    let mut id = None;
+    if sql::get(row, "may_ask")? {
+        let text = "SELECT system_identifier::text AS id FROM pg_control_system()";
+        let rows = sql::query(db, text, []).await?;
+        id = rows.first().map(|row| sql::get(row, "id")).transpose()?;
     }
-    let text = "SELECT system_identifier::text AS id FROM pg_control_system()";
-    let rows = sql::query(db, text, []).await?;
-    let id: String = rows
-        .first()
-        .map_or(Ok(String::new()), |row| sql::get(row, "id"))?;
-    Ok(format!("{id}/{timeline}"))
+    Ok(name_of(id, timeline))
 }

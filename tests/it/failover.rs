@@ -1,10 +1,114 @@
 //! A primary fails, its standby takes over, and the old one comes back as a standby.
 
+use futures::StreamExt;
 use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection};
-use takeoff::model::ExecutionStatus;
+use takeoff::{
+    events::EventBatch,
+    model::{Cursor, ExecutionId, ExecutionStatus, SessionId},
+    storage::Error,
+};
 
-use crate::support::{Backend, Cluster, Proxy, TestApp};
+use crate::support::{Backend, Cluster, PATIENCE, Proxy, TestApp};
+
+type Batches = futures::stream::BoxStream<'static, Result<EventBatch, Error>>;
+
+/// Follows the events of a session.
+async fn feed(app: &TestApp, session: SessionId, after: Option<Cursor>) -> Result<Batches, Error> {
+    let (events, principal) = (&app.services().events, TestApp::principal());
+    let watched = events.watch_session(&principal, session, after).await?;
+    Ok(watched.boxed())
+}
+
+/// The events that come until an execution has ended: whose they are, which of theirs, and the place.
+async fn until_end_of(feed: &mut Batches, id: ExecutionId) -> Vec<(uuid::Uuid, i64, Cursor)> {
+    let mut seen = Vec::new();
+    let all = async {
+        loop {
+            let batch = feed.next().await.expect("the feed ends").unwrap();
+            for event in batch.events.iter() {
+                seen.push((event.stream_id, event.cursor.seq, event.cursor));
+            }
+            let last = batch.events.iter().rfind(|event| event.stream_id == id.0);
+            if last.is_some_and(|event| event.body.is_terminal()) {
+                return;
+            }
+        }
+    };
+    let all = tokio::time::timeout(PATIENCE, all).await;
+    all.expect("the feed stands still");
+    seen
+}
+
+/// What a standby that is promoted had not got is lost, and it gives out the numbers of those transactions
+/// again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn feeds_go_on_over_a_failover_that_loses_what_they_have_shown() {
+    let Some(mut one) = Cluster::start().await else {
+        return;
+    };
+    let mut proxy = Proxy::before(&one.url("takeoff")).await;
+    let backend = Backend {
+        database_url: Some(proxy.instead_of(&one.url("takeoff"))),
+        ..Backend::sqlite()
+    };
+    // Feeds look when something is committed, and not while there is no database.
+    let app = TestApp::start_with(&backend, &["runtime.poll_ms=60000"]).await;
+    let session = app.session().await;
+    let mut two = one.standby().await;
+    let mut live = feed(&app, session, None).await.unwrap();
+    let kept = app.run_in(session, "add", json!({"a": 1, "b": 1})).await.id;
+    let before = until_end_of(&mut live, kept).await;
+    let arrives = async {
+        let ended = "SELECT count(*) FROM execution WHERE finished_at IS NOT NULL";
+        let mut standby = PgConnection::connect(&two.url("takeoff")).await.unwrap();
+        let mut count = async || -> i64 {
+            let count = sqlx::query_scalar(ended).fetch_one(&mut standby);
+            count.await.unwrap()
+        };
+        while count().await == 0 {}
+    };
+    tokio::time::timeout(PATIENCE, arrives).await.unwrap();
+    two.stop();
+    for _ in 0..100 {
+        one.execute("SELECT pg_current_xact_id()").await;
+    }
+    let lost = app.run_in(session, "add", json!({"a": 2, "b": 2})).await.id;
+    let shown = until_end_of(&mut live, lost).await;
+    one.stop();
+    two.resume(&[]).await;
+    two.promote().await;
+    proxy.lead_to(&two.url("takeoff")).await;
+    let new = app
+        .until(|| async {
+            let intent = takeoff::runtime::SubmitIntent::new(
+                "add",
+                session,
+                takeoff::model::RawJson::from(&json!({"a": 3, "b": 3})),
+            );
+            app.try_submit(intent).await.ok()
+        })
+        .await;
+    let new = app.ended(new.execution.id).await;
+    assert_eq!(new.status, ExecutionStatus::Completed);
+    let after = until_end_of(&mut live, new.id).await;
+    let seqs: Vec<_> = after
+        .iter()
+        .map(|(stream, seq, _)| (*stream, *seq))
+        .collect();
+    assert_eq!(seqs, [(new.id.0, 1), (new.id.0, 2), (new.id.0, 3)]);
+    // Whoever comes back with a place that is lost is told, and others go on.
+    let place = |events: &[(uuid::Uuid, i64, Cursor)]| events.last().map(|event| event.2);
+    let refused = feed(&app, session, place(&shown)).await.err();
+    assert!(
+        matches!(refused, Some(Error::CursorExpired { .. })),
+        "{refused:?}"
+    );
+    let mut resumed = feed(&app, session, place(&before)).await.unwrap();
+    assert_eq!(until_end_of(&mut resumed, new.id).await, after);
+    app.assert_verified().await;
+    app.server.stop().await;
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_has_become_a_standby_is_not_read_from() {
