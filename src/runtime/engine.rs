@@ -7,10 +7,12 @@
 mod cancelling;
 mod claims;
 mod lease;
+mod maintenance;
+mod notices;
 mod parking;
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashMap,
     sync::{
         Arc, Mutex, RwLock,
         atomic::{AtomicBool, Ordering},
@@ -18,10 +20,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::{
-    sync::{Notify, broadcast},
-    task::JoinHandle,
-};
+use tokio::{sync::Notify, task::JoinHandle};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
@@ -35,7 +34,7 @@ use crate::{
     ids::IdSource,
     model::{Execution, ExecutionId, NodeId, Places, TenantId},
     state_surface::StateSurface,
-    storage::{Complete, Error, Fence, LeaseConnection, Notice, Outcome, Storage},
+    storage::{Error, Fence, LeaseConnection, Storage},
     telemetry::metrics::{Metrics, Tracked},
 };
 
@@ -65,16 +64,6 @@ pub struct Settings {
     /// Whether this process is alone with its database, as with SQLite.
     pub is_alone: bool,
 }
-
-/// How often abandoned temporary objects are looked for, and when one counts as abandoned.
-const TIDY_EVERY: Duration = Duration::from_hours(1);
-const ABANDONED_AFTER: Duration = Duration::from_hours(24);
-
-/// The sweep looks at so many live executions at a time, and goes on with the others the next time.
-const SWEPT_AT_ONCE: u32 = 10_000;
-
-/// The metric of what waits counts so far.
-const DEPTH_COUNTED: u32 = 10_000;
 
 /// How often a node that stops looks whether anything still runs.
 const STOPPING_POLL: Duration = Duration::from_millis(20);
@@ -356,129 +345,6 @@ impl Inner {
         }
     }
 
-    /// Recovery, the sweep, and what else is done now and then.
-    async fn care_loop(self: Arc<Self>) {
-        let mut swept = (Instant::now(), None);
-        let mut tidied = Instant::now();
-        let mut suspects = HashSet::new();
-        loop {
-            tokio::select! {
-                () = tokio::time::sleep(self.settings.heartbeat) => {}
-                () = self.stopped.cancelled() => return,
-            }
-            if let Err(error) = self.care(&mut swept, &mut suspects).await {
-                tracing::warn!(%error, "the round of care was not completed");
-            }
-            if tidied.elapsed() >= TIDY_EVERY {
-                tidied = Instant::now();
-                self.tidy().await;
-            }
-        }
-    }
-
-    /// Removes what uploads left behind whose process was killed.
-    async fn tidy(&self) {
-        let removed = self
-            .content
-            .sweep_temporaries(ABANDONED_AFTER, self.clock.now());
-        match removed.await {
-            Ok(0) => {}
-            Ok(removed) => tracing::info!(removed, "abandoned temporary objects were removed"),
-            Err(error) => tracing::warn!(%error, "temporary objects could not be removed"),
-        }
-    }
-
-    /// `swept`: when the sweep looked last, and how far it came.
-    async fn care(
-        &self,
-        swept: &mut (Instant, Option<ExecutionId>),
-        suspects: &mut HashSet<Fence>,
-    ) -> Result<(), Error> {
-        self.take_over().await?;
-        self.give_back_strays(suspects).await?;
-        self.notice_cancellations().await?;
-        if swept.0.elapsed() >= self.settings.sweep {
-            self.sweep(swept).await?;
-        }
-        let waiting = self.storage.queue_depth_up_to(DEPTH_COUNTED).await?;
-        self.metrics
-            .set_queue_depth(usize::try_from(waiting).unwrap_or(usize::MAX));
-        Ok(())
-    }
-
-    /// Looks for live executions without a place, and does what else need not be done at every beat.
-    async fn sweep(&self, swept: &mut (Instant, Option<ExecutionId>)) -> Result<(), Error> {
-        swept.0 = Instant::now();
-        let repaired;
-        (repaired, swept.1) = self.storage.sweep(swept.1, SWEPT_AT_ONCE).await?;
-        if !repaired.is_empty() {
-            self.metrics.swept(repaired.len() as u64);
-            tracing::error!(
-                count = repaired.len(),
-                "live executions stood nowhere; repaired"
-            );
-        }
-        while self.storage.expire_sessions(BATCH).await? == BATCH {}
-        self.storage.forget_dead_nodes().await
-    }
-
-    /// Takes back what dead incarnations hold, unless their processes may yet say that they live.
-    async fn take_over(&self) -> Result<(), Error> {
-        let until = *lock(&self.others_may_return);
-        if !self.has_lease() || until.is_some_and(|until| Instant::now() < until) {
-            return Ok(());
-        }
-        loop {
-            let taken = self.storage.recover(BATCH).await?;
-            if taken > 0 {
-                tracing::info!(taken, "executions of dead nodes were taken back");
-            }
-            if taken < BATCH {
-                return Ok(());
-            }
-        }
-    }
-
-    /// Gives back what this node holds and does not run, because the answer of the commit that gave
-    /// it to the node was lost. What is between commit and start just now is not found twice; should
-    /// it be, the fence ends one of the two.
-    async fn give_back_strays(&self, suspects: &mut HashSet<Fence>) -> Result<(), Error> {
-        let held = self.storage.leases_of(self.node_id()).await?;
-        let strays: HashSet<Fence> = {
-            let running = lock(&self.running);
-            let runs = |fence: &Fence| {
-                let found = running.get(&fence.execution_id);
-                found.is_some_and(|running| running.epoch == fence.epoch)
-            };
-            held.into_iter().filter(|fence| !runs(fence)).collect()
-        };
-        let before = std::mem::replace(suspects, strays.clone());
-        for fence in strays.intersection(&before).copied() {
-            let give_back = Complete {
-                fence,
-                outcome: Outcome::HandBack,
-                artifacts: Vec::new(),
-                transitions: Vec::new(),
-                actor: "runtime".to_owned(),
-            };
-            match self.storage.complete(give_back).await {
-                Ok(_) => tracing::warn!(
-                    execution_id = %fence.execution_id,
-                    "an execution was held and not run; it is given back"
-                ),
-                Err(Error::Fenced) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
-    }
-
-    /// A cancellation whose hint was lost is noticed here.
-    async fn notice_cancellations(&self) -> Result<(), Error> {
-        let ids: Vec<ExecutionId> = lock(&self.running).keys().copied().collect();
-        self.stop_cancelled(&ids).await.map(|_| ())
-    }
-
     /// Tells the handler to stop; false when the execution does not run here.
     pub(super) fn cancel_running(&self, id: ExecutionId) -> bool {
         let running = lock(&self.running);
@@ -487,40 +353,5 @@ impl Inner {
             running.cancellation.cancel();
         }
         found.is_some()
-    }
-
-    async fn notice_loop(self: Arc<Self>, mut notices: broadcast::Receiver<Arc<Vec<Notice>>>) {
-        loop {
-            let received = tokio::select! {
-                received = notices.recv() => received,
-                () = self.stopped.cancelled() => return,
-            };
-            match received {
-                Ok(notices) => notices.iter().for_each(|notice| self.notice(notice)),
-                Err(broadcast::error::RecvError::Lagged(_)) => {
-                    self.slots.look();
-                    self.timer_set.notify_one();
-                }
-                Err(broadcast::error::RecvError::Closed) => return,
-            }
-        }
-    }
-
-    fn notice(&self, notice: &Notice) {
-        match notice {
-            Notice::Ready => {
-                self.slots.something_waits();
-            }
-            Notice::Timer(at) => {
-                let known = *lock(&self.next_timer);
-                if known.is_none_or(|next| *at < next) {
-                    self.timer_set.notify_one();
-                }
-            }
-            Notice::Cancel(id) => self.cancel_hints.add(*id),
-            Notice::ChildEnded(parent) => self.child_ended(*parent),
-            Notice::CancelBelow(id) => self.cancel_below(*id),
-            Notice::Events { .. } => {}
-        }
     }
 }

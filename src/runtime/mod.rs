@@ -10,6 +10,7 @@ mod children;
 mod context;
 mod engine;
 mod error;
+mod handler_builder;
 mod limits;
 mod metadata;
 mod registry;
@@ -29,12 +30,13 @@ pub use children::{Child, ChildOutcome, EndedChild};
 pub use context::ExecutionContext;
 pub use engine::Settings;
 pub use error::HandlerError;
+pub use handler_builder::HandlerBuilder;
 pub use limits::Limits;
 pub use metadata::{
     CheckFunction, FingerprintFunction, FingerprintInput, HandlerMetadata, RetryPolicy,
 };
 pub use registry::{
-    HandlerBuilder, HandlerFunction, HandlerInfo, IntentRegistry, IntentTypeInfo, RegistrationError,
+    HandlerFunction, HandlerInfo, IntentRegistry, IntentTypeInfo, RegistrationError,
 };
 pub use solution::{Solution, Works};
 pub use state::StateHandle;

@@ -1,148 +1,23 @@
-//! From a request to a durable execution: checks, routing, keys.
+//! From a request to a durable execution: checks and routing.
+
+mod child;
+mod keys;
+mod request;
 
 use std::{sync::Arc, time::Instant};
 
-use serde::Serialize;
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 use tracing::Instrument;
 
-use super::{
-    context::Attempt,
-    engine::Inner,
-    error::{HandlerError, Kind},
-    metadata::FingerprintInput,
-    registry::Registration,
-};
+use super::{engine::Inner, error::Kind, registry::Registration};
 use crate::{
-    model::{
-        Execution, ExecutionId, Fault, IntentId, Micros, Principal, RawJson, Refusal, SessionId,
-        TenantScope, is_name,
-    },
-    storage::{Error, Fence, Key, KeyScope, NewExecution, Queue, Submit},
+    model::{ExecutionId, Fault, IntentId, Principal, Refusal, TenantScope, is_name},
+    storage::{Error, Key, KeyScope, NewExecution, Queue, Submit},
     telemetry::metrics,
 };
-
-/// An intent to be submitted.
-#[derive(Debug, Clone)]
-pub struct SubmitIntent {
-    /// What is to be done.
-    pub intent_type: String,
-    /// The session; it exists in the tenant and is active.
-    pub session_id: SessionId,
-    /// The solution; the session's, or `default`, if none.
-    pub solution_id: Option<String>,
-    /// The handler, where several serve the type.
-    pub handler_name: Option<String>,
-    /// The handler's parameters, an object.
-    pub parameters: RawJson,
-    /// Notes of the client, an object.
-    pub metadata: RawJson,
-    /// Makes a repetition of the request find the same execution; at most 255 characters.
-    pub idempotency_key: Option<String>,
-    /// Not before.
-    pub run_at: Option<Micros>,
-    /// 0 (first) to 9; 5 if none.
-    pub priority: Option<i64>,
-}
-
-impl SubmitIntent {
-    /// An intent with nothing but what it must have.
-    #[must_use]
-    pub fn new(intent_type: &str, session_id: SessionId, parameters: RawJson) -> Self {
-        Self {
-            intent_type: intent_type.to_owned(),
-            session_id,
-            solution_id: None,
-            handler_name: None,
-            parameters,
-            metadata: RawJson::empty_object(),
-            idempotency_key: None,
-            run_at: None,
-            priority: None,
-        }
-    }
-}
-
-/// A child intent of a running execution, in the session of its parent.
-#[derive(Debug, Clone)]
-pub struct ChildIntent {
-    intent_type: String,
-    parameters: Result<RawJson, ()>,
-    solution_id: Option<String>,
-    handler_name: Option<String>,
-}
-
-impl ChildIntent {
-    /// A child of type `intent_type` with these parameters.
-    pub fn new<T: Serialize + ?Sized>(intent_type: &str, parameters: &T) -> Self {
-        Self {
-            intent_type: intent_type.to_owned(),
-            parameters: RawJson::of(parameters).map_err(|_| ()),
-            solution_id: None,
-            handler_name: None,
-        }
-    }
-
-    /// Names the handler, where several serve the type.
-    #[must_use]
-    pub fn handler(mut self, handler_name: &str) -> Self {
-        self.handler_name = Some(handler_name.to_owned());
-        self
-    }
-
-    /// Names the solution; the parent's if none is named.
-    #[must_use]
-    pub fn solution(mut self, solution_id: &str) -> Self {
-        self.solution_id = Some(solution_id.to_owned());
-        self
-    }
-}
-
-/// An accepted intent.
-#[derive(Debug, Clone)]
-pub struct Submitted {
-    /// The execution, new or found by its key.
-    pub execution: Execution,
-    /// Whether it was found.
-    pub replayed: bool,
-}
-
-/// Parts, each preceded by its length: no two different lists of parts hash alike.
-pub(super) fn framed_hash<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
-    let mut hasher = Sha256::new();
-    for part in parts {
-        hasher.update((part.len() as u64).to_be_bytes());
-        hasher.update(part);
-    }
-    data_encoding::HEXLOWER.encode(&hasher.finalize())
-}
-
-/// The fingerprint of a request, if its handler declares one.
-pub(super) async fn fingerprint(
-    handler: &Registration,
-    scope: &TenantScope,
-    session_id: SessionId,
-    parameters: &Value,
-) -> Result<Option<String>, HandlerError> {
-    let Some(function) = &handler.metadata.fingerprint else {
-        return Ok(None);
-    };
-    let (scope, parameters) = (scope.clone(), parameters.clone());
-    let parts = function(FingerprintInput {
-        scope,
-        session_id,
-        parameters,
-    })
-    .await?;
-    Ok(parts.map(|parts| {
-        let names = [
-            handler.intent_type.as_bytes(),
-            handler.handler_name.as_bytes(),
-        ];
-        framed_hash(names.into_iter().chain(parts.iter().map(Vec::as_slice)))
-    }))
-}
+pub(super) use keys::fingerprint;
+use keys::{fault_of_key, framed_hash, request_hash};
+pub use request::{ChildIntent, SubmitIntent, Submitted};
 
 /// A request whose faults have been looked for.
 struct Checked {
@@ -427,98 +302,6 @@ impl Inner {
         };
         self.store(scope, new, key, None).await
     }
-
-    /// A child of a running attempt; the same one at every attempt. It is made when it is its turn, for
-    /// thousands may wait.
-    pub(super) async fn submit_child(
-        self: &Arc<Self>,
-        parent: &Attempt,
-        name: &str,
-        child: impl FnOnce() -> Result<ChildIntent, HandlerError>,
-    ) -> Result<Submitted, HandlerError> {
-        let scope = parent.principal.scope();
-        let waiting = parent.waiting();
-        let _turn = self.child_turn(scope.tenant()).await;
-        drop(waiting);
-        // In a box, or all that wait for a turn would have the room for it.
-        let submitting = async {
-            let _place = self.check_tree(&scope, &parent.execution, name).await?;
-            self.submit_child_now(&scope, parent, name, child()?).await
-        };
-        Box::pin(submitting).await
-    }
-
-    async fn submit_child_now(
-        self: &Arc<Self>,
-        scope: &TenantScope,
-        parent: &Attempt,
-        name: &str,
-        child: ChildIntent,
-    ) -> Result<Submitted, HandlerError> {
-        let invalid = |()| HandlerError::fatal("INVALID_PARAMETERS", "not expressible as JSON");
-        let parameters = child.parameters.map_err(invalid)?;
-        let of_parent = &parent.execution.intent;
-        let intent = SubmitIntent {
-            solution_id: Some(
-                child
-                    .solution_id
-                    .unwrap_or_else(|| of_parent.solution_id.clone()),
-            ),
-            handler_name: child.handler_name,
-            ..SubmitIntent::new(&child.intent_type, of_parent.session_id, parameters)
-        };
-        // The parameters as a tree of values are not kept while the writers are waited for.
-        let Checked {
-            handler,
-            solution_id,
-            parameters: _,
-        } = self.check(scope, &intent).await.map_err(refused_child)?;
-        let fence: Fence = parent.fence();
-        let id = self.ids.execution();
-        let new = NewExecution {
-            id,
-            intent_id: IntentId(id.0),
-            intent_type: child.intent_type,
-            handler_name: handler.handler_name.clone(),
-            session_id: of_parent.session_id,
-            solution_id,
-            parameters: self.payloads.store(scope, &intent.parameters).await?,
-            metadata: RawJson::empty_object(),
-            idempotency_key: None,
-            intent_created_at: None,
-            priority: parent.execution.priority,
-            run_at: None,
-            timeout_micros: timeout_micros(&handler),
-            parent: Some((fence, name.to_owned())),
-            rerun_of: None,
-            queue: queue_of(&handler),
-        };
-        let key = Key {
-            scope: KeyScope::Child,
-            key: format!("{}/{name}", parent.execution.id),
-            request_hash: request_hash(&intent),
-            ttl_micros: None,
-        };
-        // It is stored: nobody needs it while the writers are waited for.
-        drop(intent);
-        self.store(scope.clone(), new, Some(key), None)
-            .await
-            .map_err(refused_child)
-    }
-}
-
-fn refused_child(error: Error) -> HandlerError {
-    match error {
-        Error::Refused(Refusal::InvalidInput(faults)) => {
-            let faults: Vec<String> = faults
-                .iter()
-                .map(|fault| format!("{}: {}", fault.path.join("."), fault.message))
-                .collect();
-            HandlerError::fatal("CHILD_REFUSED", faults.join("; "))
-        }
-        Error::Refused(refusal) => HandlerError::fatal("CHILD_REFUSED", refusal.to_string()),
-        other => other.into(),
-    }
 }
 
 fn queue_of(handler: &Registration) -> Queue {
@@ -535,50 +318,4 @@ fn timeout_micros(handler: &Registration) -> Option<i64> {
         .metadata
         .execution_timeout
         .and_then(|limit| i64::try_from(limit.as_micros()).ok())
-}
-
-/// The request that a key stands for. JSON is compared by value, not by its spelling.
-fn request_hash(intent: &SubmitIntent) -> String {
-    let text = |value: &Option<String>| value.clone().unwrap_or_default();
-    let number = |value: Option<i64>| value.map(|n| n.to_string()).unwrap_or_default();
-    let parts = [
-        intent.intent_type.clone(),
-        intent.session_id.to_string(),
-        text(&intent.solution_id),
-        text(&intent.handler_name),
-        intent.parameters.canonical(),
-        intent.metadata.canonical(),
-        number(intent.run_at),
-        number(intent.priority),
-    ];
-    framed_hash(parts.iter().map(String::as_bytes))
-}
-
-fn fault_of_key(key: Option<&str>) -> Option<Fault> {
-    let message = "an idempotency key has 1 to 255 characters, none of them a control character";
-    let is_faulty = key.is_some_and(|key| !is_name(key, 255));
-    is_faulty.then(|| Fault::at(["idempotencyKey"], message))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::framed_hash;
-    use proptest::prelude::*;
-
-    fn hash(parts: &[Vec<u8>]) -> String {
-        framed_hash(parts.iter().map(Vec::as_slice))
-    }
-
-    proptest! {
-        #[test]
-        fn only_the_same_parts_have_the_same_fingerprint(
-            a in prop::collection::vec(prop::collection::vec(0..3_u8, 0..3), 0..4),
-            b in prop::collection::vec(prop::collection::vec(0..3_u8, 0..3), 0..4),
-        ) {
-            prop_assert_eq!(hash(&a) == hash(&b), a == b);
-            // Joined alike, framed otherwise.
-            let joined = vec![a.concat()];
-            prop_assert_eq!(hash(&a) == hash(&joined), a == joined);
-        }
-    }
 }

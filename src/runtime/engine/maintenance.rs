@@ -1,0 +1,148 @@
+//! What a node does now and then: recovery, the sweep, and what else need not be done at once.
+
+use std::{
+    collections::HashSet,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use super::{BATCH, Inner, lock};
+use crate::{
+    model::ExecutionId,
+    storage::{Complete, Error, Fence, Outcome},
+};
+
+/// How often abandoned temporary objects are looked for, and when one counts as abandoned.
+const TIDY_EVERY: Duration = Duration::from_hours(1);
+const ABANDONED_AFTER: Duration = Duration::from_hours(24);
+
+/// The sweep looks at so many live executions at a time, and goes on with the others the next time.
+const SWEPT_AT_ONCE: u32 = 10_000;
+
+/// The metric of what waits counts so far.
+const DEPTH_COUNTED: u32 = 10_000;
+
+impl Inner {
+    /// Recovery, the sweep, and what else is done now and then.
+    pub(super) async fn care_loop(self: Arc<Self>) {
+        let mut swept = (Instant::now(), None);
+        let mut tidied = Instant::now();
+        let mut suspects = HashSet::new();
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(self.settings.heartbeat) => {}
+                () = self.stopped.cancelled() => return,
+            }
+            if let Err(error) = self.care(&mut swept, &mut suspects).await {
+                tracing::warn!(%error, "the round of care was not completed");
+            }
+            if tidied.elapsed() >= TIDY_EVERY {
+                tidied = Instant::now();
+                self.tidy().await;
+            }
+        }
+    }
+
+    /// Removes what uploads left behind whose process was killed.
+    async fn tidy(&self) {
+        let removed = self
+            .content
+            .sweep_temporaries(ABANDONED_AFTER, self.clock.now());
+        match removed.await {
+            Ok(0) => {}
+            Ok(removed) => tracing::info!(removed, "abandoned temporary objects were removed"),
+            Err(error) => tracing::warn!(%error, "temporary objects could not be removed"),
+        }
+    }
+
+    /// `swept`: when the sweep looked last, and how far it came.
+    async fn care(
+        &self,
+        swept: &mut (Instant, Option<ExecutionId>),
+        suspects: &mut HashSet<Fence>,
+    ) -> Result<(), Error> {
+        self.take_over().await?;
+        self.give_back_strays(suspects).await?;
+        self.notice_cancellations().await?;
+        if swept.0.elapsed() >= self.settings.sweep {
+            self.sweep(swept).await?;
+        }
+        let waiting = self.storage.queue_depth_up_to(DEPTH_COUNTED).await?;
+        self.metrics
+            .set_queue_depth(usize::try_from(waiting).unwrap_or(usize::MAX));
+        Ok(())
+    }
+
+    /// Looks for live executions without a place, and does what else need not be done at every beat.
+    async fn sweep(&self, swept: &mut (Instant, Option<ExecutionId>)) -> Result<(), Error> {
+        swept.0 = Instant::now();
+        let repaired;
+        (repaired, swept.1) = self.storage.sweep(swept.1, SWEPT_AT_ONCE).await?;
+        if !repaired.is_empty() {
+            self.metrics.swept(repaired.len() as u64);
+            tracing::error!(
+                count = repaired.len(),
+                "live executions stood nowhere; repaired"
+            );
+        }
+        while self.storage.expire_sessions(BATCH).await? == BATCH {}
+        self.storage.forget_dead_nodes().await
+    }
+
+    /// Takes back what dead incarnations hold, unless their processes may yet say that they live.
+    pub(super) async fn take_over(&self) -> Result<(), Error> {
+        let until = *lock(&self.others_may_return);
+        if !self.has_lease() || until.is_some_and(|until| Instant::now() < until) {
+            return Ok(());
+        }
+        loop {
+            let taken = self.storage.recover(BATCH).await?;
+            if taken > 0 {
+                tracing::info!(taken, "executions of dead nodes were taken back");
+            }
+            if taken < BATCH {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Gives back what this node holds and does not run, because the answer of the commit that gave
+    /// it to the node was lost. What is between commit and start just now is not found twice; should
+    /// it be, the fence ends one of the two.
+    async fn give_back_strays(&self, suspects: &mut HashSet<Fence>) -> Result<(), Error> {
+        let held = self.storage.leases_of(self.node_id()).await?;
+        let strays: HashSet<Fence> = {
+            let running = lock(&self.running);
+            let runs = |fence: &Fence| {
+                let found = running.get(&fence.execution_id);
+                found.is_some_and(|running| running.epoch == fence.epoch)
+            };
+            held.into_iter().filter(|fence| !runs(fence)).collect()
+        };
+        let before = std::mem::replace(suspects, strays.clone());
+        for fence in strays.intersection(&before).copied() {
+            let give_back = Complete {
+                fence,
+                outcome: Outcome::HandBack,
+                artifacts: Vec::new(),
+                transitions: Vec::new(),
+                actor: "runtime".to_owned(),
+            };
+            match self.storage.complete(give_back).await {
+                Ok(_) => tracing::warn!(
+                    execution_id = %fence.execution_id,
+                    "an execution was held and not run; it is given back"
+                ),
+                Err(Error::Fenced) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// A cancellation whose hint was lost is noticed here.
+    async fn notice_cancellations(&self) -> Result<(), Error> {
+        let ids: Vec<ExecutionId> = lock(&self.running).keys().copied().collect();
+        self.stop_cancelled(&ids).await.map(|_| ())
+    }
+}

@@ -1,0 +1,48 @@
+//! What commits of this node and of others mean to its engine.
+
+use std::sync::Arc;
+
+use tokio::sync::broadcast;
+
+use super::{Inner, lock};
+use crate::storage::Notice;
+
+impl Inner {
+    pub(super) async fn notice_loop(
+        self: Arc<Self>,
+        mut notices: broadcast::Receiver<Arc<Vec<Notice>>>,
+    ) {
+        loop {
+            let received = tokio::select! {
+                received = notices.recv() => received,
+                () = self.stopped.cancelled() => return,
+            };
+            match received {
+                Ok(notices) => notices.iter().for_each(|notice| self.notice(notice)),
+                Err(broadcast::error::RecvError::Lagged(_)) => {
+                    self.slots.look();
+                    self.timer_set.notify_one();
+                }
+                Err(broadcast::error::RecvError::Closed) => return,
+            }
+        }
+    }
+
+    fn notice(&self, notice: &Notice) {
+        match notice {
+            Notice::Ready => {
+                self.slots.something_waits();
+            }
+            Notice::Timer(at) => {
+                let known = *lock(&self.next_timer);
+                if known.is_none_or(|next| *at < next) {
+                    self.timer_set.notify_one();
+                }
+            }
+            Notice::Cancel(id) => self.cancel_hints.add(*id),
+            Notice::ChildEnded(parent) => self.child_ended(*parent),
+            Notice::CancelBelow(id) => self.cancel_below(*id),
+            Notice::Events { .. } => {}
+        }
+    }
+}

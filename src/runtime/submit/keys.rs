@@ -1,0 +1,92 @@
+//! What makes two requests one: keys, and the fingerprints of handlers.
+
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use super::SubmitIntent;
+use crate::{
+    model::{Fault, SessionId, TenantScope, is_name},
+    runtime::{error::HandlerError, metadata::FingerprintInput, registry::Registration},
+};
+
+/// Parts, each preceded by its length: no two different lists of parts hash alike.
+pub(super) fn framed_hash<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
+    let mut hasher = Sha256::new();
+    for part in parts {
+        hasher.update((part.len() as u64).to_be_bytes());
+        hasher.update(part);
+    }
+    data_encoding::HEXLOWER.encode(&hasher.finalize())
+}
+
+/// The fingerprint of a request, if its handler declares one.
+pub(in crate::runtime) async fn fingerprint(
+    handler: &Registration,
+    scope: &TenantScope,
+    session_id: SessionId,
+    parameters: &Value,
+) -> Result<Option<String>, HandlerError> {
+    let Some(function) = &handler.metadata.fingerprint else {
+        return Ok(None);
+    };
+    let (scope, parameters) = (scope.clone(), parameters.clone());
+    let parts = function(FingerprintInput {
+        scope,
+        session_id,
+        parameters,
+    })
+    .await?;
+    Ok(parts.map(|parts| {
+        let names = [
+            handler.intent_type.as_bytes(),
+            handler.handler_name.as_bytes(),
+        ];
+        framed_hash(names.into_iter().chain(parts.iter().map(Vec::as_slice)))
+    }))
+}
+
+/// The request that a key stands for. JSON is compared by value, not by its spelling.
+pub(super) fn request_hash(intent: &SubmitIntent) -> String {
+    let text = |value: &Option<String>| value.clone().unwrap_or_default();
+    let number = |value: Option<i64>| value.map(|n| n.to_string()).unwrap_or_default();
+    let parts = [
+        intent.intent_type.clone(),
+        intent.session_id.to_string(),
+        text(&intent.solution_id),
+        text(&intent.handler_name),
+        intent.parameters.canonical(),
+        intent.metadata.canonical(),
+        number(intent.run_at),
+        number(intent.priority),
+    ];
+    framed_hash(parts.iter().map(String::as_bytes))
+}
+
+pub(super) fn fault_of_key(key: Option<&str>) -> Option<Fault> {
+    let message = "an idempotency key has 1 to 255 characters, none of them a control character";
+    let is_faulty = key.is_some_and(|key| !is_name(key, 255));
+    is_faulty.then(|| Fault::at(["idempotencyKey"], message))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::framed_hash;
+    use proptest::prelude::*;
+
+    fn hash(parts: &[Vec<u8>]) -> String {
+        framed_hash(parts.iter().map(Vec::as_slice))
+    }
+
+    proptest! {
+        #[test]
+        fn only_the_same_parts_have_the_same_fingerprint(
+            a in prop::collection::vec(prop::collection::vec(0..3_u8, 0..3), 0..4),
+            b in prop::collection::vec(prop::collection::vec(0..3_u8, 0..3), 0..4),
+        ) {
+            prop_assert_eq!(hash(&a) == hash(&b), a == b);
+            // Joined alike, framed otherwise.
+            let joined = vec![a.concat()];
+            prop_assert_eq!(hash(&a) == hash(&joined), a == joined);
+        }
+    }
+}
