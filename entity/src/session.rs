@@ -8,8 +8,9 @@ use sea_orm::entity::prelude::*;
 pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: Uuid,
-    #[sea_orm(column_type = "Text")]
+    #[sea_orm(primary_key, auto_increment = false, column_type = "Text")]
     pub tenant_id: String,
+    pub stream_id: Option<Uuid>,
     #[sea_orm(column_type = "Text", nullable)]
     pub user_id: Option<String>,
     #[sea_orm(column_type = "Text", nullable)]

@@ -13,6 +13,7 @@ mod m20261128_000006_era;
 mod m20261128_000007_cancellation;
 mod m20261128_000007_counts;
 mod m20261128_000009_roots;
+mod m20261128_000010_sessions_of_tenants;
 
 /// All migrations, oldest first.
 pub struct Migrator;
@@ -29,6 +30,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261128_000007_counts::Migration),
             Box::new(m20261128_000007_cancellation::Migration),
             Box::new(m20261128_000009_roots::Migration),
+            Box::new(m20261128_000010_sessions_of_tenants::Migration),
         ]
     }
 }

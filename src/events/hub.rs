@@ -10,7 +10,7 @@ use std::{
 use tokio::sync::watch;
 
 use crate::{
-    model::{ExecutionId, SessionId, TenantId},
+    model::{ExecutionId, SessionKey, TenantId},
     storage::Notice,
 };
 
@@ -29,7 +29,7 @@ struct State {
 #[derive(Debug, Default)]
 pub(super) struct Hub {
     executions: Watched<ExecutionId>,
-    sessions: Watched<SessionId>,
+    sessions: Watched<SessionKey>,
     tenants: Watched<TenantId>,
 }
 
@@ -101,8 +101,8 @@ impl Hub {
         watch_in(&self.executions, id)
     }
 
-    pub(super) fn watch_session(&self, id: SessionId) -> Watch {
-        watch_in(&self.sessions, id)
+    pub(super) fn watch_session(&self, key: SessionKey) -> Watch {
+        watch_in(&self.sessions, key)
     }
 
     pub(super) fn watch_tenant(&self, id: TenantId) -> Watch {
@@ -140,7 +140,11 @@ impl Hub {
             ..
         } = notice
         {
-            tell(&self.sessions, session_id, call);
+            let key = SessionKey {
+                id: *session_id,
+                tenant_id: tenant_id.clone(),
+            };
+            tell(&self.sessions, &key, call);
             tell(&self.tenants, tenant_id, call);
         }
     }

@@ -12,7 +12,10 @@ use futures::Stream;
 use tokio::sync::broadcast;
 
 use crate::{
-    model::{Cursor, Event, Execution, ExecutionId, Principal, Refusal, SessionId, TenantScope},
+    model::{
+        Cursor, Event, Execution, ExecutionId, Principal, Refusal, SessionId, SessionKey,
+        TenantScope,
+    },
     redis::HintBus,
     storage::{Error, Feed, Notice, Reading, Storage},
     telemetry::metrics::Metrics,
@@ -241,7 +244,7 @@ impl Events {
         after: Option<Cursor>,
     ) -> Result<impl Stream<Item = Result<EventBatch, Error>> + Send + use<>, Error> {
         let scope = principal.scope();
-        let watch = self.hub.watch_session(id);
+        let watch = self.hub.watch_session(SessionKey::of(&scope, id));
         if self.storage.find_sessions(&scope, &[id]).await?.is_empty() {
             return Err(Refusal::not_found("session", "sessionId").into());
         }

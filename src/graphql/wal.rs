@@ -1,6 +1,7 @@
 //! Entries of the log as an operator reads them: of executions, sessions and artifacts alike.
 
 use async_graphql::{Context, Enum, ID, InputObject, Object};
+use uuid::Uuid;
 
 use super::{
     caller::Caller,
@@ -10,8 +11,8 @@ use super::{
 };
 use crate::{
     api::ApiError,
-    model::{self, ArtifactId, ExecutionId, RawJson, SessionId},
-    storage,
+    model::{self, ArtifactId, ExecutionId, RawJson},
+    storage::{self, StreamName},
 };
 
 /// What a stream of the log belongs to.
@@ -46,7 +47,7 @@ impl WalFilter {
     pub(super) fn read(self) -> Result<storage::WalFilter, ApiError> {
         Ok(storage::WalFilter {
             types: self.types.unwrap_or_default(),
-            stream_id: self.stream_id.as_ref().map(stream).transpose()?,
+            stream: self.stream_id.as_ref().map(stream).transpose()?,
             session_id: ids::optional(self.session_id.as_ref(), "sessionId")?,
             created_after: self.created_after.map(|time| time.0),
             created_before: self.created_before.map(|time| time.0),
@@ -54,12 +55,13 @@ impl WalFilter {
     }
 }
 
-/// The UUID of whatever kind of stream the id names.
-fn stream(id: &ID) -> Result<uuid::Uuid, ApiError> {
-    let execution = id.parse::<ExecutionId>().map(|id| id.0);
-    let session = || id.parse::<SessionId>().map(|id| id.0);
-    let artifact = || id.parse::<ArtifactId>().map(|id| id.0);
-    execution
+/// The stream that the id names, of whatever kind.
+fn stream(id: &ID) -> Result<StreamName, ApiError> {
+    let any = Uuid::try_parse(id).map(StreamName::Any);
+    let execution = || id.parse().map(|ExecutionId(id)| StreamName::Id(id));
+    let session = || id.parse().map(StreamName::Session);
+    let artifact = || id.parse().map(|ArtifactId(id)| StreamName::Id(id));
+    any.or_else(|_| execution())
         .or_else(|_| session())
         .or_else(|_| artifact())
         .map_err(|_| {
@@ -89,7 +91,7 @@ impl WalEntry {
     async fn stream_id(&self) -> ID {
         match self.0.stream_kind {
             model::StreamKind::Execution => ExecutionId(self.0.stream_id).into(),
-            model::StreamKind::Session => SessionId(self.0.stream_id).into(),
+            model::StreamKind::Session => self.0.session_id.into(),
             model::StreamKind::Artifact => ArtifactId(self.0.stream_id).into(),
         }
     }

@@ -344,7 +344,7 @@ impl EventBody {
 pub struct Event {
     /// What the stream belongs to.
     pub stream_kind: StreamKind,
-    /// The execution, session or artifact.
+    /// The execution or the artifact; of a session only where the server made the session's id.
     pub stream_id: Uuid,
     /// Its place: dense within the stream, and in the order of the whole log.
     pub cursor: Cursor,

@@ -38,7 +38,7 @@ pub use meter::{Meter, Running, Usage};
 pub use places::Places;
 pub use principal::{Principal, TenantId, TenantIdError, TenantScope};
 pub use refusal::{Fault, Refusal};
-pub use session::{Session, SessionStatus};
+pub use session::{Session, SessionKey, SessionStatus};
 pub(crate) use text::{check_reason, is_name, is_prose};
 pub use upload::Upload;
 

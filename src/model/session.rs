@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Micros, RawJson, SessionId, TenantId};
+use super::{Micros, RawJson, SessionId, TenantId, TenantScope};
 
 /// Where a session is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -51,6 +51,24 @@ impl SessionStatus {
     }
 }
 
+/// What a session is found by. Its id is unique within its tenant alone.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SessionKey {
+    /// Its id.
+    pub id: SessionId,
+    /// The tenant it belongs to.
+    pub tenant_id: TenantId,
+}
+
+impl SessionKey {
+    /// The key of the session that the tenant of `scope` knows by this id.
+    #[must_use]
+    pub fn of(scope: &TenantScope, id: SessionId) -> Self {
+        let tenant_id = scope.tenant().clone();
+        Self { id, tenant_id }
+    }
+}
+
 /// A session as it stands.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Session {
@@ -78,4 +96,13 @@ pub struct Session {
     pub updated_at: Micros,
     /// When it stops accepting anything.
     pub expires_at: Micros,
+}
+
+impl Session {
+    /// What it is found by.
+    #[must_use]
+    pub fn key(&self) -> SessionKey {
+        let (id, tenant_id) = (self.id, self.tenant_id.clone());
+        SessionKey { id, tenant_id }
+    }
 }

@@ -30,7 +30,7 @@ pub(super) struct CreateSession {
     /// The user; none for an anonymous session.
     #[schema(min_length = 1, max_length = 255)]
     user_id: Option<String>,
-    /// The session's id, if the client has one already.
+    /// The session's id, if the client has one already; no session of the tenant has it yet.
     #[schema(pattern = "^ses_[0-9a-z]{26}$")]
     session_id: Option<String>,
     /// The solution of its intents.

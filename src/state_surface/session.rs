@@ -64,8 +64,15 @@ impl StateSurface {
         let inner = &self.0;
         let ttl_micros = self.check_new(&new)?;
         let scope = principal.scope();
+        // What the log calls it must be unique among all tenants, which a client's choice is not.
+        let made = inner.ids.session();
+        let (id, stream_id) = match new.session_id {
+            Some(chosen) => (chosen, Some(made.0)),
+            None => (made, None),
+        };
         let create = CreateSession {
-            id: new.session_id.unwrap_or_else(|| inner.ids.session()),
+            id,
+            stream_id,
             user_id: new.user_id,
             solution_id: new.solution_id,
             metadata: new.metadata,

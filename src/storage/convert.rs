@@ -23,6 +23,10 @@ pub(super) fn artifact_state(code: i64) -> Result<ArtifactState, Error> {
     known(ArtifactState::from_code(code), "artifact state")
 }
 
+pub(super) fn session_status(code: i64) -> Result<SessionStatus, Error> {
+    known(SessionStatus::from_code(code), "session status")
+}
+
 pub(super) fn execution_status(code: i64) -> Result<ExecutionStatus, Error> {
     known(ExecutionStatus::from_code(code), "execution status")
 }
@@ -86,7 +90,7 @@ impl TryFrom<session::Model> for Session {
             user_id: row.user_id,
             solution_id: row.solution_id,
             is_anonymous: row.is_anonymous,
-            status: known(SessionStatus::from_code(row.status), "session status")?,
+            status: session_status(row.status)?,
             metadata: RawJson::trusted(row.metadata),
             state: RawJson::trusted(row.state),
             state_version: row.state_version,

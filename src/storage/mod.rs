@@ -35,8 +35,8 @@ pub(crate) use read::tests as read_tests;
 pub use read::{
     ArtifactFilter, Below, Cancellation, Count, Direction, ExecutionFilter, Feed, FeedPage,
     Lineage, LineageEdge, LineageNode, LineageRequest, Members, MetadataMember, Page, PageRequest,
-    Reached, Reading, Relation, Release, SessionFilter, SessionHead, StateStamp, Truncation,
-    WalFilter,
+    Reached, Reading, Relation, Release, SessionFilter, SessionHead, StateStamp, StreamName,
+    Truncation, WalFilter,
 };
 pub use verify::{Difference, Report};
 pub use write::{

@@ -34,6 +34,7 @@ mod readiness;
 mod recovery;
 mod rest;
 mod restore;
+mod sessions;
 mod start;
 mod statements;
 mod subscriptions;

@@ -3,9 +3,13 @@
 
 use futures::StreamExt;
 use serde_json::json;
-use takeoff::model::{
-    ArtifactId, ArtifactState, Cursor, Event, ExecutionStatus, RawJson, SessionId, StateWriteMode,
-    TransitionRequest,
+use takeoff::{
+    model::{
+        ArtifactId, ArtifactState, Cursor, Event, ExecutionStatus, Principal, RawJson, SessionId,
+        StateWriteMode, TransitionRequest,
+    },
+    state_surface::NewSession,
+    storage::{ExecutionFilter, PageRequest, StreamName, WalFilter},
 };
 
 use crate::support::{Backend, PATIENCE, TestApp, backends};
@@ -133,6 +137,121 @@ backends! {
         assert_eq!(depths, [0, 1, 2]);
         for one in all.iter().filter(|one| one.depth > 0) {
             assert_eq!(one.root_id, Some(root.id));
+        }
+        app.assert_verified().await;
+    }
+}
+
+/// What a database lacks that was made when the id of a session was unique among all tenants.
+fn without_sessions_of_tenants(backend: &Backend) -> Vec<&'static str> {
+    let of_before = "UPDATE event SET stream_id = session_id WHERE stream_kind = 1";
+    let tables: &[&str] = if backend.is_postgres() {
+        &[
+            "ALTER TABLE session DROP CONSTRAINT session_pkey",
+            "ALTER TABLE session DROP COLUMN stream_id",
+            "ALTER TABLE session ADD PRIMARY KEY (id)",
+        ]
+    } else {
+        &[
+            "CREATE TABLE former (id uuid_blob NOT NULL, tenant_id text NOT NULL, user_id text, \
+             solution_id text, is_anonymous boolean NOT NULL, status bigint NOT NULL, \
+             metadata text NOT NULL, state text NOT NULL, state_version bigint NOT NULL, \
+             next_seq bigint NOT NULL, created_at bigint NOT NULL, updated_at bigint NOT NULL, \
+             expires_at bigint NOT NULL, PRIMARY KEY (id))",
+            "INSERT INTO former SELECT id, tenant_id, user_id, solution_id, is_anonymous, status, \
+             metadata, state, state_version, next_seq, created_at, updated_at, expires_at FROM session",
+            "DROP TABLE session",
+            "ALTER TABLE former RENAME TO session",
+            "CREATE INDEX session_idx_8 ON session (tenant_id, id)",
+            "CREATE INDEX session_idx_9 ON session (expires_at) WHERE status IN (0, 1)",
+        ]
+    };
+    let mut statements = vec![of_before];
+    statements.extend(tables);
+    statements.extend([
+        "DROP INDEX execution_idx_session",
+        "CREATE INDEX execution_idx_1 ON execution (session_id, id)",
+        "DROP INDEX event_idx_session",
+        "CREATE INDEX event_idx_7 ON event (session_id, tx, ord)",
+        "DROP INDEX artifact_idx_session",
+        "CREATE INDEX artifact_idx_13 ON artifact (session_id, key)",
+        "DELETE FROM seaql_migrations WHERE version LIKE 'm20261128_000010%'",
+    ]);
+    statements
+}
+
+async fn make_session(app: &TestApp, tenant: &str, id: Option<SessionId>) -> SessionId {
+    let principal = Principal::development(tenant.parse().unwrap());
+    let new = NewSession {
+        session_id: id,
+        ..NewSession::anonymous()
+    };
+    let made = app.services().state.create_session(&principal, new).await;
+    made.unwrap().id
+}
+
+/// The places of the entries of a session's own stream.
+async fn stream(app: &TestApp, tenant: &str, id: SessionId) -> Vec<(Cursor, String)> {
+    let scope = Principal::development(tenant.parse().unwrap()).scope();
+    let filter = WalFilter {
+        stream: Some(StreamName::Session(id)),
+        ..WalFilter::default()
+    };
+    let storage = &app.services().storage;
+    let entries = storage.wal_after(&scope, &filter, Cursor::default(), 100);
+    let entries = entries.await.unwrap();
+    let place = |event: &Event| (event.cursor, event.body.type_name());
+    entries.iter().map(place).collect()
+}
+
+backends! {
+    async fn sessions_of_an_earlier_version_keep_their_log_and_their_feeds(backend: Backend) {
+        let app = TestApp::start(&backend).await;
+        let ours = TestApp::principal().tenant().to_string();
+        let chosen = takeoff::ids::IdSource::seeded(70).session();
+        let sessions = [app.session().await, make_session(&app, &ours, Some(chosen)).await];
+        let write = async |app: &TestApp, session, version: i64| {
+            let state = RawJson::from(&json!({"n": version}));
+            let (principal, mode) = (TestApp::principal(), StateWriteMode::Replace);
+            let surface = &app.services().state;
+            let written = surface.set_session_state(&principal, session, state, mode, Some(version));
+            assert_eq!(written.await.unwrap().state_version, version + 1);
+        };
+        let mut before = Vec::new();
+        for session in sessions {
+            write(&app, session, 1).await;
+            let done = app.run_in(session, "make", json!({"name": session.to_string()})).await;
+            let last = usize::try_from(done.next_seq - 1).unwrap();
+            let events = feed(&app, session, None, last).await;
+            before.push((done, events, stream(&app, &ours, session).await));
+        }
+        app.server.stop().await;
+        for statement in without_sessions_of_tenants(&backend) {
+            backend.execute(statement).await;
+        }
+
+        let app = TestApp::start(&backend).await;
+        for (session, (done, events, entries)) in sessions.into_iter().zip(before) {
+            let last = events.last().unwrap().cursor;
+            assert_eq!(feed(&app, session, None, events.len()).await, events);
+            assert_eq!(stream(&app, &ours, session).await, entries);
+            assert_eq!(app.execution(done.id).await, done);
+            // It goes on where it was, beside another tenant's of the same id.
+            make_session(&app, "other", Some(session)).await;
+            write(&app, session, 2).await;
+            let next = app.run_in(session, "add", json!({"a": 1, "b": 1})).await;
+            let new = feed(&app, session, Some(last), 1).await;
+            assert_eq!(new[0].stream_id, next.id.0);
+            let types: Vec<_> = stream(&app, &ours, session).await.into_iter().map(|(place, name)| (place.seq, name)).collect();
+            let changed = "session.state_changed".to_owned();
+            assert_eq!(types, [(1, "session.created".into()), (2, changed.clone()), (3, changed)]);
+            assert_eq!(stream(&app, "other", session).await.len(), 1);
+            let filter = ExecutionFilter { session_id: Some(session), ..ExecutionFilter::default() };
+            let storage = &app.services().storage;
+            let (scope, page) = (TestApp::principal().scope(), PageRequest::first(9));
+            let page = storage.list_executions(&scope, &filter, &page).await.unwrap();
+            let listed: Vec<_> = page.items.into_iter().map(|(id, _)| id).collect();
+            assert_eq!(listed, [next.id, done.id]);
         }
         app.assert_verified().await;
     }

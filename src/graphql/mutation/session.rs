@@ -31,7 +31,7 @@ pub(in crate::graphql) enum StateWriteMode {
 /// A session to begin.
 #[derive(InputObject)]
 struct CreateSessionInput {
-    /// The id it shall have; made by the server when left out.
+    /// The id it shall have, which no session of the tenant has yet; made by the server when left out.
     session_id: Option<ID>,
     /// The user; an anonymous session when left out.
     user_id: Option<String>,

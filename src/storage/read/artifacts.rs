@@ -7,7 +7,7 @@ use sea_orm::{FromQueryResult, QueryResult};
 
 use super::{
     super::{Error, Storage, sql},
-    listing::{Count, Listing},
+    listing::{Count, Listing, OfTenant},
     page::{Conditions, Page, PageRequest, finish, ids_of_tenant},
 };
 use crate::model::{
@@ -45,14 +45,11 @@ pub(super) fn keyed(row: &QueryResult) -> Result<Keyed, Error> {
     Ok((model.key, Artifact::try_from(model)?))
 }
 
-fn listing_of(scope: &TenantScope, filter: &ArtifactFilter) -> Listing {
+pub(super) fn listing_of(scope: &TenantScope, filter: &ArtifactFilter) -> Listing {
     let mut conditions = Conditions::default();
     let tenant = scope.tenant().as_str();
-    let is_of_less = filter.execution_id.is_some() || filter.session_id.is_some();
-    if is_of_less {
-        conditions.add("tenant_id = ?", [tenant.into()]);
-    }
     if let Some(id) = filter.execution_id {
+        conditions.add("tenant_id = ?", [tenant.into()]);
         conditions.add(
             "key IN (SELECT key FROM artifact WHERE execution_id = ? UNION ALL SELECT a.key \
              FROM artifact_found f JOIN artifact a ON a.id = f.artifact_id WHERE f.execution_id = ?)",
@@ -78,7 +75,10 @@ fn listing_of(scope: &TenantScope, filter: &ArtifactFilter) -> Listing {
         table: "artifact a",
         key: "key",
         looked_at: "key, artifact_type, state, created_at, display_name",
-        of_tenant: (!is_of_less).then(|| tenant.to_owned()),
+        of_tenant: filter.execution_id.is_none().then(|| OfTenant {
+            name: tenant.to_owned(),
+            in_session: filter.session_id.is_some(),
+        }),
         walked,
         fits: conditions.take(),
         is_looked_into: false,

@@ -10,12 +10,13 @@ use std::{
 
 use entity::event;
 use sea_orm::{FromQueryResult, QueryResult};
+use uuid::Uuid;
 
 use super::{
     super::{Error, Storage, reader::Reader, sql},
     gather::Gather,
     listing::{Count, Listing},
-    page::Conditions,
+    page::{Conditions, tenant_column},
 };
 use crate::model::{
     Cursor, Event, EventBody, ExecutionId, Micros, SessionId, StreamKind, TenantScope,
@@ -54,13 +55,24 @@ pub struct FeedPage {
     pub last: Cursor,
 }
 
+/// A stream of the log, as a client names it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StreamName {
+    /// An execution's or an artifact's, which has its id.
+    Id(Uuid),
+    /// The stream of the tenant's session with this id.
+    Session(SessionId),
+    /// Whatever has this UUID.
+    Any(Uuid),
+}
+
 /// Which entries of the log are wanted; an empty list of values means any.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct WalFilter {
     /// One of these types.
     pub types: Vec<String>,
     /// Of this execution, session or artifact.
-    pub stream_id: Option<uuid::Uuid>,
+    pub stream: Option<StreamName>,
     /// In this session.
     pub session_id: Option<SessionId>,
     /// After this time.
@@ -70,18 +82,33 @@ pub struct WalFilter {
 }
 
 /// What an index answers of a filter.
-fn walked(conditions: &mut Conditions, scope: &TenantScope, filter: &WalFilter) {
+pub(super) fn walked(conditions: &mut Conditions, scope: &TenantScope, filter: &WalFilter) {
     let tenant = scope.tenant().as_str();
-    match filter.stream_id {
-        // An expression, lest SQLite reads the tenant's whole log to spare sorting one stream.
-        Some(id) => conditions.add(
-            "stream_id = ? AND tenant_id || '' = ?",
-            [id.into(), tenant.into()],
-        ),
-        None => conditions.add("tenant_id = ?", [tenant.into()]),
+    if let Some(name) = filter.stream {
+        name.add_to(conditions, tenant);
     }
     if let Some(id) = filter.session_id {
         conditions.add("session_id = ?", [id.0.into()]);
+    }
+    let column = tenant_column(filter.stream.is_some() || filter.session_id.is_some());
+    conditions.add(&format!("{column} = ?"), [tenant.into()]);
+}
+
+impl StreamName {
+    fn add_to(self, conditions: &mut Conditions, tenant: &str) {
+        const OF_SESSION: &str = "(SELECT COALESCE(s.stream_id, s.id) FROM session s \
+             WHERE s.id = ? AND s.tenant_id = ?)";
+        match self {
+            Self::Id(id) => conditions.add("stream_id = ?", [id.into()]),
+            Self::Session(id) => {
+                let values = [id.0.into(), tenant.into()];
+                conditions.add(&format!("stream_id = {OF_SESSION}"), values);
+            }
+            Self::Any(id) => {
+                let values = [id.into(), id.into(), tenant.into()];
+                conditions.add(&format!("stream_id IN (?, {OF_SESSION})"), values);
+            }
+        }
     }
 }
 
@@ -224,14 +251,15 @@ impl Storage {
         limit: u32,
     ) -> Result<FeedPage, Error> {
         let mut conditions = Conditions::default();
-        conditions.add("tenant_id = ?", [scope.tenant().as_str().into()]);
         let session = match feed {
             Feed::Session(id) => Some(*id),
             Feed::Tenant { session_id, .. } => *session_id,
         };
-        if let Some(id) = session {
-            conditions.add("session_id = ?", [id.0.into()]);
-        }
+        let within = WalFilter {
+            session_id: session,
+            ..WalFilter::default()
+        };
+        walked(&mut conditions, scope, &within);
         let rows = match feed {
             Feed::Tenant {
                 types,

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::{
     super::{Error, KeyScope, Storage, sql},
-    listing::{Count, Listing},
+    listing::{Count, Listing, OfTenant},
     metadata::MetadataMember,
     page::{Conditions, Page, PageRequest, finish, ids_of_tenant},
 };
@@ -49,9 +49,7 @@ pub(super) fn listing_of(
 ) -> Listing {
     let tenant = scope.tenant().as_str();
     let mut conditions = Conditions::default();
-    let is_of_less = filter.session_id.is_some()
-        || filter.parent_id.is_some()
-        || filter.idempotency_key.is_some();
+    let is_of_less = filter.parent_id.is_some() || filter.idempotency_key.is_some();
     if is_of_less {
         conditions.add("tenant_id = ?", [tenant.into()]);
     }
@@ -87,7 +85,10 @@ pub(super) fn listing_of(
         table: "execution e",
         key: "id",
         looked_at: "id, status, intent_type, created_at, metadata",
-        of_tenant: (!is_of_less).then(|| tenant.to_owned()),
+        of_tenant: (!is_of_less).then(|| OfTenant {
+            name: tenant.to_owned(),
+            in_session: filter.session_id.is_some(),
+        }),
         walked,
         fits: conditions.take(),
         is_looked_into: !filter.metadata.is_empty(),

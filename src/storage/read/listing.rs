@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{
     super::{Error, reader::Scoped, sql},
-    page::{Conditions, PageRequest},
+    page::{Conditions, PageRequest, tenant_column},
 };
 use sql::get;
 
@@ -44,6 +44,13 @@ impl Count {
     }
 }
 
+/// Whose rows a list has.
+pub(super) struct OfTenant {
+    pub(super) name: String,
+    /// Whether a condition that an index answers names a session.
+    pub(super) in_session: bool,
+}
+
 /// A list of rows of one table.
 pub(super) struct Listing {
     /// The table with its alias.
@@ -52,8 +59,8 @@ pub(super) struct Listing {
     pub(super) key: &'static str,
     /// The columns that `fits` looks at.
     pub(super) looked_at: &'static str,
-    /// The tenant, where the rows are found by nothing else.
-    pub(super) of_tenant: Option<String>,
+    /// The tenant, where the rows are found by it: by nothing else, or in a session of it.
+    pub(super) of_tenant: Option<OfTenant>,
     /// The condition that an index answers; empty where there is none besides the tenant.
     pub(super) walked: String,
     /// The others; empty where there are none.
@@ -113,16 +120,17 @@ impl Listing {
     pub(super) fn condition(&mut self) -> String {
         if let Some(tenant) = self.of_tenant.take() {
             let mut conditions = Conditions::behind(std::mem::take(&mut self.values));
-            conditions.add("tenant_id = ?", [tenant.into()]);
+            let column = tenant_column(tenant.in_session);
+            conditions.add(&format!("{column} = ?"), [tenant.name.into()]);
             self.walked = joined(&[&self.walked, &conditions.take()]);
             self.values = conditions.values;
         }
         joined(&[&self.walked, &self.fits])
     }
 
-    /// Where a tenant's rows are found by the index of tenants alone, on PostgreSQL the tenant is compared
-    /// together with the key. It would otherwise take the order from the primary key where that looks
-    /// cheaper, and step over the rows of all other tenants.
+    /// Where a tenant's rows are found by the index of tenants alone, or of its sessions, on PostgreSQL the
+    /// tenant is compared together with the key. It would otherwise take the order from the primary key where
+    /// that looks cheaper, and step over the rows of all other tenants.
     pub(super) fn walk<K: Key>(
         &mut self,
         backend: DbBackend,
@@ -142,15 +150,18 @@ impl Listing {
         };
         let (mut low, mut high) = (after, before);
         if let Some(tenant) = self.of_tenant.take() {
-            let tenant = Value::from(tenant);
+            let column = tenant_column(tenant.in_session);
+            let name = Value::from(tenant.name);
             if backend == DbBackend::Postgres {
-                walk.conditions.add("tenant_id || '' = ?", [tenant.clone()]);
-                walk.columns = format!("(tenant_id, {key})");
-                walk.order = format!("ORDER BY tenant_id {direction}, {key} {direction}");
-                walk.tenant = Some(tenant);
+                // Not equal as it is in an index: with one value it would be no part of the order.
+                let equal = format!("{column} || '' = ?");
+                walk.conditions.add(&equal, [name.clone()]);
+                walk.columns = format!("({column}, {key})");
+                walk.order = format!("ORDER BY {column} {direction}, {key} {direction}");
+                walk.tenant = Some(name);
                 (low, high) = (low.or(Some(K::LEAST)), high.or(Some(K::GREATEST)));
             } else {
-                walk.conditions.add("tenant_id = ?", [tenant]);
+                walk.conditions.add(&format!("{column} = ?"), [name]);
             }
             walk.walked = joined(&[&walk.walked, &walk.conditions.take()]);
         }

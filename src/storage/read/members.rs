@@ -37,7 +37,7 @@ impl Members {
             }
             Self::ExecutionsOfSession => {
                 "SELECT 1 AS one FROM execution e WHERE e.session_id = x.id \
-                 AND e.tenant_id = x.tenant_id"
+                 AND e.tenant_id || '' = x.tenant_id"
                     .to_owned()
             }
             Self::ArtifactsOfExecution => {

@@ -27,7 +27,7 @@ pub use artifacts::ArtifactFilter;
 pub use cancellations::{Below, Cancellation, Reached};
 pub(super) use endings::{Endings, endings};
 pub(super) use events::{EventPages, event_pages};
-pub use events::{Feed, FeedPage, WalFilter};
+pub use events::{Feed, FeedPage, StreamName, WalFilter};
 pub use executions::ExecutionFilter;
 pub use lineage::{Direction, Lineage, LineageEdge, LineageNode, LineageRequest, Truncation};
 pub use listing::Count;

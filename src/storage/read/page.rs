@@ -247,6 +247,17 @@ fn cannot_be_stored(value: &Value) -> bool {
     matches!(value, Value::String(Some(text)) if text.contains('\0'))
 }
 
+/// What is compared with the tenant. Where rows are found by a stream or by a session it is an expression,
+/// which the indexes of what is in a session have too: by the column itself the whole tenant might be read
+/// instead, to spare a sort or because it looks cheaper.
+pub(super) fn tenant_column(is_of_less: bool) -> &'static str {
+    if is_of_less {
+        "tenant_id || ''"
+    } else {
+        "tenant_id"
+    }
+}
+
 /// `x(id, tenant_id)`: each id once, with the tenant, so that an id that is asked for twice is
 /// neither found twice nor takes the place of another within a limit.
 pub(super) fn ids_of_tenant(scope: &TenantScope, ids: impl IntoIterator<Item = Uuid>) -> Rows {

@@ -4,11 +4,12 @@
 use std::collections::HashMap;
 
 use super::{
-    super::{Error, Storage, reader::Reader, sql},
+    super::{Error, Storage, convert::session_status, reader::Reader, sql},
     gather::Gather,
 };
 use crate::model::{
-    ExecutionId, Micros, RawJson, Session, SessionId, SessionStatus, TenantId, TenantScope,
+    ExecutionId, Micros, RawJson, Session, SessionId, SessionKey, SessionStatus, TenantId,
+    TenantScope,
 };
 
 /// A version of a state. A state never changes without one of the two.
@@ -47,12 +48,14 @@ impl SessionHead {
 }
 
 /// Heads of sessions of whatever tenant, for [`Storage::session_head`] alone.
-pub(in crate::storage) type SessionHeads = Gather<SessionId, SessionHead>;
+pub(in crate::storage) type SessionHeads = Gather<SessionKey, SessionHead>;
 
 /// Reads heads, those that are asked for at the same time in one query.
 pub(in crate::storage) fn session_heads(db: &Reader) -> SessionHeads {
     let db = db.clone();
-    Gather::start(QUERIES, MOST_HEADS, move |ids| load_heads(db.clone(), ids))
+    Gather::start(QUERIES, MOST_HEADS, move |keys| {
+        load_heads(db.clone(), keys)
+    })
 }
 
 const QUERIES: usize = 2;
@@ -60,19 +63,22 @@ const MOST_HEADS: usize = 256;
 
 async fn load_heads(
     db: Reader,
-    ids: Vec<SessionId>,
-) -> Result<HashMap<SessionId, SessionHead>, Error> {
+    keys: Vec<SessionKey>,
+) -> Result<HashMap<SessionKey, SessionHead>, Error> {
     let tail = format!(
         "SELECT s.id, s.tenant_id, s.user_id, s.solution_id, s.is_anonymous, s.status, s.metadata, \
          s.state_version, s.created_at, s.updated_at, s.expires_at, s.expires_at <= {} AS overdue \
-         FROM x JOIN session s ON s.id = x.id",
+         FROM x JOIN session s ON s.id = x.id AND s.tenant_id = x.tenant_id",
         sql::now_expression(db.get_database_backend())
     );
-    let ids = sql::Rows::column(&["id"], ids.into_iter().map(|id| id.0));
-    let rows = ids.query(&db, &tail).await?;
+    let mut wanted = sql::Rows::of(&["id", "tenant_id"]);
+    for key in keys {
+        wanted.push(vec![key.id.0.into(), key.tenant_id.as_str().into()]);
+    }
+    let rows = wanted.query(&db, &tail).await?;
     let heads = rows.iter().map(|row| {
-        let id = SessionId(sql::get(row, "id")?);
-        Ok((id, head(id, row)?))
+        let head = head(row)?;
+        Ok((head.session.key(), head))
     });
     heads.collect()
 }
@@ -87,8 +93,7 @@ impl Storage {
         scope: &TenantScope,
         id: SessionId,
     ) -> Result<Option<SessionHead>, Error> {
-        let found = self.session_heads.get(id).await?;
-        let found = found.filter(|head| head.session.tenant_id == *scope.tenant());
+        let found = self.session_heads.get(SessionKey::of(scope, id)).await?;
         if let (Some(meter), Some(head)) = (scope.meter(), &found) {
             meter.read(head.session.metadata.as_str().len() as u64)?;
         }
@@ -140,11 +145,8 @@ fn stamp(row: &sea_orm::QueryResult) -> Result<StateStamp, Error> {
     })
 }
 
-fn head(id: SessionId, row: &sea_orm::QueryResult) -> Result<SessionHead, Error> {
-    let stored = SessionStatus::from_code(sql::get(row, "status")?).ok_or(Error::Corrupt {
-        what: "session status",
-        source: None,
-    })?;
+fn head(row: &sea_orm::QueryResult) -> Result<SessionHead, Error> {
+    let stored = session_status(sql::get(row, "status")?)?;
     let overdue: bool = sql::get(row, "overdue")?;
     let status = if overdue && stored.accepts_writes() {
         SessionStatus::Expired
@@ -152,7 +154,7 @@ fn head(id: SessionId, row: &sea_orm::QueryResult) -> Result<SessionHead, Error>
         stored
     };
     let session = Session {
-        id,
+        id: SessionId(sql::get(row, "id")?),
         tenant_id: TenantId::stored(&sql::get::<String>(row, "tenant_id")?),
         user_id: sql::get(row, "user_id")?,
         solution_id: sql::get(row, "solution_id")?,

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{
     super::{Error, Storage, sql},
-    listing::{Count, Listing},
+    listing::{Count, Listing, OfTenant},
     metadata::MetadataMember,
     page::{Conditions, Page, PageRequest, finish, ids_of_tenant},
 };
@@ -44,7 +44,10 @@ fn listing_of(scope: &TenantScope, filter: &SessionFilter, backend: DbBackend) -
         table: "session s",
         key: "id",
         looked_at: "id, status, expires_at, user_id, metadata",
-        of_tenant: Some(scope.tenant().to_string()),
+        of_tenant: Some(OfTenant {
+            name: scope.tenant().to_string(),
+            in_session: false,
+        }),
         walked: String::new(),
         fits: conditions.take(),
         is_looked_into: !filter.metadata.is_empty(),

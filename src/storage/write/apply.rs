@@ -8,7 +8,7 @@ use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use super::{
     super::{Error, connection::Transaction, sql},
     load::{KEY_COLUMNS, key_cells},
-    working::{Changes, Tracked, Working},
+    working::{Changes, SessionRow, Tracked, Working},
 };
 use crate::model::{Artifact, ArtifactId, Event, Execution, ExecutionId};
 use sql::{Cell, Combined, Rows, get};
@@ -209,14 +209,19 @@ fn change_cells(execution: &Execution) -> Vec<Cell> {
     ]
 }
 
-/// `UPDATE table SET every column but the first FROM x WHERE the first is equal`.
-fn update_tail(table: &str, columns: &[&str]) -> String {
-    let sets: Vec<String> = columns[1..]
+/// `UPDATE table SET the other columns FROM x WHERE the first ones, which are the key, are equal`.
+fn update_tail(table: &str, columns: &[&str], key: usize) -> String {
+    let (key, others) = columns.split_at(key);
+    let sets: Vec<String> = others
         .iter()
         .map(|column| format!("{column} = x.{column}"))
         .collect();
-    let (sets, key) = (sets.join(", "), columns[0]);
-    format!("UPDATE {table} SET {sets} FROM x WHERE {table}.{key} = x.{key}")
+    let equal: Vec<String> = key
+        .iter()
+        .map(|column| format!("{table}.{column} = x.{column}"))
+        .collect();
+    let (sets, equal) = (sets.join(", "), equal.join(" AND "));
+    format!("UPDATE {table} SET {sets} FROM x WHERE {equal}")
 }
 
 fn executions(all: &mut Combined, working: &Working) {
@@ -229,7 +234,7 @@ fn executions(all: &mut Combined, working: &Working) {
         }
     }
     all.insert(made, "execution");
-    all.add(changed, update_tail("execution", EXECUTION_CHANGES));
+    all.add(changed, update_tail("execution", EXECUTION_CHANGES, 1));
 }
 
 /// Takes executions out of a queue. A row that another transaction has locked is left to it: it took
@@ -338,6 +343,7 @@ fn events(all: &mut Combined, decided: &mut Changes) -> Result<(), Error> {
 const SESSION_COLUMNS: &[&str] = &[
     "id",
     "tenant_id",
+    "stream_id",
     "user_id",
     "solution_id",
     "is_anonymous",
@@ -351,39 +357,69 @@ const SESSION_COLUMNS: &[&str] = &[
     "expires_at",
 ];
 
+fn session_cells(row: &SessionRow) -> Vec<Cell> {
+    let session = &row.session;
+    vec![
+        session.id.0.into(),
+        session.tenant_id.as_str().into(),
+        row.stream_id.into(),
+        session.user_id.clone().into(),
+        session.solution_id.clone().into(),
+        session.is_anonymous.into(),
+        session.status.code().into(),
+        session.metadata.as_str().into(),
+        session.state.as_str().into(),
+        session.state_version.into(),
+        row.next_seq.into(),
+        session.created_at.into(),
+        session.updated_at.into(),
+        session.expires_at.into(),
+    ]
+}
+
+const SESSION_CHANGES: &[&str] = &[
+    "id",
+    "tenant_id",
+    "user_id",
+    "is_anonymous",
+    "status",
+    "metadata",
+    "state",
+    "state_version",
+    "next_seq",
+    "updated_at",
+];
+
+fn session_change_cells(row: &SessionRow) -> Vec<Cell> {
+    let session = &row.session;
+    vec![
+        session.id.0.into(),
+        session.tenant_id.as_str().into(),
+        session.user_id.clone().into(),
+        session.is_anonymous.into(),
+        session.status.code().into(),
+        session.metadata.as_str().into(),
+        session.state.as_str().into(),
+        session.state_version.into(),
+        row.next_seq.into(),
+        session.updated_at.into(),
+    ]
+}
+
 fn sessions(all: &mut Combined, working: &Working) {
-    let (mut made, mut changed) = (Rows::of(SESSION_COLUMNS), Rows::of(SESSION_COLUMNS));
-    // New ids in one order: another node may be making the same ones.
+    let (mut made, mut changed) = (Rows::of(SESSION_COLUMNS), Rows::of(SESSION_CHANGES));
+    // New keys in one order: another node may be making the same ones.
     let mut sessions: Vec<_> = working.sessions.iter().collect();
-    sessions.sort_unstable_by_key(|(id, _)| **id);
+    sessions.sort_unstable_by_key(|(key, _)| *key);
     for (_, Tracked { row, is_new, dirty }) in sessions {
-        if !is_new && !dirty {
-            continue;
-        }
-        let session = &row.session;
-        let cells = vec![
-            session.id.0.into(),
-            session.tenant_id.as_str().into(),
-            session.user_id.clone().into(),
-            session.solution_id.clone().into(),
-            session.is_anonymous.into(),
-            session.status.code().into(),
-            session.metadata.as_str().into(),
-            session.state.as_str().into(),
-            session.state_version.into(),
-            row.next_seq.into(),
-            session.created_at.into(),
-            session.updated_at.into(),
-            session.expires_at.into(),
-        ];
         if *is_new {
-            made.push(cells);
-        } else {
-            changed.push(cells);
+            made.push(session_cells(row));
+        } else if *dirty {
+            changed.push(session_change_cells(row));
         }
     }
     all.insert(made, "session");
-    all.add(changed, update_tail("session", SESSION_COLUMNS));
+    all.add(changed, update_tail("session", SESSION_CHANGES, 2));
 }
 
 const STATE_COLUMNS: &[&str] = &[
@@ -411,7 +447,7 @@ fn states(all: &mut Combined, working: &Working) {
         }
     }
     all.insert(made, "execution_state");
-    all.add(changed, update_tail("execution_state", STATE_COLUMNS));
+    all.add(changed, update_tail("execution_state", STATE_COLUMNS, 1));
 }
 
 const ARTIFACT_COLUMNS: &[&str] = &[
@@ -505,7 +541,7 @@ fn changed_artifacts(all: &mut Combined, working: &Working) {
             ]);
         }
     }
-    all.add(changed, update_tail("artifact", ARTIFACT_CHANGES));
+    all.add(changed, update_tail("artifact", ARTIFACT_CHANGES, 1));
 }
 
 fn edges(all: &mut Combined, working: &Working) {
@@ -643,7 +679,7 @@ fn marks(all: &mut Combined, working: &mut Working) {
     let columns = &["execution_id", "touched_at"];
     let touched = decided.marks_touched.iter();
     let touched = filled(columns, touched.map(|id| vec![id.0.into(), now.into()]));
-    all.add(touched, update_tail("cancellation", columns));
+    all.add(touched, update_tail("cancellation", columns, 1));
     let tail = "DELETE FROM cancellation WHERE execution_id IN (SELECT id FROM x)";
     let ended = Rows::column(&["id"], decided.marks_out.iter().map(|id| id.0));
     all.add(ended, tail);
@@ -662,23 +698,29 @@ mod tests {
         const IDS: &[&str] = &["id"];
         let release = "DELETE FROM lease WHERE execution_id IN (SELECT id FROM x)";
         // On PostgreSQL a number must be one, so of the other columns there is one that is.
-        let updates: [(_, &[_], &[_]); 4] = [
-            ("execution", EXECUTION_CHANGES, &["id", "last_tx"]),
-            ("session", SESSION_COLUMNS, &["id", "next_seq"]),
+        let updates: [(_, &[_], &[_], _); 4] = [
+            ("execution", EXECUTION_CHANGES, &["id", "last_tx"], 1),
+            (
+                "session",
+                SESSION_CHANGES,
+                &["id", "tenant_id", "next_seq"],
+                2,
+            ),
             (
                 "execution_state",
                 STATE_COLUMNS,
                 &["execution_id", "version"],
+                1,
             ),
-            ("artifact", ARTIFACT_CHANGES, &["id", "version"]),
+            ("artifact", ARTIFACT_CHANGES, &["id", "version"], 1),
         ];
         on_each_database(async |world| {
             let db = &world.storage.db.writer.begin().await.unwrap();
             let is_postgres = db.get_database_backend() == DbBackend::Postgres;
             let scan = if is_postgres { "Seq Scan on" } else { "SCAN" };
-            let mut statements = Vec::from(updates.map(|(table, all, few)| {
+            let mut statements = Vec::from(updates.map(|(table, all, few, key)| {
                 let columns = if is_postgres { few } else { all };
-                (table, columns, update_tail(table, columns))
+                (table, columns, update_tail(table, columns, key))
             }));
             let unqueue = |table| (table, IDS, unqueue_tail(table, db.get_database_backend()));
             statements.extend(["ready", "timer"].map(unqueue));
@@ -687,6 +729,9 @@ mod tests {
                 for count in (0..13).map(|power| 1 << power) {
                     let mut cells = vec![Cell::from(0_i64); columns.len()];
                     cells[0] = Uuid::nil().into();
+                    if columns.get(1) == Some(&"tenant_id") {
+                        cells[1] = "".into();
+                    }
                     let mut rows = Rows::of(columns);
                     for _ in 0..count {
                         rows.push(cells.clone());

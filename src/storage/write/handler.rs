@@ -3,10 +3,11 @@
 use super::{
     super::Error,
     operation::{Needs, Operation},
+    session::Standing,
     working::{Fence, StateRow, Tracked, Working},
 };
 use crate::model::{
-    EventBody, ExecutionId, Micros, Payload, RawJson, Refusal, Session, SessionId, SessionStatus,
+    EventBody, ExecutionId, Micros, Payload, RawJson, Refusal, Session, SessionId, SessionKey,
     StateWriteMode, TenantScope, merge_patch,
 };
 
@@ -159,27 +160,18 @@ impl WriteState {
     }
 
     fn write_session(&self, working: &mut Working, id: SessionId) -> Result<WrittenState, Error> {
-        let (now, found) = (working.now, working.sessions.get_mut(&id));
-        let tracked = found
-            .filter(|tracked| tracked.row.session.tenant_id == *self.scope.tenant())
-            .ok_or_else(|| Refusal::not_found("session", "sessionId"))?;
+        let key = SessionKey::of(&self.scope, id);
+        let (now, found) = (working.now, working.sessions.get_mut(&key));
+        let tracked = found.ok_or_else(|| Refusal::not_found("session", "sessionId"))?;
         let session = &mut tracked.row.session;
-        let overdue = session.expires_at <= now && session.status.accepts_writes();
-        let status = if overdue {
-            SessionStatus::Expired
-        } else {
-            session.status
-        };
-        if !status.accepts_writes() {
-            return Err(Refusal::SessionNotActive { status }.into());
-        }
+        Standing::of(session).check(now)?;
         session.state = self.next(&session.state, session.state_version)?;
         session.state_version += 1;
         session.updated_at = now;
         let session = session.clone();
         let (mode, version) = (self.mode, session.state_version);
         let body = EventBody::SessionStateChanged { mode, version };
-        working.append_to_session(id, body, Some(self.logged.clone()));
+        working.append_to_session(&key, body, Some(self.logged.clone()));
         Ok(WrittenState {
             state: session.state.clone(),
             version,
@@ -236,7 +228,9 @@ impl Operation for WriteState {
             .executions
             .extend(self.fence.map(|fence| fence.execution_id));
         match self.target {
-            StateTarget::Session(id) => needs.sessions_locked.push(id),
+            StateTarget::Session(id) => {
+                needs.sessions_locked.push(SessionKey::of(&self.scope, id));
+            }
             StateTarget::Execution(id) => needs.execution_states.push(id),
         }
     }

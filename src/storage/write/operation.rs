@@ -3,7 +3,7 @@
 use tokio::sync::oneshot;
 
 use super::{super::Error, claim::Wanted, submit::KeyClaim, working::Working};
-use crate::model::{ArtifactId, ExecutionId, SessionId, TenantId, TenantScope};
+use crate::model::{ArtifactId, ExecutionId, SessionKey, TenantId, TenantScope};
 
 /// Rows that an operation wants locked and loaded before it decides.
 #[derive(Debug, Default)]
@@ -33,9 +33,9 @@ pub(in crate::storage) struct Needs {
     /// Steps whose presence matters.
     pub(super) steps: Vec<(ExecutionId, String)>,
     /// Sessions to read.
-    pub(super) sessions: Vec<SessionId>,
+    pub(super) sessions: Vec<SessionKey>,
     /// Sessions to lock and change.
-    pub(super) sessions_locked: Vec<SessionId>,
+    pub(super) sessions_locked: Vec<SessionKey>,
     /// States of executions to lock and change.
     pub(super) execution_states: Vec<ExecutionId>,
     /// Tenants of which it must be known how much they have announced and not sent.

@@ -3,17 +3,16 @@
 use std::collections::{BTreeSet, HashMap};
 
 use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Value};
-use uuid::Uuid;
 
 use super::{
     super::{Error, connection::Transaction, node::is_alive, read::stranded::STRANDED, sql},
     claim::{Claimed, PARKED_QUEUE, Wanted},
-    load::{column, id_rows, lock_clause},
+    load::{id_rows, lock_clause},
     operation::Needs,
     shares::Turn,
     working::{CHILD_PRIORITY, Lost, Working},
 };
-use crate::model::{ExecutionId, SessionId, TenantId};
+use crate::model::{ExecutionId, SessionId, SessionKey, TenantId};
 use sql::{Rows, get};
 
 /// A claim looks at so many tenants at least, and at so many at most.
@@ -39,12 +38,26 @@ pub(super) async fn pick(
     }
     working.stranded.clone_from(&needs.stranded);
     if let Some(limit) = needs.overdue_sessions {
-        let text = "SELECT id FROM session WHERE status IN (0, 1) AND expires_at <= $1 LIMIT $2";
-        let rows = sql::query(db, text, [working.now.into(), limit_value(limit)]).await?;
-        let ids: BTreeSet<Uuid> = column(&rows, "id")?;
-        working.overdue_sessions = ids.into_iter().map(SessionId).collect();
+        working.overdue_sessions = overdue_sessions(db, limit, working.now).await?;
     }
     Ok(())
+}
+
+async fn overdue_sessions(
+    db: &Transaction,
+    limit: usize,
+    now: i64,
+) -> Result<Vec<SessionKey>, Error> {
+    let text =
+        "SELECT id, tenant_id FROM session WHERE status IN (0, 1) AND expires_at <= $1 LIMIT $2";
+    let rows = sql::query(db, text, [now.into(), limit_value(limit)]).await?;
+    let keys = rows.iter().map(|row| {
+        Ok(SessionKey {
+            id: SessionId(get(row, "id")?),
+            tenant_id: TenantId::stored(&get::<String>(row, "tenant_id")?),
+        })
+    });
+    keys.collect()
 }
 
 /// What was picked without a lock may have moved before its row was locked.

@@ -180,9 +180,9 @@ impl Operation for ExpireSessions {
 
     fn decide(&self, working: &mut Working) -> Result<usize, Error> {
         let overdue = std::mem::take(&mut working.overdue_sessions);
-        for id in &overdue {
+        for key in &overdue {
             let now = working.now;
-            let Some(tracked) = working.sessions.get_mut(id) else {
+            let Some(tracked) = working.sessions.get_mut(key) else {
                 continue;
             };
             let session = &mut tracked.row.session;
@@ -195,7 +195,7 @@ impl Operation for ExpireSessions {
                 status: SessionStatus::Expired,
                 reason: None,
             };
-            working.append_to_session(*id, body, None);
+            working.append_to_session(key, body, None);
         }
         Ok(overdue.len())
     }

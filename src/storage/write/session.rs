@@ -1,13 +1,15 @@
 //! Sessions: created, upgraded once, closed.
 
+use uuid::Uuid;
+
 use super::{
     super::Error,
     operation::{Needs, Operation},
     working::{SessionRow, Tracked, Working},
 };
 use crate::model::{
-    EventBody, Payload, RawJson, Refusal, Session, SessionId, SessionStatus, TenantScope,
-    merge_patch,
+    EventBody, Micros, Payload, RawJson, Refusal, Session, SessionId, SessionKey, SessionStatus,
+    TenantScope, merge_patch,
 };
 
 /// Makes a session.
@@ -17,6 +19,9 @@ pub struct CreateSession {
     pub scope: TenantScope,
     /// Its id.
     pub id: SessionId,
+    /// The id of its stream in the log, which no other stream of any tenant has; none where that is the
+    /// session's own id, as only one that the server made may be.
+    pub stream_id: Option<Uuid>,
     /// The user; none for an anonymous session.
     pub user_id: Option<String>,
     /// The solution of its intents.
@@ -35,17 +40,20 @@ impl Operation for CreateSession {
     type Output = Session;
 
     fn needs(&self, needs: &mut Needs) {
-        needs.sessions_locked.push(self.id);
+        needs
+            .sessions_locked
+            .push(SessionKey::of(&self.scope, self.id));
     }
 
     fn decide(&self, working: &mut Working) -> Result<Session, Error> {
-        if working.sessions.contains_key(&self.id) {
+        let key = SessionKey::of(&self.scope, self.id);
+        if working.sessions.contains_key(&key) {
             return Err(Refusal::invalid(["sessionId"], "a session with this id exists").into());
         }
         let now = working.now;
         let session = Session {
-            id: self.id,
-            tenant_id: self.scope.tenant().clone(),
+            id: key.id,
+            tenant_id: key.tenant_id.clone(),
             user_id: self.user_id.clone(),
             solution_id: self.solution_id.clone(),
             is_anonymous: self.user_id.is_none(),
@@ -59,16 +67,17 @@ impl Operation for CreateSession {
         };
         let row = SessionRow {
             session: session.clone(),
+            stream_id: self.stream_id,
             next_seq: 1,
         };
-        working.sessions.insert(self.id, Tracked::new(row));
+        working.sessions.insert(key.clone(), Tracked::new(row));
         let body = EventBody::SessionCreated {
             user_id: self.user_id.clone(),
             solution_id: self.solution_id.clone(),
             metadata: self.metadata.clone(),
             expires_at: session.expires_at,
         };
-        working.append_to_session(self.id, body, Some(self.logged.clone()));
+        working.append_to_session(&key, body, Some(self.logged.clone()));
         Ok(session)
     }
 }
@@ -90,11 +99,14 @@ impl Operation for UpgradeSession {
     type Output = Session;
 
     fn needs(&self, needs: &mut Needs) {
-        needs.sessions_locked.push(self.id);
+        needs
+            .sessions_locked
+            .push(SessionKey::of(&self.scope, self.id));
     }
 
     fn decide(&self, working: &mut Working) -> Result<Session, Error> {
-        let session = live(working, &self.scope, self.id)?;
+        let key = SessionKey::of(&self.scope, self.id);
+        let session = live(working, &key)?;
         if !session.is_anonymous || !session.status.can_become(SessionStatus::Upgraded) {
             let status = session.status;
             return Err(Refusal::SessionTransition {
@@ -115,7 +127,7 @@ impl Operation for UpgradeSession {
             user_id: self.user_id.clone(),
             metadata: session.metadata.clone(),
         };
-        working.append_to_session(self.id, body, None);
+        working.append_to_session(&key, body, None);
         Ok(session)
     }
 }
@@ -135,11 +147,14 @@ impl Operation for CloseSession {
     type Output = Session;
 
     fn needs(&self, needs: &mut Needs) {
-        needs.sessions_locked.push(self.id);
+        needs
+            .sessions_locked
+            .push(SessionKey::of(&self.scope, self.id));
     }
 
     fn decide(&self, working: &mut Working) -> Result<Session, Error> {
-        let session = live(working, &self.scope, self.id)?;
+        let key = SessionKey::of(&self.scope, self.id);
+        let session = live(working, &key)?;
         session.status = SessionStatus::Closed;
         let session = session.clone();
         let reason = self.reason.clone();
@@ -147,31 +162,46 @@ impl Operation for CloseSession {
             status: SessionStatus::Closed,
             reason,
         };
-        working.append_to_session(self.id, body, None);
+        working.append_to_session(&key, body, None);
         Ok(session)
     }
 }
 
-/// The session, if it is the tenant's and has not ended. The caller is about to change it.
-fn live<'a>(
-    working: &'a mut Working,
-    scope: &TenantScope,
-    id: SessionId,
-) -> Result<&'a mut Session, Error> {
-    let (now, found) = (working.now, working.sessions.get_mut(&id));
-    let tracked = found
-        .filter(|tracked| tracked.row.session.tenant_id == *scope.tenant())
-        .ok_or_else(|| Refusal::not_found("session", "sessionId"))?;
-    let session = &mut tracked.row.session;
-    let overdue = session.expires_at <= now && session.status.accepts_writes();
-    let status = if overdue {
-        SessionStatus::Expired
-    } else {
-        session.status
-    };
-    if !status.accepts_writes() {
-        return Err(Refusal::SessionNotActive { status }.into());
+/// Whether and how long a session takes anything.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Standing {
+    pub(super) status: SessionStatus,
+    pub(super) expires_at: Micros,
+}
+
+impl Standing {
+    pub(super) fn of(session: &Session) -> Self {
+        let (status, expires_at) = (session.status, session.expires_at);
+        Self { status, expires_at }
     }
+
+    /// Refuses when the session has ended, or its time has passed.
+    pub(super) fn check(self, now: Micros) -> Result<(), Refusal> {
+        let is_overdue = self.expires_at <= now && self.status.accepts_writes();
+        let status = if is_overdue {
+            SessionStatus::Expired
+        } else {
+            self.status
+        };
+        if status.accepts_writes() {
+            Ok(())
+        } else {
+            Err(Refusal::SessionNotActive { status })
+        }
+    }
+}
+
+/// The session, if there is one and it has not ended. The caller is about to change it.
+fn live<'a>(working: &'a mut Working, key: &SessionKey) -> Result<&'a mut Session, Error> {
+    let (now, found) = (working.now, working.sessions.get_mut(key));
+    let tracked = found.ok_or_else(|| Refusal::not_found("session", "sessionId"))?;
+    let session = &mut tracked.row.session;
+    Standing::of(session).check(now)?;
     session.updated_at = now;
     Ok(session)
 }

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::model::{
     EventBody, Execution, ExecutionId, ExecutionStatus, Intent, IntentId, Micros, NodeId, Payload,
-    RawJson, Refusal, SessionId, SessionStatus, TenantId, TenantScope,
+    RawJson, Refusal, SessionId, SessionKey, TenantId, TenantScope,
 };
 
 /// Who chose a key; keys of different scopes never meet.
@@ -187,26 +187,20 @@ impl Submit {
         })
     }
 
+    fn session_key(&self) -> SessionKey {
+        SessionKey::of(&self.scope, self.execution.session_id)
+    }
+
     fn check_session(&self, working: &Working) -> Result<(), Error> {
         if self.execution.parent.is_some() {
             // Work that was accepted goes on, whatever becomes of the session meanwhile.
             return Ok(());
         }
-        let found = working.sessions.get(&self.execution.session_id);
-        let session = found
-            .map(|tracked| &tracked.row.session)
-            .filter(|session| session.tenant_id == *self.scope.tenant())
-            .ok_or_else(|| Refusal::not_found("session", "sessionId"))?;
-        let status = if session.expires_at <= working.now && session.status.accepts_writes() {
-            SessionStatus::Expired
-        } else {
-            session.status
-        };
-        if status.accepts_writes() {
-            Ok(())
-        } else {
-            Err(Refusal::SessionNotActive { status }.into())
-        }
+        let standing = working.standing(&self.session_key());
+        standing
+            .ok_or_else(|| Refusal::not_found("session", "sessionId"))?
+            .check(working.now)?;
+        Ok(())
     }
 
     fn check_parent(&self, working: &mut Working) -> Result<(), Error> {
@@ -297,7 +291,7 @@ impl Operation for Submit {
         needs.keys.extend(self.key_claim());
         match &self.execution.parent {
             Some((fence, _)) => needs.executions.push(fence.execution_id),
-            None => needs.sessions.push(self.execution.session_id),
+            None => needs.sessions.push(self.session_key()),
         }
     }
 

@@ -7,12 +7,13 @@ use uuid::Uuid;
 use super::{
     super::{Error, sql::Cell},
     claim::{ALONE_QUEUE, Claimed, NODE_QUEUE, PARKED_QUEUE},
+    session::Standing,
     submit::{KeyClaim, KeyName, Queue},
 };
 use crate::model::{
     Artifact, ArtifactId, ArtifactState, ArtifactTransition, Cursor, Event, EventBody, Execution,
     ExecutionError, ExecutionId, ExecutionStatus, Materialization, Micros, NodeId, Payload,
-    RawJson, Refusal, Session, SessionId, StreamKind, TenantId,
+    RawJson, Refusal, Session, SessionId, SessionKey, StreamKind, TenantId,
 };
 
 /// The right of one attempt to write: it holds while the execution's epoch is this one.
@@ -81,6 +82,8 @@ impl<T> Tracked<T> {
 #[derive(Debug)]
 pub(super) struct SessionRow {
     pub(super) session: Session,
+    /// None where the stream has the session's own id.
+    pub(super) stream_id: Option<Uuid>,
     pub(super) next_seq: i64,
 }
 
@@ -191,7 +194,9 @@ pub(in crate::storage) struct Working {
     pub(super) first_ord: i64,
     pub(super) executions: HashMap<ExecutionId, Tracked<Execution>>,
     pub(super) held: HashMap<ExecutionId, Uuid>,
-    pub(super) sessions: HashMap<SessionId, Tracked<SessionRow>>,
+    pub(super) sessions: HashMap<SessionKey, Tracked<SessionRow>>,
+    /// Of sessions that are only looked at.
+    pub(super) standings: HashMap<SessionKey, Standing>,
     pub(super) states: HashMap<ExecutionId, Tracked<StateRow>>,
     pub(super) artifacts: HashMap<ArtifactId, Tracked<ArtifactRow>>,
     pub(super) steps: HashSet<(ExecutionId, String)>,
@@ -218,7 +223,7 @@ pub(in crate::storage) struct Working {
     /// Executions that were picked and cannot be read.
     pub(super) set_aside: BTreeSet<ExecutionId>,
     pub(super) stranded: Vec<ExecutionId>,
-    pub(super) overdue_sessions: Vec<SessionId>,
+    pub(super) overdue_sessions: Vec<SessionKey>,
     /// Bytes of uploads that were announced and have not arrived.
     pub(super) announced_bytes: HashMap<TenantId, i64>,
     pub(super) changes: Changes,
@@ -290,12 +295,12 @@ impl Working {
     /// Appends to a session's stream.
     pub(super) fn append_to_session(
         &mut self,
-        id: SessionId,
+        key: &SessionKey,
         body: EventBody,
         payload: Option<Payload>,
     ) {
         let (tx, ord, now) = (self.tx, self.next_ord(), self.now);
-        let Some(tracked) = self.sessions.get_mut(&id) else {
+        let Some(tracked) = self.sessions.get_mut(key) else {
             return;
         };
         tracked.dirty = true;
@@ -303,10 +308,10 @@ impl Working {
         tracked.row.next_seq += 1;
         self.changes.events.push(Event {
             stream_kind: StreamKind::Session,
-            stream_id: id.0,
+            stream_id: tracked.row.stream_id.unwrap_or(key.id.0),
             cursor: Cursor { tx, ord, seq },
-            tenant_id: tracked.row.session.tenant_id.clone(),
-            session_id: id,
+            tenant_id: key.tenant_id.clone(),
+            session_id: key.id,
             intent_type: None,
             body,
             payload,
@@ -522,6 +527,13 @@ impl Working {
             }
             .into())
         }
+    }
+
+    /// Whether and how long a session takes anything.
+    pub(super) fn standing(&self, key: &SessionKey) -> Option<Standing> {
+        let loaded = self.sessions.get(key);
+        let standing = loaded.map(|tracked| Standing::of(&tracked.row.session));
+        standing.or_else(|| self.standings.get(key).copied())
     }
 
     /// Whether a node runs this execution now, or will with this transaction.

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     model::{Cursor, EventBody, StreamKind},
-    storage::{Feed, WalFilter, sql},
+    storage::{Feed, StreamName, WalFilter, sql},
     telemetry::metrics::Metrics,
 };
 
@@ -235,7 +235,7 @@ async fn the_log_of_one_stream_has_every_kind_of_entry_in_order() {
         world.put_events(rows).await;
         let storage = &world.storage;
         let filter = WalFilter {
-            stream_id: Some(execution_id(1).0),
+            stream: Some(StreamName::Any(execution_id(1).0)),
             ..Default::default()
         };
         let (mut cursor, mut found) = (Cursor::default(), Vec::new());

@@ -12,8 +12,10 @@ use super::{
 use crate::{
     model::{ExecutionId, ExecutionStatus::Failed, SessionStatus},
     storage::{
-        Count, ExecutionFilter, Members, MetadataMember, PageRequest, Relation, SessionFilter,
-        read::executions::listing_of, sql,
+        ArtifactFilter, Count, ExecutionFilter, Members, MetadataMember, PageRequest, Relation,
+        SessionFilter, WalFilter,
+        read::{artifacts, events, executions::listing_of, page::Conditions},
+        sql,
     },
 };
 
@@ -325,16 +327,23 @@ async fn plan(world: &World, tenant: &str, filter: &ExecutionFilter) -> String {
     let backend = db.get_database_backend();
     let mut listing = listing_of(&scope_of(tenant), filter, backend);
     let walk = listing.walk::<Uuid>(backend, true, None, None);
+    let text = format!(
+        "SELECT e.parameters FROM execution e WHERE {} {} LIMIT 51",
+        walk.walked, walk.order
+    );
+    explained(world, &text, walk.conditions.values).await
+}
+
+async fn explained(world: &World, text: &str, values: Vec<sea_orm::Value>) -> String {
+    let db = &world.storage.db.reader;
+    let backend = db.get_database_backend();
     let explain = match backend {
         DbBackend::Postgres => "EXPLAIN",
         _ => "EXPLAIN QUERY PLAN",
     };
-    let text = format!(
-        "{explain} SELECT e.parameters FROM execution e WHERE {} {} LIMIT 51",
-        walk.walked, walk.order
-    );
-    let values = walk.conditions.values;
-    let rows = sql::query(db, &text, values).await.unwrap();
+    let rows = sql::query(db, &format!("{explain} {text}"), values)
+        .await
+        .unwrap();
     let detail = |row: &sea_orm::QueryResult| match backend {
         DbBackend::Postgres => String::try_get_by_index(row, 0).unwrap(),
         _ => row.try_get("", "detail").unwrap(),
@@ -362,6 +371,75 @@ async fn the_rows_of_other_tenants_are_not_stepped_over() {
         }
     })
     .await;
+}
+
+#[tokio::test]
+async fn what_is_in_a_session_is_found_beside_what_is_in_another_tenants_of_the_same_id() {
+    on_each_database(async |world| {
+        many(world).await;
+        let mut theirs = execution(30_000);
+        theirs.tenant = "theirs";
+        world.put_executions([theirs]).await;
+        if world.is_postgres() {
+            world.run("ANALYZE execution", vec![]).await;
+        }
+        let session_id = Some(session_id(1));
+        for roots_only in [false, true] {
+            let filter = ExecutionFilter {
+                session_id,
+                roots_only,
+                ..ExecutionFilter::default()
+            };
+            for tenant in ["ours", "theirs"] {
+                let of_session = plan(world, tenant, &filter).await;
+                is_of_session(world, "execution", &of_session);
+            }
+        }
+        let filter = ArtifactFilter {
+            session_id,
+            ..ArtifactFilter::default()
+        };
+        let backend = world.storage.db.reader.get_database_backend();
+        let mut listing = artifacts::listing_of(&scope(), &filter);
+        let walk = listing.walk::<i64>(backend, true, None, None);
+        let text = format!(
+            "SELECT * FROM artifact WHERE {} {}",
+            walk.walked, walk.order
+        );
+        let of_session = explained(world, &text, walk.conditions.values).await;
+        is_of_session(world, "artifact", &of_session);
+        let mut conditions = Conditions::default();
+        let filter = WalFilter {
+            session_id,
+            ..WalFilter::default()
+        };
+        events::walked(&mut conditions, &scope(), &filter);
+        let text = format!(
+            "SELECT * FROM event {} AND (tx, ord) > (1, 1) ORDER BY tx, ord LIMIT 9",
+            conditions.clause()
+        );
+        let of_session = explained(world, &text, conditions.values).await;
+        is_of_session(world, "event", &of_session);
+    })
+    .await;
+}
+
+/// The plan finds rows by session and tenant, and in order.
+fn is_of_session(world: &World, table: &str, plan: &str) {
+    let conditions: &[&str] = if world.is_postgres() {
+        &["Index Cond: ((session_id =", "(tenant_id || ''::text)"]
+    } else {
+        &["(session_id=? AND <expr>=?"]
+    };
+    let index = format!("{table}_idx_session");
+    let condition = plan.split("Filter").next().unwrap();
+    for part in conditions.iter().copied().chain([index.as_str()]) {
+        assert!(condition.contains(part), "{part}: {plan}");
+    }
+    assert!(
+        !plan.contains("Sort") && !plan.contains("TEMP B-TREE"),
+        "{plan}"
+    );
 }
 
 #[tokio::test]

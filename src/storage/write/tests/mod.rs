@@ -4,6 +4,7 @@ mod cancel;
 mod counts;
 mod keys;
 mod races;
+mod sessions;
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -51,7 +52,8 @@ impl Batch {
     }
 
     pub(super) async fn run(self, world: &World) {
-        carry_out(&world.storage, self.0).await;
+        // Boxed, for the futures of tests hold several.
+        Box::pin(carry_out(&world.storage, self.0)).await;
     }
 }
 
@@ -77,6 +79,7 @@ impl Scene {
         let create = CreateSession {
             scope: scope_of(TENANT),
             id: session,
+            stream_id: None,
             user_id: None,
             solution_id: None,
             metadata: RawJson::empty_object(),

@@ -97,6 +97,7 @@ async fn of_nodes_that_make_the_same_session_one_succeeds_and_the_others_are_ref
             let create = CreateSession {
                 scope: scope_of(TENANT),
                 id,
+                stream_id: Some(scene.ids.session().0),
                 user_id: None,
                 solution_id: None,
                 metadata: RawJson::empty_object(),

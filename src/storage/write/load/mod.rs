@@ -1,8 +1,10 @@
 //! The first phase: rows are picked and locked in one fixed order, then loaded.
 
+mod sessions;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use entity::{artifact, execution, execution_state, idempotency, session};
+use entity::{artifact, execution, execution_state, idempotency};
 use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult, QueryResult};
 use uuid::Uuid;
 
@@ -13,11 +15,10 @@ use super::{
     overtaken::catch_up,
     pick::{pick, recheck},
     submit::{KeyClaim, KeyName, KeyScope},
-    working::{ArtifactRow, KeyHolder, SessionRow, StateRow, Tracked, Working},
+    working::{ArtifactRow, KeyHolder, StateRow, Tracked, Working},
 };
 use crate::model::{
-    ArtifactId, ArtifactState, Execution, ExecutionId, ExecutionStatus, RawJson, Session,
-    SessionId, TenantId,
+    ArtifactId, ArtifactState, Execution, ExecutionId, ExecutionStatus, RawJson, TenantId,
 };
 use sql::{Cell, Rows, columns, get};
 
@@ -54,7 +55,7 @@ pub(super) async fn load(db: &Transaction, needs: Needs) -> Result<Working, Erro
 /// What comes after the executions.
 async fn load_others(db: &Transaction, needs: &Needs, working: &mut Working) -> Result<(), Error> {
     steps(db, &needs.steps, working).await?;
-    sessions(db, needs, working).await?;
+    sessions::load(db, needs, working).await?;
     states(db, &needs.execution_states, working).await?;
     announced(db, &needs.announced, working).await?;
     artifacts(db, needs, working).await
@@ -76,14 +77,14 @@ async fn load_named(db: &Transaction, needs: &Needs) -> Result<Working, Error> {
         (working, found) = with_clock(db, rows, &lock).await?;
         remember_executions(found, &BTreeSet::new(), &mut working)?;
     } else if !needs.sessions_locked.is_empty() {
-        let lock = format!("{} {}", whole_sessions(), lock_clause(db, LOCK_SESSIONS));
+        let (rows, lock) = (sessions::rows(&needs.sessions_locked), sessions::lock(db));
         let found;
-        (working, found) = with_clock(db, session_rows(&needs.sessions_locked), &lock).await?;
-        remember_sessions(found, &mut working)?;
+        (working, found) = with_clock(db, rows, &lock).await?;
+        sessions::remember(found, &mut working)?;
     } else if !needs.sessions.is_empty() {
         let found;
-        (working, found) = with_clock(db, session_rows(&needs.sessions), READ_SESSIONS).await?;
-        remember_sessions(found, &mut working)?;
+        (working, found) = with_clock(db, sessions::rows(&needs.sessions), sessions::LOOK).await?;
+        sessions::remember_standings(&found, &mut working)?;
     } else {
         working = clock(db).await?;
     }
@@ -365,49 +366,6 @@ async fn steps(
         working
             .steps
             .insert((ExecutionId(get(&row, "execution_id")?), get(&row, "name")?));
-    }
-    Ok(())
-}
-
-fn session_rows<'a>(ids: impl IntoIterator<Item = &'a SessionId>) -> Rows {
-    let ids: BTreeSet<SessionId> = ids.into_iter().copied().collect();
-    Rows::column(&["id"], ids.iter().map(|id| id.0))
-}
-
-fn whole_sessions() -> String {
-    let columns = columns::<session::Entity>("s");
-    format!("SELECT {columns} FROM x JOIN session s ON s.id = x.id")
-}
-
-const LOCK_SESSIONS: &str = "ORDER BY s.id FOR UPDATE OF s";
-
-/// Those that are not there yet; first the ones to be locked.
-async fn sessions(db: &Transaction, needs: &Needs, working: &mut Working) -> Result<(), Error> {
-    let lock = format!("{} {}", whole_sessions(), lock_clause(db, LOCK_SESSIONS));
-    let overdue = working.overdue_sessions.clone();
-    let locked = needs.sessions_locked.iter().chain(&overdue);
-    let missing = locked.filter(|id| !working.sessions.contains_key(id));
-    let found = session_rows(missing).query(db, &lock).await?;
-    remember_sessions(found, working)?;
-    let missing = needs.sessions.iter();
-    let missing = missing.filter(|id| !working.sessions.contains_key(id));
-    let found = session_rows(missing).query(db, READ_SESSIONS).await?;
-    remember_sessions(found, working)
-}
-
-/// What is only looked at comes without its state, which may be large.
-const READ_SESSIONS: &str = "SELECT s.id, s.tenant_id, s.user_id, s.solution_id, s.is_anonymous, \
-     s.status, '{}' AS metadata, '{}' AS state, s.state_version, s.next_seq, s.created_at, \
-     s.updated_at, s.expires_at FROM x JOIN session s ON s.id = x.id";
-
-fn remember_sessions(rows: Vec<QueryResult>, working: &mut Working) -> Result<(), Error> {
-    for row in rows {
-        let next_seq = get(&row, "next_seq")?;
-        let session = Session::try_from(session::Model::from_query_result(&row, "")?)?;
-        let row = SessionRow { session, next_seq };
-        working
-            .sessions
-            .insert(row.session.id, Tracked::loaded(row));
     }
     Ok(())
 }

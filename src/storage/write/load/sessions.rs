@@ -1,0 +1,89 @@
+//! Sessions: locked as a whole to be changed, or looked at without a lock.
+
+use std::collections::BTreeSet;
+
+use entity::session;
+use sea_orm::{FromQueryResult, QueryResult};
+
+use super::{
+    super::{
+        super::{Error, connection::Transaction, convert::session_status, sql},
+        operation::Needs,
+        session::Standing,
+        working::{SessionRow, Tracked, Working},
+    },
+    lock_clause,
+};
+use crate::model::{Session, SessionId, SessionKey, TenantId};
+use sql::{Rows, columns, get};
+
+/// Each key once, in the order in which rows are locked.
+pub(super) fn rows<'a>(keys: impl IntoIterator<Item = &'a SessionKey>) -> Rows {
+    let keys: BTreeSet<&SessionKey> = keys.into_iter().collect();
+    let mut rows = Rows::of(&["id", "tenant_id"]);
+    for key in keys {
+        rows.push(vec![key.id.0.into(), key.tenant_id.as_str().into()]);
+    }
+    rows
+}
+
+/// Locks sessions and reads all of them.
+pub(super) fn lock(db: &Transaction) -> String {
+    format!(
+        "SELECT {} FROM x JOIN session s ON s.id = x.id AND s.tenant_id = x.tenant_id {}",
+        columns::<session::Entity>("s"),
+        lock_clause(db, "ORDER BY s.id, s.tenant_id FOR UPDATE OF s")
+    )
+}
+
+/// Reads what a submit asks of its session.
+pub(super) const LOOK: &str = "SELECT s.id, s.tenant_id, s.status, s.expires_at \
+     FROM x JOIN session s ON s.id = x.id AND s.tenant_id = x.tenant_id";
+
+/// Those that are not there yet; first the ones to be locked.
+pub(super) async fn load(
+    db: &Transaction,
+    needs: &Needs,
+    working: &mut Working,
+) -> Result<(), Error> {
+    let overdue = working.overdue_sessions.clone();
+    let locked = needs.sessions_locked.iter().chain(&overdue);
+    let missing = locked.filter(|key| !working.sessions.contains_key(key));
+    let found = rows(missing).query(db, &lock(db)).await?;
+    remember(found, working)?;
+    let missing = needs.sessions.iter();
+    let missing = missing.filter(|key| working.standing(key).is_none());
+    let found = rows(missing).query(db, LOOK).await?;
+    remember_standings(&found, working)
+}
+
+pub(super) fn remember(rows: Vec<QueryResult>, working: &mut Working) -> Result<(), Error> {
+    for row in rows {
+        let model = session::Model::from_query_result(&row, "")?;
+        let (stream_id, next_seq) = (model.stream_id, model.next_seq);
+        let row = SessionRow {
+            session: Session::try_from(model)?,
+            stream_id,
+            next_seq,
+        };
+        working
+            .sessions
+            .insert(row.session.key(), Tracked::loaded(row));
+    }
+    Ok(())
+}
+
+pub(super) fn remember_standings(rows: &[QueryResult], working: &mut Working) -> Result<(), Error> {
+    for row in rows {
+        let key = SessionKey {
+            id: SessionId(get(row, "id")?),
+            tenant_id: TenantId::stored(&get::<String>(row, "tenant_id")?),
+        };
+        let standing = Standing {
+            status: session_status(get(row, "status")?)?,
+            expires_at: get(row, "expires_at")?,
+        };
+        working.standings.insert(key, standing);
+    }
+    Ok(())
+}
