@@ -5,7 +5,8 @@ use sha2::{Digest, Sha256};
 use super::{
     super::Error,
     operation::{Needs, Operation},
-    working::{ArtifactRow, Tracked, Working},
+    rows::{ArtifactRow, Tracked},
+    working::Working,
 };
 use crate::model::{
     Artifact, ArtifactId, ArtifactState, ArtifactTransition, EventBody, ExecutionId,

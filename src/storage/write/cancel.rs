@@ -6,8 +6,11 @@
 
 use super::{
     super::Error,
+    lifecycle::Ending,
+    notice::Notice,
     operation::{Needs, Operation},
-    working::{Ending, Mark, Notice, Working},
+    rows::Mark,
+    working::Working,
 };
 use crate::model::{EventBody, Execution, ExecutionId, Refusal, TenantScope};
 

@@ -2,9 +2,10 @@
 
 use super::{
     super::Error,
+    lifecycle::Ending,
     operation::{Needs, Operation},
     shares::Shares,
-    working::{Ending, Fence, Working},
+    working::{Fence, Working},
 };
 use crate::model::{Execution, ExecutionError, ExecutionId, Micros, NodeId, TenantId};
 

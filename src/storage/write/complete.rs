@@ -3,10 +3,12 @@
 use super::{
     super::Error,
     artifact,
+    lifecycle::Ending,
     operation::{Needs, Operation},
     recover::lost_delay_micros,
+    rows::TimerKind,
     submit::Queue,
-    working::{Ending, Fence, TimerKind, Working},
+    working::{Fence, Working},
 };
 use crate::model::{
     EventBody, ExecutionError, ExecutionStatus, NewArtifact, Payload, TransitionRequest,

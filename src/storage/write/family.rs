@@ -8,7 +8,8 @@ use super::{
     super::{Error, connection::Transaction, sql},
     load::{column, id_rows, lock_more},
     operation::Needs,
-    working::{Mark, Working},
+    rows::Mark,
+    working::Working,
 };
 use crate::model::{Execution, ExecutionId};
 use sql::get;

@@ -3,8 +3,9 @@
 use super::{
     super::Error,
     operation::{Needs, Operation},
+    rows::{StateRow, Tracked},
     session::Standing,
-    working::{Fence, StateRow, Tracked, Working},
+    working::{Fence, Working},
 };
 use crate::model::{
     EventBody, ExecutionId, Micros, Payload, RawJson, Refusal, Session, SessionId, SessionKey,

@@ -10,19 +10,24 @@
 //! An execution's status, its events, its artifacts and its place in the queues therefore change
 //! together or not at all.
 
+mod append;
 mod apply;
 mod artifact;
 mod cancel;
+mod changes;
 mod claim;
 mod complete;
 mod family;
 mod handler;
+mod lifecycle;
 mod load;
+mod notice;
 mod offers;
 mod operation;
 mod overtaken;
 mod pick;
 mod recover;
+mod rows;
 mod session;
 mod shares;
 mod submit;
@@ -36,10 +41,11 @@ mod writer;
 pub use claim::{Claim, ClaimedBatch};
 pub use complete::{Complete, Outcome};
 pub use handler::{Emit, RecordStep, StateTarget, WriteState, WrittenState};
+pub use notice::Notice;
 pub use session::{CloseSession, CreateSession, UpgradeSession};
 pub use shares::Shares;
 pub use submit::{Key, KeyScope, NewExecution, Queue, Submission, Submit};
-pub use working::{Fence, Notice};
+pub use working::Fence;
 
 pub(super) use artifact::{AdvanceReleases, DeleteArtifacts, TransitionArtifact};
 pub(super) use cancel::{Cancel, CancelBelow, EndCancellation};

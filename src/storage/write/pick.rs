@@ -7,10 +7,12 @@ use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Value};
 use super::{
     super::{Error, connection::Transaction, node::is_alive, read::stranded::STRANDED, sql},
     claim::{Claimed, PARKED_QUEUE, Wanted},
+    lifecycle::CHILD_PRIORITY,
     load::{id_rows, lock_clause},
     operation::Needs,
+    rows::Lost,
     shares::Turn,
-    working::{CHILD_PRIORITY, Lost, Working},
+    working::Working,
 };
 use crate::model::{ExecutionId, SessionId, SessionKey, TenantId};
 use sql::{Rows, get};

@@ -4,9 +4,11 @@
 use super::{
     super::Error,
     claim::NODE_QUEUE,
+    lifecycle::Ending,
     operation::{Needs, Operation},
+    rows::{Lost, TimerKind},
     submit::Queue,
-    working::{Ending, Lost, TimerKind, Working},
+    working::Working,
 };
 use crate::model::{EventBody, Execution, ExecutionError, ExecutionId, SessionStatus};
 

@@ -5,7 +5,8 @@ use uuid::Uuid;
 use super::{
     super::Error,
     operation::{Needs, Operation},
-    working::{SessionRow, Tracked, Working},
+    rows::{SessionRow, Tracked},
+    working::Working,
 };
 use crate::model::{
     EventBody, Micros, Payload, RawJson, Refusal, Session, SessionId, SessionKey, SessionStatus,

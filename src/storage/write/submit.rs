@@ -4,7 +4,8 @@ use super::{
     super::Error,
     claim::NODE_QUEUE,
     operation::{Needs, Operation},
-    working::{Fence, KeyHolder, TimerKind, Tracked, Working},
+    rows::{KeyHolder, TimerKind, Tracked},
+    working::{Fence, Working},
 };
 use crate::model::{
     EventBody, Execution, ExecutionId, ExecutionStatus, Intent, IntentId, Micros, NodeId, Payload,

@@ -3,8 +3,10 @@
 use super::{
     super::Error,
     claim::deadline_error,
+    lifecycle::Ending,
     operation::{Needs, Operation},
-    working::{Ending, TimerKind, Working},
+    rows::TimerKind,
+    working::Working,
 };
 use crate::model::ExecutionId;
 

@@ -14,8 +14,9 @@ use super::{
     operation::Needs,
     overtaken::catch_up,
     pick::{pick, recheck},
+    rows::{ArtifactRow, KeyHolder, StateRow, Tracked},
     submit::{KeyClaim, KeyName, KeyScope},
-    working::{ArtifactRow, KeyHolder, StateRow, Tracked, Working},
+    working::Working,
 };
 use crate::model::{
     ArtifactId, ArtifactState, Execution, ExecutionId, ExecutionStatus, RawJson, TenantId,

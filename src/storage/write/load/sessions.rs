@@ -9,8 +9,9 @@ use super::{
     super::{
         super::{Error, connection::Transaction, convert::session_status, sql},
         operation::Needs,
+        rows::{SessionRow, Tracked},
         session::Standing,
-        working::{SessionRow, Tracked, Working},
+        working::Working,
     },
     lock_clause,
 };

@@ -1,0 +1,95 @@
+//! Entries of the log: each is the next one of its stream, and in the order of the transaction.
+
+use super::{notice::Notice, working::Working};
+use crate::model::{
+    ArtifactId, Cursor, Event, EventBody, ExecutionId, Payload, SessionKey, StreamKind,
+};
+
+impl Working {
+    /// Appends to an execution's stream.
+    pub(super) fn append(&mut self, id: ExecutionId, body: EventBody, payload: Option<Payload>) {
+        let (tx, ord, now) = (self.tx, self.next_ord(), self.now);
+        let Some(execution) = self.execution_mut(id) else {
+            return;
+        };
+        let seq = execution.next_seq;
+        execution.next_seq += 1;
+        execution.last_tx = tx;
+        let intent = &execution.intent;
+        let (tenant_id, session_id) = (intent.tenant_id.clone(), intent.session_id);
+        let intent_type = Some(intent.intent_type.clone());
+        self.changes.notices.push(Notice::Events {
+            tenant_id: tenant_id.clone(),
+            session_id,
+            execution_id: id,
+            seq,
+            terminal: body.is_terminal(),
+        });
+        self.changes.events.push(Event {
+            stream_kind: StreamKind::Execution,
+            stream_id: id.0,
+            cursor: Cursor { tx, ord, seq },
+            tenant_id,
+            session_id,
+            intent_type,
+            body,
+            payload,
+            occurred_at: now,
+        });
+    }
+
+    /// Appends to a session's stream.
+    pub(super) fn append_to_session(
+        &mut self,
+        key: &SessionKey,
+        body: EventBody,
+        payload: Option<Payload>,
+    ) {
+        let (tx, ord, now) = (self.tx, self.next_ord(), self.now);
+        let Some(tracked) = self.sessions.get_mut(key) else {
+            return;
+        };
+        tracked.dirty = true;
+        let seq = tracked.row.next_seq;
+        tracked.row.next_seq += 1;
+        self.changes.events.push(Event {
+            stream_kind: StreamKind::Session,
+            stream_id: tracked.row.stream_id.unwrap_or(key.id.0),
+            cursor: Cursor { tx, ord, seq },
+            tenant_id: key.tenant_id.clone(),
+            session_id: key.id,
+            intent_type: None,
+            body,
+            payload,
+            occurred_at: now,
+        });
+    }
+
+    /// Appends to an artifact's own stream.
+    pub(super) fn append_to_artifact(&mut self, id: ArtifactId, body: EventBody) {
+        let (tx, ord, now) = (self.tx, self.next_ord(), self.now);
+        let Some(tracked) = self.artifacts.get_mut(&id) else {
+            return;
+        };
+        tracked.dirty = true;
+        let artifact = &mut tracked.row.artifact;
+        let seq = artifact.next_seq;
+        artifact.next_seq += 1;
+        self.changes.events.push(Event {
+            stream_kind: StreamKind::Artifact,
+            stream_id: id.0,
+            cursor: Cursor { tx, ord, seq },
+            tenant_id: artifact.tenant_id.clone(),
+            session_id: artifact.session_id,
+            intent_type: None,
+            body,
+            payload: None,
+            occurred_at: now,
+        });
+    }
+
+    fn next_ord(&self) -> i64 {
+        let before = i64::try_from(self.changes.events.len()).unwrap_or(i64::MAX);
+        self.first_ord.saturating_add(before)
+    }
+}

@@ -1,0 +1,199 @@
+//! What becomes of an execution: it waits, is started, is given up, and ends.
+
+use super::{
+    claim::{ALONE_QUEUE, NODE_QUEUE, PARKED_QUEUE},
+    notice::Notice,
+    rows::{TimerKind, Tracked},
+    submit::Queue,
+    working::Working,
+};
+use crate::model::{
+    EventBody, Execution, ExecutionError, ExecutionId, ExecutionStatus, Micros, NodeId, Payload,
+};
+
+/// Added to the priority of children in `ready`: they come before all executions without a parent.
+pub(super) const CHILD_PRIORITY: i64 = -10;
+
+/// So many times in a row an execution may be lost with its process, and is then run alone.
+pub(super) const CRASHES_BEFORE_ALONE: i64 = 2;
+
+impl Working {
+    /// Begins an attempt on `node`: a new epoch, a lease, a `started` event.
+    pub(super) fn start(
+        &mut self,
+        id: ExecutionId,
+        node: NodeId,
+        alone: bool,
+    ) -> Option<Execution> {
+        let now = self.now;
+        let execution = self.execution_mut(id)?;
+        execution.status = ExecutionStatus::Running;
+        execution.epoch += 1;
+        execution.attempt += 1;
+        execution.started_at.get_or_insert(now);
+        let (attempt, epoch) = (execution.attempt, execution.epoch);
+        let lease = vec![id.0.into(), epoch.into(), node.0.into(), alone.into()];
+        self.changes.leases_in.insert(id, lease);
+        self.append(
+            id,
+            EventBody::ExecutionStarted {
+                attempt,
+                epoch,
+                node_id: node,
+            },
+            None,
+        );
+        self.executions.get(&id).map(|tracked| tracked.row.clone())
+    }
+
+    /// Puts an execution where a free slot will find it.
+    pub(super) fn enqueue(&mut self, id: ExecutionId, queue: &str) {
+        let now = self.now;
+        let Some(Tracked { row: execution, .. }) = self.executions.get(&id) else {
+            return;
+        };
+        let queue = match queue {
+            NODE_QUEUE | PARKED_QUEUE if execution.crashes >= CRASHES_BEFORE_ALONE => ALONE_QUEUE,
+            PARKED_QUEUE => NODE_QUEUE,
+            other => other,
+        };
+        let place = vec![
+            id.0.into(),
+            execution.intent.tenant_id.as_str().into(),
+            queue.into(),
+            place_of(execution).into(),
+            age_of(execution, now).into(),
+        ];
+        self.changes.ready_in.insert(id, place);
+        self.changes.notices.push(Notice::Ready);
+    }
+
+    /// Sets a timer.
+    pub(super) fn set_timer(
+        &mut self,
+        id: ExecutionId,
+        kind: TimerKind,
+        at: Micros,
+        queue: &Queue,
+    ) {
+        let Some(Tracked { row: execution, .. }) = self.executions.get(&id) else {
+            return;
+        };
+        let timer = vec![
+            id.0.into(),
+            (kind as i64).into(),
+            execution.intent.tenant_id.as_str().into(),
+            queue.name().into(),
+            at.into(),
+        ];
+        self.changes.timers_in.insert((id, kind as i64), timer);
+        self.changes.notices.push(Notice::Timer(at));
+    }
+
+    /// Lets an execution wait for its children outside of any node, at most until `at`.
+    pub(super) fn park(&mut self, id: ExecutionId, at: Micros) {
+        let Some(Tracked { row: execution, .. }) = self.executions.get(&id) else {
+            return;
+        };
+        let kind = TimerKind::Retry as i64;
+        let timer = vec![
+            id.0.into(),
+            kind.into(),
+            execution.intent.tenant_id.as_str().into(),
+            PARKED_QUEUE.into(),
+            at.into(),
+        ];
+        self.changes.timers_in.insert((id, kind), timer);
+        self.changes.notices.push(Notice::Timer(at));
+    }
+
+    /// Ends the present attempt's right to write and drops its lease.
+    pub(super) fn release(&mut self, id: ExecutionId) {
+        if let Some(execution) = self.execution_mut(id) {
+            execution.epoch += 1;
+        }
+        self.changes.drop_lease(id);
+    }
+
+    /// Ends the present attempt without an outcome. It does not count, and it did not end its process.
+    pub(super) fn give_up(&mut self, id: ExecutionId) {
+        if let Some(execution) = self.execution_mut(id) {
+            execution.lost_attempts += 1;
+            execution.crashes = 0;
+        }
+        self.release(id);
+    }
+
+    /// Ends an execution for ever.
+    pub(super) fn finish(&mut self, id: ExecutionId, ending: Ending) {
+        let now = self.now;
+        let Some(execution) = self.execution_mut(id) else {
+            return;
+        };
+        execution.finished_at = Some(now);
+        let parent = execution.parent_id;
+        let (status, body, payload) = match ending {
+            Ending::Completed(result) => {
+                execution.result = Some(result.clone());
+                execution.error = None;
+                (
+                    ExecutionStatus::Completed,
+                    EventBody::ExecutionCompleted {},
+                    Some(result),
+                )
+            }
+            Ending::Failed(error) => {
+                execution.error = Some(error.clone());
+                (
+                    ExecutionStatus::Failed,
+                    EventBody::ExecutionFailed { error },
+                    None,
+                )
+            }
+            Ending::Cancelled => {
+                let reason = execution.cancel_reason.clone();
+                (
+                    ExecutionStatus::Cancelled,
+                    EventBody::ExecutionCancelled { reason },
+                    None,
+                )
+            }
+        };
+        execution.status = status;
+        let has_deadline = execution.deadline_at.is_some();
+        self.release(id);
+        if has_deadline {
+            self.changes.unqueue(id);
+        }
+        self.append(id, body, payload);
+        if let Some(parent) = parent {
+            self.changes.notices.push(Notice::ChildEnded(parent));
+        }
+    }
+}
+
+/// The place of an execution in its queue: children come first, for a parent waits for them.
+fn place_of(execution: &Execution) -> i64 {
+    match execution.parent_id {
+        Some(_) => execution.priority + CHILD_PRIORITY,
+        None => execution.priority,
+    }
+}
+
+/// Since when an execution counts as waiting: as long as its root, and longer than all that has
+/// not begun if it has.
+fn age_of(execution: &Execution, now: Micros) -> Micros {
+    match execution.root_id {
+        Some(root) => root.made_at().unwrap_or(execution.created_at),
+        None if execution.started_at.is_some() => execution.created_at,
+        None => now,
+    }
+}
+
+/// How an execution ends.
+#[derive(Debug, Clone)]
+pub(super) enum Ending {
+    Completed(Payload),
+    Failed(ExecutionError),
+    Cancelled,
+}

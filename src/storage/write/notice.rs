@@ -1,0 +1,32 @@
+//! What is told to those who wait, once a transaction is committed.
+
+use crate::model::{ExecutionId, Micros, SessionId, TenantId};
+
+/// What a commit means to those who wait. Losing one costs latency, never data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Notice {
+    /// An execution's stream has grown.
+    Events {
+        /// The tenant.
+        tenant_id: TenantId,
+        /// The session.
+        session_id: SessionId,
+        /// The execution.
+        execution_id: ExecutionId,
+        /// Its last sequence.
+        seq: i64,
+        /// Whether the stream has ended.
+        terminal: bool,
+    },
+    /// Something can run.
+    Ready,
+    /// A timer was set for this time.
+    Timer(Micros),
+    /// A running execution should stop.
+    Cancel(ExecutionId),
+    /// A child of this execution has ended. Stays on the node that has committed the end.
+    ChildEnded(ExecutionId),
+    /// This execution was cancelled, and not yet all that is below it. Stays on the node that has
+    /// committed it.
+    CancelBelow(ExecutionId),
+}
