@@ -20,15 +20,21 @@ use crate::model::{Meter, Priority};
 /// The threads. Clones share them.
 #[derive(Debug, Clone)]
 pub struct DearThreads {
-    low: Handle,
+    dear: Handle,
+    heavy: Handle,
     normal: Handle,
 }
 
 impl DearThreads {
-    /// Those of `low`, beside those of `normal`, which answer everybody.
+    /// Those for requests that take long, those for tenants that ask very much, and those that answer
+    /// everybody.
     #[must_use]
-    pub fn new(low: Handle, normal: Handle) -> Self {
-        Self { low, normal }
+    pub fn new(dear: Handle, heavy: Handle, normal: Handle) -> Self {
+        Self {
+            dear,
+            heavy,
+            normal,
+        }
     }
 
     /// Does `work` in its tenant's turn. It ends when the caller is dropped.
@@ -41,7 +47,7 @@ impl DearThreads {
         work: impl Future<Output = T> + Send + 'static,
     ) -> Result<T, ApiError> {
         let _turn = meter.dear().await;
-        let task = AbortOnDropHandle::new(self.low.spawn(work.in_current_span()));
+        let task = AbortOnDropHandle::new(self.dear.spawn(work.in_current_span()));
         task.map(|done| match done {
             Ok(done) => Ok(done),
             Err(failed) if failed.is_panic() => std::panic::resume_unwind(failed.into_panic()),
@@ -55,10 +61,10 @@ impl DearThreads {
 
     /// Polls `work` there until it ends or this future is dropped.
     pub fn handle(&self) -> &Handle {
-        &self.low
+        &self.dear
     }
 
-    /// Runs `work` here while `priority` is low, else on the threads that answer everybody.
+    /// Runs `work` on the threads for heavy tenants while `priority` is low, else on the threads that answer everybody.
     pub fn follow(&self, priority: Priority, work: impl Future<Output = ()> + Send + 'static) {
         self.start(priority, Box::pin(work));
     }
@@ -77,7 +83,7 @@ impl DearThreads {
 
     fn start(&self, priority: Priority, work: Work) {
         let is_low = priority.is_low();
-        let threads = if is_low { &self.low } else { &self.normal };
+        let threads = if is_low { &self.heavy } else { &self.normal };
         threads.spawn(Following {
             work: Some(work),
             priority,
@@ -156,7 +162,11 @@ mod tests {
     #[test]
     fn work_moves_while_its_tenant_asks_very_much_beside_others_and_ends_with_its_handle() {
         let (low, normal) = (runtime("low"), runtime("normal"));
-        let threads = DearThreads::new(low.handle().clone(), normal.handle().clone());
+        let threads = DearThreads::new(
+            normal.handle().clone(),
+            low.handle().clone(),
+            normal.handle().clone(),
+        );
         let budget = Arc::new(Budget::new(u64::MAX, u64::MAX));
         let [heavy, light] = ["heavy", "light"].map(|name| name.parse().unwrap());
         let (seen, mut told) = mpsc::unbounded_channel();

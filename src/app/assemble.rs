@@ -42,6 +42,8 @@ pub struct Node {
     lease: Threads,
     /// One request that takes long holds up none that does not.
     dear: Threads,
+    /// A tenant that asks very much holds up no other one.
+    heavy: Threads,
     _lock: Option<File>,
 }
 
@@ -53,8 +55,8 @@ impl Node {
         keep_private(config);
         let file = sqlite_file(config);
         let lock = file.as_deref().map(lock::take).transpose()?;
-        let [handlers, lease, dear] = Threads::of_a_node()?;
-        let storage = open_storage(config, &app.metrics, dear.handle())
+        let [handlers, lease, dear, heavy] = Threads::of_a_node()?;
+        let storage = open_storage(config, &app.metrics, heavy.handle())
             .await
             .map_err(|error| unusable_database(config, error))?;
         let redis = connect_redis(config).await?;
@@ -129,7 +131,7 @@ impl Node {
             events,
             uploads,
             budget,
-            dear: DearThreads::new(dear.handle(), Handle::current()),
+            dear: DearThreads::new(dear.handle(), heavy.handle(), Handle::current()),
         };
         Ok(Self {
             services,
@@ -139,6 +141,7 @@ impl Node {
             handlers,
             lease,
             dear,
+            heavy,
             _lock: lock,
         })
     }
@@ -160,6 +163,7 @@ impl Node {
         self.handlers.end();
         self.lease.end();
         self.dear.end();
+        self.heavy.end();
     }
 }
 
@@ -181,13 +185,15 @@ enum Priority {
 }
 
 impl Threads {
-    /// Those for handlers, for the lease, and for requests that take long.
-    fn of_a_node() -> anyhow::Result<[Self; 3]> {
+    /// Those for handlers, for the lease, for requests that take long, and for tenants that ask very much:
+    /// half of the processor is theirs at most.
+    fn of_a_node() -> anyhow::Result<[Self; 4]> {
         let cores = std::thread::available_parallelism().map_or(2, NonZero::get);
         Ok([
             Self::start("takeoff-handler", cores.max(4), Priority::Normal)?,
             Self::start("takeoff-lease", 1, Priority::Normal)?,
             Self::start("takeoff-dear", cores.max(2), Priority::Low)?,
+            Self::start("takeoff-heavy", cores.div_ceil(2), Priority::Low)?,
         ])
     }
 

@@ -247,7 +247,11 @@ mod tests {
     #[test]
     fn a_connection_is_served_by_other_threads_while_its_tenant_asks_very_much_beside_others() {
         let (low, normal) = (runtime("low"), runtime("normal"));
-        let threads = DearThreads::new(low.handle().clone(), normal.handle().clone());
+        let threads = DearThreads::new(
+            normal.handle().clone(),
+            low.handle().clone(),
+            normal.handle().clone(),
+        );
         let much = "1000000000";
         normal.block_on(async {
             let budget = Arc::new(Budget::new(u64::MAX, u64::MAX));

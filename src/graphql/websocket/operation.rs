@@ -239,7 +239,7 @@ mod tests {
 
     fn threads() -> DearThreads {
         let here = tokio::runtime::Handle::current();
-        DearThreads::new(here.clone(), here)
+        DearThreads::new(here.clone(), here.clone(), here)
     }
 
     /// An operation whose task says nothing.

@@ -7,15 +7,14 @@ use tokio::{
 
 use super::{super::offers::Offers, Offered, Queued};
 
-/// The most operations of one transaction while several tenants write.
-const SHARED_BATCH: usize = 16;
-
 /// What waits for a writer.
 pub(super) struct Waiting {
     pub(super) own: mpsc::Receiver<Queued>,
     pub(super) offered: mpsc::Receiver<Offered>,
     /// What was offered, by tenant.
     pub(super) offers: Offers<(Queued, OwnedSemaphorePermit)>,
+    /// The most operations of one batch while several tenants write.
+    pub(super) shared_batch: usize,
 }
 
 impl Waiting {
@@ -42,7 +41,7 @@ impl Waiting {
             self.sort(offered);
         }
         let most = if self.offers.are_shared(Instant::now().into_std()) {
-            most.min(SHARED_BATCH)
+            most.min(self.shared_batch)
         } else {
             most
         };
