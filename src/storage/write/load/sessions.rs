@@ -88,3 +88,42 @@ pub(super) fn remember_standings(rows: &[QueryResult], working: &mut Working) ->
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use sea_orm::ConnectionTrait;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::storage::read_tests::on_each_database;
+
+    #[tokio::test]
+    async fn sessions_are_found_by_both_parts_of_their_key_whatever_their_number() {
+        on_each_database(async |world| {
+            let db = &world.storage.db.writer.begin().await.unwrap();
+            let is_postgres = db.get_database_backend() == sea_orm::DbBackend::Postgres;
+            let conditions = if is_postgres {
+                ["(id = ", "(tenant_id = "]
+            } else {
+                ["id=?", "tenant_id=?"]
+            };
+            for tail in [&lock(db), LOOK] {
+                for count in (0..13).map(|power| 1 << power) {
+                    let keys: Vec<SessionKey> = (0..count)
+                        .map(|number| SessionKey {
+                            id: SessionId(Uuid::from_u128(number)),
+                            tenant_id: TenantId::default_tenant(),
+                        })
+                        .collect();
+                    let plan = rows(&keys).plan(db, tail).await;
+                    let by_key = |step: &String| {
+                        let is_search = step.contains("Index Cond") || step.contains("SEARCH s ");
+                        is_search && conditions.iter().all(|part| step.contains(part))
+                    };
+                    assert!(plan.iter().any(by_key), "{count}: {tail}: {plan:#?}");
+                }
+            }
+        })
+        .await;
+    }
+}
