@@ -7,12 +7,17 @@ use serde_json::{Value, json};
 use takeoff::model::ExecutionStatus;
 
 use super::trees::of_itself;
-use crate::support::{NodeProcess, PATIENCE, TestApp, backends};
+use crate::support::{Backend, NodeProcess, PATIENCE, TestApp, backends};
 
 /// The most that such a journey may add to the memory of a node.
 const MOST_BYTES: u64 = 128 << 20;
 /// So many executions are a burst.
 const BURST: u64 = 2_000;
+
+/// Parents that wait at once.
+const WAITING: u64 = 500;
+/// The most memory that each of them takes.
+const MOST_BYTES_OF_A_PARENT: u64 = 96 << 10;
 
 const CREATE_SESSION: &str = "mutation { createSession(input: {}) { session { id } } }";
 const SUBMIT: &str = "mutation($input: SubmitIntentInput!) {
@@ -115,19 +120,61 @@ backends! {
         echo().await;
     }
 
-    async fn three_levels_of_children_end_with_one_slot_and_one_connection_for_their_reads(backend: Backend) {
+    async fn three_levels_of_children_end_with_few_slots_and_one_connection_for_their_reads(backend: Backend) {
         // On PostgreSQL the writers' connections are of the pool.
         let connections = if backend.is_postgres() { 4 } else { 1 };
         let connections = format!("database.max_connections={connections}");
-        let settings = ["runtime.max_concurrent_executions=1", connections.as_str()];
-        let app = TestApp::start_with(&backend, &settings).await;
-        // More children at once than a tenant has turns for.
-        let innermost = wide(40, "add", &json!({"a": 1, "b": 2}));
-        let middle = wide(3, "compose_journey", &innermost);
-        let root = wide(3, "compose_journey", &middle);
-        let done = app.run("compose_journey", root).await;
-        assert_eq!(done.status, ExecutionStatus::Completed, "{:?}", done.error);
-        assert_eq!(app.verify().await.executions, 1 + 3 + 9 + 360);
-        app.assert_verified().await;
+        // The second time there are more children at once than a tenant has turns for.
+        for (slots, width, executions) in [(1, 4, 49), (8, 16, 49 + 157)] {
+            let slots = format!("runtime.max_concurrent_executions={slots}");
+            let app = TestApp::start_with(&backend, &[slots.as_str(), connections.as_str()]).await;
+            let innermost = wide(width, "add", &json!({"a": 1, "b": 2}));
+            let middle = wide(3, "compose_journey", &innermost);
+            let root = wide(3, "compose_journey", &middle);
+            let root = app.submit(app.session().await, "compose_journey", root).await.id;
+            let scope = TestApp::principal().scope();
+            let waiting = app.services().events.wait_until_terminal(&scope, root);
+            // A hundred executions one after the other, on a disk that is busy.
+            let done = tokio::time::timeout(4 * PATIENCE, waiting).await;
+            let done = done.expect("they wait for each other").unwrap();
+            assert_eq!(done.status, ExecutionStatus::Completed, "{:?}", done.error);
+            assert_eq!(app.verify().await.executions, executions);
+            app.assert_verified().await;
+            app.server.stop().await;
+        }
     }
+}
+
+/// PostgreSQL only: what SQLite keeps of its rows is in the process, too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_parent_that_waits_for_ten_children_takes_little_memory() {
+    let Some(backend) = Backend::postgres().await else {
+        return;
+    };
+    let node = NodeProcess::start(&backend, &[]).await;
+    let tenant = Tenant::new("waits", node.address).await;
+    // No node has the handler of the children: their parents wait.
+    let journey = wide(10, "remote", &json!({}));
+    let wait = async |before_that: u64, parents: u64| {
+        for _ in 0..parents {
+            tenant.submit("compose_journey", journey.clone()).await;
+        }
+        let began = Instant::now();
+        while count(&tenant).await < 11 * (parents + before_that) {
+            assert!(
+                began.elapsed() < PATIENCE,
+                "they do not submit their children"
+            );
+        }
+    };
+    wait(0, 20).await;
+    let (before, mapped_before) = (node.memory_bytes(), node.mapped_bytes());
+    wait(20, WAITING).await;
+    let mapped = node.mapped_bytes().saturating_sub(mapped_before);
+    let grown = node.memory_bytes().saturating_sub(before + mapped);
+    println!("{} KB for each", grown / WAITING / 1024);
+    assert!(
+        grown < WAITING * MOST_BYTES_OF_A_PARENT,
+        "{grown} bytes more"
+    );
 }
