@@ -135,7 +135,7 @@ section! {
         max_cost: u64 [.within(1, u32::MAX as u64)] = 1_000_000,
         /// Cost that a tenant may add up to on one node in a second, on average: requests of GraphQL and REST,
         /// events that are delivered, uploads and downloads.
-        cost_per_second: u64 [.within(1, u32::MAX as u64)] = 6_000_000,
+        cost_per_second: u64 [.within(1, u32::MAX as u64)] = 8_000_000,
         /// Queries and mutations of one tenant that one node runs at the same time.
         max_concurrent_operations: usize [.within(1, 1_000_000)] = 1_000,
         /// Largest answer in bytes, each field counted as 64 bytes besides its text; the records that

@@ -34,7 +34,7 @@ impl FromRequestParts<Served> for Caller {
         meter.begin().await;
         let cost = match parts.method {
             Method::GET => 0,
-            _ => price::CHANGE,
+            _ => price::CHANGE + price::COMMIT,
         };
         meter.pay(cost, cost).map_err(ApiError::over_budget)?;
         // Who reads the body pays for it.

@@ -72,16 +72,18 @@ pub(super) fn of(
         fragments: HashMap::new(),
         is_filtered: false,
     };
-    let mut changes = 0_u64;
+    let (mut changes, mut commits) = (0_u64, 0_u64);
     if operation.operation_type == OperationType::Mutation {
         for change in operation.root_fields(document) {
             let batch = counter.batch(change);
             changes = changes.saturating_add(batch);
+            commits += price::COMMIT;
             counter.changes = counter.changes.max(batch);
         }
     }
     let cost = counter.set(&operation.selection_set);
     let changes = changes.saturating_mul(price::CHANGE);
+    let changes = changes.saturating_add(commits);
     cost.and(Cost {
         changes,
         ..Cost::of(changes)

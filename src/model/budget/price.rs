@@ -15,6 +15,8 @@ pub const LEAF: u64 = 1;
 pub const JSON: u64 = 10;
 /// A change that is made durable, with what it makes the runtime do.
 pub const CHANGE: u64 = 200;
+/// A field of a mutation, besides its changes: a transaction and its commit, which it may have to itself.
+pub const COMMIT: u64 = 250;
 /// A statement of the database, besides its rows.
 pub const STATEMENT: u64 = 100;
 /// The items of a list are counted by an index.

@@ -4,7 +4,7 @@
 //! Whoever commits the end of a child looks whether its parent is parked. The parent's timer is for
 //! the case that this node dies in between.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::{Inner, lock};
 use crate::{
@@ -12,6 +12,9 @@ use crate::{
     runtime::context::Attempt,
     storage::{Error, Fence},
 };
+
+/// How long after parents could not be woken this is tried again.
+const WAKE_PAUSE: Duration = Duration::from_millis(200);
 
 impl Inner {
     /// A child has ended: its parent may be parked, unless it runs here.
@@ -29,14 +32,17 @@ impl Inner {
                 () = self.stopped.cancelled() => return,
             }
             let parents = std::mem::take(&mut *lock(&self.ended_below));
-            if let Err(error) = self.wake(parents).await {
-                tracing::warn!(%error, "parked executions were not woken; their timers wake them");
+            if let Err(error) = self.wake(&parents).await {
+                tracing::warn!(%error, "parked executions are not woken yet");
+                lock(&self.ended_below).extend(parents);
+                self.wake_wanted.notify_one();
+                tokio::time::sleep(WAKE_PAUSE).await;
             }
         }
     }
 
-    async fn wake(&self, parents: Vec<ExecutionId>) -> Result<(), Error> {
-        let parked = self.storage.parked_among(&parents).await?;
+    async fn wake(&self, parents: &[ExecutionId]) -> Result<(), Error> {
+        let parked = self.storage.parked_among(parents).await?;
         if parked.is_empty() {
             return Ok(());
         }
@@ -51,9 +57,13 @@ impl Inner {
         let looks = awaited.into_iter();
         let looks = looks.map(|child| self.storage.has_ended(&scope, child));
         match futures::future::try_join_all(looks).await {
-            Ok(ended) if ended.contains(&Some(true)) => self.child_ended(fence.execution_id),
-            Ok(_) => {}
-            Err(error) => tracing::warn!(%error, "the children of a parked execution are unknown"),
+            Ok(ended) if !ended.contains(&Some(true)) => {}
+            Ok(_) => self.child_ended(fence.execution_id),
+            Err(error) => {
+                tracing::warn!(%error, "the children of a parked execution are unknown");
+                // It looks for itself.
+                self.child_ended(fence.execution_id);
+            }
         }
     }
 }

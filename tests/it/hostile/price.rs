@@ -9,7 +9,7 @@ use takeoff::model::{RawJson, StateWriteMode, TenantId, price};
 use crate::support::{Received, Socket, TestApp, backends};
 
 /// So few come back that what is spent is spent.
-const NEXT_TO_NOTHING: [&str; 2] = ["graphql.cost_per_second=1", "graphql.max_cost=400"];
+const NEXT_TO_NOTHING: [&str; 2] = ["graphql.cost_per_second=1", "graphql.max_cost=800"];
 
 const CREATE_SESSION: &str = "mutation { createSession(input: {}) { session { id } } }";
 
@@ -66,7 +66,7 @@ backends! {
     async fn rest_and_graphql_pay_from_one_budget_and_each_tenant_from_its_own(backend: Backend) {
         let app = TestApp::start_with(&backend, &NEXT_TO_NOTHING).await;
         let intents = || app.http.get(app.url("/api/intents"));
-        for _ in 0..400 / price::REQUEST {
+        for _ in 0..800 / price::REQUEST {
             assert_eq!(send(intents(), "spends").await.status(), 200);
         }
         let answer = refused(send(intents(), "spends").await).await;

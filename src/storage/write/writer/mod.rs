@@ -32,8 +32,6 @@ use worker::Worker;
 /// The most operations of one transaction while several tenants write. On SQLite as many are written in a
 /// second as with 64, and a lone one waits a third as long.
 const SHARED_BATCH: usize = 16;
-/// The same on PostgreSQL, where a transaction has its round trips, however small it is.
-const SHARED_BATCH_OVER_THE_WIRE: usize = 64;
 /// What a caller is told to wait when the queue is full.
 const RETRY_AFTER_MS: u64 = 200;
 
@@ -83,11 +81,7 @@ impl Writer {
             own: own_waiting,
             offered: offers_waiting,
             offers: Offers::default(),
-            shared_batch: if is_sqlite {
-                SHARED_BATCH
-            } else {
-                SHARED_BATCH_OVER_THE_WIRE
-            },
+            shared_batch: SHARED_BATCH,
         }));
         let (notices, _) = broadcast::channel(1024);
         for _ in 0..if is_sqlite { 1 } else { settings.writers } {
