@@ -4,20 +4,19 @@
 //! requests and its statements take turns, so that what the other one asks meets few of them.
 
 use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::OwnedSemaphorePermit;
 
-use super::super::TenantId;
+use super::super::{Places, TenantId};
 
 /// A tenant counts as asking for so long after it did.
 const ASKS_FOR: Duration = Duration::from_secs(1);
 
 /// What a tenant has going on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Work {
     /// A request, or a batch of events on its way to a subscriber.
     Request,
@@ -32,11 +31,11 @@ pub enum Work {
 /// The turns of the tenants of a node.
 #[derive(Debug)]
 pub(super) struct Turns {
-    /// How many requests a tenant has at once, and how many statements or parts of content.
-    requests: usize,
-    statements: usize,
     asked: Mutex<Asked>,
-    places: Mutex<HashMap<(Work, TenantId), Arc<Semaphore>>>,
+    requests: Places,
+    dear: Places,
+    statements: Places,
+    content: Places,
 }
 
 /// Who asked last, and who before that was another one.
@@ -52,10 +51,11 @@ pub type Turn = Option<OwnedSemaphorePermit>;
 impl Turns {
     pub(super) fn new(cores: usize) -> Self {
         Self {
-            requests: 8 * cores,
-            statements: cores.div_ceil(2),
             asked: Mutex::default(),
-            places: Mutex::default(),
+            requests: Places::new(8 * cores),
+            dear: Places::new(1),
+            statements: Places::new(cores.div_ceil(2)),
+            content: Places::new(cores.div_ceil(2)),
         }
     }
 
@@ -82,28 +82,13 @@ impl Turns {
         if !self.are_bounded(tenant, now) {
             return None;
         }
-        // It is never closed.
-        self.places(tenant, work).acquire_owned().await.ok()
-    }
-
-    fn places(&self, tenant: &TenantId, work: Work) -> Arc<Semaphore> {
-        let mut all = lock(&self.places);
-        let key = (work, tenant.clone());
-        if let Some(places) = all.get(&key) {
-            return Arc::clone(places);
-        }
-        // Those that nobody uses are dropped when there are many.
-        if all.len() > 64 && all.len().is_power_of_two() {
-            all.retain(|_, places| Arc::strong_count(places) > 1);
-        }
-        let most = match work {
-            Work::Request => self.requests,
-            Work::Dear => 1,
-            Work::Statement | Work::Content => self.statements,
+        let places = match work {
+            Work::Request => &self.requests,
+            Work::Dear => &self.dear,
+            Work::Statement => &self.statements,
+            Work::Content => &self.content,
         };
-        let places = Arc::new(Semaphore::new(most));
-        all.insert(key, Arc::clone(&places));
-        places
+        places.take(tenant).await
     }
 }
 
@@ -140,16 +125,5 @@ mod tests {
             let alone = turns.turn(&one, Work::Dear, later).now_or_never();
             assert!(matches!(alone, Some(None)));
         }
-    }
-
-    #[tokio::test]
-    async fn tenants_that_ask_no_more_are_forgotten() {
-        let (turns, now) = (Turns::new(2), Instant::now());
-        for n in 0..1_000 {
-            let tenant = format!("t{n}").parse().unwrap();
-            turns.note(&tenant, now);
-            turns.turn(&tenant, Work::Request, now).await;
-        }
-        assert!(lock(&turns.places).len() < 200);
     }
 }

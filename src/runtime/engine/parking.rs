@@ -56,14 +56,14 @@ impl Inner {
         let scope = attempt.principal.scope();
         let looks = awaited.into_iter();
         let looks = looks.map(|child| self.storage.has_ended(&scope, child));
-        match futures::future::try_join_all(looks).await {
-            Ok(ended) if !ended.contains(&Some(true)) => {}
-            Ok(_) => self.child_ended(fence.execution_id),
-            Err(error) => {
-                tracing::warn!(%error, "the children of a parked execution are unknown");
-                // It looks for itself.
-                self.child_ended(fence.execution_id);
-            }
+        let found = futures::future::try_join_all(looks).await;
+        let one_has_ended = found.map(|ended| ended.contains(&Some(true)));
+        let is_woken = one_has_ended.unwrap_or_else(|error| {
+            tracing::warn!(%error, "the children of a parked execution are unknown; it looks for itself");
+            true
+        });
+        if is_woken {
+            self.child_ended(fence.execution_id);
         }
     }
 }

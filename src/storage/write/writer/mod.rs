@@ -29,8 +29,8 @@ use crate::{
 use waiting::Waiting;
 use worker::Worker;
 
-/// The most operations of one transaction while several tenants write. On SQLite as many are written in a
-/// second as with 64, and a lone one waits a third as long.
+/// The most operations of one transaction while several tenants write: a lone operation waits for the
+/// transaction that is on its way, and for its own.
 const SHARED_BATCH: usize = 16;
 /// What a caller is told to wait when the queue is full.
 const RETRY_AFTER_MS: u64 = 200;
