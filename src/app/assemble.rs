@@ -356,7 +356,13 @@ fn poll(config: &Config) -> Duration {
 
 /// What tenants may ask of the node.
 fn budget(config: &Config) -> Budget {
-    Budget::new(config.graphql.cost_per_second, config.graphql.max_cost)
+    let budget = Budget::new(config.graphql.cost_per_second, config.graphql.max_cost);
+    if config.database.url.scheme() == "sqlite" {
+        // Its reads for heavy tenants have threads of low priority.
+        budget
+    } else {
+        budget.with_rests()
+    }
 }
 
 /// What a GraphQL request may ask for.

@@ -204,7 +204,11 @@ impl Meter {
                 if payer.pays_at_once {
                     payer.budget.out_of_debt(&payer.tenant).await;
                 }
-                payer.budget.turn(&payer.tenant, Work::Statement).await
+                let turn = payer.budget.turn(&payer.tenant, Work::Statement).await;
+                if turn.is_some() {
+                    payer.budget.rest(&payer.tenant).await;
+                }
+                turn
             }
             None => None,
         };
@@ -385,5 +389,30 @@ mod tests {
         assert!(budget.take(&tenant, 1).is_err());
         let mut next = Box::pin(feed.statement());
         assert!(futures::poll!(next.as_mut()).is_pending());
+    }
+
+    #[tokio::test]
+    async fn a_heavy_tenant_rests_after_a_statement_while_another_one_asks() {
+        let [one, two]: [TenantId; 2] = ["one", "two"].map(|name| name.parse().unwrap());
+        let budget = Budget::new(u64::from(u32::MAX), u64::from(u32::MAX)).with_rests();
+        let budget = Arc::new(budget);
+        let meter = budget.meter(&one, 1 << 20);
+        let statement = async || {
+            let running = meter.statement().await;
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            drop(running);
+        };
+        let next = async || {
+            statement().await;
+            futures::poll!(Box::pin(meter.statement()).as_mut()).is_pending()
+        };
+        budget.charge(&one, 1 << 31);
+        assert!(!next().await, "it is alone");
+        budget.enter(&two).await.unwrap();
+        budget.enter(&one).await.unwrap();
+        assert!(next().await);
+        let other = budget.meter(&two, 1 << 20);
+        drop(other.statement().await);
+        assert!(futures::poll!(Box::pin(other.statement()).as_mut()).is_ready());
     }
 }

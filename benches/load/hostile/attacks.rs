@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use futures::future::{join_all, try_join_all};
 use serde_json::{Value, json};
 
-use super::hostile_intents;
+use super::{LOW_PRIORITY, hostile_intents};
 use crate::{http::Http, load::request, seed::artifact_id, socket::Socket};
 
 /// The hostile tenant.
@@ -47,6 +47,14 @@ pub(crate) fn attack(kind: &str, address: &str) -> anyhow::Result<()> {
         .enable_all()
         .build()?;
     runtime.block_on(async {
+        // Linux may schedule sessions as wholes, and then a process's own priority counts within its
+        // session only: the database has another one.
+        let of_session = "/proc/self/autogroup";
+        if tokio::fs::try_exists(of_session).await? {
+            tokio::fs::write(of_session, LOW_PRIORITY)
+                .await
+                .context(of_session)?;
+        }
         let session = session(address).await?;
         match kind {
             "viewer flood" => flood(address, 64, |_| request(VIEWER, &json!({}))).await,

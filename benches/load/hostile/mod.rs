@@ -171,6 +171,9 @@ async fn again_and_again(
     Ok(times)
 }
 
+/// How low the priority of the hostile client is.
+const LOW_PRIORITY: &str = "15";
+
 /// The hostile tenant: this program again, with a low priority, for its own work would not be done on
 /// the server's machine.
 struct Attacker(Child);
@@ -179,8 +182,8 @@ impl Attacker {
     fn start(kind: &str, server: &Server, scale: Scale) -> anyhow::Result<Self> {
         let address = server.address.to_string();
         let artifacts = scale.hostile_artifacts.to_string();
-        let child = Command::new("nice")
-            .args(["-n", "15"])
+        let child = Command::new("setsid")
+            .args(["nice", "-n", LOW_PRIORITY])
             .arg(std::env::current_exe()?)
             .args(["--attack", kind, &address])
             .env(attacks::ARTIFACTS, artifacts)

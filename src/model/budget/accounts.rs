@@ -15,6 +15,11 @@ use super::super::TenantId;
 const MOST_SECONDS_OF_DEBT: i64 = 10;
 /// Of a node's processor time, a tenant that uses more than one part of so many is a heavy one.
 const PARTS_OF_A_NODE: u64 = 4;
+/// A heavy tenant stays one until it has lately used less than one part of so many of what made it one:
+/// what it is held to must not make it a light one again.
+const PARTS_OF_HEAVY: u64 = 4;
+/// After a statement, however long it took, a heavy tenant rests no longer than this.
+const LONGEST_REST: Duration = Duration::from_secs(1);
 /// When there are more accounts than this, those that are full are forgotten now and then.
 const FEW: usize = 1_024;
 
@@ -38,6 +43,9 @@ struct Account {
     at: Instant,
     /// Statements of the tenant that run.
     statements: u32,
+    is_heavy: bool,
+    /// Until when a heavy tenant's next statement waits.
+    rests_until: Instant,
     /// What was spent lately, in thousandths of a point: it halves within a second, and is then about what
     /// is spent in a second.
     recent: u64,
@@ -117,8 +125,29 @@ impl Accounts {
 
     /// Whether the tenant has lately used much of the node.
     pub(super) fn is_heavy(&self, tenant: &TenantId, now: Instant) -> bool {
-        let recent = self.with(tenant, now, |account| account.recent);
-        recent / 1_000 > self.heavy_above
+        self.with(tenant, now, |account| {
+            let recent = account.recent / 1_000;
+            account.is_heavy = if account.is_heavy {
+                recent > self.heavy_above / PARTS_OF_HEAVY
+            } else {
+                recent > self.heavy_above
+            };
+            account.is_heavy
+        })
+    }
+
+    /// How long the tenant's next statement has to wait: a heavy tenant rests after each.
+    pub(super) fn rest(&self, tenant: &TenantId, now: Instant) -> Option<Duration> {
+        let until = self.with(tenant, now, |account| account.rests_until);
+        let wait = until.saturating_duration_since(now);
+        (!wait.is_zero()).then_some(wait)
+    }
+
+    /// The tenant's next statement waits so long.
+    pub(super) fn rest_for(&self, tenant: &TenantId, now: Instant, pause: Duration) {
+        self.with(tenant, now, |account| {
+            account.rests_until = account.rests_until.max(now + pause.min(LONGEST_REST));
+        });
     }
 
     /// A statement of the tenant begins.
@@ -170,6 +199,8 @@ impl Accounts {
             points,
             at: now,
             statements: 0,
+            is_heavy: false,
+            rests_until: now,
             recent: 0,
         }))
     }
@@ -247,7 +278,8 @@ mod tests {
         let (is_heavy, now) = spend(&one, 600_000);
         assert!(is_heavy);
         assert!(!accounts.is_heavy(&two, now));
-        assert!(!accounts.is_heavy(&one, now + Duration::from_secs(1)));
+        assert!(accounts.is_heavy(&one, now + Duration::from_secs(1)));
+        assert!(!accounts.is_heavy(&one, now + Duration::from_secs(4)));
         // What is given back was not used.
         accounts.charge(&two, 1_000_000, now);
         assert!(accounts.is_heavy(&two, now));

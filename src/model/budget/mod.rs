@@ -23,11 +23,16 @@ use super::{Meter, TenantId};
 /// refused at once is asked again at once.
 const MOST_WAIT: Duration = Duration::from_secs(1);
 
+/// After a statement, a heavy tenant rests for so many times as long.
+const RESTS: u32 = 3;
+
 /// The budgets of the tenants of a node.
 #[derive(Debug)]
 pub struct Budget {
     accounts: Accounts,
     turns: Turns,
+    /// After a statement, a heavy tenant rests for so many times as long.
+    rests: u32,
 }
 
 impl Budget {
@@ -38,6 +43,17 @@ impl Budget {
         Self {
             accounts: Accounts::new(per_second, most, cores),
             turns: Turns::new(cores),
+            rests: 0,
+        }
+    }
+
+    /// The same, for a database whose processes know no priorities: a heavy tenant rests after each of
+    /// its statements, which leaves others their part of it.
+    #[must_use]
+    pub fn with_rests(self) -> Self {
+        Self {
+            rests: RESTS,
+            ..self
         }
     }
 
@@ -102,6 +118,13 @@ impl Budget {
         self.turns.turn(tenant, work, Instant::now()).await
     }
 
+    /// Waits until a heavy tenant has rested after its last statement.
+    pub(super) async fn rest(&self, tenant: &TenantId) {
+        while let Some(wait) = self.accounts.rest(tenant, Instant::now()) {
+            tokio::time::sleep(wait).await;
+        }
+    }
+
     /// A statement of the tenant begins.
     pub(super) fn begin_statement(&self, tenant: &TenantId) {
         self.accounts.begin_statement(tenant, Instant::now());
@@ -111,7 +134,11 @@ impl Budget {
     /// microseconds. The time of many at once is mostly time in which they wait for each other, and for a
     /// database that is slow no tenant is to blame: together they count as two.
     pub(super) fn end_statement(&self, tenant: &TenantId, took: Duration) -> u64 {
-        let running = self.accounts.end_statement(tenant, Instant::now());
+        let now = Instant::now();
+        let running = self.accounts.end_statement(tenant, now);
+        if self.rests > 0 && self.is_heavy(tenant) {
+            self.accounts.rest_for(tenant, now, took * self.rests);
+        }
         let slow = took.saturating_sub(price::FREE_TIME).as_micros();
         let part = slow * u128::from(running.min(2)) / u128::from(running);
         u64::try_from(part).unwrap_or(u64::MAX)

@@ -71,6 +71,11 @@ impl<T> Offers<T> {
         offer
     }
 
+    /// How many tenants have something waiting.
+    pub(super) fn tenants(&self) -> usize {
+        self.turns.len()
+    }
+
     /// Whether several tenants write.
     pub(super) fn are_shared(&self, now: Instant) -> bool {
         let is_recent = |at: Instant| now.saturating_duration_since(at) < WRITES_FOR;

@@ -4,8 +4,8 @@
 //! With one caller there is no added delay, with many one commit serves hundreds.
 //!
 //! What the runtime writes goes before what clients ask for: an execution that has begun is ended
-//! before more are accepted. Tenants take turns, and while several write, batches are small, so that
-//! nobody waits for a large one of another.
+//! before more are accepted. Tenants take turns, and while several write, batches are small, and every
+//! other one has a single offer of each tenant, so that nobody waits for much of another.
 
 mod waiting;
 mod worker;
@@ -82,6 +82,7 @@ impl Writer {
             offered: offers_waiting,
             offers: Offers::default(),
             shared_batch: SHARED_BATCH,
+            was_round: false,
         }));
         let (notices, _) = broadcast::channel(1024);
         for _ in 0..if is_sqlite { 1 } else { settings.writers } {
@@ -180,6 +181,7 @@ pub(super) async fn carry_out(storage: &crate::storage::Storage, batch: Vec<Queu
             offered,
             offers: Offers::default(),
             shared_batch: batch.len(),
+            was_round: false,
         })),
         notices: broadcast::channel(1).0,
         metrics: Metrics::new(),

@@ -15,6 +15,8 @@ pub(super) struct Waiting {
     pub(super) offers: Offers<(Queued, OwnedSemaphorePermit)>,
     /// The most operations of one batch while several tenants write.
     pub(super) shared_batch: usize,
+    /// Whether the last batch had one offer of each tenant and nothing else.
+    pub(super) was_round: bool,
 }
 
 impl Waiting {
@@ -45,15 +47,28 @@ impl Waiting {
         } else {
             most
         };
+        // Who asks for little has waited for the batch that is on its way, maybe of one who asks for
+        // much, and not again for one of its own. Every other batch is filled up.
+        self.was_round = !self.was_round && self.offers.tenants() > 1;
+        if self.was_round {
+            let round = (batch.len() + self.offers.tenants()).min(most);
+            self.offer(batch, round);
+            return;
+        }
         // Clients keep a share, however much the runtime writes.
         let own_share = most - most / 4;
         take(&mut self.own, batch, own_share);
+        self.offer(batch, most);
+        take(&mut self.own, batch, most);
+    }
+
+    /// Takes what was offered until there are `most`, of each tenant in turn.
+    fn offer(&mut self, batch: &mut Vec<Queued>, most: usize) {
         while batch.len() < most
             && let Some((request, _place)) = self.offers.pop()
         {
             batch.push(request);
         }
-        take(&mut self.own, batch, most);
     }
 
     fn sort(&mut self, offered: Offered) {
@@ -73,5 +88,66 @@ fn take(queue: &mut mpsc::Receiver<Queued>, batch: &mut Vec<Queued>, most: usize
         && let Ok(request) = queue.try_recv()
     {
         batch.push(request);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tokio::sync::{Semaphore, oneshot};
+
+    use super::*;
+    use crate::{
+        model::TenantId,
+        storage::write::{Recover, operation::Request},
+    };
+
+    fn queued() -> Queued {
+        Box::new(Request {
+            operation: Recover { limit: 1 },
+            decision: None,
+            caller: oneshot::channel().0,
+        })
+    }
+
+    #[tokio::test]
+    async fn who_asks_for_little_shares_every_other_batch_with_little() {
+        let ((own, own_waiting), (offered, offers_waiting)) =
+            (mpsc::channel(64), mpsc::channel(64));
+        let mut waiting = Waiting {
+            own: own_waiting,
+            offered: offers_waiting,
+            offers: Offers::default(),
+            shared_batch: 8,
+            was_round: false,
+        };
+        let places = Arc::new(Semaphore::new(64));
+        let offer = |tenant: &str| {
+            let place = Arc::clone(&places).try_acquire_owned().unwrap();
+            let offer = Offered {
+                tenant: TenantId::stored(tenant),
+                request: queued(),
+                place,
+            };
+            assert!(offered.try_send(offer).is_ok());
+        };
+        for _ in 0..20 {
+            assert!(own.try_send(queued()).is_ok());
+            offer("much");
+        }
+        let mut next = async || waiting.next(64).await.unwrap().len();
+        // It is alone.
+        assert_eq!(next().await, 40);
+        for _ in 0..20 {
+            assert!(own.try_send(queued()).is_ok());
+            offer("much");
+        }
+        offer("little");
+        assert_eq!(next().await, 2);
+        offer("little");
+        assert_eq!(next().await, 8);
+        offer("little");
+        assert_eq!(next().await, 2);
     }
 }
