@@ -28,6 +28,16 @@ impl SessionStatus {
         matches!(self, Self::Active | Self::Upgraded)
     }
 
+    /// What a session of this status is whose time has passed, or has not.
+    #[must_use]
+    pub fn when(self, is_overdue: bool) -> Self {
+        if is_overdue && self.accepts_writes() {
+            Self::Expired
+        } else {
+            self
+        }
+    }
+
     /// Whether a session may go from this status to `next`.
     #[must_use]
     pub fn can_become(self, next: Self) -> bool {

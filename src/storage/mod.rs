@@ -13,6 +13,7 @@ mod kept;
 mod lease;
 mod migrate;
 mod node;
+mod places;
 mod read;
 mod reader;
 mod sql;

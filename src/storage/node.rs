@@ -3,7 +3,11 @@
 
 use sea_orm::DbBackend;
 
-use super::{Error, Fence, Storage, sql};
+use super::{
+    Error, Fence, Storage,
+    places::{self, LIVE},
+    sql,
+};
 use crate::model::{ExecutionId, Micros, NodeId};
 
 /// A node that announced itself.
@@ -138,10 +142,13 @@ impl Storage {
     /// # Errors
     /// When the database does not answer.
     pub async fn backlog(&self) -> Result<Backlog, Error> {
-        let text = "SELECT (SELECT COUNT(*) FROM ready) AS ready, \
-             (SELECT COUNT(*) FROM timer WHERE kind IN (0, 1)) AS scheduled, \
-             (SELECT COUNT(*) FROM lease) AS running";
-        let rows = sql::query(&self.db.reader, text, []).await?;
+        let text = format!(
+            "SELECT (SELECT COUNT(*) FROM ready) AS ready, \
+             (SELECT COUNT(*) FROM timer WHERE {}) AS scheduled, \
+             (SELECT COUNT(*) FROM lease) AS running",
+            places::is_a_place()
+        );
+        let rows = sql::query(&self.db.reader, &text, []).await?;
         let row = rows.first().ok_or(Error::Corrupt {
             what: "backlog",
             source: None,
@@ -174,14 +181,16 @@ impl Storage {
         node: NodeId,
         ids: &[ExecutionId],
     ) -> Result<Vec<ExecutionId>, Error> {
-        let tail = "SELECT e.id FROM x JOIN lease l ON l.execution_id = x.id \
+        let tail = format!(
+            "SELECT e.id FROM x JOIN lease l ON l.execution_id = x.id \
              JOIN execution e ON e.id = x.id \
-             WHERE l.node_id = x.node AND e.cancel_requested_at IS NOT NULL AND e.status = 1";
+             WHERE l.node_id = x.node AND e.cancel_requested_at IS NOT NULL AND e.{LIVE}"
+        );
         let mut rows = sql::Rows::of(&["id", "node"]);
         for id in ids {
             rows.push(vec![id.0.into(), node.0.into()]);
         }
-        let rows = rows.query(&self.db.reader, tail).await?;
+        let rows = rows.query(&self.db.reader, &tail).await?;
         rows.iter()
             .map(|row| Ok(ExecutionId(sql::get(row, "id")?)))
             .collect()

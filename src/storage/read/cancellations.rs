@@ -2,7 +2,7 @@
 
 use uuid::Uuid;
 
-use super::super::{Error, Storage, sql};
+use super::super::{Error, Storage, places::LIVE, sql};
 use crate::model::ExecutionId;
 use sql::{Rows, get};
 
@@ -104,9 +104,11 @@ impl Storage {
         after: Reached,
         most: u32,
     ) -> Result<Below, Error> {
-        const PAGE: &str = "SELECT id, depth, parent_id, cancel_requested_at FROM execution \
-             WHERE root_id = $1 AND root_id IS NOT NULL AND finished_at IS NULL \
-             AND (depth, id) > ($2, $3) ORDER BY depth, id LIMIT $4";
+        let page = format!(
+            "SELECT id, depth, parent_id, cancel_requested_at FROM execution \
+             WHERE root_id = $1 AND root_id IS NOT NULL AND {LIVE} \
+             AND (depth, id) > ($2, $3) ORDER BY depth, id LIMIT $4"
+        );
         let mut values: Vec<sea_orm::Value> = vec![
             cancellation.root_id.0.into(),
             after.depth.into(),
@@ -114,13 +116,13 @@ impl Storage {
             i64::from(most).into(),
         ];
         let text = if cancellation.execution_id == cancellation.root_id {
-            format!("SELECT p.id, p.depth, p.cancel_requested_at, true AS is_below FROM ({PAGE}) p")
+            format!("SELECT p.id, p.depth, p.cancel_requested_at, true AS is_below FROM ({page}) p")
         } else {
             values.push(cancellation.depth.into());
             values.push(cancellation.execution_id.0.into());
             // From each one up to the depth of the cancelled one, of which there is one above it.
             format!(
-                "WITH RECURSIVE page AS MATERIALIZED ({PAGE}), \
+                "WITH RECURSIVE page AS MATERIALIZED ({page}), \
                  up(id, depth, cancel_requested_at, above, level) AS ( \
                  SELECT id, depth, cancel_requested_at, parent_id, depth - 1 FROM page \
                  UNION ALL SELECT up.id, up.depth, up.cancel_requested_at, e.parent_id, \

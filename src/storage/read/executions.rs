@@ -7,7 +7,11 @@ use sea_orm::{DbBackend, FromQueryResult};
 use uuid::Uuid;
 
 use super::{
-    super::{Error, KeyScope, Storage, sql},
+    super::{
+        Error, KeyScope, Storage,
+        places::{LIVE, PARKED_QUEUE, TimerKind, WORKER_QUEUES, is_a_place},
+        sql,
+    },
     listing::{Count, Listing, OfTenant},
     metadata::MetadataMember,
     page::{Conditions, Page, PageRequest, finish, ids_of_tenant},
@@ -250,24 +254,27 @@ impl Storage {
         wanted: &[ExecutionId],
     ) -> Result<HashMap<ExecutionId, WaitReason>, Error> {
         let rows = ids_of_tenant(scope, wanted.iter().map(|id| id.0));
-        let tail = "SELECT e.id, r.queue, t.kind, t.queue AS timer_queue, \
+        let tail = format!(
+            "SELECT e.id, r.queue, t.kind, t.queue AS timer_queue, \
              (l.execution_id IS NOT NULL AND EXISTS (SELECT 1 FROM execution c \
-             WHERE c.parent_id = e.id AND c.child_key IS NOT NULL AND c.status IN (0, 1))) AS awaits \
+             WHERE c.parent_id = e.id AND c.child_key IS NOT NULL AND c.{LIVE})) AS awaits \
              FROM x JOIN execution e ON e.id = x.id AND e.tenant_id = x.tenant_id \
              LEFT JOIN ready r ON r.execution_id = e.id \
-             LEFT JOIN timer t ON t.execution_id = e.id AND t.kind IN (0, 1) \
-             LEFT JOIN lease l ON l.execution_id = e.id WHERE e.status IN (0, 1)";
+             LEFT JOIN timer t ON t.execution_id = e.id AND t.{} \
+             LEFT JOIN lease l ON l.execution_id = e.id WHERE e.{LIVE}",
+            is_a_place()
+        );
         let mut reasons = HashMap::new();
-        for row in rows.query(&self.db.reader.of(scope), tail).await? {
+        for row in rows.query(&self.db.reader.of(scope), &tail).await? {
             let queue: Option<String> = get(&row, "queue")?;
             let timer: Option<i64> = get(&row, "kind")?;
             let timer_queue: Option<String> = get(&row, "timer_queue")?;
             let awaits: bool = get(&row, "awaits")?;
             let reason = match (queue.as_deref(), timer) {
-                (Some(queue), _) if queue.starts_with("worker:") => Some(WaitReason::Worker),
+                (Some(queue), _) if queue.starts_with(WORKER_QUEUES) => Some(WaitReason::Worker),
                 (Some(_), _) => Some(WaitReason::Queue),
-                (None, Some(0)) => Some(WaitReason::Schedule),
-                (None, Some(_)) if timer_queue.as_deref() == Some("parked") => {
+                (None, Some(kind)) if kind == TimerKind::Start.code() => Some(WaitReason::Schedule),
+                (None, Some(_)) if timer_queue.as_deref() == Some(PARKED_QUEUE) => {
                     Some(WaitReason::Children)
                 }
                 (None, Some(_)) => Some(WaitReason::Retry),

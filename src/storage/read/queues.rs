@@ -1,6 +1,10 @@
 //! What waits for this node's engine, by queries that cost the same whatever waits.
 
-use super::super::{Error, Storage, sql};
+use super::super::{
+    Error, Storage,
+    places::{LIVE, PARKED_QUEUE, TimerKind},
+    sql,
+};
 use crate::model::{ExecutionId, TenantScope};
 
 impl Storage {
@@ -23,11 +27,13 @@ impl Storage {
         root: ExecutionId,
         most: u64,
     ) -> Result<u64, Error> {
-        let text = "SELECT COUNT(*) AS live FROM (SELECT 1 FROM execution WHERE root_id = $1 \
-             AND root_id IS NOT NULL AND finished_at IS NULL LIMIT $2) counted";
+        let text = format!(
+            "SELECT COUNT(*) AS live FROM (SELECT 1 FROM execution WHERE root_id = $1 \
+             AND root_id IS NOT NULL AND {LIVE} LIMIT $2) counted"
+        );
         let most = i64::try_from(most).unwrap_or(i64::MAX);
         let values = [root.0.into(), most.into()];
-        let rows = sql::query(&self.db.reader.of(scope), text, values).await?;
+        let rows = sql::query(&self.db.reader.of(scope), &text, values).await?;
         let live: i64 = rows.first().map_or(Ok(0), |row| sql::get(row, "live"))?;
         Ok(live.unsigned_abs())
     }
@@ -53,10 +59,13 @@ impl Storage {
     /// # Errors
     /// When the database does not answer.
     pub async fn parked_among(&self, ids: &[ExecutionId]) -> Result<Vec<ExecutionId>, Error> {
-        let tail = "SELECT t.execution_id FROM x JOIN timer t \
-             ON t.execution_id = x.id AND t.kind = 1 WHERE t.queue = 'parked'";
+        let tail = format!(
+            "SELECT t.execution_id FROM x JOIN timer t \
+             ON t.execution_id = x.id AND t.kind = {} WHERE t.queue = '{PARKED_QUEUE}'",
+            TimerKind::Retry.code()
+        );
         let rows = sql::Rows::column(&["id"], ids.iter().map(|id| id.0));
-        let rows = rows.query(&self.db.reader, tail).await?;
+        let rows = rows.query(&self.db.reader, &tail).await?;
         rows.iter()
             .map(|row| Ok(ExecutionId(sql::get(row, "execution_id")?)))
             .collect()

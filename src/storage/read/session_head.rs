@@ -8,8 +8,7 @@ use super::{
     gather::Gather,
 };
 use crate::model::{
-    ExecutionId, Micros, RawJson, Session, SessionId, SessionKey, SessionStatus, TenantId,
-    TenantScope,
+    ExecutionId, Micros, RawJson, Session, SessionId, SessionKey, TenantId, TenantScope,
 };
 
 /// A version of a state. A state never changes without one of the two.
@@ -148,11 +147,7 @@ fn stamp(row: &sea_orm::QueryResult) -> Result<StateStamp, Error> {
 fn head(row: &sea_orm::QueryResult) -> Result<SessionHead, Error> {
     let stored = session_status(sql::get(row, "status")?)?;
     let overdue: bool = sql::get(row, "overdue")?;
-    let status = if overdue && stored.accepts_writes() {
-        SessionStatus::Expired
-    } else {
-        stored
-    };
+    let status = stored.when(overdue);
     let session = Session {
         id: SessionId(sql::get(row, "id")?),
         tenant_id: TenantId::stored(&sql::get::<String>(row, "tenant_id")?),

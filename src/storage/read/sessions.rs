@@ -5,7 +5,7 @@ use sea_orm::{DbBackend, FromQueryResult, QueryResult};
 use uuid::Uuid;
 
 use super::{
-    super::{Error, Storage, sql},
+    super::{Error, Storage, places::accepts_writes, sql},
     listing::{Count, Listing, OfTenant},
     metadata::MetadataMember,
     page::{Conditions, Page, PageRequest, finish, ids_of_tenant},
@@ -28,7 +28,8 @@ fn listing_of(scope: &TenantScope, filter: &SessionFilter, backend: DbBackend) -
     let mut conditions = Conditions::default();
     if !filter.statuses.is_empty() {
         let shown = format!(
-            "CASE WHEN status IN (0, 1) AND expires_at <= {} THEN {} ELSE status END",
+            "CASE WHEN {} AND expires_at <= {} THEN {} ELSE status END",
+            accepts_writes(),
             now_expression(backend),
             SessionStatus::Expired.code()
         );

@@ -1,14 +1,13 @@
 //! The search for live executions without a place, a slice of the live ones at a time: there may be
 //! millions of them, all waiting in order.
 
-use super::super::{Error, reader::Reader, sql};
+use super::super::{
+    Error,
+    places::{LIVE, is_stranded},
+    reader::Reader,
+    sql,
+};
 use crate::model::ExecutionId;
-
-/// Of an execution `e`: it lives, and neither waits, nor runs, nor will be started.
-pub(in crate::storage) const STRANDED: &str = "e.finished_at IS NULL \
-     AND NOT EXISTS (SELECT 1 FROM ready r WHERE r.execution_id = e.id) \
-     AND NOT EXISTS (SELECT 1 FROM lease l WHERE l.execution_id = e.id) \
-     AND NOT EXISTS (SELECT 1 FROM timer t WHERE t.execution_id = e.id AND t.kind IN (0, 1))";
 
 /// What a slice of the live executions has.
 #[derive(Debug, Default)]
@@ -26,10 +25,11 @@ pub(in crate::storage) async fn stranded(
 ) -> Result<Slice, Error> {
     let text = format!(
         "WITH live AS MATERIALIZED (SELECT id, finished_at FROM execution \
-         WHERE finished_at IS NULL AND id > $1 ORDER BY id LIMIT $2) \
-         SELECT e.id AS id, 0 AS position FROM live e WHERE {STRANDED} \
+         WHERE {LIVE} AND id > $1 ORDER BY id LIMIT $2) \
+         SELECT e.id AS id, 0 AS position FROM live e WHERE {} \
          UNION ALL SELECT id, $2 AS position FROM \
-         (SELECT id FROM live ORDER BY id LIMIT 1 OFFSET $2 - 1) final"
+         (SELECT id FROM live ORDER BY id LIMIT 1 OFFSET $2 - 1) final",
+        is_stranded()
     );
     let after = after.map_or_else(uuid::Uuid::nil, |id| id.0);
     let rows = sql::query(db, &text, [after.into(), i64::from(most).into()]).await?;

@@ -5,29 +5,33 @@ use uuid::Uuid;
 use super::{super::Error, PAGE, Report, View};
 use crate::{
     model::ExecutionId,
-    storage::sql::{self, get},
+    storage::{
+        places::{self, LIVE},
+        sql::{self, get},
+    },
 };
 
 impl View<'_> {
     /// A live execution stands in a queue, has a timer or is held; an ended one is not held.
     pub(super) async fn verify_places(&self, report: &mut Report) -> Result<(), Error> {
-        let places = "SELECT e.id, \
-             (SELECT COUNT(*) FROM ready r WHERE r.execution_id = e.id) \
-             + (SELECT COUNT(*) FROM lease l WHERE l.execution_id = e.id) \
-             + (SELECT COUNT(*) FROM timer t WHERE t.execution_id = e.id AND t.kind IN (0, 1)) \
-             AS places FROM execution e WHERE e.finished_at IS NULL AND e.id > $1 \
-             ORDER BY e.id LIMIT $2";
-        self.each(places, |id, places| {
+        let places = format!(
+            "SELECT e.id, {} AS places FROM execution e WHERE e.{LIVE} AND e.id > $1 \
+             ORDER BY e.id LIMIT $2",
+            places::places()
+        );
+        self.each(&places, |id, places| {
             if places != 1 {
                 let what = format!("it is live and stands in {places} places instead of one");
                 report.differ(id, what);
             }
         })
         .await?;
-        let held = "SELECT l.execution_id AS id, (SELECT COUNT(*) FROM execution e \
-             WHERE e.id = l.execution_id AND e.finished_at IS NOT NULL) AS places \
-             FROM lease l WHERE l.execution_id > $1 ORDER BY l.execution_id LIMIT $2";
-        self.each(held, |id, ended| {
+        let held = format!(
+            "SELECT l.execution_id AS id, (SELECT COUNT(*) FROM execution e \
+             WHERE e.id = l.execution_id AND NOT e.{LIVE}) AS places \
+             FROM lease l WHERE l.execution_id > $1 ORDER BY l.execution_id LIMIT $2"
+        );
+        self.each(&held, |id, ended| {
             if ended != 0 {
                 report.differ(id, "it has ended and is held by a node");
             }

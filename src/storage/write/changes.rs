@@ -3,9 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    super::sql::Cell,
+    super::{places::TimerKind, sql::Cell},
     notice::Notice,
-    rows::TimerKind,
     submit::{KeyClaim, KeyName},
 };
 use crate::model::{ArtifactId, ArtifactTransition, Event, ExecutionId, Materialization};
@@ -41,7 +40,7 @@ impl Changes {
     /// Takes an execution out of its queue and drops its timers, those of this transaction included.
     pub(super) fn unqueue(&mut self, id: ExecutionId) {
         self.ready_in.remove(&id);
-        for kind in [TimerKind::Start, TimerKind::Retry, TimerKind::Deadline] {
+        for kind in TimerKind::ALL {
             self.timers_in.remove(&(id, kind as i64));
         }
         self.unqueued.insert(id);

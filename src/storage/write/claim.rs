@@ -1,21 +1,16 @@
 //! Taking what can run: rows leave `ready`, a new epoch begins, a lease is written.
 
 use super::{
-    super::Error,
+    super::{
+        Error,
+        places::{ALONE_QUEUE, NODE_QUEUE},
+    },
     lifecycle::Ending,
     operation::{Needs, Operation},
     shares::Shares,
     working::{Fence, Working},
 };
 use crate::model::{Execution, ExecutionError, ExecutionId, Micros, NodeId, TenantId};
-
-/// The queue of executions that any node runs.
-pub(super) const NODE_QUEUE: &str = "node";
-/// The queue of executions that a node runs while it runs nothing else.
-pub(super) const ALONE_QUEUE: &str = "alone";
-
-/// Where the timer of an execution that waits for children outside of any node leads: to `node`.
-pub(super) const PARKED_QUEUE: &str = "parked";
 
 /// Takes up to `slots` executions for a node.
 #[derive(Debug, Clone)]

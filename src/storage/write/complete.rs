@@ -1,12 +1,11 @@
 //! The end of an attempt: a result, an error, a retry, or the slot given back.
 
 use super::{
-    super::Error,
+    super::{Error, places::TimerKind},
     artifact,
     lifecycle::Ending,
     operation::{Needs, Operation},
     recover::lost_delay_micros,
-    rows::TimerKind,
     submit::Queue,
     working::{Fence, Working},
 };

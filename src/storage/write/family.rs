@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use sea_orm::QueryResult;
 
 use super::{
-    super::{Error, connection::Transaction, sql},
+    super::{Error, connection::Transaction, places::LIVE, sql},
     load::{column, id_rows, lock_more},
     operation::Needs,
     rows::Mark,
@@ -108,16 +108,20 @@ async fn first_live(
 ) -> Result<Vec<ExecutionId>, Error> {
     let text = match target.root_id {
         None => {
-            "SELECT id FROM execution WHERE root_id = $1 AND root_id IS NOT NULL \
-             AND finished_at IS NULL ORDER BY depth, id LIMIT $2"
+            format!(
+                "SELECT id FROM execution WHERE root_id = $1 AND root_id IS NOT NULL \
+             AND {LIVE} ORDER BY depth, id LIMIT $2"
+            )
         }
         Some(_) => {
-            "SELECT id FROM execution WHERE parent_id = $1 AND parent_id IS NOT NULL \
-             AND finished_at IS NULL ORDER BY id LIMIT $2"
+            format!(
+                "SELECT id FROM execution WHERE parent_id = $1 AND parent_id IS NOT NULL \
+             AND {LIVE} ORDER BY id LIMIT $2"
+            )
         }
     };
     let most = i64::try_from(most).unwrap_or(i64::MAX);
-    let rows = sql::query(db, text, [target.id.0.into(), most.into()]).await?;
+    let rows = sql::query(db, &text, [target.id.0.into(), most.into()]).await?;
     rows.iter()
         .map(|row| Ok(ExecutionId(get(row, "id")?)))
         .collect()

@@ -1,9 +1,9 @@
 //! What becomes of an execution: it waits, is started, is given up, and ends.
 
 use super::{
-    claim::{ALONE_QUEUE, NODE_QUEUE, PARKED_QUEUE},
+    super::places::{ALONE_QUEUE, NODE_QUEUE, PARKED_QUEUE, TimerKind},
     notice::Notice,
-    rows::{TimerKind, Tracked},
+    rows::Tracked,
     submit::Queue,
     working::Working,
 };
@@ -95,7 +95,7 @@ impl Working {
         let Some(Tracked { row: execution, .. }) = self.executions.get(&id) else {
             return;
         };
-        let kind = TimerKind::Retry as i64;
+        let kind = TimerKind::Retry.code();
         let timer = vec![
             id.0.into(),
             kind.into(),

@@ -5,8 +5,14 @@ use std::collections::{BTreeSet, HashMap};
 use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Value};
 
 use super::{
-    super::{Error, connection::Transaction, node::is_alive, read::stranded::STRANDED, sql},
-    claim::{Claimed, PARKED_QUEUE, Wanted},
+    super::{
+        Error,
+        connection::Transaction,
+        node::is_alive,
+        places::{PARKED_QUEUE, TimerKind, accepts_writes, is_stranded},
+        sql,
+    },
+    claim::{Claimed, Wanted},
     lifecycle::CHILD_PRIORITY,
     load::{id_rows, lock_clause},
     operation::Needs,
@@ -50,9 +56,11 @@ async fn overdue_sessions(
     limit: usize,
     now: i64,
 ) -> Result<Vec<SessionKey>, Error> {
-    let text =
-        "SELECT id, tenant_id FROM session WHERE status IN (0, 1) AND expires_at <= $1 LIMIT $2";
-    let rows = sql::query(db, text, [now.into(), limit_value(limit)]).await?;
+    let accepts_writes = accepts_writes();
+    let text = format!(
+        "SELECT id, tenant_id FROM session WHERE {accepts_writes} AND expires_at <= $1 LIMIT $2"
+    );
+    let rows = sql::query(db, &text, [now.into(), limit_value(limit)]).await?;
     let keys = rows.iter().map(|row| {
         Ok(SessionKey {
             id: SessionId(get(row, "id")?),
@@ -247,10 +255,11 @@ async fn parked(
     db: &Transaction,
     ids: &[ExecutionId],
 ) -> Result<Vec<(ExecutionId, i64, String)>, Error> {
+    let retry = TimerKind::Retry.code();
     let tail = format!(
         ", due AS MATERIALIZED (SELECT t.execution_id FROM x JOIN timer t \
-         ON t.execution_id = x.id AND t.kind = 1 WHERE t.queue = '{PARKED_QUEUE}' {}) \
-         DELETE FROM timer WHERE kind = 1 AND execution_id IN (SELECT execution_id FROM due) \
+         ON t.execution_id = x.id AND t.kind = {retry} WHERE t.queue = '{PARKED_QUEUE}' {}) \
+         DELETE FROM timer WHERE kind = {retry} AND execution_id IN (SELECT execution_id FROM due) \
          RETURNING execution_id, kind, queue",
         lock_clause(db, "FOR UPDATE OF t SKIP LOCKED")
     );
@@ -297,7 +306,8 @@ async fn lost(
 
 /// Those that are live and have no place.
 async fn stranded(db: &Transaction, among: &[ExecutionId]) -> Result<Vec<ExecutionId>, Error> {
-    let tail = format!("SELECT e.id FROM x JOIN execution e ON e.id = x.id WHERE {STRANDED}");
+    let is_stranded = is_stranded();
+    let tail = format!("SELECT e.id FROM x JOIN execution e ON e.id = x.id WHERE {is_stranded}");
     let rows = id_rows(among).query(db, &tail).await?;
     rows.iter()
         .map(|row| Ok(ExecutionId(get(row, "id")?)))

@@ -2,11 +2,13 @@
 //! with live executions that stand nowhere; it should never find one.
 
 use super::{
-    super::Error,
-    claim::NODE_QUEUE,
+    super::{
+        Error,
+        places::{NODE_QUEUE, TimerKind},
+    },
     lifecycle::Ending,
     operation::{Needs, Operation},
-    rows::{Lost, TimerKind},
+    rows::Lost,
     submit::Queue,
     working::Working,
 };
@@ -188,10 +190,11 @@ impl Operation for ExpireSessions {
                 continue;
             };
             let session = &mut tracked.row.session;
-            if !session.status.can_become(SessionStatus::Expired) || session.expires_at > now {
+            let status = session.status.when(session.expires_at <= now);
+            if status == session.status {
                 continue;
             }
-            session.status = SessionStatus::Expired;
+            session.status = status;
             session.updated_at = now;
             let body = EventBody::SessionClosed {
                 status: SessionStatus::Expired,

@@ -59,13 +59,6 @@ pub(super) struct KeyHolder {
     pub(super) request_hash: String,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum TimerKind {
-    Start = 0,
-    Retry = 1,
-    Deadline = 2,
-}
-
 /// An execution whose node is dead.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Lost {

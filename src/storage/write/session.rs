@@ -183,12 +183,7 @@ impl Standing {
 
     /// Refuses when the session has ended, or its time has passed.
     pub(super) fn check(self, now: Micros) -> Result<(), Refusal> {
-        let is_overdue = self.expires_at <= now && self.status.accepts_writes();
-        let status = if is_overdue {
-            SessionStatus::Expired
-        } else {
-            self.status
-        };
+        let status = self.status.when(self.expires_at <= now);
         if status.accepts_writes() {
             Ok(())
         } else {

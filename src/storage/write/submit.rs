@@ -1,10 +1,12 @@
 //! Accepting an intent: the execution, its first event and its place in a queue, once a key.
 
 use super::{
-    super::Error,
-    claim::NODE_QUEUE,
+    super::{
+        Error,
+        places::{NODE_QUEUE, TimerKind, WORKER_QUEUES},
+    },
     operation::{Needs, Operation},
-    rows::{KeyHolder, TimerKind, Tracked},
+    rows::{KeyHolder, Tracked},
     working::{Fence, Working},
 };
 use crate::model::{
@@ -54,7 +56,7 @@ impl Queue {
     pub fn name(&self) -> String {
         match self {
             Self::Node => NODE_QUEUE.to_owned(),
-            Self::Worker { handler } => format!("worker:{handler}"),
+            Self::Worker { handler } => format!("{WORKER_QUEUES}{handler}"),
         }
     }
 }

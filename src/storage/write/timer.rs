@@ -1,11 +1,10 @@
 //! What has become due: delayed starts and retries go to `ready`, overdue executions fail.
 
 use super::{
-    super::Error,
+    super::{Error, places::TimerKind},
     claim::deadline_error,
     lifecycle::Ending,
     operation::{Needs, Operation},
-    rows::TimerKind,
     working::Working,
 };
 use crate::model::ExecutionId;
@@ -60,7 +59,7 @@ fn fire_all(working: &mut Working) -> usize {
         if !live {
             continue;
         }
-        if kind == TimerKind::Deadline as i64 {
+        if kind == TimerKind::Deadline.code() {
             expire(working, id);
         } else {
             working.enqueue(id, &queue);

@@ -187,6 +187,7 @@ impl World {
             "next_seq",
             "last_tx",
             "created_at",
+            "finished_at",
         ]);
         for row in rows {
             let id = execution_id(row.number).0;
@@ -211,6 +212,7 @@ impl World {
                 4.into(),
                 0.into(),
                 row.created_at.into(),
+                row.status.is_terminal().then_some(row.created_at).into(),
             ]);
         }
         self.insert(cells, "execution").await;

@@ -1,0 +1,96 @@
+//! What is live and where it stands. Statements that ask for it share these conditions, so that no two
+//! of them disagree; the codes in them come from the enums.
+
+use crate::model::SessionStatus;
+
+/// The queue of executions that any node runs.
+pub(super) const NODE_QUEUE: &str = "node";
+/// The queue of executions that a node runs while it runs nothing else.
+pub(super) const ALONE_QUEUE: &str = "alone";
+/// Where the timer of an execution that waits for children outside of any node leads: to `node`.
+pub(super) const PARKED_QUEUE: &str = "parked";
+/// How the names of the queues of remote workers begin.
+pub(super) const WORKER_QUEUES: &str = "worker:";
+
+/// What happens when a timer is due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TimerKind {
+    /// An execution that was to begin later becomes ready.
+    Start = 0,
+    /// The next attempt becomes ready.
+    Retry = 1,
+    /// An execution that has not ended fails.
+    Deadline = 2,
+}
+
+impl TimerKind {
+    pub(super) const ALL: [Self; 3] = [Self::Start, Self::Retry, Self::Deadline];
+
+    /// The number that the database keeps.
+    pub(super) fn code(self) -> i64 {
+        self as i64
+    }
+
+    /// Whether an execution stands in a timer of this kind, instead of in a queue.
+    fn is_a_place(self) -> bool {
+        matches!(self, Self::Start | Self::Retry)
+    }
+}
+
+/// Of a row of `execution`: it has not ended.
+pub(super) const LIVE: &str = "finished_at IS NULL";
+
+/// Of a row of `timer`: an execution stands in it until it is due.
+pub(super) fn is_a_place() -> String {
+    let places = TimerKind::ALL.into_iter().filter(|kind| kind.is_a_place());
+    format!("kind IN ({})", codes(places.map(TimerKind::code)))
+}
+
+/// How many places an execution `e` has: in a queue, with a node, in a timer. A live one has one.
+pub(super) fn places() -> String {
+    let each = tables().map(|(table, condition)| {
+        format!("(SELECT COUNT(*) FROM {table} p WHERE p.execution_id = e.id{condition})")
+    });
+    each.join(" + ")
+}
+
+/// Of an execution `e`: it is live and has no place, so nothing will ever run it.
+pub(super) fn is_stranded() -> String {
+    let none = tables().map(|(table, condition)| {
+        format!(" AND NOT EXISTS (SELECT 1 FROM {table} p WHERE p.execution_id = e.id{condition})")
+    });
+    format!("e.{LIVE}{}", none.concat())
+}
+
+/// The tables in which an execution has its place, and which of their rows `p` are one.
+fn tables() -> [(&'static str, String); 3] {
+    [
+        ("ready", String::new()),
+        ("lease", String::new()),
+        ("timer", format!(" AND p.{}", is_a_place())),
+    ]
+}
+
+/// Of a row of `session`: it may be written to until its time has passed.
+pub(super) fn accepts_writes() -> String {
+    let open = SessionStatus::ALL.into_iter();
+    let open = open.filter(|status| status.accepts_writes());
+    format!("status IN ({})", codes(open.map(SessionStatus::code)))
+}
+
+fn codes(codes: impl Iterator<Item = i64>) -> String {
+    let codes: Vec<String> = codes.map(|code| code.to_string()).collect();
+    codes.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn conditions_are_those_of_the_partial_indexes() {
+        // SQLite uses such an index only for a condition of the same words.
+        assert_eq!(accepts_writes(), "status IN (0, 1)");
+        assert_eq!(is_a_place(), "kind IN (0, 1)");
+    }
+}
