@@ -265,10 +265,18 @@ async fn messages_that_do_not_come_to_their_end_have_the_room_of_bodies() {
         let _ = wire.say(&query).await;
         wire.answer().await
     };
-    // A body has that room, too: there is none once the messages have been read as far as they came.
-    app.until(|| async { answers().await.starts_with("HTTP/1.1 503").then_some(()) })
-        .await;
-    drop(open);
+    // A body has that room, too. Messages that came together may have ended each other; the last ones
+    // come one after the other.
+    let mut last = vec![];
+    while !answers().await.starts_with("HTTP/1.1 503") {
+        assert!(last.len() < 100, "a body has room beside all the messages");
+        let mut socket = Wire::open(app.server.address()).await;
+        socket.say(UPGRADE).await.unwrap();
+        assert!(socket.answer().await.starts_with("HTTP/1.1 101"));
+        let _ = socket.say(&part).await;
+        last.push(socket);
+    }
+    drop((open, last));
     app.until(|| async { (!answers().await.starts_with("HTTP/1.1 503")).then_some(()) })
         .await;
     // A message that is whole gives its room back.
