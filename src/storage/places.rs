@@ -88,8 +88,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn conditions_are_those_of_the_partial_indexes() {
-        // SQLite uses such an index only for a condition of the same words.
+    fn conditions_name_the_codes_that_databases_hold() {
+        // Word for word that of the index on overdue sessions, which SQLite would not use otherwise.
         assert_eq!(accepts_writes(), "status IN (0, 1)");
         assert_eq!(is_a_place(), "kind IN (0, 1)");
     }

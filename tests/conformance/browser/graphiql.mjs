@@ -103,8 +103,10 @@ assert.ok((await run(page, 'IntentTypes', (a) => a.data?.intentTypes)).data.inte
 
 // Where a part of the page is, once it is there: the page may still be replacing it.
 const boxOf = (part) => {
-  const { x, width } = document.querySelector(part)?.getBoundingClientRect() ?? {};
-  return width > 0 && { x, width };
+  const element = document.querySelector(part);
+  if (!element?.checkVisibility({ visibilityProperty: true })) return null;
+  const { x, width, height } = element.getBoundingClientRect();
+  return width > 0 && height > 0 && { x, width };
 };
 
 // The same at the width of a telephone, where nothing lies outside and every part has room.

@@ -30,7 +30,7 @@ use waiting::Waiting;
 use worker::Worker;
 
 /// The most operations of one transaction while several tenants write: a lone operation waits for the
-/// transaction that is on its way, and for its own.
+/// transaction that is on its way.
 const SHARED_BATCH: usize = 16;
 /// What a caller is told to wait when the queue is full.
 const RETRY_AFTER_MS: u64 = 200;

@@ -47,8 +47,8 @@ impl Waiting {
         } else {
             most
         };
-        // Who asks for little has waited for the batch that is on its way, maybe of one who asks for
-        // much, and not again for one of its own. Every other batch is filled up.
+        // A lone offer may have waited for a full batch of another tenant. It is not made part of a full
+        // one again: after each comes a batch with a single offer of each tenant.
         self.was_round = !self.was_round && self.offers.tenants() > 1;
         if self.was_round {
             let round = (batch.len() + self.offers.tenants()).min(most);
