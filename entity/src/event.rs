@@ -25,6 +25,8 @@ pub struct Model {
     pub tx: i64,
     pub ord: i64,
     pub occurred_at: i64,
+    #[sea_orm(column_type = "Text", nullable)]
+    pub actor: Option<String>,
 }
 
 /// No relations: joins are written where they are used.

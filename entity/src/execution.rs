@@ -53,6 +53,10 @@ pub struct Model {
     pub crashes: i64,
     pub interruptions: i64,
     pub repetitions: i64,
+    #[sea_orm(column_type = "Text")]
+    pub queue: String,
+    #[sea_orm(column_type = "Text", nullable)]
+    pub actor: Option<String>,
 }
 
 /// No relations: joins are written where they are used.

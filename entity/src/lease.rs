@@ -11,6 +11,7 @@ pub struct Model {
     pub epoch: i64,
     pub node_id: Uuid,
     pub alone: bool,
+    pub holder: i64,
 }
 
 /// No relations: joins are written where they are used.

@@ -14,6 +14,7 @@ mod m20261128_000007_cancellation;
 mod m20261128_000007_counts;
 mod m20261128_000009_roots;
 mod m20261128_000010_sessions_of_tenants;
+mod m20261128_000011_actors;
 
 /// All migrations, oldest first.
 pub struct Migrator;
@@ -31,6 +32,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261128_000007_cancellation::Migration),
             Box::new(m20261128_000009_roots::Migration),
             Box::new(m20261128_000010_sessions_of_tenants::Migration),
+            Box::new(m20261128_000011_actors::Migration),
         ]
     }
 }

@@ -231,7 +231,7 @@ impl ArtifactRegistry {
             if request.include_descendants {
                 ids.extend(descendants.artifacts.iter().map(|it| it.id));
             }
-            let actor = principal.actor().to_owned();
+            let actor = principal.actor().to_string();
             self.storage
                 .delete_artifacts(scope.clone(), ids, actor, request.reason)
                 .await?;

@@ -133,6 +133,7 @@ fn execution(found: &Value) {
     plain("attempt", &found["attempt"].to_string());
     plain("handler", text(found, "handlerName"));
     plain("session", text(&found["intent"]["session"], "id"));
+    plain("submitted by", text(found, "submittedBy"));
     plain("parent", text(&found["parent"], "id"));
     plain("rerun of", text(&found["rerunOf"], "id"));
     for (name, field) in [

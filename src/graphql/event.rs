@@ -2,6 +2,8 @@
 //! subscriptions. Records that an event names are loaded as they stand now, so that replaying the
 //! past does not set a client's cache back.
 
+use std::sync::Arc;
+
 use async_graphql::{Context, ID, Interface, Object, SimpleObject};
 
 use super::{
@@ -21,6 +23,7 @@ pub(super) struct Head {
     execution_id: ID,
     sequence: i64,
     name: String,
+    actor: Option<Arc<str>>,
     occurred_at: i64,
     cursor: String,
 }
@@ -56,6 +59,13 @@ macro_rules! event_types {
             #[graphql(name = "type")]
             async fn event_type(&self) -> &str {
                 &self.head.name
+            }
+
+            /// Who caused it: the name of the caller, and for what a handler does that of whoever
+            /// submitted its execution. Null where the runtime did it by itself, or an earlier version of
+            /// the server wrote the entry.
+            async fn actor(&self) -> Option<&str> {
+                self.head.actor.as_deref()
             }
 
             /// When it happened.
@@ -257,6 +267,13 @@ event_types! {
         ty = "&str",
         desc = "The stable machine name, e.g. `execution.completed`."
     ),
+    field(
+        name = "actor",
+        ty = "Option<&str>",
+        desc = "Who caused it: the name of the caller, and for what a handler does that of whoever \
+                submitted its execution. Null where the runtime did it by itself, or an earlier version of \
+                the server wrote the entry."
+    ),
     field(name = "occurred_at", ty = "DateTime", desc = "When it happened."),
     field(
         name = "cursor",
@@ -289,6 +306,7 @@ impl ExecutionEvent {
             execution_id: event.execution_id()?.into(),
             sequence: event.cursor.seq,
             name: event.body.type_name(),
+            actor: event.actor.clone(),
             occurred_at: event.occurred_at,
             cursor: event.cursor.to_string(),
         };

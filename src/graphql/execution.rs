@@ -180,6 +180,12 @@ impl Execution {
         &self.0.handler_name
     }
 
+    /// Who submitted it: the name of the caller, for a child that of its root's. Null where an earlier
+    /// version of the server submitted it.
+    async fn submitted_by(&self) -> Option<&str> {
+        self.0.submitted_by.as_deref()
+    }
+
     /// 0 before the first start, then 1 and up.
     async fn attempt(&self) -> i32 {
         int(self.0.attempt)

@@ -17,7 +17,7 @@ impl From<&Principal> for Viewer {
     fn from(principal: &Principal) -> Self {
         Self {
             tenant_id: principal.tenant().to_string(),
-            actor: principal.actor().to_owned(),
+            actor: principal.actor().to_string(),
         }
     }
 }

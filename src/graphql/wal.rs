@@ -123,6 +123,13 @@ impl WalEntry {
         Some(Caller::json(ctx, self.0.payload.as_ref()?).await)
     }
 
+    /// Who caused it: the name of the caller, and for what a handler does that of whoever submitted its
+    /// execution. Null where the runtime did it by itself, or an earlier version of the server wrote the
+    /// entry.
+    async fn actor(&self) -> Option<&str> {
+        self.0.actor.as_deref()
+    }
+
     /// When it happened.
     async fn occurred_at(&self) -> DateTime {
         DateTime(self.0.occurred_at)

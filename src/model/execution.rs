@@ -1,5 +1,7 @@
 //! Intents and their executions.
 
+use std::{borrow::Cow, sync::Arc};
+
 use serde::{Deserialize, Serialize};
 
 use super::{ExecutionId, IntentId, Micros, Payload, RawJson, SessionId, TenantId};
@@ -87,6 +89,42 @@ pub enum WaitReason {
     Worker,
 }
 
+/// Where an execution waits whenever it is to be run: before its first attempt and each further one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Queue {
+    /// Any node runs it.
+    Node,
+    /// A remote worker that serves this handler runs it.
+    Worker {
+        /// `intent_type/handler_name`.
+        handler: String,
+    },
+}
+
+impl Queue {
+    const NODE: &'static str = "node";
+    const WORKERS: &'static str = "worker:";
+
+    /// The name in the database and in the log.
+    #[must_use]
+    pub fn name(&self) -> Cow<'static, str> {
+        match self {
+            Self::Node => Self::NODE.into(),
+            Self::Worker { handler } => format!("{}{handler}", Self::WORKERS).into(),
+        }
+    }
+
+    /// The queue with that name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        if name == Self::NODE {
+            return Some(Self::Node);
+        }
+        let handler = name.strip_prefix(Self::WORKERS)?.to_owned();
+        Some(Self::Worker { handler })
+    }
+}
+
 /// What a client asked for. Immutable.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Intent {
@@ -119,6 +157,11 @@ pub struct Execution {
     pub intent: Intent,
     /// The handler that was chosen at submit.
     pub handler_name: String,
+    /// Where it waits to be run.
+    pub queue: Queue,
+    /// Who submitted it: the caller's name, for a child that of the root. None where a version submitted
+    /// it that did not record this.
+    pub submitted_by: Option<Arc<str>>,
     /// Where it is in its life.
     pub status: ExecutionStatus,
     /// Grows by one each time a node takes the execution; fences writes of older holders.
@@ -169,6 +212,15 @@ pub struct Execution {
     pub started_at: Option<Micros>,
     /// When it ended.
     pub finished_at: Option<Micros>,
+}
+
+impl Execution {
+    /// For whom its attempts act: whoever submitted it, or the runtime itself where that was not
+    /// recorded.
+    #[must_use]
+    pub fn acts_for(&self) -> &str {
+        self.submitted_by.as_deref().unwrap_or("runtime")
+    }
 }
 
 /// Why an attempt failed, in words that are safe for the tenant.

@@ -25,9 +25,10 @@ pub use artifact::{
 };
 pub use budget::{Budget, Priority, Turn, Work, price};
 pub use cursor::{Cursor, CursorError};
+pub(crate) use event::Cause;
 pub use event::{Event, EventBody, EventCodecError, EventType, StateWriteMode, StreamKind};
 pub use execution::{
-    ErrorLink, Execution, ExecutionError, ExecutionStatus, Intent, Step, WaitReason,
+    ErrorLink, Execution, ExecutionError, ExecutionStatus, Intent, Queue, Step, WaitReason,
 };
 pub use id::{
     ArtifactId, EventId, ExecutionId, IdError, IntentId, MaterializationId, NodeId, SessionId,

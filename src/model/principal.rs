@@ -10,7 +10,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::Meter;
+use super::{Execution, Meter};
 
 /// A tenant's name: 1 to 64 of `A-Z a-z 0-9 . _ -`, beginning with a letter or digit.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -103,12 +103,13 @@ impl Principal {
         }
     }
 
-    /// The runtime itself, acting for the tenant whose execution it runs.
+    /// Whoever submitted an execution: what its attempts do is done for them. The runtime itself where
+    /// the submitter is not recorded.
     #[must_use]
-    pub(crate) fn runtime(tenant: TenantId) -> Self {
+    pub(crate) fn on_behalf_of(execution: &Execution) -> Self {
         Self {
-            tenant,
-            actor: "runtime".into(),
+            tenant: execution.intent.tenant_id.clone(),
+            actor: execution.acts_for().into(),
             meter: None,
         }
     }
@@ -119,9 +120,9 @@ impl Principal {
         &self.tenant
     }
 
-    /// The name that histories record.
+    /// The name that the log and histories record.
     #[must_use]
-    pub fn actor(&self) -> &str {
+    pub fn actor(&self) -> &Arc<str> {
         &self.actor
     }
 
@@ -162,6 +163,15 @@ impl TenantScope {
     #[must_use]
     pub fn meter(&self) -> Option<&Arc<Meter>> {
         self.meter.as_ref()
+    }
+}
+
+impl TenantScope {
+    /// The right that a signed link gives, whose signature was found to be good.
+    #[must_use]
+    pub(crate) fn of_link(tenant: TenantId) -> Self {
+        let meter = None;
+        Self { tenant, meter }
     }
 }
 

@@ -20,6 +20,8 @@ pub(super) struct EventShown {
     /// The stable machine name, such as `execution.completed`.
     #[serde(rename = "type")]
     pub(super) event_type: String,
+    /// Who caused it; none where the runtime did it by itself.
+    actor: Option<String>,
     occurred_at: String,
     /// Passed as `Last-Event-ID`, it is where the stream goes on.
     pub(super) cursor: String,
@@ -77,6 +79,7 @@ impl EventShown {
             execution_id: execution_id.to_string(),
             sequence: event.cursor.seq,
             event_type: event.body.type_name(),
+            actor: event.actor.as_deref().map(str::to_owned),
             occurred_at: shown(event.occurred_at),
             cursor: event.cursor.to_string(),
             data: Data { fields, payload },

@@ -45,6 +45,8 @@ pub(super) struct StatusBody {
     intent_id: String,
     intent_type: String,
     session_id: String,
+    /// Who submitted it; none where an earlier version of the server did.
+    submitted_by: Option<String>,
     attempt: i64,
     /// What the handler returned.
     #[schema(value_type = Option<Value>)]
@@ -110,6 +112,7 @@ fn body(
         intent_id: execution.intent.id.to_string(),
         intent_type: execution.intent.intent_type.clone(),
         session_id: execution.intent.session_id.to_string(),
+        submitted_by: execution.submitted_by.as_deref().map(str::to_owned),
         attempt: execution.attempt,
         result,
         error: execution.error.as_ref().map(error_of),

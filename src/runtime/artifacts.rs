@@ -146,7 +146,7 @@ impl ArtifactHandle<'_> {
 
     /// Changes an artifact's state when the execution completes.
     pub fn transition(&self, artifact_id: ArtifactId, to: ArtifactState, reason: Option<String>) {
-        let actor = self.0.principal.actor().to_owned();
+        let actor = self.0.principal.actor().to_string();
         lock(&self.0.transitions).push(TransitionRequest {
             artifact_id,
             to,

@@ -178,7 +178,7 @@ impl Inner {
                 lost: true,
             });
         };
-        let scope = Principal::runtime(intent.tenant_id.clone()).scope();
+        let scope = Principal::on_behalf_of(execution).scope();
         let prepared = async {
             let parameters = self.payloads.load(&scope, &intent.parameters).await?;
             let value = parameters.to_value();
@@ -306,7 +306,6 @@ impl Inner {
             transitions: attempt
                 .map(|a| std::mem::take(&mut *lock(&a.transitions)))
                 .unwrap_or_default(),
-            actor: "runtime".to_owned(),
         };
         let mut pause = Duration::from_millis(50);
         let mut is_last_resort = false;
@@ -346,7 +345,7 @@ impl Inner {
     /// execution that is leased.
     async fn fenced(&self, execution: &Execution, may_be_recorded: bool) {
         if may_be_recorded {
-            let scope = Principal::runtime(execution.intent.tenant_id.clone()).scope();
+            let scope = Principal::on_behalf_of(execution).scope();
             let found = self.storage.find_executions(&scope, &[execution.id]).await;
             let found = found.ok().and_then(|mut found| found.pop());
             if let Some(now) = found.filter(|now| now.epoch == execution.epoch + 1)

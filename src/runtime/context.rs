@@ -81,7 +81,7 @@ impl Attempt {
             permit,
         ));
         Self {
-            principal: Principal::runtime(execution.intent.tenant_id.clone()),
+            principal: Principal::on_behalf_of(&execution),
             runtime,
             execution,
             parameters,

@@ -109,7 +109,7 @@ impl Runtime {
         reason: Option<String>,
     ) -> Result<Execution, Error> {
         check_reason(reason.as_deref())?;
-        let actor = principal.actor().to_owned();
+        let actor = principal.actor().to_string();
         self.0
             .storage
             .cancel(principal.scope(), id, reason, actor)

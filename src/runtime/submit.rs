@@ -11,8 +11,8 @@ use tracing::Instrument;
 
 use super::{engine::Inner, error::Kind, registry::Registration};
 use crate::{
-    model::{ExecutionId, Fault, IntentId, Principal, Refusal, TenantScope, is_name},
-    storage::{Error, Key, KeyScope, NewExecution, Queue, Submit},
+    model::{ExecutionId, Fault, IntentId, Principal, Queue, Refusal, TenantScope, is_name},
+    storage::{Error, Key, KeyScope, NewExecution, Submit},
     telemetry::metrics,
 };
 pub(super) use keys::fingerprint;
@@ -90,6 +90,7 @@ impl Inner {
             parent: None,
             rerun_of: None,
             queue: queue_of(&checked.handler),
+            submitted_by: Arc::clone(principal.actor()),
         };
         Ok((new, key))
     }
@@ -299,6 +300,7 @@ impl Inner {
             parent: None,
             rerun_of: Some(id),
             queue: queue_of(handler),
+            submitted_by: Arc::clone(principal.actor()),
         };
         self.store(scope, new, key, None).await
     }

@@ -1,5 +1,7 @@
 //! Sessions: made, upgraded once, closed, and their state.
 
+use std::sync::Arc;
+
 use super::{StateSurface, check, copies};
 use crate::{
     model::{
@@ -79,6 +81,7 @@ impl StateSurface {
             logged: inner.payloads.store(&scope, &new.state).await?,
             state: new.state,
             ttl_micros,
+            actor: Arc::clone(principal.actor()),
             scope,
         };
         let session = inner.storage.create_session(create).await?;
@@ -122,6 +125,7 @@ impl StateSurface {
         }
         let upgrade = UpgradeSession {
             scope: principal.scope(),
+            actor: Arc::clone(principal.actor()),
             id,
             user_id,
             metadata,
@@ -144,7 +148,12 @@ impl StateSurface {
         check_reason(reason.as_deref())?;
         let scope = principal.scope();
         let key = copies::session_key(&scope, id);
-        let close = CloseSession { scope, id, reason };
+        let close = CloseSession {
+            scope,
+            actor: Arc::clone(principal.actor()),
+            id,
+            reason,
+        };
         let session = self.0.storage.close_session(close).await?;
         self.0.copies.drop(&key).await;
         Ok(session)
@@ -257,6 +266,7 @@ impl StateSurface {
             logged: inner.payloads.store(&scope, &value).await?,
             value,
             limit_bytes: inner.limits.state_bytes,
+            actor: Arc::clone(principal.actor()),
             scope,
         };
         inner.storage.write_state(write).await

@@ -8,7 +8,8 @@ use super::Error;
 use crate::model::{
     Artifact, ArtifactId, ArtifactState, ArtifactTransition, Cursor, Event, EventBody, Execution,
     ExecutionId, ExecutionStatus, Intent, IntentId, Materialization, MaterializationId, Payload,
-    RawJson, Session, SessionId, SessionStatus, Step, StreamKind, TenantId, Upload, UploadId,
+    Queue, RawJson, Session, SessionId, SessionStatus, Step, StreamKind, TenantId, Upload,
+    UploadId,
 };
 
 fn known<T>(value: Option<T>, what: &'static str) -> Result<T, Error> {
@@ -49,6 +50,8 @@ impl TryFrom<execution::Model> for Execution {
                 created_at: row.intent_created_at,
             },
             handler_name: row.handler_name,
+            queue: known(Queue::from_name(&row.queue), "queue")?,
+            submitted_by: row.actor.map(Into::into),
             status: execution_status(row.status)?,
             epoch: row.epoch,
             attempt: row.attempt,
@@ -131,6 +134,7 @@ impl TryFrom<event::Model> for Event {
             tenant_id: TenantId::stored(&row.tenant_id),
             session_id: SessionId(row.session_id),
             intent_type: row.intent_type,
+            actor: row.actor.map(Into::into),
             body,
             payload: row.payload.map(Payload::stored),
             occurred_at: row.occurred_at,

@@ -42,7 +42,7 @@ pub use read::{
 pub use verify::{Difference, Report};
 pub use write::{
     Claim, ClaimedBatch, CloseSession, Complete, CreateSession, Emit, Fence, Key, KeyScope,
-    NewExecution, Notice, Outcome, Queue, RecordStep, Shares, StateTarget, Submission, Submit,
+    NewExecution, Notice, Outcome, RecordStep, Shares, StateTarget, Submission, Submit,
     UpgradeSession, WriteState, WrittenState,
 };
 

@@ -3,14 +3,24 @@
 
 use crate::model::SessionStatus;
 
-/// The queue of executions that any node runs.
-pub(super) const NODE_QUEUE: &str = "node";
-/// The queue of executions that a node runs while it runs nothing else.
+/// Instead of `node`: the queue of executions that a node runs while it runs nothing else.
 pub(super) const ALONE_QUEUE: &str = "alone";
-/// Where the timer of an execution that waits for children outside of any node leads: to `node`.
+/// Marks the timer of an execution that waits for children outside of any node.
 pub(super) const PARKED_QUEUE: &str = "parked";
-/// How the names of the queues of remote workers begin.
-pub(super) const WORKER_QUEUES: &str = "worker:";
+
+/// Who holds a lease: by its kind one knows where to look whether the holder is alive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum LeaseHolder {
+    /// A node; `lease.node_id` is a row of `node`.
+    Node = 0,
+}
+
+impl LeaseHolder {
+    /// The number that the database keeps.
+    pub(super) fn code(self) -> i64 {
+        self as i64
+    }
+}
 
 /// What happens when a timer is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 use super::{Error, Uploads};
 use crate::{
     content::{Digest, Expected, SignatureError},
-    model::{Principal, TenantId, TenantScope, Upload, UploadId},
+    model::{TenantId, TenantScope, Upload, UploadId},
 };
 
 type Cause = Box<dyn std::error::Error + Send + Sync>;
@@ -93,7 +93,7 @@ impl Uploads {
         let (id, now_s) = (id.to_string(), self.now_s());
         signer.verify_upload(&link.tenant, &id, link.expires_at_s, &link.signature, now_s)?;
         let tenant: TenantId = link.tenant.parse().map_err(|_| SignatureError::Invalid)?;
-        Ok(Principal::runtime(tenant).scope())
+        Ok(TenantScope::of_link(tenant))
     }
 
     async fn find(&self, scope: &TenantScope, id: UploadId) -> Result<Upload, Error> {

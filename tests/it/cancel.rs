@@ -7,12 +7,12 @@ use serde_json::json;
 use takeoff::{
     ids::IdSource,
     model::{
-        Execution, ExecutionId, ExecutionStatus, IntentId, Payload, Principal, RawJson, Refusal,
-        TenantId,
+        Execution, ExecutionId, ExecutionStatus, IntentId, Payload, Principal, Queue, RawJson,
+        Refusal, TenantId,
     },
     runtime::SubmitIntent,
     state_surface::NewSession,
-    storage::{Error, Fence, NewExecution, Queue, Submit},
+    storage::{Error, Fence, NewExecution, Submit},
 };
 
 use crate::support::{TestApp, backends, variable};
@@ -45,6 +45,7 @@ fn child(ids: &IdSource, parent: &Execution, name: usize) -> Submit {
             timeout_micros: None,
             parent: Some((fence, name.to_string())),
             rerun_of: None,
+            submitted_by: "ann".into(),
             queue: Queue::Worker {
                 handler: "remote/worker".into(),
             },

@@ -6,6 +6,7 @@
 
 mod support;
 
+mod actors;
 mod api;
 mod artifacts;
 mod attempts;
@@ -19,6 +20,7 @@ mod events;
 mod example;
 mod failover;
 mod feeds;
+mod former;
 mod guide;
 mod hostile;
 mod http;

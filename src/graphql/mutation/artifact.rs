@@ -129,7 +129,7 @@ impl ArtifactMutation {
             let request = TransitionRequest {
                 artifact_id: ids::input(&input.artifact_id, &["input", "artifactId"])?,
                 to: input.to.into(),
-                actor: caller.principal.actor().to_owned(),
+                actor: caller.principal.actor().to_string(),
                 reason: input.reason,
             };
             let artifacts = &caller.services.artifacts;

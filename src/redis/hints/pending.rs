@@ -1,7 +1,10 @@
 //! Hints that wait to be sent, merged: of an execution only the last sequence counts, of timers
 //! only the earliest. So their number is bounded by what is going on, not by how often it is said.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeSet, HashMap, HashSet},
+};
 
 use crate::{
     model::{ExecutionId, Micros, SessionId, TenantId},
@@ -26,7 +29,8 @@ pub(super) struct Pending {
     heads: HashMap<ExecutionId, Head>,
     cancels: HashSet<ExecutionId>,
     timer: Option<Micros>,
-    ready: bool,
+    /// The queues that have something.
+    ready: BTreeSet<Cow<'static, str>>,
     dropped: bool,
 }
 
@@ -35,7 +39,11 @@ impl Pending {
         for notice in notices {
             match notice {
                 Notice::Events { .. } => self.add_head(notice),
-                Notice::Ready => self.ready = true,
+                Notice::Ready { queue } => {
+                    if !self.ready.contains(queue) {
+                        self.ready.insert(queue.clone());
+                    }
+                }
                 Notice::ChildEnded(_) | Notice::CancelBelow(_) => {}
                 Notice::Timer(at) => {
                     self.timer = Some(self.timer.map_or(*at, |known| known.min(*at)));
@@ -96,7 +104,7 @@ impl Pending {
         } = std::mem::take(self);
         // What can be acted on first goes first.
         let mut notices: Vec<Notice> = cancels.into_iter().map(Notice::Cancel).collect();
-        notices.extend(ready.then_some(Notice::Ready));
+        notices.extend(ready.into_iter().map(Notice::ready));
         notices.extend(timer.map(Notice::Timer));
         notices.extend(
             heads
@@ -131,13 +139,13 @@ mod tests {
     #[test]
     fn what_is_said_twice_is_sent_once_with_the_last_word() {
         let mut pending = Pending::default();
-        pending.add(&[events(1, 1, false), Notice::Timer(9), Notice::Ready]);
-        pending.add(&[events(1, 3, true), Notice::Timer(5), Notice::Ready]);
+        pending.add(&[events(1, 1, false), Notice::Timer(9), Notice::ready("node")]);
+        pending.add(&[events(1, 3, true), Notice::Timer(5), Notice::ready("node")]);
         pending.add(&[events(1, 2, false), Notice::Timer(7)]);
         let (notices, dropped) = pending.take();
         assert_eq!(
             notices,
-            [Notice::Ready, Notice::Timer(5), events(1, 3, true)]
+            [Notice::ready("node"), Notice::Timer(5), events(1, 3, true)]
         );
         assert!(!dropped);
         assert_eq!(pending.take(), (vec![], false));

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    model::{ExecutionId, Micros, NodeId, SessionId, TenantId},
+    model::{ExecutionId, Micros, NodeId, Queue, SessionId, TenantId},
     storage::Notice,
 };
 
@@ -36,8 +36,12 @@ fn is_false(flag: &bool) -> bool {
 enum Hint {
     #[serde(rename = "e")]
     Events(TenantId, SessionId, ExecutionId, i64, bool),
+    /// Something is in the queue of the nodes.
     #[serde(rename = "r")]
     Ready,
+    /// Something is in the queue of this name.
+    #[serde(rename = "q")]
+    ReadyIn(String),
     #[serde(rename = "t")]
     Timer(Micros),
     #[serde(rename = "c")]
@@ -82,8 +86,11 @@ impl From<Notice> for Hint {
                 seq,
                 terminal,
             } => Self::Events(tenant_id, session_id, execution_id, seq, terminal),
+            Notice::Ready { queue } if queue != Queue::Node.name() => {
+                Self::ReadyIn(queue.into_owned())
+            }
             // The others are told to no other node.
-            Notice::Ready | Notice::ChildEnded(_) | Notice::CancelBelow(_) => Self::Ready,
+            Notice::Ready { .. } | Notice::ChildEnded(_) | Notice::CancelBelow(_) => Self::Ready,
             Notice::Timer(at) => Self::Timer(at),
             Notice::Cancel(id) => Self::Cancel(id),
         }
@@ -100,7 +107,8 @@ impl From<Hint> for Notice {
                 seq,
                 terminal,
             },
-            Hint::Ready => Self::Ready,
+            Hint::Ready => Self::ready(Queue::Node.name()),
+            Hint::ReadyIn(queue) => Self::ready(queue),
             Hint::Timer(at) => Self::Timer(at),
             Hint::Cancel(id) => Self::Cancel(id),
         }
@@ -121,7 +129,8 @@ mod tests {
                 seq: 3,
                 terminal: true,
             },
-            Notice::Ready,
+            Notice::ready("node"),
+            Notice::ready("worker:translate/remote"),
             Notice::Timer(4),
             Notice::Cancel(ExecutionId(Uuid::from_u128(5))),
         ]
@@ -141,7 +150,7 @@ mod tests {
     #[test]
     fn many_notices_are_cut_into_messages_and_the_gap_is_told_once() {
         let node = NodeId(Uuid::from_u128(9));
-        let many = vec![Notice::Ready; MAX_NOTICES + 1];
+        let many = vec![Notice::ready("node"); MAX_NOTICES + 1];
         let messages = Message::of(node, many, true);
         let dropped: Vec<bool> = messages.iter().map(|message| message.dropped).collect();
         assert_eq!(dropped, [true, false]);

@@ -53,8 +53,8 @@ async fn a_hint_reaches_the_other_node_and_not_its_sender() {
         join(&url, installation).await,
     );
     let (mut at_a, mut at_b) = (a.subscribe(), b.subscribe());
-    a.publish(&[events(1), Notice::Ready]);
-    assert_eq!(hear(&mut at_b).await, [Notice::Ready, events(1)]);
+    a.publish(&[events(1), Notice::ready("node")]);
+    assert_eq!(hear(&mut at_b).await, [Notice::ready("node"), events(1)]);
     // Messages of one channel are heard in one order: had the first come to its sender, it would
     // have come before this one.
     b.publish(&[Notice::Timer(7)]);

@@ -7,9 +7,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::{BATCH, CHILD_SUBMITS, Inner, lock};
 use crate::{
-    model::{Execution, Micros, TenantId},
+    model::{Execution, Micros, Queue, TenantId},
     runtime::slots::SlotPermit,
-    storage::{Claim, Error, Fence, NewExecution, Queue, Shares},
+    storage::{Claim, Error, Fence, NewExecution, Shares},
 };
 
 /// How long the slots may take to become free for an execution that runs alone. What runs for longer

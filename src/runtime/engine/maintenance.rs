@@ -126,7 +126,6 @@ impl Inner {
                 outcome: Outcome::HandBack,
                 artifacts: Vec::new(),
                 transitions: Vec::new(),
-                actor: "runtime".to_owned(),
             };
             match self.storage.complete(give_back).await {
                 Ok(_) => tracing::warn!(

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::broadcast;
 
 use super::{Inner, lock};
-use crate::storage::Notice;
+use crate::{model::Queue, storage::Notice};
 
 impl Inner {
     pub(super) async fn notice_loop(
@@ -30,7 +30,7 @@ impl Inner {
 
     fn notice(&self, notice: &Notice) {
         match notice {
-            Notice::Ready => {
+            Notice::Ready { queue } if *queue == Queue::Node.name() => {
                 self.slots.something_waits();
             }
             Notice::Timer(at) => {
@@ -42,7 +42,8 @@ impl Inner {
             Notice::Cancel(id) => self.cancel_hints.add(*id),
             Notice::ChildEnded(parent) => self.child_ended(*parent),
             Notice::CancelBelow(id) => self.cancel_below(*id),
-            Notice::Events { .. } => {}
+            // What must run alone is looked for now and then; this node serves no other queue.
+            Notice::Ready { .. } | Notice::Events { .. } => {}
         }
     }
 }

@@ -76,6 +76,7 @@ impl Inner {
             parent: Some((fence, name.to_owned())),
             rerun_of: None,
             queue: queue_of(&handler),
+            submitted_by: Arc::clone(parent.principal.actor()),
         };
         let key = Key {
             scope: KeyScope::Child,

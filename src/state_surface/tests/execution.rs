@@ -3,11 +3,11 @@
 use super::*;
 use crate::{
     model::{
-        ExecutionId, IntentId, Payload, Session,
+        ExecutionId, IntentId, Payload, Queue, Session,
         StateWriteMode::{Merge, Replace},
     },
     state_surface::NewSession,
-    storage::{Error, Fence, NewExecution, Queue, Submit},
+    storage::{Error, Fence, NewExecution, Submit},
 };
 
 /// A running execution of a new session.
@@ -35,6 +35,7 @@ async fn running(world: &World, surface: &StateSurface) -> (Session, Fence) {
         parent: None,
         rerun_of: None,
         queue: Queue::Node,
+        submitted_by: "ann".into(),
     };
     let submit = Submit {
         scope: anyone().scope(),

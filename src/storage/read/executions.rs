@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::{
     super::{
         Error, KeyScope, Storage,
-        places::{LIVE, PARKED_QUEUE, TimerKind, WORKER_QUEUES, is_a_place},
+        places::{LIVE, PARKED_QUEUE, TimerKind, is_a_place},
         sql,
     },
     listing::{Count, Listing, OfTenant},
@@ -17,7 +17,8 @@ use super::{
     page::{Conditions, Page, PageRequest, finish, ids_of_tenant},
 };
 use crate::model::{
-    Execution, ExecutionId, ExecutionStatus, Micros, SessionId, Step, TenantScope, WaitReason,
+    Execution, ExecutionId, ExecutionStatus, Micros, Queue, SessionId, Step, TenantScope,
+    WaitReason,
 };
 use sql::{Rows, columns, get};
 
@@ -98,6 +99,10 @@ pub(super) fn listing_of(
         is_looked_into: !filter.metadata.is_empty(),
         values: conditions.values,
     }
+}
+
+fn is_of_worker(queue: &str) -> bool {
+    matches!(Queue::from_name(queue), Some(Queue::Worker { .. }))
 }
 
 fn execution_of(row: &sea_orm::QueryResult) -> Result<Execution, Error> {
@@ -271,7 +276,7 @@ impl Storage {
             let timer_queue: Option<String> = get(&row, "timer_queue")?;
             let awaits: bool = get(&row, "awaits")?;
             let reason = match (queue.as_deref(), timer) {
-                (Some(queue), _) if queue.starts_with(WORKER_QUEUES) => Some(WaitReason::Worker),
+                (Some(queue), _) if is_of_worker(queue) => Some(WaitReason::Worker),
                 (Some(_), _) => Some(WaitReason::Queue),
                 (None, Some(kind)) if kind == TimerKind::Start.code() => Some(WaitReason::Schedule),
                 (None, Some(_)) if timer_queue.as_deref() == Some(PARKED_QUEUE) => {

@@ -211,6 +211,7 @@ fn compare_beginning(execution: &Execution, first: &Event, report: &mut Report) 
         parent_id,
         child_key,
         rerun_of,
+        queue,
     } = &first.body
     else {
         report.differ(id, "its stream does not begin with its creation");
@@ -267,6 +268,12 @@ fn compare_beginning(execution: &Execution, first: &Event, report: &mut Report) 
     field(report, id, "parent_id", parent_id, &execution.parent_id);
     field(report, id, "child_key", child_key, &execution.child_key);
     field(report, id, "rerun_of", rerun_of, &execution.rerun_of);
+    let submitted_by = &execution.submitted_by;
+    field(report, id, "actor", &first.actor, submitted_by);
+    if let Some(queue) = queue {
+        let of_row = execution.queue.name().into_owned();
+        field(report, id, "queue", queue, &of_row);
+    }
     field(
         report,
         id,

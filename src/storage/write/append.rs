@@ -1,8 +1,10 @@
 //! Entries of the log: each is the next one of its stream, and in the order of the transaction.
 
+use std::sync::Arc;
+
 use super::{notice::Notice, working::Working};
 use crate::model::{
-    ArtifactId, Cursor, Event, EventBody, ExecutionId, Payload, SessionKey, StreamKind,
+    ArtifactId, Cause, Cursor, Event, EventBody, ExecutionId, Payload, SessionKey, StreamKind,
 };
 
 impl Working {
@@ -15,6 +17,11 @@ impl Working {
         let seq = execution.next_seq;
         execution.next_seq += 1;
         execution.last_tx = tx;
+        let actor = match body.cause() {
+            Cause::Named(actor) => Some(actor.into()),
+            Cause::Submitter | Cause::Caller => execution.submitted_by.clone(),
+            Cause::Runtime => None,
+        };
         let intent = &execution.intent;
         let (tenant_id, session_id) = (intent.tenant_id.clone(), intent.session_id);
         let intent_type = Some(intent.intent_type.clone());
@@ -32,16 +39,18 @@ impl Working {
             tenant_id,
             session_id,
             intent_type,
+            actor,
             body,
             payload,
             occurred_at: now,
         });
     }
 
-    /// Appends to a session's stream.
+    /// Appends to a session's stream; nobody is the actor where the session's time has passed.
     pub(super) fn append_to_session(
         &mut self,
         key: &SessionKey,
+        actor: Option<&Arc<str>>,
         body: EventBody,
         payload: Option<Payload>,
     ) {
@@ -59,6 +68,7 @@ impl Working {
             tenant_id: key.tenant_id.clone(),
             session_id: key.id,
             intent_type: None,
+            actor: actor.cloned(),
             body,
             payload,
             occurred_at: now,
@@ -72,6 +82,10 @@ impl Working {
             return;
         };
         tracked.dirty = true;
+        let actor = match body.cause() {
+            Cause::Named(actor) => Some(actor.into()),
+            Cause::Submitter | Cause::Caller | Cause::Runtime => None,
+        };
         let artifact = &mut tracked.row.artifact;
         let seq = artifact.next_seq;
         artifact.next_seq += 1;
@@ -82,6 +96,7 @@ impl Working {
             tenant_id: artifact.tenant_id.clone(),
             session_id: artifact.session_id,
             intent_type: None,
+            actor,
             body,
             payload: None,
             occurred_at: now,

@@ -1,16 +1,15 @@
 //! Taking what can run: rows leave `ready`, a new epoch begins, a lease is written.
 
+use std::borrow::Cow;
+
 use super::{
-    super::{
-        Error,
-        places::{ALONE_QUEUE, NODE_QUEUE},
-    },
+    super::{Error, places::ALONE_QUEUE},
     lifecycle::Ending,
     operation::{Needs, Operation},
     shares::Shares,
     working::{Fence, Working},
 };
-use crate::model::{Execution, ExecutionError, ExecutionId, Micros, NodeId, TenantId};
+use crate::model::{Execution, ExecutionError, ExecutionId, Micros, NodeId, Queue, TenantId};
 
 /// Takes up to `slots` executions for a node.
 #[derive(Debug, Clone)]
@@ -47,7 +46,7 @@ pub struct ClaimedBatch {
 /// What a claim wants of a queue.
 #[derive(Debug, Clone)]
 pub(super) struct Wanted {
-    pub(super) queue: &'static str,
+    pub(super) queue: Cow<'static, str>,
     pub(super) slots: usize,
     pub(super) roots: usize,
     pub(super) after: Option<TenantId>,
@@ -64,8 +63,12 @@ pub(super) struct Claimed {
 }
 
 impl Claim {
-    fn queue(&self) -> &'static str {
-        if self.alone { ALONE_QUEUE } else { NODE_QUEUE }
+    fn queue(&self) -> Cow<'static, str> {
+        if self.alone {
+            ALONE_QUEUE.into()
+        } else {
+            Queue::Node.name()
+        }
     }
 }
 
@@ -83,7 +86,7 @@ impl Operation for Claim {
     }
 
     fn decide(&self, working: &mut Working) -> Result<ClaimedBatch, Error> {
-        let claimed = working.claimed.remove(self.queue()).unwrap_or_default();
+        let claimed = working.claimed.remove(&self.queue()).unwrap_or_default();
         let started = claimed.picked.into_iter();
         Ok(ClaimedBatch {
             executions: started

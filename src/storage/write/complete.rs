@@ -6,7 +6,6 @@ use super::{
     lifecycle::Ending,
     operation::{Needs, Operation},
     recover::lost_delay_micros,
-    submit::Queue,
     working::{Fence, Working},
 };
 use crate::model::{
@@ -53,8 +52,6 @@ pub struct Complete {
     pub artifacts: Vec<NewArtifact>,
     /// What it changed.
     pub transitions: Vec<TransitionRequest>,
-    /// Who the history names.
-    pub actor: String,
 }
 
 impl Complete {
@@ -78,7 +75,7 @@ impl Complete {
     fn hand_back(&self, working: &mut Working) -> ExecutionStatus {
         let id = self.fence.execution_id;
         working.give_up(id);
-        working.enqueue(id, &Queue::Node.name());
+        working.enqueue(id);
         ExecutionStatus::Running
     }
 
@@ -125,7 +122,7 @@ impl Complete {
         }
         let (attempt, crashes) = (execution.attempt, Some(execution.crashes));
         working.release(id);
-        working.set_timer(id, TimerKind::Retry, next_attempt_at, &Queue::Node);
+        working.set_timer(id, TimerKind::Retry, next_attempt_at);
         let error = error.clone();
         let body = EventBody::ExecutionRetrying {
             attempt,
@@ -181,6 +178,7 @@ impl Operation for Complete {
         // An accepted cancellation wins over whatever the handler did after it.
         let cancelled = execution.cancel_requested_at.is_some();
         let tenant = execution.intent.tenant_id.clone();
+        let actor = execution.acts_for().to_owned();
         let deadline = execution.deadline_at;
         let (started_at, attempt) = (execution.started_at, execution.attempt);
         let (interruptions, repetitions) = (execution.interruptions, execution.repetitions);
@@ -198,12 +196,7 @@ impl Operation for Complete {
                     }
                     return Ok(self.retry(working, &overtaken(attempt), 0, Cause::Overtaken));
                 }
-                artifact::write(
-                    working,
-                    self.fence.execution_id,
-                    &self.artifacts,
-                    &self.actor,
-                );
+                artifact::write(working, self.fence.execution_id, &self.artifacts, &actor);
                 artifact::transition_all(working, self.fence.execution_id, &self.transitions);
                 Ok(self.end(working, Ending::Completed(result.clone())))
             }

@@ -1,5 +1,7 @@
 //! What a running handler writes on its way: events, step results, state.
 
+use std::sync::Arc;
+
 use super::{
     super::Error,
     operation::{Needs, Operation},
@@ -106,6 +108,8 @@ pub enum StateTarget {
 pub struct WriteState {
     /// The tenant.
     pub scope: TenantScope,
+    /// Who writes.
+    pub actor: Arc<str>,
     /// Whose state.
     pub target: StateTarget,
     /// The attempt's right to write, when a handler writes.
@@ -172,7 +176,7 @@ impl WriteState {
         let session = session.clone();
         let (mode, version) = (self.mode, session.state_version);
         let body = EventBody::SessionStateChanged { mode, version };
-        working.append_to_session(&key, body, Some(self.logged.clone()));
+        working.append_to_session(&key, Some(&self.actor), body, Some(self.logged.clone()));
         Ok(WrittenState {
             state: session.state.clone(),
             version,

@@ -1,14 +1,14 @@
 //! What becomes of an execution: it waits, is started, is given up, and ends.
 
 use super::{
-    super::places::{ALONE_QUEUE, NODE_QUEUE, PARKED_QUEUE, TimerKind},
+    super::places::{ALONE_QUEUE, LeaseHolder, PARKED_QUEUE, TimerKind},
     notice::Notice,
     rows::Tracked,
-    submit::Queue,
     working::Working,
 };
 use crate::model::{
     EventBody, Execution, ExecutionError, ExecutionId, ExecutionStatus, Micros, NodeId, Payload,
+    Queue,
 };
 
 /// Added to the priority of children in `ready`: they come before all executions without a parent.
@@ -32,7 +32,13 @@ impl Working {
         execution.attempt += 1;
         execution.started_at.get_or_insert(now);
         let (attempt, epoch) = (execution.attempt, execution.epoch);
-        let lease = vec![id.0.into(), epoch.into(), node.0.into(), alone.into()];
+        let lease = vec![
+            id.0.into(),
+            epoch.into(),
+            node.0.into(),
+            alone.into(),
+            LeaseHolder::Node.code().into(),
+        ];
         self.changes.leases_in.insert(id, lease);
         self.append(
             id,
@@ -46,64 +52,52 @@ impl Working {
         self.executions.get(&id).map(|tracked| tracked.row.clone())
     }
 
-    /// Puts an execution where a free slot will find it.
-    pub(super) fn enqueue(&mut self, id: ExecutionId, queue: &str) {
+    /// Puts an execution into its queue, where a free slot will find it.
+    pub(super) fn enqueue(&mut self, id: ExecutionId) {
         let now = self.now;
         let Some(Tracked { row: execution, .. }) = self.executions.get(&id) else {
             return;
         };
-        let queue = match queue {
-            NODE_QUEUE | PARKED_QUEUE if execution.crashes >= CRASHES_BEFORE_ALONE => ALONE_QUEUE,
-            PARKED_QUEUE => NODE_QUEUE,
-            other => other,
+        let queue = match &execution.queue {
+            Queue::Node if execution.crashes >= CRASHES_BEFORE_ALONE => ALONE_QUEUE.into(),
+            queue => queue.name(),
         };
         let place = vec![
             id.0.into(),
             execution.intent.tenant_id.as_str().into(),
-            queue.into(),
+            queue.as_ref().into(),
             place_of(execution).into(),
             age_of(execution, now).into(),
         ];
         self.changes.ready_in.insert(id, place);
-        self.changes.notices.push(Notice::Ready);
+        self.changes.notices.push(Notice::Ready { queue });
     }
 
     /// Sets a timer.
-    pub(super) fn set_timer(
-        &mut self,
-        id: ExecutionId,
-        kind: TimerKind,
-        at: Micros,
-        queue: &Queue,
-    ) {
-        let Some(Tracked { row: execution, .. }) = self.executions.get(&id) else {
-            return;
-        };
-        let timer = vec![
-            id.0.into(),
-            (kind as i64).into(),
-            execution.intent.tenant_id.as_str().into(),
-            queue.name().into(),
-            at.into(),
-        ];
-        self.changes.timers_in.insert((id, kind as i64), timer);
-        self.changes.notices.push(Notice::Timer(at));
+    pub(super) fn set_timer(&mut self, id: ExecutionId, kind: TimerKind, at: Micros) {
+        let queue = self.executions.get(&id).map(|found| found.row.queue.name());
+        self.add_timer(id, kind, at, queue.as_deref().unwrap_or_default());
     }
 
     /// Lets an execution wait for its children outside of any node, at most until `at`.
     pub(super) fn park(&mut self, id: ExecutionId, at: Micros) {
+        self.add_timer(id, TimerKind::Retry, at, PARKED_QUEUE);
+    }
+
+    /// The name tells a parked execution from one that backs off; where it leads is told by the
+    /// execution.
+    fn add_timer(&mut self, id: ExecutionId, kind: TimerKind, at: Micros, queue: &str) {
         let Some(Tracked { row: execution, .. }) = self.executions.get(&id) else {
             return;
         };
-        let kind = TimerKind::Retry.code();
         let timer = vec![
             id.0.into(),
-            kind.into(),
+            kind.code().into(),
             execution.intent.tenant_id.as_str().into(),
-            PARKED_QUEUE.into(),
+            queue.into(),
             at.into(),
         ];
-        self.changes.timers_in.insert((id, kind), timer);
+        self.changes.timers_in.insert((id, kind.code()), timer);
         self.changes.notices.push(Notice::Timer(at));
     }
 

@@ -44,7 +44,7 @@ pub use handler::{Emit, RecordStep, StateTarget, WriteState, WrittenState};
 pub use notice::Notice;
 pub use session::{CloseSession, CreateSession, UpgradeSession};
 pub use shares::Shares;
-pub use submit::{Key, KeyScope, NewExecution, Queue, Submission, Submit};
+pub use submit::{Key, KeyScope, NewExecution, Submission, Submit};
 pub use working::Fence;
 
 pub(super) use artifact::{AdvanceReleases, DeleteArtifacts, TransitionArtifact};

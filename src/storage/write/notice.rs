@@ -1,5 +1,7 @@
 //! What is told to those who wait, once a transaction is committed.
 
+use std::borrow::Cow;
+
 use crate::model::{ExecutionId, Micros, SessionId, TenantId};
 
 /// What a commit means to those who wait. Losing one costs latency, never data.
@@ -19,7 +21,10 @@ pub enum Notice {
         terminal: bool,
     },
     /// Something can run.
-    Ready,
+    Ready {
+        /// The queue that it stands in.
+        queue: Cow<'static, str>,
+    },
     /// A timer was set for this time.
     Timer(Micros),
     /// A running execution should stop.
@@ -29,4 +34,13 @@ pub enum Notice {
     /// This execution was cancelled, and not yet all that is below it. Stays on the node that has
     /// committed it.
     CancelBelow(ExecutionId),
+}
+
+impl Notice {
+    /// Something can run that stands in this queue.
+    #[must_use]
+    pub fn ready(queue: impl Into<Cow<'static, str>>) -> Self {
+        let queue = queue.into();
+        Self::Ready { queue }
+    }
 }

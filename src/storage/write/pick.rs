@@ -9,7 +9,7 @@ use super::{
         Error,
         connection::Transaction,
         node::is_alive,
-        places::{PARKED_QUEUE, TimerKind, accepts_writes, is_stranded},
+        places::{LeaseHolder, PARKED_QUEUE, TimerKind, accepts_writes, is_stranded},
         sql,
     },
     claim::{Claimed, Wanted},
@@ -34,7 +34,7 @@ pub(super) async fn pick(
 ) -> Result<(), Error> {
     for wanted in &needs.claims {
         let claimed = claim(db, wanted).await?;
-        working.claimed.insert(wanted.queue, claimed);
+        working.claimed.insert(wanted.queue.clone(), claimed);
     }
     if let Some(limit) = needs.timers {
         working.fired = due_timers(db, limit, working.now).await?;
@@ -91,16 +91,24 @@ async fn claim(db: &Transaction, wanted: &Wanted) -> Result<Claimed, Error> {
     let most = wanted
         .slots
         .clamp(*TENANTS_PER_CLAIM.start(), *TENANTS_PER_CLAIM.end());
-    let tenants = waiting_tenants(db, wanted.queue, wanted.after.as_ref(), most).await?;
+    let tenants = waiting_tenants(db, &wanted.queue, wanted.after.as_ref(), most).await?;
     let mut turn = Turn::new(tenants, most, &wanted.shares);
     let mut picked = Vec::new();
     if wanted.roots < wanted.slots {
-        take(db, wanted.queue, &mut turn, wanted.slots, true, &mut picked).await?;
+        take(
+            db,
+            &wanted.queue,
+            &mut turn,
+            wanted.slots,
+            true,
+            &mut picked,
+        )
+        .await?;
         turn.begin_again();
     }
     let roots = wanted.roots.min(wanted.slots - picked.len());
     let before = picked.len();
-    take(db, wanted.queue, &mut turn, roots, false, &mut picked).await?;
+    take(db, &wanted.queue, &mut turn, roots, false, &mut picked).await?;
     let free = wanted.slots - picked.len();
     Ok(Claimed {
         more_wait: turn.more_wait() || (picked.len() - before == roots && roots < wanted.slots),
@@ -230,37 +238,30 @@ async fn due_timers(
     db: &Transaction,
     limit: usize,
     now: i64,
-) -> Result<Vec<(ExecutionId, i64, String)>, Error> {
+) -> Result<Vec<(ExecutionId, i64)>, Error> {
     let text = format!(
         "WITH due AS MATERIALIZED (SELECT execution_id, kind FROM timer WHERE fire_at <= $1 \
          ORDER BY fire_at LIMIT $2 {}) \
          DELETE FROM timer WHERE (execution_id, kind) IN (SELECT execution_id, kind FROM due) \
-         RETURNING execution_id, kind, queue",
+         RETURNING execution_id, kind",
         lock_clause(db, "FOR UPDATE SKIP LOCKED")
     );
     let rows = sql::query(db, &text, [now.into(), limit_value(limit)]).await?;
     rows.iter().map(fired).collect()
 }
 
-fn fired(row: &QueryResult) -> Result<(ExecutionId, i64, String), Error> {
-    Ok((
-        ExecutionId(get(row, "execution_id")?),
-        get(row, "kind")?,
-        get(row, "queue")?,
-    ))
+fn fired(row: &QueryResult) -> Result<(ExecutionId, i64), Error> {
+    Ok((ExecutionId(get(row, "execution_id")?), get(row, "kind")?))
 }
 
 /// Those among `ids` that are parked.
-async fn parked(
-    db: &Transaction,
-    ids: &[ExecutionId],
-) -> Result<Vec<(ExecutionId, i64, String)>, Error> {
+async fn parked(db: &Transaction, ids: &[ExecutionId]) -> Result<Vec<(ExecutionId, i64)>, Error> {
     let retry = TimerKind::Retry.code();
     let tail = format!(
         ", due AS MATERIALIZED (SELECT t.execution_id FROM x JOIN timer t \
          ON t.execution_id = x.id AND t.kind = {retry} WHERE t.queue = '{PARKED_QUEUE}' {}) \
          DELETE FROM timer WHERE kind = {retry} AND execution_id IN (SELECT execution_id FROM due) \
-         RETURNING execution_id, kind, queue",
+         RETURNING execution_id, kind",
         lock_clause(db, "FOR UPDATE OF t SKIP LOCKED")
     );
     let ids: BTreeSet<ExecutionId> = ids.iter().copied().collect();
@@ -280,7 +281,8 @@ async fn lost(
     let select = "SELECT l.execution_id, l.alone, n.id IS NOT NULL AS process_gone FROM";
     let from = "lease l LEFT JOIN node n ON n.id = l.node_id";
     let alive = is_alive(db.get_database_backend(), &now.to_string());
-    let dead = format!("(n.id IS NULL OR NOT n.{alive})");
+    let by_node = LeaseHolder::Node.code();
+    let dead = format!("l.holder = {by_node} AND (n.id IS NULL OR NOT n.{alive})");
     let rows = match within {
         None => {
             let text = format!("{select} {from} WHERE {dead} LIMIT $1");

@@ -2,14 +2,10 @@
 //! with live executions that stand nowhere; it should never find one.
 
 use super::{
-    super::{
-        Error,
-        places::{NODE_QUEUE, TimerKind},
-    },
+    super::{Error, places::TimerKind},
     lifecycle::Ending,
     operation::{Needs, Operation},
     rows::Lost,
-    submit::Queue,
     working::Working,
 };
 use crate::model::{EventBody, Execution, ExecutionError, ExecutionId, SessionStatus};
@@ -97,9 +93,9 @@ fn put_back(working: &mut Working, id: ExecutionId, process_gone: bool) {
     let crashes = Some(execution.crashes);
     working.release(id);
     if delay_micros == 0 {
-        working.enqueue(id, NODE_QUEUE);
+        working.enqueue(id);
     } else {
-        working.set_timer(id, TimerKind::Retry, now + delay_micros, &Queue::Node);
+        working.set_timer(id, TimerKind::Retry, now + delay_micros);
     }
     let body = EventBody::ExecutionRetrying {
         attempt,
@@ -161,7 +157,7 @@ impl Operation for Sweep {
                 continue;
             }
             working.give_up(id);
-            working.enqueue(id, NODE_QUEUE);
+            working.enqueue(id);
             repaired.push(id);
         }
         Ok(repaired)
@@ -200,7 +196,7 @@ impl Operation for ExpireSessions {
                 status: SessionStatus::Expired,
                 reason: None,
             };
-            working.append_to_session(key, body, None);
+            working.append_to_session(key, None, body, None);
         }
         Ok(overdue.len())
     }

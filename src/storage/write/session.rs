@@ -1,5 +1,7 @@
 //! Sessions: created, upgraded once, closed.
 
+use std::sync::Arc;
+
 use uuid::Uuid;
 
 use super::{
@@ -18,6 +20,8 @@ use crate::model::{
 pub struct CreateSession {
     /// The tenant.
     pub scope: TenantScope,
+    /// Who does it.
+    pub actor: Arc<str>,
     /// Its id.
     pub id: SessionId,
     /// The id of its stream in the log, which no other stream of any tenant has; none where that is the
@@ -78,7 +82,7 @@ impl Operation for CreateSession {
             metadata: self.metadata.clone(),
             expires_at: session.expires_at,
         };
-        working.append_to_session(&key, body, Some(self.logged.clone()));
+        working.append_to_session(&key, Some(&self.actor), body, Some(self.logged.clone()));
         Ok(session)
     }
 }
@@ -88,6 +92,8 @@ impl Operation for CreateSession {
 pub struct UpgradeSession {
     /// The tenant.
     pub scope: TenantScope,
+    /// Who does it.
+    pub actor: Arc<str>,
     /// The session.
     pub id: SessionId,
     /// The user.
@@ -128,7 +134,7 @@ impl Operation for UpgradeSession {
             user_id: self.user_id.clone(),
             metadata: session.metadata.clone(),
         };
-        working.append_to_session(&key, body, None);
+        working.append_to_session(&key, Some(&self.actor), body, None);
         Ok(session)
     }
 }
@@ -138,6 +144,8 @@ impl Operation for UpgradeSession {
 pub struct CloseSession {
     /// The tenant.
     pub scope: TenantScope,
+    /// Who does it.
+    pub actor: Arc<str>,
     /// The session.
     pub id: SessionId,
     /// Why.
@@ -163,7 +171,7 @@ impl Operation for CloseSession {
             status: SessionStatus::Closed,
             reason,
         };
-        working.append_to_session(&key, body, None);
+        working.append_to_session(&key, Some(&self.actor), body, None);
         Ok(session)
     }
 }

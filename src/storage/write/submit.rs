@@ -1,17 +1,16 @@
 //! Accepting an intent: the execution, its first event and its place in a queue, once a key.
 
+use std::sync::Arc;
+
 use super::{
-    super::{
-        Error,
-        places::{NODE_QUEUE, TimerKind, WORKER_QUEUES},
-    },
+    super::{Error, places::TimerKind},
     operation::{Needs, Operation},
     rows::{KeyHolder, Tracked},
     working::{Fence, Working},
 };
 use crate::model::{
     EventBody, Execution, ExecutionId, ExecutionStatus, Intent, IntentId, Micros, NodeId, Payload,
-    RawJson, Refusal, SessionId, SessionKey, TenantId, TenantScope,
+    Queue, RawJson, Refusal, SessionId, SessionKey, TenantId, TenantScope,
 };
 
 /// Who chose a key; keys of different scopes never meet.
@@ -36,29 +35,6 @@ pub struct Key {
     pub request_hash: String,
     /// For how long it is remembered; for ever if none.
     pub ttl_micros: Option<i64>,
-}
-
-/// Where an execution waits to be run.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Queue {
-    /// Any node runs it.
-    Node,
-    /// A remote worker that serves this handler runs it.
-    Worker {
-        /// `intent_type/handler_name`.
-        handler: String,
-    },
-}
-
-impl Queue {
-    /// The name of the queue in the database.
-    #[must_use]
-    pub fn name(&self) -> String {
-        match self {
-            Self::Node => NODE_QUEUE.to_owned(),
-            Self::Worker { handler } => format!("{WORKER_QUEUES}{handler}"),
-        }
-    }
 }
 
 /// An execution to be made.
@@ -96,6 +72,8 @@ pub struct NewExecution {
     pub rerun_of: Option<ExecutionId>,
     /// Where it waits.
     pub queue: Queue,
+    /// Who submits it; for a child whoever submitted its parent.
+    pub submitted_by: Arc<str>,
 }
 
 /// Accepts one intent.
@@ -236,6 +214,8 @@ impl Submit {
                 created_at: new.intent_created_at.unwrap_or(now),
             },
             handler_name: new.handler_name.clone(),
+            queue: new.queue.clone(),
+            submitted_by: Some(Arc::clone(&new.submitted_by)),
             status: ExecutionStatus::Created,
             epoch: 0,
             attempt: 0,
@@ -284,6 +264,7 @@ fn created(execution: &Execution) -> EventBody {
         parent_id: execution.parent_id,
         child_key: execution.child_key.clone(),
         rerun_of: execution.rerun_of,
+        queue: Some(execution.queue.name().into_owned()),
     }
 }
 
@@ -328,19 +309,18 @@ impl Operation for Submit {
             working.adopt(fence.execution_id, id);
         }
         working.append(id, body, Some(parameters));
-        let queue = &self.execution.queue;
         if let Some(at) = deadline_at {
-            working.set_timer(id, TimerKind::Deadline, at, queue);
+            working.set_timer(id, TimerKind::Deadline, at);
         }
         let slot = self
             .start_on
-            .filter(|_| run_at.is_none() && *queue == Queue::Node);
+            .filter(|_| run_at.is_none() && self.execution.queue == Queue::Node);
         match (slot, run_at) {
             (Some(node), _) => {
                 working.start(id, node, false);
             }
-            (None, Some(at)) => working.set_timer(id, TimerKind::Start, at, queue),
-            (None, None) => working.enqueue(id, &queue.name()),
+            (None, Some(at)) => working.set_timer(id, TimerKind::Start, at),
+            (None, None) => working.enqueue(id),
         }
         let execution = working
             .executions

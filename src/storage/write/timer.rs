@@ -51,7 +51,7 @@ impl Operation for Wake {
 fn fire_all(working: &mut Working) -> usize {
     let fired = std::mem::take(&mut working.fired);
     let count = fired.len();
-    for (id, kind, queue) in fired {
+    for (id, kind) in fired {
         let live = working
             .executions
             .get(&id)
@@ -62,7 +62,7 @@ fn fire_all(working: &mut Working) -> usize {
         if kind == TimerKind::Deadline.code() {
             expire(working, id);
         } else {
-            working.enqueue(id, &queue);
+            working.enqueue(id);
         }
     }
     count

@@ -1,6 +1,9 @@
 //! The working set of one transaction: what was loaded, as it will be, and the rows to write.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::{
+    borrow::Cow,
+    collections::{BTreeSet, HashMap, HashSet},
+};
 
 use uuid::Uuid;
 
@@ -60,8 +63,8 @@ pub(in crate::storage) struct Working {
     pub(super) marks: HashMap<ExecutionId, Mark>,
     /// Children that this transaction makes, by their parents.
     pub(super) new_children: HashMap<ExecutionId, Vec<ExecutionId>>,
-    pub(super) claimed: HashMap<&'static str, Claimed>,
-    pub(super) fired: Vec<(ExecutionId, i64, String)>,
+    pub(super) claimed: HashMap<Cow<'static, str>, Claimed>,
+    pub(super) fired: Vec<(ExecutionId, i64)>,
     pub(super) lost: Vec<Lost>,
     /// Executions that were picked and cannot be read.
     pub(super) set_aside: BTreeSet<ExecutionId>,
@@ -76,7 +79,7 @@ impl Working {
     /// The executions that were taken from queues, timers and dead nodes.
     pub(super) fn picked(&self) -> BTreeSet<ExecutionId> {
         let claimed = self.claimed.values().flat_map(|claimed| &claimed.picked);
-        let fired = self.fired.iter().map(|(id, _, _)| id);
+        let fired = self.fired.iter().map(|(id, _)| id);
         let lost = self.lost.iter().map(|lost| &lost.id);
         let picked = claimed.chain(fired).chain(lost).chain(&self.stranded);
         picked.copied().collect()

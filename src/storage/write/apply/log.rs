@@ -32,6 +32,7 @@ fn event_cells(event: &Event) -> Result<Vec<Cell>, Error> {
         event.cursor.tx.into(),
         event.cursor.ord.into(),
         event.occurred_at.into(),
+        event.actor.as_deref().map(str::to_owned).into(),
     ])
 }
 
@@ -49,6 +50,7 @@ pub(super) fn events(all: &mut Combined, decided: &mut Changes) -> Result<(), Er
         "tx",
         "ord",
         "occurred_at",
+        "actor",
     ]);
     for event in &decided.events {
         rows.push(event_cells(event)?);

@@ -75,7 +75,7 @@ pub(super) fn queues(all: &mut Combined, decided: &mut Changes, backend: DbBacke
         "UPDATE lease SET alone = false WHERE execution_id IN (SELECT id FROM x)",
     );
 
-    let columns = &["execution_id", "epoch", "node_id", "alone"];
+    let columns = &["execution_id", "epoch", "node_id", "alone", "holder"];
     let leases = std::mem::take(&mut decided.leases_in);
     all.insert(filled(columns, leases.into_values()), "lease");
     let columns = &["execution_id", "tenant_id", "queue", "priority", "ready_at"];

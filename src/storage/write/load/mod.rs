@@ -38,7 +38,7 @@ pub(super) async fn load(db: &Transaction, needs: Needs) -> Result<Working, Erro
     picked.extend(&needs.cancel_below);
     let mut held = needs.leases.clone();
     held.extend(&needs.cancel_below);
-    held.extend(working.fired.iter().map(|(id, _, _)| *id));
+    held.extend(working.fired.iter().map(|(id, _)| *id));
     // What an operation names must be readable; what was picked for it may be set aside.
     let optional: BTreeSet<ExecutionId> = picked.difference(&executions).copied().collect();
     executions.extend(&picked);

@@ -3,6 +3,7 @@
 mod cancel;
 mod counts;
 mod keys;
+mod places;
 mod races;
 mod sessions;
 
@@ -11,14 +12,14 @@ use std::{collections::HashMap, sync::Arc};
 use tokio::sync::oneshot;
 
 use super::{
-    Claim, Complete, CreateSession, Fence, Key, KeyScope, NewExecution, Outcome, Queue, Shares,
+    Claim, Complete, CreateSession, Fence, Key, KeyScope, NewExecution, Outcome, Shares,
     Submission, Submit,
     operation::{Operation, Pending, Request},
     writer::carry_out,
 };
 use crate::{
     ids::IdSource,
-    model::{Execution, IntentId, NodeId, Payload, RawJson, SessionId},
+    model::{Execution, IntentId, NodeId, Payload, Queue, RawJson, SessionId},
     storage::{
         Error,
         read_tests::{World, scope_of},
@@ -26,6 +27,8 @@ use crate::{
 };
 
 pub(super) const TENANT: &str = "ours";
+/// Who does everything.
+pub(super) const ACTOR: &str = "ann";
 
 /// Operations that will be carried out in one transaction.
 #[derive(Default)]
@@ -78,6 +81,7 @@ impl Scene {
         let (session, node) = (ids.session(), ids.node());
         let create = CreateSession {
             scope: scope_of(TENANT),
+            actor: ACTOR.into(),
             id: session,
             stream_id: None,
             user_id: None,
@@ -111,6 +115,7 @@ impl Scene {
             parent: None,
             rerun_of: None,
             queue: Queue::Node,
+            submitted_by: ACTOR.into(),
         };
         Submit {
             scope: scope_of(TENANT),
@@ -164,7 +169,6 @@ pub(super) fn completion(execution: &Execution) -> Complete {
         outcome: Outcome::Completed(Payload::inline(&RawJson::null())),
         artifacts: Vec::new(),
         transitions: Vec::new(),
-        actor: "runtime".into(),
     }
 }
 

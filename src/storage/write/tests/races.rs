@@ -1,6 +1,6 @@
 use futures::future::join_all;
 
-use super::{Batch, Scene, TENANT, alone, completion, keys::thing, stored};
+use super::{ACTOR, Batch, Scene, TENANT, alone, completion, keys::thing, stored};
 use crate::{
     model::{
         ArtifactId, ArtifactState, Execution, ExecutionStatus, Payload, RawJson, Refusal,
@@ -96,6 +96,7 @@ async fn of_nodes_that_make_the_same_session_one_succeeds_and_the_others_are_ref
             let id = scene.ids.session();
             let create = CreateSession {
                 scope: scope_of(TENANT),
+                actor: ACTOR.into(),
                 id,
                 stream_id: Some(scene.ids.session().0),
                 user_id: None,

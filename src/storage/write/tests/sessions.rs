@@ -2,7 +2,7 @@
 
 use futures::future::join_all;
 
-use super::{Answer, Batch, Scene, alone};
+use super::{ACTOR, Answer, Batch, Scene, alone};
 use crate::{
     model::{Cursor, Payload, RawJson, Refusal, Session, SessionId, SessionStatus, StateWriteMode},
     storage::{
@@ -21,6 +21,7 @@ fn create(scene: &Scene, tenant: &str, id: SessionId) -> CreateSession {
     let state = RawJson::empty_object();
     CreateSession {
         scope: scope_of(tenant),
+        actor: ACTOR.into(),
         id,
         stream_id: Some(scene.ids.session().0),
         user_id: None,
@@ -36,6 +37,7 @@ fn write(tenant: &str, id: SessionId, if_version: i64) -> WriteState {
     let value = RawJson::from(&serde_json::json!({"of": tenant}));
     WriteState {
         scope: scope_of(tenant),
+        actor: ACTOR.into(),
         target: StateTarget::Session(id),
         fence: None,
         mode: StateWriteMode::Replace,
@@ -106,11 +108,13 @@ async fn one_transaction_makes_changes_and_ends_sessions_of_several_tenants_unde
         let stale = batch.add(write("second", id, 2));
         let closed = batch.add(CloseSession {
             scope: scope_of("second"),
+            actor: ACTOR.into(),
             id,
             reason: None,
         });
         let upgraded = batch.add(UpgradeSession {
             scope: scope_of("third"),
+            actor: ACTOR.into(),
             id,
             user_id: "ann".into(),
             metadata: None,
