@@ -9,7 +9,10 @@
 
 pub mod artifact;
 pub mod artifact_edge;
+pub mod artifact_found;
 pub mod artifact_transition;
+pub mod cancellation;
+pub mod content_release;
 pub mod event;
 pub mod execution;
 pub mod execution_state;

@@ -13,7 +13,8 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::{
     error::{is_outage, is_stale_plan},
-    exclusive::{execution_error, query},
+    exclusive::execution_error,
+    sql::bound,
     timed,
 };
 use crate::telemetry::metrics::Metrics;
@@ -141,7 +142,7 @@ impl KeptTransaction {
     pub(super) async fn execute(&self, statement: Statement) -> Result<ExecResult, DbErr> {
         self.metrics.statement("write");
         let mut begun = self.begun.lock().await;
-        let result = query(statement).execute(&mut *begun.connection).await;
+        let result = bound(statement)?.execute(&mut *begun.connection).await;
         let result = result.map(ExecResult::from).map_err(execution_error);
         result.map_err(|error| begun.failed(error))
     }
@@ -149,7 +150,7 @@ impl KeptTransaction {
     pub(super) async fn query(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
         self.metrics.statement("write");
         let mut begun = self.begun.lock().await;
-        let rows = query(statement).fetch_all(&mut *begun.connection).await;
+        let rows = bound(statement)?.fetch_all(&mut *begun.connection).await;
         let rows = rows.map_err(|e| begun.failed(DbErr::Query(RuntimeErr::SqlxError(e.into()))))?;
         Ok(rows.into_iter().map(QueryResult::from).collect())
     }

@@ -181,9 +181,10 @@ impl Storage {
         node: NodeId,
         ids: &[ExecutionId],
     ) -> Result<Vec<ExecutionId>, Error> {
+        let join = sql::join(&self.db.reader);
         let tail = format!(
-            "SELECT e.id FROM x JOIN lease l ON l.execution_id = x.id \
-             JOIN execution e ON e.id = x.id \
+            "SELECT e.id FROM x {join} lease l ON l.execution_id = x.id \
+             {join} execution e ON e.id = x.id \
              WHERE l.node_id = x.node AND e.cancel_requested_at IS NOT NULL AND e.{LIVE}"
         );
         let mut rows = sql::Rows::of(&["id", "node"]);

@@ -21,6 +21,7 @@ use super::{
     exclusive::query,
     interruptible::Interruptible,
     sql::Queries,
+    sql::bound,
     timed::{Timed, acquire, within},
 };
 use crate::{
@@ -148,12 +149,12 @@ async fn read_postgres(
 ) -> Result<Vec<QueryResult>, Error> {
     let mut lent = Lent::acquire(pool).await?;
     let again = statement.clone();
-    let mut rows = collect(query(statement).fetch(lent.connection()?), meter).await;
+    let mut rows = collect(bound(statement)?.fetch(lent.connection()?), meter).await;
     if matches!(&rows, Err(Error::Unavailable(error)) if is_stale_plan(error)) {
         let connection = lent.connection()?;
         let cleared = connection.clear_cached_statements().await;
         cleared.map_err(|e| DbErr::Query(RuntimeErr::SqlxError(e.into())))?;
-        rows = collect(query(again).fetch(connection), meter).await;
+        rows = collect(bound(again)?.fetch(connection), meter).await;
     }
     if is_whole(&rows) {
         lent.give_back();

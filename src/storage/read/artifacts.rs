@@ -105,8 +105,9 @@ impl Storage {
         scope: &TenantScope,
         ids: &[ArtifactId],
     ) -> Result<Vec<Keyed>, Error> {
+        let join = sql::join(&self.db.reader);
         let tail = format!(
-            "SELECT {} FROM x JOIN artifact a ON a.id = x.id AND a.tenant_id = x.tenant_id",
+            "SELECT {} FROM x {join} artifact a ON a.id = x.id AND a.tenant_id = x.tenant_id",
             columns::<artifact::Entity>("a")
         );
         let rows = ids_of_tenant(scope, ids.iter().map(|id| id.0));
@@ -183,12 +184,13 @@ impl Storage {
         executions: &[ExecutionId],
         limit: u32,
     ) -> Result<HashMap<ExecutionId, Vec<Keyed>>, Error> {
+        let join = sql::join(&self.db.reader);
         let tail = format!(
             "SELECT * FROM (SELECT every.*, row_number() OVER (PARTITION BY user_id ORDER BY key) \
-             AS place FROM (SELECT {columns}, x.id AS user_id FROM x JOIN artifact a \
+             AS place FROM (SELECT {columns}, x.id AS user_id FROM x {join} artifact a \
              ON a.execution_id = x.id AND a.tenant_id = x.tenant_id UNION ALL \
-             SELECT {columns}, x.id AS user_id FROM x JOIN artifact_found f ON f.execution_id = x.id \
-             JOIN artifact a ON a.id = f.artifact_id AND a.tenant_id = x.tenant_id) every) ranked \
+             SELECT {columns}, x.id AS user_id FROM x {join} artifact_found f ON f.execution_id = x.id \
+             {join} artifact a ON a.id = f.artifact_id AND a.tenant_id = x.tenant_id) every) ranked \
              WHERE place <= {limit} ORDER BY key",
             columns = columns::<artifact::Entity>("a")
         );
@@ -212,9 +214,10 @@ impl Storage {
         scope: &TenantScope,
         ids: &[ArtifactId],
     ) -> Result<HashMap<ArtifactId, Vec<Materialization>>, Error> {
+        let join = sql::join(&self.db.reader);
         let tail = format!(
-            "SELECT {} FROM x JOIN artifact a ON a.id = x.id AND a.tenant_id = x.tenant_id \
-             JOIN materialization m ON m.artifact_id = a.id ORDER BY m.created_at, m.id",
+            "SELECT {} FROM x {join} artifact a ON a.id = x.id AND a.tenant_id = x.tenant_id \
+             {join} materialization m ON m.artifact_id = a.id ORDER BY m.created_at, m.id",
             columns::<materialization::Entity>("m")
         );
         let rows = ids_of_tenant(scope, ids.iter().map(|id| id.0));
@@ -235,9 +238,10 @@ impl Storage {
         scope: &TenantScope,
         ids: &[ArtifactId],
     ) -> Result<HashMap<ArtifactId, Vec<ArtifactTransition>>, Error> {
+        let join = sql::join(&self.db.reader);
         let tail = format!(
-            "SELECT {} FROM x JOIN artifact a ON a.id = x.id AND a.tenant_id = x.tenant_id \
-             JOIN artifact_transition t ON t.artifact_id = a.id ORDER BY t.version",
+            "SELECT {} FROM x {join} artifact a ON a.id = x.id AND a.tenant_id = x.tenant_id \
+             {join} artifact_transition t ON t.artifact_id = a.id ORDER BY t.version",
             columns::<artifact_transition::Entity>("t")
         );
         let rows = ids_of_tenant(scope, ids.iter().map(|id| id.0));

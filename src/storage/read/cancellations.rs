@@ -68,8 +68,10 @@ impl Storage {
     /// # Errors
     /// When the database does not answer.
     pub async fn cancellations_of(&self, ids: &[ExecutionId]) -> Result<Vec<Cancellation>, Error> {
-        let rows = Rows::column(&["id"], ids.iter().map(|id| id.0));
-        let tail = format!("SELECT {COLUMNS} FROM x JOIN cancellation c ON c.execution_id = x.id");
+        let rows = Rows::column("id", ids.iter().map(|id| id.0));
+        let join = sql::join(&self.db.reader);
+        let tail =
+            format!("SELECT {COLUMNS} FROM x {join} cancellation c ON c.execution_id = x.id");
         let rows = rows.query(&self.db.reader, &tail).await?;
         rows.iter().map(cancellation).collect()
     }

@@ -25,9 +25,11 @@ async fn load(
     db: Reader,
     ids: Vec<ExecutionId>,
 ) -> Result<HashMap<ExecutionId, (TenantId, bool)>, Error> {
-    let tail = "SELECT e.id, e.tenant_id, e.finished_at FROM x JOIN execution e ON e.id = x.id";
-    let ids = sql::Rows::column(&["id"], ids.into_iter().map(|id| id.0));
-    let rows = ids.query(&db, tail).await?;
+    let join = sql::join(&db);
+    let tail =
+        format!("SELECT e.id, e.tenant_id, e.finished_at FROM x {join} execution e ON e.id = x.id");
+    let ids = sql::Rows::column("id", ids.into_iter().map(|id| id.0));
+    let rows = ids.query(&db, &tail).await?;
     let found = rows.iter().map(|row| {
         let tenant: String = sql::get(row, "tenant_id")?;
         let finished_at: Option<i64> = sql::get(row, "finished_at")?;

@@ -183,8 +183,9 @@ async fn load_pages(
         let last = page.after_seq.saturating_add(page.limit.into());
         rows.push(vec![page.id.0.into(), page.after_seq.into(), last.into()]);
     }
+    let join = sql::join(&db);
     let tail = format!(
-        "SELECT {}, x.after_seq AS page_after, x.last_seq AS page_last FROM x JOIN event e \
+        "SELECT {}, x.after_seq AS page_after, x.last_seq AS page_last FROM x {join} event e \
          ON e.stream_id = x.id AND e.seq > x.after_seq AND e.seq <= x.last_seq ORDER BY e.seq",
         columns::<event::Entity>("e")
     );
@@ -424,9 +425,11 @@ impl Storage {
         &self,
         ids: &[ExecutionId],
     ) -> Result<HashMap<ExecutionId, i64>, Error> {
-        let rows = Rows::column(&["id"], ids.iter().map(|id| id.0));
-        let tail = "SELECT e.id, e.next_seq - 1 AS head FROM x JOIN execution e ON e.id = x.id";
-        let rows = rows.query(&self.db.reader, tail).await?;
+        let rows = Rows::column("id", ids.iter().map(|id| id.0));
+        let join = sql::join(&self.db.reader);
+        let tail =
+            format!("SELECT e.id, e.next_seq - 1 AS head FROM x {join} execution e ON e.id = x.id");
+        let rows = rows.query(&self.db.reader, &tail).await?;
         rows.iter()
             .map(|row| Ok((ExecutionId(get(row, "id")?), get(row, "head")?)))
             .collect()

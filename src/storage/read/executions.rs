@@ -119,8 +119,9 @@ impl Storage {
         scope: &TenantScope,
         wanted: &[ExecutionId],
     ) -> Result<Vec<Execution>, Error> {
+        let join = sql::join(&self.db.reader);
         let tail = format!(
-            "SELECT {} FROM x JOIN execution e ON e.id = x.id WHERE e.tenant_id = x.tenant_id",
+            "SELECT {} FROM x {join} execution e ON e.id = x.id WHERE e.tenant_id = x.tenant_id",
             columns::<execution::Entity>("e")
         );
         let rows = ids_of_tenant(scope, wanted.iter().map(|id| id.0));
@@ -188,8 +189,9 @@ impl Storage {
             rows.push(vec![id.0.into(), tenant.into(), Uuid::max().into()]);
         }
         // The inner select finds where the first `limit` end, so that no more children are read.
+        let join = sql::join(&self.db.reader);
         let tail = format!(
-            "SELECT {} FROM x JOIN execution e ON e.parent_id = x.id AND e.tenant_id = x.tenant_id \
+            "SELECT {} FROM x {join} execution e ON e.parent_id = x.id AND e.tenant_id = x.tenant_id \
              AND e.id <= COALESCE((SELECT c.id FROM execution c WHERE c.parent_id = x.id \
              ORDER BY c.id LIMIT 1 OFFSET {}), x.top) ORDER BY e.id",
             columns::<execution::Entity>("e"),
@@ -215,9 +217,10 @@ impl Storage {
         wanted: &[ExecutionId],
     ) -> Result<HashMap<ExecutionId, Vec<Step>>, Error> {
         let rows = ids_of_tenant(scope, wanted.iter().map(|id| id.0));
+        let join = sql::join(&self.db.reader);
         let tail = format!(
-            "SELECT {} FROM x JOIN execution e ON e.id = x.id AND e.tenant_id = x.tenant_id \
-             JOIN step s ON s.execution_id = e.id ORDER BY s.finished_at, s.started_at, s.name",
+            "SELECT {} FROM x {join} execution e ON e.id = x.id AND e.tenant_id = x.tenant_id \
+             {join} step s ON s.execution_id = e.id ORDER BY s.finished_at, s.started_at, s.name",
             columns::<step::Entity>("s")
         );
         let mut steps: HashMap<ExecutionId, Vec<Step>> = HashMap::new();
@@ -259,11 +262,12 @@ impl Storage {
         wanted: &[ExecutionId],
     ) -> Result<HashMap<ExecutionId, WaitReason>, Error> {
         let rows = ids_of_tenant(scope, wanted.iter().map(|id| id.0));
+        let join = sql::join(&self.db.reader);
         let tail = format!(
             "SELECT e.id, r.queue, t.kind, t.queue AS timer_queue, \
              (l.execution_id IS NOT NULL AND EXISTS (SELECT 1 FROM execution c \
              WHERE c.parent_id = e.id AND c.child_key IS NOT NULL AND c.{LIVE})) AS awaits \
-             FROM x JOIN execution e ON e.id = x.id AND e.tenant_id = x.tenant_id \
+             FROM x {join} execution e ON e.id = x.id AND e.tenant_id = x.tenant_id \
              LEFT JOIN ready r ON r.execution_id = e.id \
              LEFT JOIN timer t ON t.execution_id = e.id AND t.{} \
              LEFT JOIN lease l ON l.execution_id = e.id WHERE e.{LIVE}",

@@ -59,12 +59,13 @@ impl Storage {
     /// # Errors
     /// When the database does not answer.
     pub async fn parked_among(&self, ids: &[ExecutionId]) -> Result<Vec<ExecutionId>, Error> {
+        let join = sql::join(&self.db.reader);
         let tail = format!(
-            "SELECT t.execution_id FROM x JOIN timer t \
+            "SELECT t.execution_id FROM x {join} timer t \
              ON t.execution_id = x.id AND t.kind = {} WHERE t.queue = '{PARKED_QUEUE}'",
             TimerKind::Retry.code()
         );
-        let rows = sql::Rows::column(&["id"], ids.iter().map(|id| id.0));
+        let rows = sql::Rows::column("id", ids.iter().map(|id| id.0));
         let rows = rows.query(&self.db.reader, &tail).await?;
         rows.iter()
             .map(|row| Ok(ExecutionId(sql::get(row, "execution_id")?)))

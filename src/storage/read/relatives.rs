@@ -60,11 +60,12 @@ impl Storage {
         if limit == 0 {
             return Ok(found);
         }
+        let join = sql::join(&self.db.reader);
         let tail = format!(
             "SELECT {}, own.id AS own_id FROM x \
-             JOIN artifact own ON own.id = x.id AND own.tenant_id = x.tenant_id \
-             JOIN artifact_edge e ON {} \
-             JOIN artifact r ON r.key = e.{} AND r.tenant_id = x.tenant_id ORDER BY r.key",
+             {join} artifact own ON own.id = x.id AND own.tenant_id = x.tenant_id \
+             {join} artifact_edge e ON {} \
+             {join} artifact r ON r.key = e.{} AND r.tenant_id = x.tenant_id ORDER BY r.key",
             columns::<artifact::Entity>("r"),
             relation.among_first(limit, "own.key"),
             relation.columns().1

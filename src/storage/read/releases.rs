@@ -44,10 +44,13 @@ impl Storage {
                 digests: Vec::new(),
             });
         }
-        let tail = "SELECT m.artifact_id, m.digest FROM x \
-             JOIN materialization m ON m.artifact_id = x.id WHERE m.storage_type = 'content'";
-        let ids = Rows::column(&["id"], releases.iter().map(|it| it.artifact_id.0));
-        for row in ids.query(&self.db.reader, tail).await? {
+        let join = sql::join(&self.db.reader);
+        let tail = format!(
+            "SELECT m.artifact_id, m.digest FROM x \
+             {join} materialization m ON m.artifact_id = x.id WHERE m.storage_type = 'content'"
+        );
+        let ids = Rows::column("id", releases.iter().map(|it| it.artifact_id.0));
+        for row in ids.query(&self.db.reader, &tail).await? {
             let id = ArtifactId(get(&row, "artifact_id")?);
             let digest: String = get(&row, "digest")?;
             if let Some(release) = releases.iter_mut().find(|it| it.artifact_id == id) {
@@ -92,12 +95,14 @@ impl Storage {
             rows.push(cells);
         }
         let deleted = ArtifactState::Deleted.code();
+        let join = sql::join(&self.db.reader);
         let tail = format!(
             "SELECT x.tenant_id, x.digest FROM x WHERE EXISTS (SELECT 1 FROM materialization m \
-             JOIN artifact a ON a.id = m.artifact_id WHERE m.digest = x.digest \
+             {join} artifact a ON a.id = m.artifact_id WHERE m.digest = x.digest \
              AND a.tenant_id = x.tenant_id AND a.state <> {deleted}) OR EXISTS (SELECT 1 FROM upload u \
              WHERE u.digest = x.digest AND u.tenant_id = x.tenant_id AND u.completed_at > x.since)"
         );
+
         let mut found = HashSet::new();
         for row in rows.query(&self.db.reader, &tail).await? {
             let tenant: String = get(&row, "tenant_id")?;

@@ -64,10 +64,11 @@ async fn load_heads(
     db: Reader,
     keys: Vec<SessionKey>,
 ) -> Result<HashMap<SessionKey, SessionHead>, Error> {
+    let join = sql::join(&db);
     let tail = format!(
         "SELECT s.id, s.tenant_id, s.user_id, s.solution_id, s.is_anonymous, s.status, s.metadata, \
          s.state_version, s.created_at, s.updated_at, s.expires_at, s.expires_at <= {} AS overdue \
-         FROM x JOIN session s ON s.id = x.id AND s.tenant_id = x.tenant_id",
+         FROM x {join} session s ON s.id = x.id AND s.tenant_id = x.tenant_id",
         sql::now_expression(db.get_database_backend())
     );
     let mut wanted = sql::Rows::of(&["id", "tenant_id"]);

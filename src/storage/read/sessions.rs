@@ -78,8 +78,9 @@ impl Storage {
     ) -> Result<Vec<Session>, Error> {
         let db = &self.db.reader.of(scope);
         let rows = ids_of_tenant(scope, wanted.iter().map(|id| id.0));
+        let join = sql::join(db);
         let tail = format!(
-            "SELECT {}, {} AS now FROM x JOIN session s ON s.id = x.id AND s.tenant_id = x.tenant_id",
+            "SELECT {}, {} AS now FROM x {join} session s ON s.id = x.id AND s.tenant_id = x.tenant_id",
             columns::<session::Entity>("s"),
             now_expression(db.get_database_backend())
         );

@@ -120,11 +120,14 @@ impl View<'_> {
         &self,
         ids: &[ArtifactId],
     ) -> Result<HashMap<Uuid, Vec<ArtifactId>>, Error> {
-        let rows = Rows::column(&["id"], ids.iter().map(|id| id.0));
-        let tail = "SELECT a.id AS child_id, p.id AS parent_id FROM x JOIN artifact a ON a.id = x.id \
-             JOIN artifact_edge e ON e.child = a.key JOIN artifact p ON p.key = e.parent";
+        let rows = Rows::column("id", ids.iter().map(|id| id.0));
+        let join = sql::join(self.0);
+        let tail = format!(
+            "SELECT a.id AS child_id, p.id AS parent_id FROM x {join} artifact a ON a.id = x.id \
+             {join} artifact_edge e ON e.child = a.key {join} artifact p ON p.key = e.parent"
+        );
         let mut parents: HashMap<Uuid, Vec<ArtifactId>> = HashMap::new();
-        for row in rows.query(self.0, tail).await? {
+        for row in rows.query(self.0, &tail).await? {
             let parent = ArtifactId(get(&row, "parent_id")?);
             parents
                 .entry(get(&row, "child_id")?)
@@ -135,10 +138,13 @@ impl View<'_> {
     }
 
     async fn form_counts(&self, ids: &[ArtifactId]) -> Result<HashMap<Uuid, usize>, Error> {
-        let rows = Rows::column(&["id"], ids.iter().map(|id| id.0));
-        let tail = "SELECT m.artifact_id, COUNT(*) AS forms FROM x JOIN materialization m \
-                    ON m.artifact_id = x.id GROUP BY m.artifact_id";
-        let rows = rows.query(self.0, tail).await?;
+        let rows = Rows::column("id", ids.iter().map(|id| id.0));
+        let join = sql::join(self.0);
+        let tail = format!(
+            "SELECT m.artifact_id, COUNT(*) AS forms FROM x {join} materialization m \
+                    ON m.artifact_id = x.id GROUP BY m.artifact_id"
+        );
+        let rows = rows.query(self.0, &tail).await?;
         rows.iter()
             .map(|row| {
                 let forms = usize::try_from(get::<i64>(row, "forms")?).unwrap_or(0);

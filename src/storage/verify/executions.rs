@@ -80,10 +80,13 @@ impl View<'_> {
     }
 
     async fn step_counts<T>(&self, page: &[(Uuid, T)]) -> Result<HashMap<Uuid, u64>, Error> {
-        let ids = Rows::column(&["id"], page.iter().map(|(id, _)| *id));
-        let tail = "SELECT s.execution_id, COUNT(*) AS steps FROM x JOIN step s \
-                    ON s.execution_id = x.id GROUP BY s.execution_id";
-        let rows = ids.query(self.0, tail).await?;
+        let ids = Rows::column("id", page.iter().map(|(id, _)| *id));
+        let join = sql::join(self.0);
+        let tail = format!(
+            "SELECT s.execution_id, COUNT(*) AS steps FROM x {join} step s \
+                    ON s.execution_id = x.id GROUP BY s.execution_id"
+        );
+        let rows = ids.query(self.0, &tail).await?;
         rows.iter()
             .map(|row| {
                 let steps = get::<i64>(row, "steps")?.unsigned_abs();
@@ -94,10 +97,13 @@ impl View<'_> {
 
     /// Where those that have a parent belong, by their parents' rows.
     async fn places_in_trees<T>(&self, page: &[(Uuid, T)]) -> Result<HashMap<Uuid, Place>, Error> {
-        let ids = Rows::column(&["id"], page.iter().map(|(id, _)| *id));
-        let tail = "SELECT x.id, p.id AS parent_id, p.root_id, p.depth FROM x \
-             JOIN execution e ON e.id = x.id JOIN execution p ON p.id = e.parent_id";
-        let rows = ids.query(self.0, tail).await?;
+        let ids = Rows::column("id", page.iter().map(|(id, _)| *id));
+        let join = sql::join(self.0);
+        let tail = format!(
+            "SELECT x.id, p.id AS parent_id, p.root_id, p.depth FROM x \
+             {join} execution e ON e.id = x.id {join} execution p ON p.id = e.parent_id"
+        );
+        let rows = ids.query(self.0, &tail).await?;
         rows.iter()
             .map(|row| {
                 let root: Option<Uuid> = get(row, "root_id")?;

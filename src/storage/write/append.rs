@@ -11,7 +11,7 @@ impl Working {
     /// Appends to an execution's stream.
     pub(super) fn append(&mut self, id: ExecutionId, body: EventBody, payload: Option<Payload>) {
         let (tx, ord, now) = (self.tx, self.next_ord(), self.now);
-        let Some(execution) = self.execution_mut(id) else {
+        let Some(execution) = self.executions.change(&id) else {
             return;
         };
         let seq = execution.next_seq;
@@ -55,15 +55,15 @@ impl Working {
         payload: Option<Payload>,
     ) {
         let (tx, ord, now) = (self.tx, self.next_ord(), self.now);
-        let Some(tracked) = self.sessions.get_mut(key) else {
+        let Some(row) = self.sessions.change(key) else {
             return;
         };
-        tracked.dirty = true;
-        let seq = tracked.row.next_seq;
-        tracked.row.next_seq += 1;
+        let seq = row.next_seq;
+        row.next_seq += 1;
+        let stream_id = row.stream_id.unwrap_or(key.id.0);
         self.changes.events.push(Event {
             stream_kind: StreamKind::Session,
-            stream_id: tracked.row.stream_id.unwrap_or(key.id.0),
+            stream_id,
             cursor: Cursor { tx, ord, seq },
             tenant_id: key.tenant_id.clone(),
             session_id: key.id,
@@ -78,15 +78,14 @@ impl Working {
     /// Appends to an artifact's own stream.
     pub(super) fn append_to_artifact(&mut self, id: ArtifactId, body: EventBody) {
         let (tx, ord, now) = (self.tx, self.next_ord(), self.now);
-        let Some(tracked) = self.artifacts.get_mut(&id) else {
+        let Some(row) = self.artifacts.change(&id) else {
             return;
         };
-        tracked.dirty = true;
         let actor = match body.cause() {
             Cause::Named(actor) => Some(actor.into()),
             Cause::Submitter | Cause::Caller | Cause::Runtime => None,
         };
-        let artifact = &mut tracked.row.artifact;
+        let artifact = &mut row.artifact;
         let seq = artifact.next_seq;
         artifact.next_seq += 1;
         self.changes.events.push(Event {

@@ -1,11 +1,12 @@
 //! Registering artifacts and changing their state: for a running execution, or by a client.
 
+use entity::{artifact_found, content_release};
+use sea_orm::ActiveValue::Set;
 use sha2::{Digest, Sha256};
 
 use super::{
-    super::Error,
+    super::{Error, convert::ArtifactRow},
     operation::{Needs, Operation},
-    rows::{ArtifactRow, Tracked},
     working::Working,
 };
 use crate::model::{
@@ -43,8 +44,8 @@ pub(super) fn changed_since(
     let registered = artifacts.iter().map(|new| new.id);
     let changed = transitions.iter().map(|transition| transition.artifact_id);
     registered.chain(changed).any(|id| {
-        let found = working.artifacts.get(&id);
-        found.is_some_and(|tracked| tracked.row.artifact.updated_at >= time)
+        let found = working.artifacts.see(&id);
+        found.is_some_and(|row| row.artifact.updated_at >= time)
     })
 }
 
@@ -64,8 +65,8 @@ pub(super) fn check(
         check_reason(transition.reason.as_deref())?;
         if !earlier.iter().any(|new| new.id == transition.artifact_id) {
             let id = transition.artifact_id;
-            let is_there = working.artifacts.get(&id).is_some_and(|tracked| {
-                let artifact = &tracked.row.artifact;
+            let is_there = working.artifacts.see(&id).is_some_and(|row| {
+                let artifact = &row.artifact;
                 artifact.tenant_id == *tenant && artifact.state == transition.to
             });
             // Another execution has done the same meanwhile: there is nothing left to do.
@@ -84,8 +85,8 @@ fn check_new(
     earlier: &[&NewArtifact],
 ) -> Result<(), Error> {
     check_text(new)?;
-    if let Some(existing) = working.artifacts.get(&new.id) {
-        let artifact = &existing.row.artifact;
+    if let Some(existing) = working.artifacts.see(&new.id) {
+        let artifact = &existing.artifact;
         if artifact.tenant_id != *tenant || artifact.content_hash != content_hash(new) {
             let message = "an artifact with this id and other content is registered already";
             return Err(Refusal::invalid(["artifactId"], message).into());
@@ -106,8 +107,8 @@ fn check_new(
     for parent in &new.parents {
         let is_stored = working
             .artifacts
-            .get(parent)
-            .is_some_and(|tracked| tracked.row.artifact.tenant_id == *tenant);
+            .see(parent)
+            .is_some_and(|row| row.artifact.tenant_id == *tenant);
         let is_older = earlier.iter().any(|other| other.id == *parent);
         if !is_stored && !is_older {
             return Err(Refusal::not_found("parent artifact", "parentArtifacts").into());
@@ -164,9 +165,11 @@ pub(super) fn write(
     actor: &str,
 ) {
     for new in artifacts {
-        if working.artifacts.contains_key(&new.id) {
-            let found = vec![execution_id.0.into(), new.id.0.into()];
-            working.changes.artifacts_found.push(found);
+        if working.artifacts.has(&new.id) {
+            working.changes.artifacts_found.push(artifact_found::Model {
+                execution_id: execution_id.0,
+                artifact_id: new.id.0,
+            });
         } else {
             register(working, execution_id, new, actor);
         }
@@ -174,10 +177,10 @@ pub(super) fn write(
 }
 
 fn register(working: &mut Working, execution_id: ExecutionId, new: &NewArtifact, actor: &str) {
-    let Some(tracked) = working.executions.get(&execution_id) else {
+    let Some(execution) = working.executions.see(&execution_id) else {
         return;
     };
-    let intent = tracked.row.intent.clone();
+    let intent = execution.intent.clone();
     let (generation, roots) = descent(working, new);
     let artifact = Artifact {
         id: new.id,
@@ -211,7 +214,7 @@ fn register(working: &mut Working, execution_id: ExecutionId, new: &NewArtifact,
         key: None,
         parents: new.parents.clone(),
     };
-    working.artifacts.insert(new.id, Tracked::new(row));
+    working.artifacts.make(new.id, row);
     let (parents, actor) = (new.parents.clone(), actor.to_owned());
     let body = EventBody::ArtifactRegistered {
         artifact,
@@ -227,10 +230,10 @@ fn descent(working: &Working, new: &NewArtifact) -> (i64, Vec<ArtifactId>) {
     let mut roots = Vec::new();
     let mut generation = 0;
     for parent in &new.parents {
-        let Some(tracked) = working.artifacts.get(parent) else {
+        let Some(row) = working.artifacts.see(parent) else {
             continue;
         };
-        let parent = &tracked.row.artifact;
+        let parent = &row.artifact;
         generation = generation.max(parent.generation + 1);
         for root in &parent.roots {
             if !roots.contains(root) && roots.len() < MAX_ROOTS {
@@ -298,21 +301,22 @@ pub(super) fn transition_all(
 /// Changes the state; the event that says so.
 fn transition(working: &mut Working, request: &TransitionRequest) -> Option<EventBody> {
     let now = working.now;
-    let tracked = working.artifacts.get_mut(&request.artifact_id)?;
-    let artifact = &mut tracked.row.artifact;
-    let from = artifact.state;
+    let from = working.artifacts.see(&request.artifact_id)?.artifact.state;
     if !from.can_become(request.to) {
         return None;
     }
+    let artifact = &mut working.artifacts.change(&request.artifact_id)?.artifact;
     artifact.state = request.to;
     artifact.version += 1;
     artifact.updated_at = now;
-    tracked.dirty = true;
     let artifact = artifact.clone();
     if artifact.state == ArtifactState::Deleted {
-        let tenant = artifact.tenant_id.as_str();
-        let release = vec![artifact.id.0.into(), tenant.into(), now.into()];
-        working.changes.releases_in.push(release);
+        working.changes.releases_in.push(content_release::Model {
+            artifact_id: artifact.id.0,
+            tenant_id: artifact.tenant_id.to_string(),
+            deleted_at: now,
+            aside_at: None,
+        });
     }
     record(
         working,
@@ -352,10 +356,7 @@ impl Operation for TransitionArtifact {
         if let Some(body) = transition(working, &self.request) {
             working.append_to_artifact(id, body);
         }
-        let found = working
-            .artifacts
-            .get(&id)
-            .map(|tracked| tracked.row.artifact.clone());
+        let found = working.artifacts.see(&id).map(|row| row.artifact.clone());
         found.ok_or(Error::Corrupt {
             what: "artifact",
             source: None,
@@ -394,10 +395,7 @@ impl Operation for DeleteArtifacts {
         check_reason(self.reason.as_deref())?;
         let mut steps = Vec::new();
         for id in &self.ids {
-            let found = working
-                .artifacts
-                .get(id)
-                .map(|tracked| &tracked.row.artifact);
+            let found = working.artifacts.see(id).map(|row| &row.artifact);
             let artifact = found
                 .filter(|artifact| artifact.tenant_id == *self.scope.tenant())
                 .ok_or_else(|| Refusal::not_found("artifact", "artifactId"))?;
@@ -438,8 +436,12 @@ impl Operation for AdvanceReleases {
         match self.aside_at {
             None => changes.releases_out.extend(&self.ids),
             Some(at) => {
-                let rows = self.ids.iter().map(|id| vec![id.0.into(), at.into()]);
-                changes.releases_aside.extend(rows);
+                let row = |id: &ArtifactId| content_release::ActiveModel {
+                    artifact_id: Set(id.0),
+                    aside_at: Set(Some(at)),
+                    ..content_release::ActiveModel::default()
+                };
+                changes.releases_aside.extend(self.ids.iter().map(row));
             }
         }
         Ok(())

@@ -4,6 +4,8 @@
 //! While that goes on the cancellation has a row, the mark. What is below a mark ends as cancelled by
 //! whatever touches it: nothing starts there, has children or completes.
 
+use entity::cancellation;
+
 use super::{
     super::Error,
     lifecycle::Ending,
@@ -31,7 +33,7 @@ impl Operation for Cancel {
     }
 
     fn decide(&self, working: &mut Working) -> Result<Execution, Error> {
-        let found = working.executions.get(&self.id).map(|tracked| &tracked.row);
+        let found = working.executions.see(&self.id);
         let execution = found
             .filter(|execution| execution.intent.tenant_id == *self.scope.tenant())
             .ok_or_else(|| Refusal::not_found("execution", "executionId"))?;
@@ -53,10 +55,7 @@ impl Operation for Cancel {
         if is_news && working.parents.contains(&self.id) {
             working.mark(self.id, place, mark);
         }
-        let found = working
-            .executions
-            .get(&self.id)
-            .map(|tracked| tracked.row.clone());
+        let found = working.executions.see(&self.id).cloned();
         found.ok_or(Error::Corrupt {
             what: "execution",
             source: None,
@@ -117,13 +116,13 @@ impl Working {
     /// Ends what no node runs; asks the node that runs it otherwise.
     fn request_cancel(&mut self, id: ExecutionId, mark: &Mark) {
         let (now, held) = (self.now, self.is_held(id));
-        let Some(tracked) = self.executions.get_mut(&id) else {
-            return;
-        };
-        let execution = &mut tracked.row;
-        if execution.status.is_terminal() || execution.cancel_requested_at.is_some() {
+        let found = self.executions.see(&id);
+        if found.is_none_or(|row| row.status.is_terminal() || row.cancel_requested_at.is_some()) {
             return;
         }
+        let Some(execution) = self.executions.change(&id) else {
+            return;
+        };
         execution.cancel_requested_at = Some(now);
         execution.cancel_reason.clone_from(&mark.reason);
         let body = EventBody::CancelRequested {
@@ -141,14 +140,14 @@ impl Working {
 
     /// Leaves a mark above what the cancellation has not reached.
     fn mark(&mut self, id: ExecutionId, (root, depth): (ExecutionId, i64), mark: Mark) {
-        let row = vec![
-            id.0.into(),
-            root.0.into(),
-            depth.into(),
-            mark.reason.into(),
-            mark.actor.into(),
-            self.now.into(),
-        ];
+        let row = cancellation::Model {
+            execution_id: id.0,
+            root_id: root.0,
+            depth,
+            reason: mark.reason,
+            actor: mark.actor,
+            touched_at: self.now,
+        };
         self.changes.marks_in.insert(id, row);
         self.changes.notices.push(Notice::CancelBelow(id));
     }
@@ -159,7 +158,7 @@ impl Working {
             return false;
         };
         self.request_cancel(id, &mark);
-        let found = self.executions.get(&id);
-        found.is_some_and(|tracked| tracked.row.status.is_terminal())
+        let found = self.executions.see(&id);
+        found.is_some_and(|row| row.status.is_terminal())
     }
 }

@@ -2,35 +2,37 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use entity::{artifact_found, cancellation, content_release, lease, ready, step, timer, upload};
+
 use super::{
-    super::{places::TimerKind, sql::Cell},
+    super::places::TimerKind,
     notice::Notice,
     submit::{KeyClaim, KeyName},
 };
-use crate::model::{ArtifactId, ArtifactTransition, Event, ExecutionId, Materialization};
+use crate::model::{ArtifactId, ArtifactTransition, Event, ExecutionId, Materialization, Upload};
 
 /// The rows that will be inserted and deleted, by table.
 #[derive(Debug, Default)]
 pub(super) struct Changes {
     pub(super) events: Vec<Event>,
-    pub(super) ready_in: BTreeMap<ExecutionId, Vec<Cell>>,
-    pub(super) timers_in: BTreeMap<(ExecutionId, i64), Vec<Cell>>,
+    pub(super) ready_in: BTreeMap<ExecutionId, ready::Model>,
+    pub(super) timers_in: BTreeMap<(ExecutionId, i64), timer::Model>,
     pub(super) unqueued: BTreeSet<ExecutionId>,
-    pub(super) leases_in: BTreeMap<ExecutionId, Vec<Cell>>,
+    pub(super) leases_in: BTreeMap<ExecutionId, lease::Model>,
     pub(super) leases_out: BTreeSet<ExecutionId>,
     /// Executions that no longer run alone.
     pub(super) accompanied: BTreeSet<ExecutionId>,
-    pub(super) steps: Vec<Vec<Cell>>,
+    pub(super) steps: Vec<step::Model>,
     pub(super) keys_changed: BTreeMap<KeyName, KeyClaim>,
     pub(super) transitions: Vec<(i64, ArtifactTransition)>,
     pub(super) materializations: Vec<Materialization>,
-    pub(super) uploads: Vec<Vec<Cell>>,
-    pub(super) uploads_done: Vec<Vec<Cell>>,
-    pub(super) artifacts_found: Vec<Vec<Cell>>,
-    pub(super) releases_in: Vec<Vec<Cell>>,
-    pub(super) releases_aside: Vec<Vec<Cell>>,
+    pub(super) uploads: Vec<Upload>,
+    pub(super) uploads_done: Vec<upload::ActiveModel>,
+    pub(super) artifacts_found: Vec<artifact_found::Model>,
+    pub(super) releases_in: Vec<content_release::Model>,
+    pub(super) releases_aside: Vec<content_release::ActiveModel>,
     pub(super) releases_out: Vec<ArtifactId>,
-    pub(super) marks_in: BTreeMap<ExecutionId, Vec<Cell>>,
+    pub(super) marks_in: BTreeMap<ExecutionId, cancellation::Model>,
     pub(super) marks_touched: BTreeSet<ExecutionId>,
     pub(super) marks_out: BTreeSet<ExecutionId>,
     pub(super) notices: Vec<Notice>,

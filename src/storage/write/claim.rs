@@ -117,7 +117,7 @@ fn start_or_end(
     if working.heed_mark(id) {
         return None;
     }
-    let execution = &working.executions.get(&id)?.row;
+    let execution = working.executions.see(&id)?;
     if execution.status.is_terminal() {
         return None;
     }

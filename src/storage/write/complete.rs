@@ -82,7 +82,7 @@ impl Complete {
     fn park(&self, working: &mut Working) -> ExecutionStatus {
         let id = self.fence.execution_id;
         working.give_up(id);
-        if let Some(execution) = working.execution_mut(id) {
+        if let Some(execution) = working.executions.change(&id) {
             // It came as far as its wait.
             execution.interruptions = 0;
         }
@@ -99,7 +99,7 @@ impl Complete {
     ) -> ExecutionStatus {
         let id = self.fence.execution_id;
         let next_attempt_at = working.now + delay_micros;
-        let Some(execution) = working.execution_mut(id) else {
+        let Some(execution) = working.executions.change(&id) else {
             return ExecutionStatus::Running;
         };
         match cause {

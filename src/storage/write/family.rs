@@ -25,14 +25,17 @@ pub(super) const IS_IN_MARKED_TREE: &str = "(e.root_id IS NOT NULL AND EXISTS \
 /// Finds the cancellations above those executions whose trees have any.
 pub(super) async fn marks(db: &Transaction, working: &mut Working) -> Result<(), Error> {
     let suspects: Vec<ExecutionId> = std::mem::take(&mut working.in_marked_trees);
-    let tail = "SELECT s.id, s.reason, s.actor FROM (WITH RECURSIVE up(id, above) AS ( \
-         SELECT x.id, e.parent_id FROM x JOIN execution e ON e.id = x.id \
+    let join = sql::join(db);
+    let tail = format!(
+        "SELECT s.id, s.reason, s.actor FROM (WITH RECURSIVE up(id, above) AS ( \
+         SELECT x.id, e.parent_id FROM x {join} execution e ON e.id = x.id \
          WHERE e.parent_id IS NOT NULL \
-         UNION ALL SELECT up.id, e.parent_id FROM up JOIN execution e ON e.id = up.above \
+         UNION ALL SELECT up.id, e.parent_id FROM up {join} execution e ON e.id = up.above \
          WHERE e.parent_id IS NOT NULL) \
-         SELECT up.id, c.reason, c.actor FROM up JOIN cancellation c \
-         ON c.execution_id = up.above) s";
-    for row in id_rows(&suspects).query(db, tail).await? {
+         SELECT up.id, c.reason, c.actor FROM up {join} cancellation c \
+         ON c.execution_id = up.above) s"
+    );
+    for row in id_rows(&suspects).query(db, &tail).await? {
         let mark = Mark {
             reason: get(&row, "reason")?,
             actor: get(&row, "actor")?,
@@ -53,7 +56,7 @@ pub(super) async fn families(
 ) -> Result<(), Error> {
     let mut targets: HashMap<ExecutionId, &Execution> = HashMap::new();
     for (id, scope) in &needs.cancel {
-        let found = working.executions.get(id).map(|tracked| &tracked.row);
+        let found = working.executions.see(id);
         let found = found.filter(|found| found.intent.tenant_id == *scope.tenant());
         // What has not begun has no children.
         if let Some(target) = found.filter(|found| found.attempt > 0) {
@@ -74,12 +77,10 @@ pub(super) async fn families(
     }
     working.parents = parents;
     let of_all = families.values().flatten().copied();
-    let missing: BTreeSet<ExecutionId> = of_all
-        .filter(|id| !working.executions.contains_key(id))
-        .collect();
+    let missing: BTreeSet<ExecutionId> = of_all.filter(|id| !working.executions.has(id)).collect();
     lock_more(db, &missing, working).await?;
     for (id, mut family) in families {
-        family.retain(|id| working.executions.contains_key(id));
+        family.retain(|id| working.executions.has(id));
         held.extend(&family);
         working.descendants.insert(id, family);
     }

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
+use entity::step;
+
 use super::{
     super::Error,
     operation::{Needs, Operation},
-    rows::{StateRow, Tracked},
+    rows::StateRow,
     session::Standing,
     working::{Fence, Working},
 };
@@ -75,15 +77,15 @@ impl Operation for RecordStep {
         }
         let now = working.now;
         let started_at: Micros = now - self.took_micros;
-        working.changes.steps.push(vec![
-            id.0.into(),
-            self.name.as_str().into(),
-            self.fence.epoch.into(),
-            attempt.into(),
-            self.result.as_str().into(),
-            started_at.into(),
-            now.into(),
-        ]);
+        working.changes.steps.push(step::Model {
+            execution_id: id.0,
+            name: self.name.clone(),
+            epoch: self.fence.epoch,
+            attempt,
+            result: self.result.as_str().to_owned(),
+            started_at,
+            finished_at: now,
+        });
         let body = EventBody::StepCompleted {
             name: self.name.clone(),
             attempt,
@@ -166,11 +168,13 @@ impl WriteState {
 
     fn write_session(&self, working: &mut Working, id: SessionId) -> Result<WrittenState, Error> {
         let key = SessionKey::of(&self.scope, id);
-        let (now, found) = (working.now, working.sessions.get_mut(&key));
-        let tracked = found.ok_or_else(|| Refusal::not_found("session", "sessionId"))?;
-        let session = &mut tracked.row.session;
+        let (now, found) = (working.now, working.sessions.see(&key));
+        let absent = || Refusal::not_found("session", "sessionId");
+        let session = &found.ok_or_else(absent)?.session;
         Standing::of(session).check(now)?;
-        session.state = self.next(&session.state, session.state_version)?;
+        let next = self.next(&session.state, session.state_version)?;
+        let session = &mut working.sessions.change(&key).ok_or_else(absent)?.session;
+        session.state = next;
         session.state_version += 1;
         session.updated_at = now;
         let session = session.clone();
@@ -195,10 +199,7 @@ impl WriteState {
             state: RawJson::empty_object(),
             version: 0,
         };
-        let current = working
-            .states
-            .get(&id)
-            .map_or(&fresh, |tracked| &tracked.row);
+        let current = working.states.see(&id).unwrap_or(&fresh);
         let state = self.next(&current.state, current.version)?;
         let version = current.version + 1;
         let row = StateRow {
@@ -206,12 +207,10 @@ impl WriteState {
             version,
             ..fresh
         };
-        let tracked = working
-            .states
-            .entry(id)
-            .or_insert_with(|| Tracked::new(row.clone()));
-        tracked.row = row;
-        tracked.dirty = true;
+        match working.states.change(&id) {
+            Some(held) => *held = row,
+            None => working.states.make(id, row),
+        }
         let body = EventBody::ExecutionStateChanged {
             mode: self.mode,
             version,

@@ -1,9 +1,10 @@
 //! What becomes of an execution: it waits, is started, is given up, and ends.
 
+use entity::{lease, ready, timer};
+
 use super::{
     super::places::{ALONE_QUEUE, LeaseHolder, PARKED_QUEUE, TimerKind},
     notice::Notice,
-    rows::Tracked,
     working::Working,
 };
 use crate::model::{
@@ -26,19 +27,19 @@ impl Working {
         alone: bool,
     ) -> Option<Execution> {
         let now = self.now;
-        let execution = self.execution_mut(id)?;
+        let execution = self.executions.change(&id)?;
         execution.status = ExecutionStatus::Running;
         execution.epoch += 1;
         execution.attempt += 1;
         execution.started_at.get_or_insert(now);
         let (attempt, epoch) = (execution.attempt, execution.epoch);
-        let lease = vec![
-            id.0.into(),
-            epoch.into(),
-            node.0.into(),
-            alone.into(),
-            LeaseHolder::Node.code().into(),
-        ];
+        let lease = lease::Model {
+            execution_id: id.0,
+            epoch,
+            node_id: node.0,
+            alone,
+            holder: LeaseHolder::Node.code(),
+        };
         self.changes.leases_in.insert(id, lease);
         self.append(
             id,
@@ -49,33 +50,33 @@ impl Working {
             },
             None,
         );
-        self.executions.get(&id).map(|tracked| tracked.row.clone())
+        self.executions.see(&id).cloned()
     }
 
     /// Puts an execution into its queue, where a free slot will find it.
     pub(super) fn enqueue(&mut self, id: ExecutionId) {
         let now = self.now;
-        let Some(Tracked { row: execution, .. }) = self.executions.get(&id) else {
+        let Some(execution) = self.executions.see(&id) else {
             return;
         };
         let queue = match &execution.queue {
             Queue::Node if execution.crashes >= CRASHES_BEFORE_ALONE => ALONE_QUEUE.into(),
             queue => queue.name(),
         };
-        let place = vec![
-            id.0.into(),
-            execution.intent.tenant_id.as_str().into(),
-            queue.as_ref().into(),
-            place_of(execution).into(),
-            age_of(execution, now).into(),
-        ];
+        let place = ready::Model {
+            execution_id: id.0,
+            tenant_id: execution.intent.tenant_id.to_string(),
+            queue: queue.clone().into_owned(),
+            priority: place_of(execution),
+            ready_at: age_of(execution, now),
+        };
         self.changes.ready_in.insert(id, place);
         self.changes.notices.push(Notice::Ready { queue });
     }
 
     /// Sets a timer.
     pub(super) fn set_timer(&mut self, id: ExecutionId, kind: TimerKind, at: Micros) {
-        let queue = self.executions.get(&id).map(|found| found.row.queue.name());
+        let queue = self.executions.see(&id).map(|row| row.queue.name());
         self.add_timer(id, kind, at, queue.as_deref().unwrap_or_default());
     }
 
@@ -87,23 +88,23 @@ impl Working {
     /// The name tells a parked execution from one that backs off; where it leads is told by the
     /// execution.
     fn add_timer(&mut self, id: ExecutionId, kind: TimerKind, at: Micros, queue: &str) {
-        let Some(Tracked { row: execution, .. }) = self.executions.get(&id) else {
+        let Some(execution) = self.executions.see(&id) else {
             return;
         };
-        let timer = vec![
-            id.0.into(),
-            kind.code().into(),
-            execution.intent.tenant_id.as_str().into(),
-            queue.into(),
-            at.into(),
-        ];
+        let timer = timer::Model {
+            execution_id: id.0,
+            kind: kind.code(),
+            tenant_id: execution.intent.tenant_id.to_string(),
+            queue: queue.to_owned(),
+            fire_at: at,
+        };
         self.changes.timers_in.insert((id, kind.code()), timer);
         self.changes.notices.push(Notice::Timer(at));
     }
 
     /// Ends the present attempt's right to write and drops its lease.
     pub(super) fn release(&mut self, id: ExecutionId) {
-        if let Some(execution) = self.execution_mut(id) {
+        if let Some(execution) = self.executions.change(&id) {
             execution.epoch += 1;
         }
         self.changes.drop_lease(id);
@@ -111,7 +112,7 @@ impl Working {
 
     /// Ends the present attempt without an outcome. It does not count, and it did not end its process.
     pub(super) fn give_up(&mut self, id: ExecutionId) {
-        if let Some(execution) = self.execution_mut(id) {
+        if let Some(execution) = self.executions.change(&id) {
             execution.lost_attempts += 1;
             execution.crashes = 0;
         }
@@ -121,7 +122,7 @@ impl Working {
     /// Ends an execution for ever.
     pub(super) fn finish(&mut self, id: ExecutionId, ending: Ending) {
         let now = self.now;
-        let Some(execution) = self.execution_mut(id) else {
+        let Some(execution) = self.executions.change(&id) else {
             return;
         };
         execution.finished_at = Some(now);

@@ -50,14 +50,34 @@ impl Needs {
     /// Whether rows are only wanted by their names: nothing is taken from a queue, no key is taken,
     /// and no cancellation begins.
     pub(super) fn are_named(&self) -> bool {
-        let limits = [self.timers, self.lost, self.overdue_sessions];
-        self.keys.is_empty()
-            && self.stranded.is_empty()
-            && self.cancel.is_empty()
-            && self.cancel_below.is_empty()
-            && self.claims.is_empty()
-            && self.parked.is_empty()
-            && limits.iter().all(Option::is_none)
+        let Self {
+            keys,
+            claims,
+            timers,
+            parked,
+            lost,
+            stranded,
+            overdue_sessions,
+            cancel,
+            cancel_below,
+            executions: _,
+            leases: _,
+            steps: _,
+            sessions: _,
+            sessions_locked: _,
+            execution_states: _,
+            announced: _,
+            artifacts: _,
+            artifacts_locked: _,
+        } = self;
+        let limits = [timers, lost, overdue_sessions];
+        keys.is_empty()
+            && stranded.is_empty()
+            && cancel.is_empty()
+            && cancel_below.is_empty()
+            && claims.is_empty()
+            && parked.is_empty()
+            && limits.iter().all(|limit| limit.is_none())
     }
 }
 

@@ -24,20 +24,23 @@ const FARTHEST: i64 = 1 << OWN_BITS;
 
 /// Takes a later number for a transaction that was overtaken.
 pub(super) async fn catch_up(db: &Transaction, working: &mut Working) -> Result<(), Error> {
-    let loaded = working.executions.values();
-    let last = loaded.map(|tracked| tracked.row.last_tx).max();
+    let last = working.executions.all().map(|row| row.last_tx).max();
     let Some(last) = last.filter(|last| *last > working.tx && *last - working.tx < FARTHEST) else {
         return Ok(());
     };
-    let loaded = working.executions.values().map(|tracked| &tracked.row);
-    let overtakers: Vec<ExecutionId> = loaded
+    let overtakers: Vec<ExecutionId> = working
+        .executions
+        .all()
         .filter(|execution| execution.last_tx == last)
         .map(|execution| execution.id)
         .collect();
-    let tail = "SELECT v.ord FROM x JOIN execution e ON e.id = x.id \
-         JOIN event v ON v.stream_id = e.id AND v.seq = e.next_seq - 1";
+    let join = sql::join(db);
+    let tail = format!(
+        "SELECT v.ord FROM x {join} execution e ON e.id = x.id \
+         {join} event v ON v.stream_id = e.id AND v.seq = e.next_seq - 1"
+    );
     let mut highest = 0;
-    for row in id_rows(&overtakers).query(db, tail).await? {
+    for row in id_rows(&overtakers).query(db, &tail).await? {
         highest = highest.max(get(&row, "ord")?);
     }
     working.first_ord = place_behind(highest, working.tx);

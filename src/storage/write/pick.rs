@@ -257,8 +257,9 @@ fn fired(row: &QueryResult) -> Result<(ExecutionId, i64), Error> {
 /// Those among `ids` that are parked.
 async fn parked(db: &Transaction, ids: &[ExecutionId]) -> Result<Vec<(ExecutionId, i64)>, Error> {
     let retry = TimerKind::Retry.code();
+    let join = sql::join(db);
     let tail = format!(
-        ", due AS MATERIALIZED (SELECT t.execution_id FROM x JOIN timer t \
+        ", due AS MATERIALIZED (SELECT t.execution_id FROM x {join} timer t \
          ON t.execution_id = x.id AND t.kind = {retry} WHERE t.queue = '{PARKED_QUEUE}' {}) \
          DELETE FROM timer WHERE kind = {retry} AND execution_id IN (SELECT execution_id FROM due) \
          RETURNING execution_id, kind",
@@ -278,20 +279,21 @@ async fn lost(
     limit: usize,
     within: Option<&[ExecutionId]>,
 ) -> Result<Vec<Lost>, Error> {
-    let select = "SELECT l.execution_id, l.alone, n.id IS NOT NULL AS process_gone FROM";
-    let from = "lease l LEFT JOIN node n ON n.id = l.node_id";
+    let select = "SELECT l.execution_id, l.alone, n.id IS NOT NULL AS process_gone";
+    let node = "LEFT JOIN node n ON n.id = l.node_id";
     let alive = is_alive(db.get_database_backend(), &now.to_string());
     let by_node = LeaseHolder::Node.code();
     let dead = format!("l.holder = {by_node} AND (n.id IS NULL OR NOT n.{alive})");
     let rows = match within {
         None => {
-            let text = format!("{select} {from} WHERE {dead} LIMIT $1");
+            let text = format!("{select} FROM lease l {node} WHERE {dead} LIMIT $1");
             sql::query(db, &text, [limit_value(limit)]).await?
         }
         Some(ids) => {
-            let on_lease = "lease l ON l.execution_id = x.id";
-            let from = from.replacen("lease l", on_lease, 1);
-            let tail = format!("{select} x JOIN {from} WHERE {dead}");
+            let join = sql::join(db);
+            let tail = format!(
+                "{select} FROM x {join} lease l ON l.execution_id = x.id {node} WHERE {dead}"
+            );
             id_rows(ids).query(db, &tail).await?
         }
     };
@@ -309,7 +311,8 @@ async fn lost(
 /// Those that are live and have no place.
 async fn stranded(db: &Transaction, among: &[ExecutionId]) -> Result<Vec<ExecutionId>, Error> {
     let is_stranded = is_stranded();
-    let tail = format!("SELECT e.id FROM x JOIN execution e ON e.id = x.id WHERE {is_stranded}");
+    let join = sql::join(db);
+    let tail = format!("SELECT e.id FROM x {join} execution e ON e.id = x.id WHERE {is_stranded}");
     let rows = id_rows(among).query(db, &tail).await?;
     rows.iter()
         .map(|row| Ok(ExecutionId(get(row, "id")?)))

@@ -57,7 +57,7 @@ fn take_back(working: &mut Working, lost: &Lost) {
     if working.heed_mark(id) {
         return;
     }
-    let Some(execution) = working.execution_mut(id) else {
+    let Some(execution) = working.executions.change(&id) else {
         return;
     };
     if execution.status.is_terminal() {
@@ -81,7 +81,7 @@ fn take_back(working: &mut Working, lost: &Lost) {
 /// To the queue, at once after a crash: whoever caused it is found by running again.
 fn put_back(working: &mut Working, id: ExecutionId, process_gone: bool) {
     let now = working.now;
-    let Some(execution) = working.execution_mut(id) else {
+    let Some(execution) = working.executions.change(&id) else {
         return;
     };
     let delay_micros = if process_gone {
@@ -150,10 +150,8 @@ impl Operation for Sweep {
         let stranded = std::mem::take(&mut working.stranded);
         let mut repaired = Vec::new();
         for id in stranded {
-            let Some(tracked) = working.executions.get(&id) else {
-                continue;
-            };
-            if tracked.row.status.is_terminal() {
+            let found = working.executions.see(&id);
+            if found.is_none_or(|row| row.status.is_terminal()) {
                 continue;
             }
             working.give_up(id);
@@ -182,16 +180,17 @@ impl Operation for ExpireSessions {
         let overdue = std::mem::take(&mut working.overdue_sessions);
         for key in &overdue {
             let now = working.now;
-            let Some(tracked) = working.sessions.get_mut(key) else {
+            let Some(session) = working.sessions.see(key).map(|row| &row.session) else {
                 continue;
             };
-            let session = &mut tracked.row.session;
             let status = session.status.when(session.expires_at <= now);
             if status == session.status {
                 continue;
             }
-            session.status = status;
-            session.updated_at = now;
+            if let Some(row) = working.sessions.change(key) {
+                row.session.status = status;
+                row.session.updated_at = now;
+            }
             let body = EventBody::SessionClosed {
                 status: SessionStatus::Expired,
                 reason: None,

@@ -1,40 +1,87 @@
 //! Rows as a transaction holds them.
 
-use uuid::Uuid;
+use std::{borrow::Borrow, collections::HashMap, hash::Hash};
 
-use crate::model::{Artifact, ArtifactId, ExecutionId, RawJson, Session, TenantId};
+use crate::model::{ExecutionId, RawJson, TenantId};
 
-/// A row that was loaded or made, and whether it must be written back.
+/// The rows of one table that a transaction has loaded or made. They are looked at by [`Self::see`] and
+/// changed by [`Self::change`]; what was changed is written back.
 #[derive(Debug)]
-pub(super) struct Tracked<T> {
-    pub(super) row: T,
-    pub(super) is_new: bool,
-    pub(super) dirty: bool,
+pub(super) struct Held<K, T>(HashMap<K, Row<T>>);
+
+#[derive(Debug)]
+struct Row<T> {
+    value: T,
+    /// Not in the database yet.
+    is_new: bool,
+    is_changed: bool,
 }
 
-impl<T> Tracked<T> {
-    pub(super) fn loaded(row: T) -> Self {
-        Self {
-            row,
+impl<K, T> Default for Held<K, T> {
+    fn default() -> Self {
+        Self(HashMap::new())
+    }
+}
+
+impl<K: Eq + Hash, T> Held<K, T> {
+    /// Takes in a whole row of the database.
+    pub(super) fn load(&mut self, key: K, row: T) {
+        let row = Row {
+            value: row,
             is_new: false,
-            dirty: false,
-        }
+            is_changed: false,
+        };
+        self.0.insert(key, row);
     }
-    pub(super) fn new(row: T) -> Self {
-        Self {
-            row,
-            is_new: true,
-            dirty: false,
-        }
-    }
-}
 
-#[derive(Debug)]
-pub(super) struct SessionRow {
-    pub(super) session: Session,
-    /// None where the stream has the session's own id.
-    pub(super) stream_id: Option<Uuid>,
-    pub(super) next_seq: i64,
+    /// Makes a row.
+    pub(super) fn make(&mut self, key: K, row: T) {
+        let row = Row {
+            value: row,
+            is_new: true,
+            is_changed: false,
+        };
+        self.0.insert(key, row);
+    }
+
+    /// The row as this transaction has left it so far.
+    pub(super) fn see<Q: Eq + Hash + ?Sized>(&self, key: &Q) -> Option<&T>
+    where
+        K: Borrow<Q>,
+    {
+        self.0.get(key).map(|held| &held.value)
+    }
+
+    /// The row, to be changed and written back.
+    pub(super) fn change<Q: Eq + Hash + ?Sized>(&mut self, key: &Q) -> Option<&mut T>
+    where
+        K: Borrow<Q>,
+    {
+        let held = self.0.get_mut(key)?;
+        held.is_changed = true;
+        Some(&mut held.value)
+    }
+
+    pub(super) fn has(&self, key: &K) -> bool {
+        self.0.contains_key(key)
+    }
+
+    pub(super) fn all(&self) -> impl Iterator<Item = &T> {
+        self.0.values().map(|held| &held.value)
+    }
+
+    /// Those to be inserted, with their keys.
+    pub(super) fn made(&self) -> impl Iterator<Item = (&K, &T)> {
+        let new = self.0.iter().filter(|(_, held)| held.is_new);
+        new.map(|(key, held)| (key, &held.value))
+    }
+
+    /// Those to be updated, with their keys.
+    pub(super) fn changed(&self) -> impl Iterator<Item = (&K, &T)> {
+        let changed = |(_, held): &(&K, &Row<T>)| held.is_changed && !held.is_new;
+        let changed = self.0.iter().filter(changed);
+        changed.map(|(key, held)| (key, &held.value))
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -42,14 +89,6 @@ pub(super) struct StateRow {
     pub(super) tenant_id: TenantId,
     pub(super) state: RawJson,
     pub(super) version: i64,
-}
-
-#[derive(Debug)]
-pub(super) struct ArtifactRow {
-    pub(super) artifact: Artifact,
-    /// None until the row is inserted.
-    pub(super) key: Option<i64>,
-    pub(super) parents: Vec<ArtifactId>,
 }
 
 /// Who holds a key.
@@ -74,4 +113,23 @@ pub(super) struct Lost {
 pub(super) struct Mark {
     pub(super) reason: Option<String>,
     pub(super) actor: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_only_seen_is_not_written() {
+        let mut held: Held<u8, &str> = Held::default();
+        held.load(1, "seen");
+        held.load(2, "before");
+        held.make(3, "made");
+        assert_eq!(held.see(&1), Some(&"seen"));
+        *held.change(&2).unwrap() = "after";
+        *held.change(&3).unwrap() = "made and changed";
+        assert!(held.change(&4).is_none() && !held.has(&4));
+        assert_eq!(held.changed().collect::<Vec<_>>(), [(&2, &"after")]);
+        assert_eq!(held.made().collect::<Vec<_>>(), [(&3, &"made and changed")]);
+    }
 }

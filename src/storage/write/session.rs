@@ -5,9 +5,8 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::{
-    super::Error,
+    super::{Error, convert::SessionRow},
     operation::{Needs, Operation},
-    rows::{SessionRow, Tracked},
     working::Working,
 };
 use crate::model::{
@@ -52,7 +51,7 @@ impl Operation for CreateSession {
 
     fn decide(&self, working: &mut Working) -> Result<Session, Error> {
         let key = SessionKey::of(&self.scope, self.id);
-        if working.sessions.contains_key(&key) {
+        if working.sessions.has(&key) {
             return Err(Refusal::invalid(["sessionId"], "a session with this id exists").into());
         }
         let now = working.now;
@@ -75,7 +74,7 @@ impl Operation for CreateSession {
             stream_id: self.stream_id,
             next_seq: 1,
         };
-        working.sessions.insert(key.clone(), Tracked::new(row));
+        working.sessions.make(key.clone(), row);
         let body = EventBody::SessionCreated {
             user_id: self.user_id.clone(),
             solution_id: self.solution_id.clone(),
@@ -202,10 +201,10 @@ impl Standing {
 
 /// The session, if there is one and it has not ended. The caller is about to change it.
 fn live<'a>(working: &'a mut Working, key: &SessionKey) -> Result<&'a mut Session, Error> {
-    let (now, found) = (working.now, working.sessions.get_mut(key));
-    let tracked = found.ok_or_else(|| Refusal::not_found("session", "sessionId"))?;
-    let session = &mut tracked.row.session;
-    Standing::of(session).check(now)?;
+    let (now, found) = (working.now, working.sessions.see(key));
+    let absent = || Refusal::not_found("session", "sessionId");
+    Standing::of(&found.ok_or_else(absent)?.session).check(now)?;
+    let session = &mut working.sessions.change(key).ok_or_else(absent)?.session;
     session.updated_at = now;
     Ok(session)
 }

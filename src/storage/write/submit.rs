@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
+use entity::idempotency;
+use sea_orm::ActiveValue::Set;
+
 use super::{
     super::{Error, places::TimerKind},
     operation::{Needs, Operation},
-    rows::{KeyHolder, Tracked},
+    rows::KeyHolder,
     working::{Fence, Working},
 };
 use crate::model::{
@@ -115,6 +118,31 @@ pub(super) struct KeyClaim {
 }
 
 impl KeyClaim {
+    /// Its row while the execution holds it.
+    pub(super) fn row(&self, now: Micros) -> idempotency::Model {
+        let expires_at = self
+            .ttl_micros
+            .map_or(i64::MAX, |ttl| now.saturating_add(ttl));
+        idempotency::Model {
+            tenant_id: self.tenant_id.to_string(),
+            scope: self.scope as i64,
+            key: self.key.clone(),
+            execution_id: self.execution_id.0,
+            request_hash: self.request_hash.clone(),
+            expires_at,
+        }
+    }
+
+    /// The key of that row.
+    pub(super) fn row_name(&self) -> idempotency::ActiveModel {
+        idempotency::ActiveModel {
+            tenant_id: Set(self.tenant_id.to_string()),
+            scope: Set(self.scope as i64),
+            key: Set(self.key.clone()),
+            ..idempotency::ActiveModel::default()
+        }
+    }
+
     /// What is unique about it.
     pub(super) fn name(&self) -> KeyName {
         (self.tenant_id.clone(), self.scope, self.key.clone())
@@ -140,8 +168,8 @@ impl Submit {
             .key
             .as_ref()
             .is_some_and(|key| key.scope == KeyScope::Fingerprint);
-        let found = working.executions.get(&holder.execution_id);
-        let Some(status) = found.map(|tracked| tracked.row.status) else {
+        let found = working.executions.see(&holder.execution_id);
+        let Some(status) = found.map(|row| row.status) else {
             return true;
         };
         !is_fingerprint
@@ -155,8 +183,7 @@ impl Submit {
             let execution_id = holder.execution_id;
             return Err(Refusal::IdempotencyKeyConflict { execution_id }.into());
         }
-        let found = working.executions.get(&holder.execution_id);
-        let execution = found.map(|tracked| tracked.row.clone());
+        let execution = working.executions.see(&holder.execution_id).cloned();
         let execution = execution.ok_or(Error::Corrupt {
             what: "idempotency key",
             source: None,
@@ -184,7 +211,7 @@ impl Submit {
         Ok(())
     }
 
-    fn check_parent(&self, working: &mut Working) -> Result<(), Error> {
+    fn check_parent(&self, working: &Working) -> Result<(), Error> {
         let Some((fence, _)) = &self.execution.parent else {
             return Ok(());
         };
@@ -198,8 +225,7 @@ impl Submit {
     fn row(&self, working: &Working) -> Execution {
         let (new, now) = (&self.execution, working.now);
         let parent = new.parent.as_ref();
-        let parent = parent.and_then(|(fence, _)| working.executions.get(&fence.execution_id));
-        let parent = parent.map(|tracked| &tracked.row);
+        let parent = parent.and_then(|(fence, _)| working.executions.see(&fence.execution_id));
         Execution {
             id: new.id,
             intent: Intent {
@@ -296,7 +322,7 @@ impl Operation for Submit {
         let (id, body) = (row.id, created(&row));
         let (deadline_at, run_at) = (row.deadline_at, row.run_at.filter(|at| *at > working.now));
         let parameters = row.intent.parameters.clone();
-        working.executions.insert(id, Tracked::new(row));
+        working.executions.make(id, row);
         if let Some((fence, child_key)) = &self.execution.parent {
             let (child_id, child_key) = (id, child_key.clone());
             let intent_type = self.execution.intent_type.clone();
@@ -322,10 +348,7 @@ impl Operation for Submit {
             (None, Some(at)) => working.set_timer(id, TimerKind::Start, at),
             (None, None) => working.enqueue(id),
         }
-        let execution = working
-            .executions
-            .get(&id)
-            .map(|tracked| tracked.row.clone());
+        let execution = working.executions.see(&id).cloned();
         let execution = execution.ok_or(Error::Corrupt {
             what: "execution",
             source: None,

@@ -54,8 +54,8 @@ fn fire_all(working: &mut Working) -> usize {
     for (id, kind) in fired {
         let live = working
             .executions
-            .get(&id)
-            .is_some_and(|tracked| !tracked.row.status.is_terminal());
+            .see(&id)
+            .is_some_and(|row| !row.status.is_terminal());
         if !live {
             continue;
         }
@@ -73,8 +73,8 @@ fn expire(working: &mut Working, id: ExecutionId) {
     if working.is_held(id) || working.heed_mark(id) {
         return;
     }
-    if let Some(tracked) = working.executions.get(&id) {
-        let error = deadline_error(&tracked.row);
+    if let Some(execution) = working.executions.see(&id) {
+        let error = deadline_error(execution);
         working.changes.unqueue(id);
         working.finish(id, Ending::Failed(error));
     }

@@ -1,5 +1,8 @@
 //! Announcing an upload and recording that its bytes have arrived.
 
+use entity::upload;
+use sea_orm::ActiveValue::Set;
+
 use super::{
     super::Error,
     load::LEAST_ANNOUNCED_BYTES,
@@ -53,15 +56,7 @@ impl Operation for CreateUpload {
             expires_at: working.now.saturating_add(self.ttl_micros),
             completed_at: None,
         };
-        working.changes.uploads.push(vec![
-            upload.id.0.into(),
-            upload.tenant_id.as_str().into(),
-            upload.filename.as_str().into(),
-            upload.mime_type.clone().into(),
-            upload.declared_size_bytes.into(),
-            upload.created_at.into(),
-            upload.expires_at.into(),
-        ]);
+        working.changes.uploads.push(upload.clone());
         Ok(upload)
     }
 }
@@ -80,12 +75,13 @@ impl Operation for FinishUpload {
     fn needs(&self, _: &mut Needs) {}
 
     fn decide(&self, working: &mut Working) -> Result<(), Error> {
-        working.changes.uploads_done.push(vec![
-            self.id.0.into(),
-            self.scope.tenant().as_str().into(),
-            self.digest.as_str().into(),
-            working.now.into(),
-        ]);
+        working.changes.uploads_done.push(upload::ActiveModel {
+            id: Set(self.id.0),
+            tenant_id: Set(self.scope.tenant().to_string()),
+            digest: Set(Some(self.digest.clone())),
+            completed_at: Set(Some(working.now)),
+            ..upload::ActiveModel::default()
+        });
         Ok(())
     }
 }

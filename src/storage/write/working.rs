@@ -8,10 +8,13 @@ use std::{
 use uuid::Uuid;
 
 use super::{
-    super::Error,
+    super::{
+        Error,
+        convert::{ArtifactRow, SessionRow},
+    },
     changes::Changes,
     claim::Claimed,
-    rows::{ArtifactRow, KeyHolder, Lost, Mark, SessionRow, StateRow, Tracked},
+    rows::{Held, KeyHolder, Lost, Mark, StateRow},
     session::Standing,
     submit::{KeyClaim, KeyName},
 };
@@ -38,13 +41,13 @@ pub(in crate::storage) struct Working {
     pub(super) tx: i64,
     /// The place of its first event among those of that number.
     pub(super) first_ord: i64,
-    pub(super) executions: HashMap<ExecutionId, Tracked<Execution>>,
+    pub(super) executions: Held<ExecutionId, Execution>,
     pub(super) held: HashMap<ExecutionId, Uuid>,
-    pub(super) sessions: HashMap<SessionKey, Tracked<SessionRow>>,
+    pub(super) sessions: Held<SessionKey, SessionRow>,
     /// Of sessions that are only looked at.
     pub(super) standings: HashMap<SessionKey, Standing>,
-    pub(super) states: HashMap<ExecutionId, Tracked<StateRow>>,
-    pub(super) artifacts: HashMap<ArtifactId, Tracked<ArtifactRow>>,
+    pub(super) states: Held<ExecutionId, StateRow>,
+    pub(super) artifacts: Held<ArtifactId, ArtifactRow>,
     pub(super) steps: HashSet<(ExecutionId, String)>,
     /// The keys that an accepted execution holds.
     pub(super) keys: HashMap<KeyName, KeyHolder>,
@@ -86,31 +89,19 @@ impl Working {
     }
 
     /// The execution, if the attempt still holds it.
-    pub(super) fn fenced(&mut self, fence: Fence) -> Result<&mut Execution, Error> {
-        let tracked = self
-            .executions
-            .get_mut(&fence.execution_id)
-            .ok_or(Error::Fenced)?;
-        let execution = &mut tracked.row;
-        if execution.epoch != fence.epoch || execution.status != ExecutionStatus::Running {
-            return Err(Error::Fenced);
-        }
-        tracked.dirty = true;
-        Ok(execution)
-    }
-
-    /// The execution, to be changed.
-    pub(super) fn execution_mut(&mut self, id: ExecutionId) -> Option<&mut Execution> {
-        let tracked = self.executions.get_mut(&id)?;
-        tracked.dirty = true;
-        Some(&mut tracked.row)
+    pub(super) fn fenced(&self, fence: Fence) -> Result<&Execution, Error> {
+        let execution = self.executions.see(&fence.execution_id);
+        execution
+            .filter(|execution| {
+                execution.epoch == fence.epoch && execution.status == ExecutionStatus::Running
+            })
+            .ok_or(Error::Fenced)
     }
 
     /// Whether an execution that was loaded has an event with a higher number, which this transaction
     /// could not take.
     pub(super) fn is_overtaken(&self) -> bool {
-        let mut loaded = self.executions.values();
-        loaded.any(|tracked| tracked.row.last_tx > self.tx)
+        self.executions.all().any(|row| row.last_tx > self.tx)
     }
 
     /// Changes an artifact's state, or refuses.
@@ -120,7 +111,7 @@ impl Working {
         tenant: &TenantId,
         to: ArtifactState,
     ) -> Result<ArtifactState, Error> {
-        let found = self.artifacts.get(&id).map(|tracked| &tracked.row.artifact);
+        let found = self.artifacts.see(&id).map(|row| &row.artifact);
         let artifact = found
             .filter(|artifact| artifact.tenant_id == *tenant)
             .ok_or_else(|| Refusal::not_found("artifact", "artifactId"))?;
@@ -137,8 +128,8 @@ impl Working {
 
     /// Whether and how long a session takes anything.
     pub(super) fn standing(&self, key: &SessionKey) -> Option<Standing> {
-        let loaded = self.sessions.get(key);
-        let standing = loaded.map(|tracked| Standing::of(&tracked.row.session));
+        let loaded = self.sessions.see(key);
+        let standing = loaded.map(|row| Standing::of(&row.session));
         standing.or_else(|| self.standings.get(key).copied())
     }
 
@@ -181,10 +172,10 @@ impl Working {
 
     /// Makes a copy of an execution what the execution has become since.
     pub(super) fn refresh(&self, copy: &mut Execution) {
-        let found = self.executions.get(&copy.id);
+        let found = self.executions.see(&copy.id);
         // Whatever changes an execution appends to its stream.
-        if let Some(tracked) = found.filter(|tracked| tracked.row.next_seq != copy.next_seq) {
-            copy.clone_from(&tracked.row);
+        if let Some(row) = found.filter(|row| row.next_seq != copy.next_seq) {
+            copy.clone_from(row);
         }
     }
 }

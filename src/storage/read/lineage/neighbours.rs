@@ -57,11 +57,12 @@ impl Storage {
         count: u32,
     ) -> Result<Vec<Edge>, Error> {
         let (near, far) = relation.columns();
+        let join = sql::join(&self.db.reader);
         let tail = format!(
-            "SELECT e.child, e.parent FROM x JOIN artifact_edge e ON {} ORDER BY e.{near}, e.{far}",
+            "SELECT e.child, e.parent FROM x {join} artifact_edge e ON {} ORDER BY e.{near}, e.{far}",
             relation.among_first(count, "x.key")
         );
-        let rows = Rows::column(&["key"], keys.iter().copied());
+        let rows = Rows::column("key", keys.iter().copied());
         let rows = rows.query(&self.db.reader.of(scope), &tail).await?;
         let edge = |row| {
             Ok(Edge {
@@ -78,8 +79,9 @@ impl Storage {
         scope: &TenantScope,
         keys: &[i64],
     ) -> Result<Vec<Keyed>, Error> {
+        let join = sql::join(&self.db.reader);
         let tail = format!(
-            "SELECT {} FROM x JOIN artifact a ON a.key = x.key AND a.tenant_id = x.tenant_id",
+            "SELECT {} FROM x {join} artifact a ON a.key = x.key AND a.tenant_id = x.tenant_id",
             columns::<entity::artifact::Entity>("a")
         );
         let rows = keys_of_tenant(scope, keys);

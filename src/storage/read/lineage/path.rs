@@ -83,9 +83,10 @@ impl Storage {
     }
 
     async fn parents(&self, scope: &TenantScope, keys: &[i64]) -> Result<Vec<Step>, Error> {
+        let join = sql::join(&self.db.reader);
         let tail = format!(
-            "SELECT e.child, e.parent, a.id, a.generation FROM x JOIN artifact_edge e ON {} \
-             JOIN artifact a ON a.key = e.parent AND a.tenant_id = x.tenant_id \
+            "SELECT e.child, e.parent, a.id, a.generation FROM x {join} artifact_edge e ON {} \
+             {join} artifact a ON a.key = e.parent AND a.tenant_id = x.tenant_id \
              ORDER BY e.child, e.parent",
             Relation::Parents.among_first(MOST_PARENTS, "x.key")
         );

@@ -18,7 +18,7 @@ use executions::{executions, states};
 use log::events;
 use queues::{keys, marks, queues};
 use sessions::sessions;
-use sql::{Cell, Combined, Rows};
+use sql::{Combined, Rows};
 
 /// Writes the working set, but for the statement that it returns: that one goes with the commit.
 /// Beside it the number of rows that all of it takes.
@@ -45,12 +45,12 @@ pub(super) async fn apply(
     Ok((all.run(db).await?, rows))
 }
 
-fn filled(columns: &'static [&'static str], rows: impl IntoIterator<Item = Vec<Cell>>) -> Rows {
-    let mut filled = Rows::of(columns);
-    for row in rows {
-        filled.push(row);
+/// Updates a table, the first `key` columns of whose rows are its key.
+fn update(all: &mut Combined, rows: Rows, table: &str, key: usize) {
+    if !rows.is_empty() {
+        let tail = update_tail(table, rows.columns(), key);
+        all.add(rows, tail);
     }
-    filled
 }
 
 /// `UPDATE table SET the other columns FROM x WHERE the first ones, which are the key, are equal`.
@@ -70,17 +70,19 @@ fn update_tail(table: &str, columns: &[&str], key: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use sea_orm::DbBackend;
+    use entity::execution_state;
+    use sea_orm::{DbBackend, IdenStatic, Iterable as _, Value};
 
     use super::{
-        artifacts::ARTIFACT_CHANGES,
-        executions::{EXECUTION_CHANGES, STATE_COLUMNS},
-        queues::unqueue_tail,
-        sessions::SESSION_CHANGES,
-        *,
+        artifacts::ARTIFACT_CHANGES, executions::EXECUTION_CHANGES, queues::unqueue_tail,
+        sessions::SESSION_CHANGES, *,
     };
     use crate::storage::read_tests::on_each_database;
     use uuid::Uuid;
+
+    fn names(columns: &[impl IdenStatic]) -> Vec<&'static str> {
+        columns.iter().map(IdenStatic::as_str).collect()
+    }
 
     /// SQLite weighs a plan by the number of values: what is right for one row need not be for 256.
     /// PostgreSQL gets one row in another way than several.
@@ -89,36 +91,43 @@ mod tests {
         const IDS: &[&str] = &["id"];
         let release = "DELETE FROM lease WHERE execution_id IN (SELECT id FROM x)";
         // On PostgreSQL a number must be one, so of the other columns there is one that is.
-        let updates: [(_, &[_], &[_], _); 4] = [
-            ("execution", EXECUTION_CHANGES, &["id", "last_tx"], 1),
+        let updates: [(_, Vec<&str>, &[_], _); 4] = [
+            ("execution", names(EXECUTION_CHANGES), &["id", "last_tx"], 1),
             (
                 "session",
-                SESSION_CHANGES,
+                names(SESSION_CHANGES),
                 &["id", "tenant_id", "next_seq"],
                 2,
             ),
             (
                 "execution_state",
-                STATE_COLUMNS,
+                names(&execution_state::Column::iter().collect::<Vec<_>>()),
                 &["execution_id", "version"],
                 1,
             ),
-            ("artifact", ARTIFACT_CHANGES, &["id", "version"], 1),
+            ("artifact", names(ARTIFACT_CHANGES), &["id", "version"], 1),
         ];
         on_each_database(async |world| {
             let db = &world.storage.db.writer.begin().await.unwrap();
             let is_postgres = db.get_database_backend() == DbBackend::Postgres;
             let scan = if is_postgres { "Seq Scan on" } else { "SCAN" };
-            let mut statements = Vec::from(updates.map(|(table, all, few, key)| {
-                let columns = if is_postgres { few } else { all };
-                (table, columns, update_tail(table, columns, key))
+            let mut statements = Vec::from(updates.clone().map(|(table, all, few, key)| {
+                let columns = if is_postgres { few.to_vec() } else { all };
+                let tail = update_tail(table, &columns, key);
+                (table, columns, tail)
             }));
-            let unqueue = |table| (table, IDS, unqueue_tail(table, db.get_database_backend()));
+            let unqueue = |table| {
+                (
+                    table,
+                    IDS.to_vec(),
+                    unqueue_tail(table, db.get_database_backend()),
+                )
+            };
             statements.extend(["ready", "timer"].map(unqueue));
-            statements.push(("lease", IDS, release.to_owned()));
+            statements.push(("lease", IDS.to_vec(), release.to_owned()));
             for (table, columns, tail) in &statements {
                 for count in (0..13).map(|power| 1 << power) {
-                    let mut cells = vec![Cell::from(0_i64); columns.len()];
+                    let mut cells = vec![Value::from(0_i64); columns.len()];
                     cells[0] = Uuid::nil().into();
                     if columns.get(1) == Some(&"tenant_id") {
                         cells[1] = "".into();

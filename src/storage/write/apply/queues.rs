@@ -2,16 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use sea_orm::DbBackend;
+use entity::cancellation;
+use sea_orm::{ActiveValue::Set, DbBackend};
 
 use super::{
-    super::{
-        super::sql,
-        changes::Changes,
-        load::{KEY_COLUMNS, key_cells},
-        working::Working,
-    },
-    filled, update_tail,
+    super::{super::sql, changes::Changes, working::Working},
+    update,
 };
 use crate::model::ExecutionId;
 use sql::{Combined, Rows};
@@ -34,10 +30,8 @@ pub(super) fn keys(all: &mut Combined, working: &Working) {
     let tail = "DELETE FROM idempotency \
          WHERE (tenant_id, scope, key) IN (SELECT tenant_id, scope, key FROM x)";
     all.add(free, tail);
-    let mut given = Rows::of(KEY_COLUMNS);
-    for claim in working.changes.keys_changed.values() {
-        given.push(key_cells(claim, working.now));
-    }
+    let given = working.changes.keys_changed.values();
+    let given = Rows::set(given.map(|claim| claim.row(working.now)));
     let tail = "UPDATE idempotency SET execution_id = x.execution_id, \
          request_hash = x.request_hash, expires_at = x.expires_at FROM x \
          WHERE idempotency.tenant_id = x.tenant_id AND idempotency.scope = x.scope \
@@ -64,7 +58,7 @@ pub(super) fn unqueue_tail(table: &str, backend: DbBackend) -> String {
 }
 
 pub(super) fn queues(all: &mut Combined, decided: &mut Changes, backend: DbBackend) {
-    let ids = |ids: &BTreeSet<ExecutionId>| Rows::column(&["id"], ids.iter().map(|id| id.0));
+    let ids = |ids: &BTreeSet<ExecutionId>| Rows::column("id", ids.iter().map(|id| id.0));
     all.add(ids(&decided.unqueued), unqueue_tail("ready", backend));
     all.add(ids(&decided.unqueued), unqueue_tail("timer", backend));
     let release = "DELETE FROM lease WHERE execution_id IN (SELECT id FROM x)";
@@ -75,19 +69,17 @@ pub(super) fn queues(all: &mut Combined, decided: &mut Changes, backend: DbBacke
         "UPDATE lease SET alone = false WHERE execution_id IN (SELECT id FROM x)",
     );
 
-    let columns = &["execution_id", "epoch", "node_id", "alone", "holder"];
     let leases = std::mem::take(&mut decided.leases_in);
-    all.insert(filled(columns, leases.into_values()), "lease");
-    let columns = &["execution_id", "tenant_id", "queue", "priority", "ready_at"];
+    all.insert(Rows::set(leases.into_values()), "lease");
     let ready = std::mem::take(&mut decided.ready_in);
-    let names = columns.join(", ");
+    let ready = Rows::set(ready.into_values());
+    let names = ready.names();
     let tail = format!(
         "INSERT INTO ready ({names}) SELECT {names} FROM x WHERE true ON CONFLICT DO NOTHING"
     );
-    all.add(filled(columns, ready.into_values()), tail);
-    let columns = &["execution_id", "kind", "tenant_id", "queue", "fire_at"];
+    all.add(ready, tail);
     let timers = std::mem::take(&mut decided.timers_in);
-    all.insert(filled(columns, timers.into_values()), "timer");
+    all.insert(Rows::set(timers.into_values()), "timer");
 }
 
 /// The marks of cancellations that have not reached all that is below.
@@ -100,21 +92,16 @@ pub(super) fn marks(all: &mut Combined, working: &mut Working) {
     {
         return;
     }
-    let columns = &[
-        "execution_id",
-        "root_id",
-        "depth",
-        "reason",
-        "actor",
-        "touched_at",
-    ];
     let made = std::mem::take(&mut decided.marks_in);
-    all.insert(filled(columns, made.into_values()), "cancellation");
-    let columns = &["execution_id", "touched_at"];
+    all.insert(Rows::set(made.into_values()), "cancellation");
     let touched = decided.marks_touched.iter();
-    let touched = filled(columns, touched.map(|id| vec![id.0.into(), now.into()]));
-    all.add(touched, update_tail("cancellation", columns, 1));
+    let touched = touched.map(|id| cancellation::ActiveModel {
+        execution_id: Set(id.0),
+        touched_at: Set(now),
+        ..cancellation::ActiveModel::default()
+    });
+    update(all, Rows::set(touched), "cancellation", 1);
     let tail = "DELETE FROM cancellation WHERE execution_id IN (SELECT id FROM x)";
-    let ended = Rows::column(&["id"], decided.marks_out.iter().map(|id| id.0));
+    let ended = Rows::column("id", decided.marks_out.iter().map(|id| id.0));
     all.add(ended, tail);
 }

@@ -9,19 +9,19 @@ use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult, QueryResult};
 use uuid::Uuid;
 
 use super::{
-    super::{Error, connection::Transaction, era, sql},
+    super::{Error, connection::Transaction, convert::ArtifactRow, era, sql},
     family::{IS_IN_MARKED_TREE, families, marks},
     operation::Needs,
     overtaken::catch_up,
     pick::{pick, recheck},
-    rows::{ArtifactRow, KeyHolder, StateRow, Tracked},
+    rows::{KeyHolder, StateRow},
     submit::{KeyClaim, KeyName, KeyScope},
     working::Working,
 };
 use crate::model::{
     ArtifactId, ArtifactState, Execution, ExecutionId, ExecutionStatus, RawJson, TenantId,
 };
-use sql::{Cell, Rows, columns, get};
+use sql::{Rows, columns, get};
 
 /// Begins the working set of a transaction.
 pub(super) async fn load(db: &Transaction, needs: Needs) -> Result<Working, Error> {
@@ -68,10 +68,10 @@ async fn load_named(db: &Transaction, needs: &Needs) -> Result<Working, Error> {
     let executions: BTreeSet<ExecutionId> = needs.executions.iter().copied().collect();
     let mut working;
     if !executions.is_empty() {
-        let rows = Rows::column(&["id"], executions.iter().map(|id| id.0));
+        let rows = Rows::column("id", executions.iter().map(|id| id.0));
         let lock = format!(
             "{} {}",
-            whole_executions(),
+            whole_executions(db),
             lock_clause(db, LOCK_EXECUTIONS)
         );
         let found;
@@ -84,7 +84,8 @@ async fn load_named(db: &Transaction, needs: &Needs) -> Result<Working, Error> {
         sessions::remember(found, &mut working)?;
     } else if !needs.sessions.is_empty() {
         let found;
-        (working, found) = with_clock(db, sessions::rows(&needs.sessions), sessions::LOOK).await?;
+        (working, found) =
+            with_clock(db, sessions::rows(&needs.sessions), &sessions::look(db)).await?;
         sessions::remember_standings(&found, &mut working)?;
     } else {
         working = clock(db).await?;
@@ -158,29 +159,6 @@ pub(super) fn lock_clause(db: &Transaction, clause: &'static str) -> &'static st
     }
 }
 
-pub(super) const KEY_COLUMNS: &[&str] = &[
-    "tenant_id",
-    "scope",
-    "key",
-    "execution_id",
-    "request_hash",
-    "expires_at",
-];
-
-pub(super) fn key_cells(claim: &KeyClaim, now: i64) -> Vec<Cell> {
-    let expires_at = claim
-        .ttl_micros
-        .map_or(i64::MAX, |ttl| now.saturating_add(ttl));
-    vec![
-        claim.tenant_id.as_str().into(),
-        (claim.scope as i64).into(),
-        claim.key.as_str().into(),
-        claim.execution_id.0.into(),
-        claim.request_hash.as_str().into(),
-        expires_at.into(),
-    ]
-}
-
 /// Takes the free keys and finds out who holds the others. Of several operations that name the same
 /// key the first one takes it; who follows is decided after it.
 async fn keys(db: &Transaction, claims: &[KeyClaim], working: &mut Working) -> Result<(), Error> {
@@ -191,11 +169,8 @@ async fn keys(db: &Transaction, claims: &[KeyClaim], working: &mut Working) -> R
     for claim in claims {
         first.entry(claim.name()).or_insert(claim);
     }
-    let mut rows = Rows::of(KEY_COLUMNS);
-    for claim in first.values() {
-        rows.push(key_cells(claim, working.now));
-    }
-    let names = KEY_COLUMNS.join(", ");
+    let rows = Rows::set(first.values().map(|claim| claim.row(working.now)));
+    let names = rows.names();
     let insert = format!(
         "INSERT INTO idempotency ({names}) SELECT {names} FROM x WHERE true \
          ORDER BY tenant_id, scope, key ON CONFLICT (tenant_id, scope, key) DO UPDATE SET \
@@ -205,20 +180,21 @@ async fn keys(db: &Transaction, claims: &[KeyClaim], working: &mut Working) -> R
         working.now
     );
     let taken: BTreeSet<Uuid> = column(&rows.query(db, &insert).await?, "execution_id")?;
-    let mut others = Rows::of(&KEY_COLUMNS[..3]);
+    let mut others = Vec::new();
     for (name, claim) in first {
         if taken.contains(&claim.execution_id.0) {
             working.keys_taken.insert(name, claim.execution_id);
         } else {
-            others.push(key_cells(claim, 0)[..3].to_vec());
+            others.push(claim.row_name());
         }
     }
     let select = format!(
-        "SELECT {} FROM x JOIN idempotency i \
+        "SELECT {} FROM x {} idempotency i \
          ON i.tenant_id = x.tenant_id AND i.scope = x.scope AND i.key = x.key",
-        columns::<idempotency::Entity>("i")
+        columns::<idempotency::Entity>("i"),
+        sql::join(db)
     );
-    for row in others.query(db, &select).await? {
+    for row in Rows::set(others).query(db, &select).await? {
         remember_holder(&row, working)?;
     }
     Ok(())
@@ -241,15 +217,16 @@ async fn worn(db: &Transaction, working: &mut Working) -> Result<(), Error> {
     let holders = working.keys.iter();
     let holders = holders.filter(|((_, scope, _), _)| *scope == KeyScope::Fingerprint);
     let completed = holders.map(|(_, holder)| holder.execution_id).filter(|id| {
-        let found = working.executions.get(id);
-        found.is_some_and(|tracked| tracked.row.status == ExecutionStatus::Completed)
+        let found = working.executions.see(id);
+        found.is_some_and(|row| row.status == ExecutionStatus::Completed)
     });
     let completed: BTreeSet<ExecutionId> = completed.collect();
+    let join = sql::join(db);
     let tail = format!(
-        "SELECT a.execution_id FROM x JOIN artifact a ON a.execution_id = x.id WHERE a.state = {}",
+        "SELECT a.execution_id FROM x {join} artifact a ON a.execution_id = x.id WHERE a.state = {}",
         ArtifactState::Deleted.code()
     );
-    let rows = Rows::column(&["id"], completed.iter().map(|id| id.0));
+    let rows = Rows::column("id", completed.iter().map(|id| id.0));
     for row in rows.query(db, &tail).await? {
         working.worn.insert(ExecutionId(get(&row, "execution_id")?));
     }
@@ -272,12 +249,12 @@ pub(super) fn column<T: sea_orm::TryGetable + Ord>(
 }
 
 pub(super) fn id_rows(ids: &[ExecutionId]) -> Rows {
-    Rows::column(&["id"], ids.iter().map(|id| id.0))
+    Rows::column("id", ids.iter().map(|id| id.0))
 }
 
-fn whole_executions() -> String {
-    let columns = columns::<execution::Entity>("e");
-    format!("SELECT {columns}, {IS_IN_MARKED_TREE} FROM x JOIN execution e ON e.id = x.id")
+fn whole_executions(db: &Transaction) -> String {
+    let (columns, join) = (columns::<execution::Entity>("e"), sql::join(db));
+    format!("SELECT {columns}, {IS_IN_MARKED_TREE} FROM x {join} execution e ON e.id = x.id")
 }
 
 const LOCK_EXECUTIONS: &str = "ORDER BY e.id FOR UPDATE OF e";
@@ -289,8 +266,8 @@ async fn lock_executions(
     working: &mut Working,
 ) -> Result<(), Error> {
     let clause = lock_clause(db, LOCK_EXECUTIONS);
-    let rows = Rows::column(&["id"], ids.iter().map(|id| id.0))
-        .query(db, &format!("{} {clause}", whole_executions()))
+    let rows = Rows::column("id", ids.iter().map(|id| id.0))
+        .query(db, &format!("{} {clause}", whole_executions(db)))
         .await?;
     remember_executions(rows, optional, working)
 }
@@ -302,8 +279,8 @@ pub(super) async fn lock_more(
     working: &mut Working,
 ) -> Result<(), Error> {
     let clause = lock_clause(db, "FOR UPDATE OF e SKIP LOCKED");
-    let rows = Rows::column(&["id"], ids.iter().map(|id| id.0))
-        .query(db, &format!("{} {clause}", whole_executions()))
+    let rows = Rows::column("id", ids.iter().map(|id| id.0))
+        .query(db, &format!("{} {clause}", whole_executions(db)))
         .await?;
     remember_executions(rows, &BTreeSet::new(), working)
 }
@@ -320,9 +297,7 @@ fn remember_executions(
                 if get(&row, "is_in_marked_tree")? {
                     working.in_marked_trees.push(execution.id);
                 }
-                working
-                    .executions
-                    .insert(execution.id, Tracked::loaded(execution));
+                working.executions.load(execution.id, execution);
             }
             Err(error) => {
                 let id = ExecutionId(get(&row, "id")?);
@@ -342,8 +317,10 @@ fn execution_of(row: &QueryResult) -> Result<Execution, Error> {
 }
 
 async fn leases(db: &Transaction, ids: &[ExecutionId], working: &mut Working) -> Result<(), Error> {
-    let tail = "SELECT l.execution_id, l.node_id FROM x JOIN lease l ON l.execution_id = x.id";
-    for row in id_rows(ids).query(db, tail).await? {
+    let join = sql::join(db);
+    let tail =
+        format!("SELECT l.execution_id, l.node_id FROM x {join} lease l ON l.execution_id = x.id");
+    for row in id_rows(ids).query(db, &tail).await? {
         working.held.insert(
             ExecutionId(get(&row, "execution_id")?),
             get(&row, "node_id")?,
@@ -361,9 +338,12 @@ async fn steps(
     for (id, name) in names {
         rows.push(vec![id.0.into(), name.as_str().into()]);
     }
-    let tail = "SELECT s.execution_id, s.name FROM x JOIN step s \
-                ON s.execution_id = x.id AND s.name = x.name";
-    for row in rows.query(db, tail).await? {
+    let join = sql::join(db);
+    let tail = format!(
+        "SELECT s.execution_id, s.name FROM x {join} step s \
+                ON s.execution_id = x.id AND s.name = x.name"
+    );
+    for row in rows.query(db, &tail).await? {
         working
             .steps
             .insert((ExecutionId(get(&row, "execution_id")?), get(&row, "name")?));
@@ -373,8 +353,9 @@ async fn steps(
 
 async fn states(db: &Transaction, ids: &[ExecutionId], working: &mut Working) -> Result<(), Error> {
     // The execution's own lock guards its state.
+    let join = sql::join(db);
     let tail = format!(
-        "SELECT {} FROM x JOIN execution_state s ON s.execution_id = x.id",
+        "SELECT {} FROM x {join} execution_state s ON s.execution_id = x.id",
         columns::<execution_state::Entity>("s")
     );
     for row in id_rows(ids).query(db, &tail).await? {
@@ -384,10 +365,8 @@ async fn states(db: &Transaction, ids: &[ExecutionId], working: &mut Working) ->
             state: RawJson::trusted(get(&row, "state")?),
             version: get(&row, "version")?,
         };
-        working.states.insert(
-            ExecutionId(get(&row, "execution_id")?),
-            Tracked::loaded(state),
-        );
+        let id = ExecutionId(get(&row, "execution_id")?);
+        working.states.load(id, state);
     }
     Ok(())
 }
@@ -432,11 +411,12 @@ async fn artifacts(db: &Transaction, needs: &Needs, working: &mut Working) -> Re
         .collect();
     let lock = lock_clause(db, "ORDER BY a.id FOR UPDATE OF a");
     for (ids, clause) in [(locked, lock), (read, "")] {
+        let join = sql::join(db);
         let tail = format!(
-            "SELECT {} FROM x JOIN artifact a ON a.id = x.id {clause}",
+            "SELECT {} FROM x {join} artifact a ON a.id = x.id {clause}",
             columns::<artifact::Entity>("a")
         );
-        for row in Rows::column(&["id"], ids.iter().map(|id| id.0))
+        for row in Rows::column("id", ids.iter().map(|id| id.0))
             .query(db, &tail)
             .await?
         {
@@ -448,9 +428,7 @@ async fn artifacts(db: &Transaction, needs: &Needs, working: &mut Working) -> Re
                 key,
                 parents: Vec::new(),
             };
-            working
-                .artifacts
-                .insert(row.artifact.id, Tracked::loaded(row));
+            working.artifacts.load(row.artifact.id, row);
         }
     }
     Ok(())

@@ -7,9 +7,13 @@ use sea_orm::{FromQueryResult, QueryResult};
 
 use super::{
     super::{
-        super::{Error, connection::Transaction, convert::session_status, sql},
+        super::{
+            Error,
+            connection::Transaction,
+            convert::{SessionRow, session_status},
+            sql,
+        },
         operation::Needs,
-        rows::{SessionRow, Tracked},
         session::Standing,
         working::Working,
     },
@@ -31,15 +35,21 @@ pub(super) fn rows<'a>(keys: impl IntoIterator<Item = &'a SessionKey>) -> Rows {
 /// Locks sessions and reads all of them.
 pub(super) fn lock(db: &Transaction) -> String {
     format!(
-        "SELECT {} FROM x JOIN session s ON s.id = x.id AND s.tenant_id = x.tenant_id {}",
+        "SELECT {} FROM x {} session s ON s.id = x.id AND s.tenant_id = x.tenant_id {}",
         columns::<session::Entity>("s"),
+        sql::join(db),
         lock_clause(db, "ORDER BY s.id, s.tenant_id FOR UPDATE OF s")
     )
 }
 
 /// Reads what a submit asks of its session.
-pub(super) const LOOK: &str = "SELECT s.id, s.tenant_id, s.status, s.expires_at \
-     FROM x JOIN session s ON s.id = x.id AND s.tenant_id = x.tenant_id";
+pub(super) fn look(db: &Transaction) -> String {
+    let join = sql::join(db);
+    format!(
+        "SELECT s.id, s.tenant_id, s.status, s.expires_at \
+         FROM x {join} session s ON s.id = x.id AND s.tenant_id = x.tenant_id"
+    )
+}
 
 /// Those that are not there yet; first the ones to be locked.
 pub(super) async fn load(
@@ -49,12 +59,12 @@ pub(super) async fn load(
 ) -> Result<(), Error> {
     let overdue = working.overdue_sessions.clone();
     let locked = needs.sessions_locked.iter().chain(&overdue);
-    let missing = locked.filter(|key| !working.sessions.contains_key(key));
+    let missing = locked.filter(|key| !working.sessions.has(key));
     let found = rows(missing).query(db, &lock(db)).await?;
     remember(found, working)?;
     let missing = needs.sessions.iter();
     let missing = missing.filter(|key| working.standing(key).is_none());
-    let found = rows(missing).query(db, LOOK).await?;
+    let found = rows(missing).query(db, &look(db)).await?;
     remember_standings(&found, working)
 }
 
@@ -67,9 +77,7 @@ pub(super) fn remember(rows: Vec<QueryResult>, working: &mut Working) -> Result<
             stream_id,
             next_seq,
         };
-        working
-            .sessions
-            .insert(row.session.key(), Tracked::loaded(row));
+        working.sessions.load(row.session.key(), row);
     }
     Ok(())
 }
@@ -107,7 +115,7 @@ mod tests {
             } else {
                 ["id=?", "tenant_id=?"]
             };
-            for tail in [&lock(db), LOOK] {
+            for tail in [&lock(db), &look(db)] {
                 for count in (0..13).map(|power| 1 << power) {
                     let keys: Vec<SessionKey> = (0..count)
                         .map(|number| SessionKey {
