@@ -12,12 +12,10 @@ use sqlx::{ConnectOptions as _, PgConnection, postgres::PgConnectOptions};
 
 use super::{
     Error, NodeInfo, Storage,
-    connection::WriteConnection,
+    db::{WriteConnection, execution_error, query, within},
     error::is_outage,
-    exclusive::{execution_error, query},
     node::is_alive,
     sql,
-    timed::within,
     write_health::WriteHealth,
 };
 use crate::{model::NodeId, telemetry::metrics::Metrics};

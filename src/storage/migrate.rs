@@ -9,7 +9,11 @@ use sea_orm::{
     sqlx::{Connection, PgConnection},
 };
 
-use super::{Error, database, era, timed::within};
+use super::{
+    Error,
+    db::{self, within},
+    era,
+};
 
 /// The key of the advisory lock that starters of all nodes queue for.
 const LOCK_KEY: i64 = 0x7a6b_656f_6666;
@@ -19,7 +23,7 @@ const LOCK_KEY: i64 = 0x7a6b_656f_6666;
 /// # Errors
 /// When the database cannot be reached or refuses a migration.
 pub async fn migrate(options: &super::Options) -> Result<Vec<String>, Error> {
-    if let Some(path) = database::sqlite_path(&options.url) {
+    if let Some(path) = db::sqlite_path(&options.url) {
         return migrate_sqlite(options, &path).await;
     }
     reach(options).await?;
@@ -76,7 +80,7 @@ async fn migrate_sqlite(options: &super::Options, path: &Path) -> Result<Vec<Str
     .await
     .map_err(|e| Error::Unavailable(DbErr::Custom(e.to_string())))?
     .map_err(unusable)?;
-    let db = database::sqlite_migrator(options).await?;
+    let db = db::sqlite_migrator(options).await?;
     let applied = apply(&db).await;
     db.close().await?;
     drop(lock);

@@ -2,22 +2,16 @@
 //! one kind of transaction (see `write`), so that a change, its log entries and its artifacts
 //! cannot be written apart.
 
-mod connection;
 mod convert;
-mod database;
+mod db;
 mod era;
 mod error;
-mod exclusive;
-mod interruptible;
-mod kept;
 mod lease;
 mod migrate;
 mod node;
 mod places;
 mod read;
-mod reader;
 mod sql;
-mod timed;
 mod verify;
 mod write;
 mod write_health;
@@ -26,7 +20,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::sync::broadcast;
 
-pub use database::Options;
+pub use db::Options;
 pub use error::Error;
 pub use lease::LeaseConnection;
 pub use migrate::migrate;
@@ -51,7 +45,7 @@ use crate::model::{
     TransitionRequest, Upload, UploadId,
 };
 use crate::telemetry::metrics::Metrics;
-use database::Database;
+use db::Database;
 use write::{Settings, Writer};
 use write_health::WriteHealth;
 
@@ -103,7 +97,7 @@ pub struct NewUpload {
 /// The file of a `sqlite:` URL; none for another database.
 #[must_use]
 pub fn sqlite_file(url: &str) -> Option<std::path::PathBuf> {
-    database::sqlite_path(url)
+    db::sqlite_path(url)
 }
 
 impl Storage {

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use super::{
-    super::{Error, Storage, reader::Reader, sql},
+    super::{Error, Storage, db::Reader, sql},
     gather::Gather,
 };
 use crate::model::{ExecutionId, TenantId, TenantScope};

@@ -13,7 +13,7 @@ use sea_orm::{FromQueryResult, QueryResult};
 use uuid::Uuid;
 
 use super::{
-    super::{Error, Storage, reader::Reader, sql},
+    super::{Error, Storage, db::Reader, sql},
     gather::Gather,
     listing::{Count, Listing},
     page::{Conditions, tenant_column},

@@ -5,7 +5,7 @@ use sea_orm::{DbBackend, QueryResult, TryGetable, Value};
 use uuid::Uuid;
 
 use super::{
-    super::{Error, reader::Scoped, sql},
+    super::{Error, db::Scoped, sql},
     page::{Conditions, PageRequest, tenant_column},
 };
 use sql::get;

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 
 use super::{
-    super::{Error, Storage, convert::session_status, reader::Reader, sql},
+    super::{Error, Storage, convert::session_status, db::Reader, sql},
     gather::Gather,
 };
 use crate::model::{

@@ -22,7 +22,7 @@ use std::{
 };
 
 use super::{
-    super::{Error, database::APPLICATION, era::FLOOR, reader::Reader, sql},
+    super::{Error, db::APPLICATION, db::Reader, era::FLOOR, sql},
     gather::Gather,
 };
 use crate::telemetry::metrics::Metrics;

@@ -3,8 +3,8 @@
 
 use super::super::{
     Error,
+    db::Reader,
     places::{LIVE, is_stranded},
-    reader::Reader,
     sql,
 };
 use crate::model::ExecutionId;

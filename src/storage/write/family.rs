@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use sea_orm::QueryResult;
 
 use super::{
-    super::{Error, connection::Transaction, places::LIVE, sql},
+    super::{Error, db::Transaction, places::LIVE, sql},
     load::{column, id_rows, lock_more},
     operation::Needs,
     rows::Mark,

@@ -7,7 +7,7 @@
 //! its own, lower number.
 
 use super::{
-    super::{Error, connection::Transaction, sql},
+    super::{Error, db::Transaction, sql},
     load::id_rows,
     working::Working,
 };

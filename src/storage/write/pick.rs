@@ -7,7 +7,7 @@ use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Value};
 use super::{
     super::{
         Error,
-        connection::Transaction,
+        db::Transaction,
         node::is_alive,
         places::{LeaseHolder, PARKED_QUEUE, TimerKind, accepts_writes, is_stranded},
         sql,

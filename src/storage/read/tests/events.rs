@@ -342,7 +342,7 @@ async fn a_reader_passes_no_event_that_comes_late() {
         }
         let options = sea_orm::ConnectOptions::new(world.server.as_ref().unwrap().database_url())
             .max_connections(16)
-            .set_application_name(crate::storage::database::APPLICATION)
+            .set_application_name(crate::storage::db::APPLICATION)
             .clone();
         let pool = sea_orm::Database::connect(options).await.unwrap();
         let write = async |stream: u128| {

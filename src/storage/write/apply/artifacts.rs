@@ -5,7 +5,7 @@ use sea_orm::Iterable as _;
 
 use super::{
     super::{
-        super::{Error, connection::Transaction, convert::ArtifactRow, sql},
+        super::{Error, convert::ArtifactRow, db::Transaction, sql},
         changes::Changes,
         working::Working,
     },

@@ -10,7 +10,7 @@ mod sessions;
 use sea_orm::{ConnectionTrait, Statement};
 
 use super::{
-    super::{Error, connection::Transaction, sql},
+    super::{Error, db::Transaction, sql},
     working::Working,
 };
 use artifacts::{changed_artifacts, edges, histories, new_artifacts, releases, uploads};

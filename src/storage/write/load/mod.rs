@@ -9,7 +9,7 @@ use sea_orm::{ConnectionTrait, DbBackend, FromQueryResult, QueryResult};
 use uuid::Uuid;
 
 use super::{
-    super::{Error, connection::Transaction, convert::ArtifactRow, era, sql},
+    super::{Error, convert::ArtifactRow, db::Transaction, era, sql},
     family::{IS_IN_MARKED_TREE, families, marks},
     operation::Needs,
     overtaken::catch_up,

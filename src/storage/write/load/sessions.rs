@@ -9,8 +9,8 @@ use super::{
     super::{
         super::{
             Error,
-            connection::Transaction,
             convert::{SessionRow, session_status},
+            db::Transaction,
             sql,
         },
         operation::Needs,

@@ -17,7 +17,7 @@ use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore, broadcast, mpsc, onesh
 use tracing::Instrument;
 
 use super::{
-    super::{Error, connection::WriteConnection, write_health::WriteHealth},
+    super::{Error, db::WriteConnection, write_health::WriteHealth},
     notice::Notice,
     offers::Offers,
     operation::{Operation, Pending, Request},

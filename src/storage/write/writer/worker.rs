@@ -19,9 +19,8 @@ use super::{
     super::{
         super::{
             Error,
-            connection::{Transaction, WriteConnection},
+            db::{Transaction, WriteConnection, within},
             error::{is_contention, is_made_meanwhile},
-            timed::within,
             write_health::WriteHealth,
         },
         apply::apply,

@@ -21,7 +21,7 @@ const LOOK_EVERY: i32 = 1_000;
 
 /// A pool of such connections, opened when they are needed. Clones share it.
 #[derive(Debug, Clone)]
-pub(super) struct Interruptible(Arc<Pool>);
+pub(in crate::storage) struct Interruptible(Arc<Pool>);
 
 #[derive(Debug)]
 struct Pool {
@@ -40,7 +40,7 @@ struct Connection {
 
 impl Interruptible {
     /// Each connection has a thread, whose priority is that of the threads of `opened_by`.
-    pub(super) fn new(
+    pub(in crate::storage) fn new(
         options: SqliteConnectOptions,
         max_connections: u32,
         acquire_timeout: Duration,
@@ -56,7 +56,7 @@ impl Interruptible {
     }
 
     /// Lends a connection.
-    pub(super) async fn acquire(&self) -> Result<Lent, DbErr> {
+    pub(in crate::storage) async fn acquire(&self) -> Result<Lent, DbErr> {
         let places = Arc::clone(&self.0.places);
         let place = tokio::time::timeout(self.0.acquire_timeout, places.acquire_owned()).await;
         let Ok(Ok(place)) = place else {
@@ -118,7 +118,7 @@ impl Pool {
 /// A connection while a statement runs on it. Dropped before it is given back, the statement is
 /// interrupted.
 #[derive(Debug)]
-pub(super) struct Lent {
+pub(in crate::storage) struct Lent {
     held: Option<(Connection, OwnedSemaphorePermit)>,
     is_running: bool,
     pool: Arc<Pool>,
@@ -126,12 +126,12 @@ pub(super) struct Lent {
 
 impl Lent {
     #[expect(clippy::expect_used, reason = "it is there until it is dropped")]
-    pub(super) fn connection(&mut self) -> &mut SqliteConnection {
+    pub(in crate::storage) fn connection(&mut self) -> &mut SqliteConnection {
         &mut self.held.as_mut().expect("a lent connection").0.inner
     }
 
     /// Nothing runs on it any more.
-    pub(super) fn give_back(&mut self) {
+    pub(in crate::storage) fn give_back(&mut self) {
         self.is_running = false;
     }
 }

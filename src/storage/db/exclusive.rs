@@ -13,7 +13,7 @@ use crate::telemetry::metrics::Metrics;
 
 /// Clones share the connection and take turns.
 #[derive(Debug, Clone)]
-pub(super) struct Exclusive(Arc<Mutex<Connection>>);
+pub(in crate::storage) struct Exclusive(Arc<Mutex<Connection>>);
 
 #[derive(Debug)]
 struct Connection {
@@ -49,7 +49,9 @@ impl Connection {
     }
 }
 
-pub(super) fn query<DB: sqlx::Database>(statement: Statement) -> Query<'static, DB, SqlxValues>
+pub(in crate::storage) fn query<DB: sqlx::Database>(
+    statement: Statement,
+) -> Query<'static, DB, SqlxValues>
 where
     SqlxValues: IntoArguments<DB>,
 {
@@ -57,12 +59,12 @@ where
     sqlx::query_with(AssertSqlSafe(statement.sql), SqlxValues(values))
 }
 
-pub(super) fn execution_error(error: sqlx::Error) -> DbErr {
+pub(in crate::storage) fn execution_error(error: sqlx::Error) -> DbErr {
     DbErr::Exec(RuntimeErr::SqlxError(error.into()))
 }
 
 impl Exclusive {
-    pub(super) fn new(inner: SqliteConnection, metrics: &Metrics) -> Self {
+    pub(in crate::storage) fn new(inner: SqliteConnection, metrics: &Metrics) -> Self {
         Self(Arc::new(Mutex::new(Connection {
             inner,
             is_left_open: false,
@@ -71,7 +73,7 @@ impl Exclusive {
     }
 
     /// Waits for the connection; the transaction begins with its first statement.
-    pub(super) async fn begin(&self) -> Result<ExclusiveTransaction, DbErr> {
+    pub(in crate::storage) async fn begin(&self) -> Result<ExclusiveTransaction, DbErr> {
         let connection = self.alone().await?;
         Ok(ExclusiveTransaction(Mutex::new(Begun {
             connection,
@@ -80,7 +82,7 @@ impl Exclusive {
     }
 
     /// Runs one statement by itself; the number of rows it changed.
-    pub(super) async fn execute(&self, statement: Statement) -> Result<u64, DbErr> {
+    pub(in crate::storage) async fn execute(&self, statement: Statement) -> Result<u64, DbErr> {
         let result = self.alone().await?.execute(statement).await?;
         Ok(result.rows_affected())
     }
@@ -97,7 +99,7 @@ impl Exclusive {
 /// Holds the connection until the transaction has ended. Dropped before, it is rolled back by whoever
 /// has the connection next.
 #[derive(Debug)]
-pub(super) struct ExclusiveTransaction(Mutex<Begun>);
+pub(in crate::storage) struct ExclusiveTransaction(Mutex<Begun>);
 
 #[derive(Debug)]
 struct Begun {
@@ -119,20 +121,26 @@ impl Begun {
 
 impl ExclusiveTransaction {
     /// Runs a statement; what it says of the number of changed rows is of no use.
-    pub(super) async fn execute(&self, statement: Statement) -> Result<ExecResult, DbErr> {
+    pub(in crate::storage) async fn execute(
+        &self,
+        statement: Statement,
+    ) -> Result<ExecResult, DbErr> {
         let mut begun = self.0.lock().await;
         let statement = begun.within(statement);
         begun.connection.execute(statement).await
     }
 
-    pub(super) async fn query(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+    pub(in crate::storage) async fn query(
+        &self,
+        statement: Statement,
+    ) -> Result<Vec<QueryResult>, DbErr> {
         let mut begun = self.0.lock().await;
         let statement = begun.within(statement);
         begun.connection.query(statement).await
     }
 
     /// Runs the last statement and commits.
-    pub(super) async fn commit(self, last: Option<Statement>) -> Result<(), DbErr> {
+    pub(in crate::storage) async fn commit(self, last: Option<Statement>) -> Result<(), DbErr> {
         let mut begun = self.0.into_inner();
         let statement = match last {
             Some(last) => {
@@ -149,7 +157,7 @@ impl ExclusiveTransaction {
     }
 
     /// Undoes everything.
-    pub(super) async fn roll_back(self) -> Result<(), DbErr> {
+    pub(in crate::storage) async fn roll_back(self) -> Result<(), DbErr> {
         let mut begun = self.0.into_inner();
         if begun.has_begun {
             begun.connection.roll_back().await?;

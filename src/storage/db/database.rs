@@ -16,7 +16,7 @@ use super::{
     era,
     exclusive::Exclusive,
     interruptible::Interruptible,
-    kept::Kept,
+    pinned::Pinned,
     reader::{ReadConnections, Reader},
     timed::Timed,
 };
@@ -27,7 +27,7 @@ use crate::telemetry::metrics::Metrics;
 const IDLE_IN_TRANSACTION: &str = "5s";
 
 /// What sessions on PostgreSQL are called; writers are known by it.
-pub(super) const APPLICATION: &str = "takeoff";
+pub(in crate::storage) const APPLICATION: &str = "takeoff";
 const LEASE_APPLICATION: &str = "takeoff-lease";
 
 /// Every statement of ours finds its rows by an index, a batch of keys at a time. A plan that
@@ -64,16 +64,19 @@ pub struct Options {
 
 /// An open database. Clones share the connections.
 #[derive(Debug, Clone)]
-pub(super) struct Database {
-    pub(super) reader: Reader,
-    pub(super) writer: WriteConnection,
+pub(in crate::storage) struct Database {
+    pub(in crate::storage) reader: Reader,
+    pub(in crate::storage) writer: WriteConnection,
     /// How the node's lease is prolonged; none on SQLite, whose writer does it.
-    pub(super) lease: Option<PgConnectOptions>,
+    pub(in crate::storage) lease: Option<PgConnectOptions>,
 }
 
 impl Database {
     /// Connects to a database that is there.
-    pub(super) async fn connect(options: &Options, metrics: &Metrics) -> Result<Self, Error> {
+    pub(in crate::storage) async fn connect(
+        options: &Options,
+        metrics: &Metrics,
+    ) -> Result<Self, Error> {
         if sqlite_path(&options.url).is_some() {
             // The writer goes first and alone: it switches the file to WAL mode.
             let writer = Exclusive::new(sqlite_writer(options).await?, metrics);
@@ -93,12 +96,12 @@ impl Database {
         let limit = Some(options.acquire_timeout + options.statement_timeout);
         let writer = Timed::new(inner.clone(), limit, metrics, "write");
         let pool = inner.get_postgres_connection_pool().clone();
-        let kept = Kept::new(pool.clone(), metrics);
+        let pinned = Pinned::new(pool.clone(), metrics);
         let whole = Timed::new(inner, limit, metrics, "read");
         let connections = ReadConnections::Postgres(pool);
         Ok(Self {
             reader: Reader::new(whole, connections, options.max_connections, metrics),
-            writer: WriteConnection::Postgres(writer, kept),
+            writer: WriteConnection::Postgres(writer, pinned),
             lease: Some(postgres_lease(options)?),
         })
     }
@@ -117,7 +120,9 @@ async fn sqlite_writer(options: &Options) -> Result<SqliteConnection, Error> {
 }
 
 /// One connection to SQLite, for migrations; creates the file.
-pub(super) async fn sqlite_migrator(options: &Options) -> Result<DatabaseConnection, Error> {
+pub(in crate::storage) async fn sqlite_migrator(
+    options: &Options,
+) -> Result<DatabaseConnection, Error> {
     let mut connect = ConnectOptions::new(options.url.clone());
     connect
         .max_connections(1)
@@ -269,7 +274,7 @@ fn postgres_lease(options: &Options) -> Result<PgConnectOptions, Error> {
 }
 
 /// The file of a `sqlite:` URL.
-pub(super) fn sqlite_path(url: &str) -> Option<PathBuf> {
+pub(in crate::storage) fn sqlite_path(url: &str) -> Option<PathBuf> {
     let rest = url.strip_prefix("sqlite:")?;
     let rest = rest.strip_prefix("//").unwrap_or(rest);
     Some(PathBuf::from(rest.split('?').next().unwrap_or(rest)))

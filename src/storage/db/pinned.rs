@@ -1,6 +1,6 @@
-//! A connection to PostgreSQL that a writer keeps. A pool asks each connection that comes back whether
-//! it still lives, one way to the database and back more for every transaction, and lends the one that
-//! was unused for the longest time, whose process at the other end has the least at hand.
+//! A connection to PostgreSQL that is pinned to a writer. A pool pings each connection that comes back,
+//! which is one more round trip for every transaction, and lends the least recently used one, whose
+//! backend has the coldest caches.
 
 use std::{
     sync::Arc,
@@ -25,7 +25,7 @@ const FRESH: Duration = Duration::from_secs(1);
 
 /// Clones share the connection and take turns.
 #[derive(Debug, Clone)]
-pub(super) struct Kept {
+pub(in crate::storage) struct Pinned {
     pool: PgPool,
     /// None before the first transaction, and after one that was not ended in order.
     place: Arc<Mutex<Option<Resting>>>,
@@ -48,9 +48,9 @@ impl Resting {
     }
 }
 
-impl Kept {
+impl Pinned {
     /// Takes a connection of the pool when there is something to do.
-    pub(super) fn new(pool: PgPool, metrics: &Metrics) -> Self {
+    pub(in crate::storage) fn new(pool: PgPool, metrics: &Metrics) -> Self {
         Self {
             pool,
             place: Arc::default(),
@@ -59,28 +59,28 @@ impl Kept {
     }
 
     /// The same pool, and another connection of it.
-    pub(super) fn another(&self) -> Self {
+    pub(in crate::storage) fn another(&self) -> Self {
         Self::new(self.pool.clone(), &self.metrics)
     }
 
-    pub(super) async fn begin(&self) -> Result<KeptTransaction, DbErr> {
+    pub(in crate::storage) async fn begin(&self) -> Result<PinnedTransaction, DbErr> {
         let mut place = Arc::clone(&self.place).lock_owned().await;
         // Nothing is done yet: when the database went away meanwhile, it is not the transaction that
         // fails.
-        let kept = match place.take() {
+        let pinned = match place.take() {
             Some(resting) if resting.is_fresh() => Some(resting.connection),
             Some(resting) => begun(resting.connection).await.ok(),
             None => None,
         };
-        let connection = match kept {
-            Some(kept) => kept,
+        let connection = match pinned {
+            Some(pinned) => pinned,
             None => begun(self.acquire().await?).await?,
         };
         let begun = Begun {
             connection,
             is_doubtful: false,
         };
-        Ok(KeptTransaction {
+        Ok(PinnedTransaction {
             place,
             begun: Mutex::new(begun),
             metrics: self.metrics.clone(),
@@ -88,7 +88,7 @@ impl Kept {
     }
 
     /// Ends the transaction that began with the commit of the last one, as nothing is done in it.
-    pub(super) async fn rest(&self) -> Result<(), DbErr> {
+    pub(in crate::storage) async fn rest(&self) -> Result<(), DbErr> {
         let mut place = self.place.lock().await;
         if let Some(mut resting) = place.take_if(|resting| resting.begun.is_some()) {
             let ended = resting.connection.execute("ROLLBACK").await;
@@ -117,7 +117,7 @@ async fn begun(
 
 /// Has the connection until it is ended. Dropped before, it takes the connection with it.
 #[derive(Debug)]
-pub(super) struct KeptTransaction {
+pub(in crate::storage) struct PinnedTransaction {
     place: OwnedMutexGuard<Option<Resting>>,
     begun: Mutex<Begun>,
     metrics: Metrics,
@@ -138,8 +138,11 @@ impl Begun {
     }
 }
 
-impl KeptTransaction {
-    pub(super) async fn execute(&self, statement: Statement) -> Result<ExecResult, DbErr> {
+impl PinnedTransaction {
+    pub(in crate::storage) async fn execute(
+        &self,
+        statement: Statement,
+    ) -> Result<ExecResult, DbErr> {
         self.metrics.statement("write");
         let mut begun = self.begun.lock().await;
         let result = bound(statement)?.execute(&mut *begun.connection).await;
@@ -147,7 +150,10 @@ impl KeptTransaction {
         result.map_err(|error| begun.failed(error))
     }
 
-    pub(super) async fn query(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+    pub(in crate::storage) async fn query(
+        &self,
+        statement: Statement,
+    ) -> Result<Vec<QueryResult>, DbErr> {
         self.metrics.statement("write");
         let mut begun = self.begun.lock().await;
         let rows = bound(statement)?.fetch_all(&mut *begun.connection).await;
@@ -157,7 +163,7 @@ impl KeptTransaction {
 
     /// Runs the last statement and commits. The next transaction begins with it, which saves one way to
     /// the database and back.
-    pub(super) async fn commit(self, last: Option<Statement>) -> Result<(), DbErr> {
+    pub(in crate::storage) async fn commit(self, last: Option<Statement>) -> Result<(), DbErr> {
         if let Some(last) = last
             && let Err(error) = self.execute(last).await
         {
@@ -169,7 +175,7 @@ impl KeptTransaction {
     }
 
     /// Undoes everything.
-    pub(super) async fn roll_back(self) -> Result<(), DbErr> {
+    pub(in crate::storage) async fn roll_back(self) -> Result<(), DbErr> {
         self.end("ROLLBACK", None).await
     }
 
@@ -192,20 +198,20 @@ mod tests {
     use sea_orm::DbBackend;
 
     use super::*;
-    use crate::storage::{connection::WriteConnection, read_tests::on_each_database};
+    use crate::storage::{db::WriteConnection, read_tests::on_each_database};
 
     fn statement(text: &str) -> Statement {
         Statement::from_string(DbBackend::Postgres, text)
     }
 
-    async fn number(transaction: &KeptTransaction, text: &str) -> i64 {
+    async fn number(transaction: &PinnedTransaction, text: &str) -> i64 {
         let rows = transaction.query(statement(text)).await.unwrap();
         rows[0].try_get_by_index(0).unwrap()
     }
 
     /// The process at the other end, and how many rows there are.
-    async fn seen(kept: &Kept) -> (i64, i64) {
-        let transaction = kept.begin().await.unwrap();
+    async fn seen(pinned: &Pinned) -> (i64, i64) {
+        let transaction = pinned.begin().await.unwrap();
         let process = number(&transaction, "SELECT pg_backend_pid()::bigint").await;
         let rows = number(&transaction, "SELECT count(*) FROM t").await;
         transaction.commit(None).await.unwrap();
@@ -213,12 +219,12 @@ mod tests {
     }
 
     /// Runs a test on PostgreSQL, where there is one, with an empty table of numbers.
-    async fn with_a_table(test: impl AsyncFn(&Kept)) {
+    async fn with_a_table(test: impl AsyncFn(&Pinned)) {
         on_each_database(async |world| {
-            if let WriteConnection::Postgres(pool, kept) = &world.storage.db.writer {
+            if let WriteConnection::Postgres(pool, pinned) = &world.storage.db.writer {
                 let table = "CREATE TABLE t (n bigint NOT NULL UNIQUE)";
                 crate::storage::sql::execute(pool, table, []).await.unwrap();
-                test(kept).await;
+                test(pinned).await;
             }
         })
         .await;
@@ -229,10 +235,10 @@ mod tests {
         with_a_table(begins_with_the_commit_of_the_last_one).await;
     }
 
-    async fn begins_with_the_commit_of_the_last_one(kept: &Kept) {
+    async fn begins_with_the_commit_of_the_last_one(pinned: &Pinned) {
         let insert = |n: i64| statement(&format!("INSERT INTO t VALUES ({n})"));
-        let (process, _) = seen(kept).await;
-        let other = kept.another();
+        let (process, _) = seen(pinned).await;
+        let other = pinned.another();
         let is_open = async || {
             let transaction = other.begin().await.unwrap();
             let open = format!(
@@ -243,26 +249,26 @@ mod tests {
             transaction.commit(None).await.unwrap();
             open == 1
         };
-        let transaction = kept.begin().await.unwrap();
+        let transaction = pinned.begin().await.unwrap();
         transaction.commit(Some(insert(1))).await.unwrap();
         assert!(is_open().await);
         // What is committed is committed, whatever becomes of the next one.
-        let transaction = kept.begin().await.unwrap();
+        let transaction = pinned.begin().await.unwrap();
         transaction.execute(insert(2)).await.unwrap();
         transaction.roll_back().await.unwrap();
         assert!(!is_open().await);
-        assert_eq!(seen(kept).await, (process, 1));
-        let transaction = kept.begin().await.unwrap();
+        assert_eq!(seen(pinned).await, (process, 1));
+        let transaction = pinned.begin().await.unwrap();
         transaction.commit(Some(insert(2))).await.unwrap();
-        kept.rest().await.unwrap();
+        pinned.rest().await.unwrap();
         assert!(!is_open().await);
-        kept.rest().await.unwrap();
-        assert_eq!(seen(kept).await, (process, 2));
+        pinned.rest().await.unwrap();
+        assert_eq!(seen(pinned).await, (process, 2));
         // One that cannot be committed begins no other.
-        let transaction = kept.begin().await.unwrap();
+        let transaction = pinned.begin().await.unwrap();
         transaction.commit(Some(insert(2))).await.unwrap_err();
         assert!(!is_open().await);
-        assert_eq!(seen(kept).await, (process, 2));
+        assert_eq!(seen(pinned).await, (process, 2));
     }
 
     #[tokio::test]
@@ -270,73 +276,73 @@ mod tests {
         with_a_table(kept_until_it_fails).await;
     }
 
-    async fn kept_until_it_fails(kept: &Kept) {
+    async fn kept_until_it_fails(pinned: &Pinned) {
         let insert = |n: i64| statement(&format!("INSERT INTO t VALUES ({n})"));
-        let (process, none) = seen(kept).await;
+        let (process, none) = seen(pinned).await;
         assert_eq!(none, 0);
-        let transaction = kept.begin().await.unwrap();
+        let transaction = pinned.begin().await.unwrap();
         transaction.execute(insert(1)).await.unwrap();
         transaction.commit(Some(insert(2))).await.unwrap();
-        assert_eq!(seen(kept).await, (process, 2));
+        assert_eq!(seen(pinned).await, (process, 2));
         // Refused at the end, or before and rolled back: the connection is as good as before.
-        let transaction = kept.begin().await.unwrap();
+        let transaction = pinned.begin().await.unwrap();
         transaction.execute(insert(3)).await.unwrap();
         transaction.commit(Some(insert(1))).await.unwrap_err();
-        assert_eq!(seen(kept).await, (process, 2));
-        let transaction = kept.begin().await.unwrap();
+        assert_eq!(seen(pinned).await, (process, 2));
+        let transaction = pinned.begin().await.unwrap();
         transaction.execute(insert(3)).await.unwrap();
         transaction.execute(insert(1)).await.unwrap_err();
         transaction.roll_back().await.unwrap();
-        assert_eq!(seen(kept).await, (process, 2));
+        assert_eq!(seen(pinned).await, (process, 2));
         // Nobody waits for the end of it.
-        let transaction = kept.begin().await.unwrap();
+        let transaction = pinned.begin().await.unwrap();
         transaction.execute(insert(3)).await.unwrap();
         drop(transaction);
-        let (second, rows) = seen(kept).await;
+        let (second, rows) = seen(pinned).await;
         assert_eq!(rows, 2);
         assert_ne!(second, process);
         // The database ends it while nothing is done.
-        let other = kept.another();
+        let other = pinned.another();
         let kill = async |process: i64| {
             let transaction = other.begin().await.unwrap();
             let kill = format!("SELECT pg_terminate_backend({process}, 20000)::int::bigint");
             assert_eq!(number(&transaction, &kill).await, 1);
             transaction.commit(None).await.unwrap();
         };
-        kept.rest().await.unwrap();
+        pinned.rest().await.unwrap();
         kill(second).await;
-        let (third, rows) = seen(kept).await;
+        let (third, rows) = seen(pinned).await;
         assert_eq!(rows, 2);
         assert_ne!(third, second);
         // It may have ended what was begun long ago, or not.
         let long_ago = async || {
-            let mut place = kept.place.lock().await;
+            let mut place = pinned.place.lock().await;
             place.as_mut().unwrap().begun = Instant::now().checked_sub(FRESH);
         };
         long_ago().await;
-        assert_eq!(seen(kept).await, (third, 2));
+        assert_eq!(seen(pinned).await, (third, 2));
         long_ago().await;
         kill(third).await;
-        let (third, rows) = seen(kept).await;
+        let (third, rows) = seen(pinned).await;
         assert_eq!(rows, 2);
         // One that is taken for open fails, and no other.
         kill(third).await;
-        let transaction = kept.begin().await.unwrap();
+        let transaction = pinned.begin().await.unwrap();
         transaction.execute(insert(3)).await.unwrap_err();
         transaction.roll_back().await.unwrap_err();
-        let (third, rows) = seen(kept).await;
+        let (third, rows) = seen(pinned).await;
         assert_eq!(rows, 2);
         kill(third).await;
-        kept.rest().await.unwrap_err();
-        let (third, rows) = seen(kept).await;
+        pinned.rest().await.unwrap_err();
+        let (third, rows) = seen(pinned).await;
         assert_eq!(rows, 2);
         // It refuses to write, for the time being.
-        let transaction = kept.begin().await.unwrap();
+        let transaction = pinned.begin().await.unwrap();
         let standby = statement("SET transaction_read_only = on");
         transaction.execute(standby).await.unwrap();
         transaction.execute(insert(3)).await.unwrap_err();
         transaction.roll_back().await.unwrap();
-        let (fourth, rows) = seen(kept).await;
+        let (fourth, rows) = seen(pinned).await;
         assert_eq!(rows, 2);
         assert_ne!(fourth, third);
     }

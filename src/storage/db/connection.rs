@@ -8,29 +8,29 @@ use sea_orm::{
 use super::{
     Error,
     exclusive::{Exclusive, ExclusiveTransaction},
-    kept::{Kept, KeptTransaction},
+    pinned::{Pinned, PinnedTransaction},
     sql,
     timed::{Timed, within},
 };
 
 /// Where changes are made. Clones share it.
 #[derive(Debug, Clone)]
-pub(super) enum WriteConnection {
+pub(in crate::storage) enum WriteConnection {
     /// The pool that reads use, too, for single statements; a connection of it for transactions.
-    Postgres(Timed, Kept),
+    Postgres(Timed, Pinned),
     Sqlite(Exclusive),
 }
 
 impl WriteConnection {
     /// For one more writer; on SQLite there is one connection for all.
-    pub(super) fn another(&self) -> Self {
+    pub(in crate::storage) fn another(&self) -> Self {
         match self {
-            Self::Postgres(pool, kept) => Self::Postgres(pool.clone(), kept.another()),
+            Self::Postgres(pool, pinned) => Self::Postgres(pool.clone(), pinned.another()),
             Self::Sqlite(connection) => Self::Sqlite(connection.clone()),
         }
     }
 
-    pub(super) fn backend(&self) -> DbBackend {
+    pub(in crate::storage) fn backend(&self) -> DbBackend {
         match self {
             Self::Postgres(..) => DbBackend::Postgres,
             Self::Sqlite(_) => DbBackend::Sqlite,
@@ -38,7 +38,7 @@ impl WriteConnection {
     }
 
     /// How long a transaction may take; none where there is no network in between.
-    pub(super) fn limit(&self) -> Option<std::time::Duration> {
+    pub(in crate::storage) fn limit(&self) -> Option<std::time::Duration> {
         match self {
             Self::Postgres(pool, _) => pool.limit,
             Self::Sqlite(_) => None,
@@ -46,7 +46,7 @@ impl WriteConnection {
     }
 
     /// Runs one statement by itself; the number of rows it changed.
-    pub(super) async fn execute(
+    pub(in crate::storage) async fn execute(
         &self,
         text: &str,
         values: impl IntoIterator<Item = Value>,
@@ -60,32 +60,32 @@ impl WriteConnection {
         }
     }
 
-    pub(super) async fn begin(&self) -> Result<Transaction, DbErr> {
+    pub(in crate::storage) async fn begin(&self) -> Result<Transaction, DbErr> {
         Ok(match self {
-            Self::Postgres(_, kept) => Transaction::Postgres(kept.begin().await?),
+            Self::Postgres(_, pinned) => Transaction::Postgres(pinned.begin().await?),
             Self::Sqlite(connection) => Transaction::Sqlite(connection.begin().await?),
         })
     }
 
     /// For a writer that has nothing to do for now: no transaction stays open.
-    pub(super) async fn rest(&self) {
-        if let Self::Postgres(_, kept) = self {
+    pub(in crate::storage) async fn rest(&self) {
+        if let Self::Postgres(_, pinned) = self {
             // A connection that cannot do it is given up; the next transaction takes another one.
-            let _ = within(self.limit(), kept.rest()).await;
+            let _ = within(self.limit(), pinned.rest()).await;
         }
     }
 }
 
 /// Changes that are made together or not at all.
 #[derive(Debug)]
-pub(super) enum Transaction {
-    Postgres(KeptTransaction),
+pub(in crate::storage) enum Transaction {
+    Postgres(PinnedTransaction),
     Sqlite(ExclusiveTransaction),
 }
 
 impl Transaction {
     /// Runs the last statement and commits.
-    pub(super) async fn commit(self, last: Option<Statement>) -> Result<(), DbErr> {
+    pub(in crate::storage) async fn commit(self, last: Option<Statement>) -> Result<(), DbErr> {
         match self {
             Self::Postgres(transaction) => transaction.commit(last).await,
             Self::Sqlite(transaction) => transaction.commit(last).await,
@@ -93,7 +93,7 @@ impl Transaction {
     }
 
     /// Undoes everything.
-    pub(super) async fn roll_back(self) -> Result<(), DbErr> {
+    pub(in crate::storage) async fn roll_back(self) -> Result<(), DbErr> {
         match self {
             Self::Postgres(transaction) => transaction.roll_back().await,
             Self::Sqlite(transaction) => transaction.roll_back().await,

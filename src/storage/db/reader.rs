@@ -31,7 +31,7 @@ use crate::{
 
 /// The connections for reads. Clones share them.
 #[derive(Debug, Clone)]
-pub(super) enum ReadConnections {
+pub(in crate::storage) enum ReadConnections {
     /// Those of tenants that ask very much have threads of low priority.
     Sqlite {
         normal: Interruptible,
@@ -42,9 +42,9 @@ pub(super) enum ReadConnections {
 
 /// What reads go through. Clones share the connections.
 #[derive(Debug, Clone)]
-pub(super) struct Reader {
+pub(in crate::storage) struct Reader {
     /// For looking at whole tables.
-    pub(super) whole: Timed,
+    pub(in crate::storage) whole: Timed,
     connections: ReadConnections,
     executions: Arc<ExecutionReads>,
     limit: Option<Duration>,
@@ -80,7 +80,7 @@ impl ExecutionReads {
 
 impl Reader {
     /// `max_connections` is the size of the pool.
-    pub(super) fn new(
+    pub(in crate::storage) fn new(
         whole: Timed,
         connections: ReadConnections,
         max_connections: u32,
@@ -97,14 +97,14 @@ impl Reader {
 
     /// The same for a request, whose scope counts what it reads, or for an execution, which waits for
     /// its tenant's turn.
-    pub(super) fn of<'a>(&'a self, scope: &'a TenantScope) -> Scoped<'a> {
+    pub(in crate::storage) fn of<'a>(&'a self, scope: &'a TenantScope) -> Scoped<'a> {
         Scoped {
             reader: self,
             scope,
         }
     }
 
-    pub(super) fn get_database_backend(&self) -> DbBackend {
+    pub(in crate::storage) fn get_database_backend(&self) -> DbBackend {
         self.whole.get_database_backend()
     }
 
@@ -217,13 +217,13 @@ impl Queries for Reader {
 
 /// Reads in one scope.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Scoped<'a> {
+pub(in crate::storage) struct Scoped<'a> {
     reader: &'a Reader,
     scope: &'a TenantScope,
 }
 
 impl Scoped<'_> {
-    pub(super) fn get_database_backend(&self) -> DbBackend {
+    pub(in crate::storage) fn get_database_backend(&self) -> DbBackend {
         self.reader.get_database_backend()
     }
 }

@@ -17,20 +17,20 @@ use crate::telemetry::metrics::Metrics;
 
 /// Connections whose statements end within a limit.
 #[derive(Debug, Clone)]
-pub(super) struct Timed {
-    pub(super) inner: DatabaseConnection,
+pub(in crate::storage) struct Timed {
+    pub(in crate::storage) inner: DatabaseConnection,
     /// None where there is no network in between.
-    pub(super) limit: Option<Duration>,
+    pub(in crate::storage) limit: Option<Duration>,
 }
 
 /// A connection of the pool, as soon as one is free.
-pub(super) async fn acquire(pool: &PgPool) -> Result<PoolConnection<Postgres>, DbErr> {
+pub(in crate::storage) async fn acquire(pool: &PgPool) -> Result<PoolConnection<Postgres>, DbErr> {
     let acquired = pool.acquire().await;
     acquired.map_err(|e| DbErr::Conn(RuntimeErr::SqlxError(e.into())))
 }
 
 /// Gives up `work` when it takes longer than `limit`; what became of it is then not known.
-pub(super) async fn within<T, E: From<DbErr>>(
+pub(in crate::storage) async fn within<T, E: From<DbErr>>(
     limit: Option<Duration>,
     work: impl Future<Output = Result<T, E>>,
 ) -> Result<T, E> {
@@ -44,7 +44,7 @@ pub(super) async fn within<T, E: From<DbErr>>(
 
 impl Timed {
     /// Counts its statements as those of `purpose`.
-    pub(super) fn new(
+    pub(in crate::storage) fn new(
         mut inner: DatabaseConnection,
         limit: Option<Duration>,
         metrics: &Metrics,
@@ -56,7 +56,7 @@ impl Timed {
     }
 
     /// A transaction that sees what was committed when it began, and changes nothing.
-    pub(super) async fn snapshot(&self) -> Result<DatabaseTransaction, DbErr> {
+    pub(in crate::storage) async fn snapshot(&self) -> Result<DatabaseTransaction, DbErr> {
         // A transaction of SQLite is one without being told.
         let is_told = self.get_database_backend() == DbBackend::Postgres;
         let options = TransactionOptions {
@@ -67,7 +67,7 @@ impl Timed {
         within(self.limit, self.inner.begin_with_options(options)).await
     }
 
-    pub(super) fn get_database_backend(&self) -> DbBackend {
+    pub(in crate::storage) fn get_database_backend(&self) -> DbBackend {
         self.inner.get_database_backend()
     }
 }

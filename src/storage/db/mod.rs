@@ -1,0 +1,18 @@
+//! Connections to the database: one that writes and several that read one SQLite file, or a pool of
+//! PostgreSQL with a connection pinned to each writer.
+
+mod connection;
+mod database;
+mod exclusive;
+mod interruptible;
+mod pinned;
+mod reader;
+mod timed;
+
+use super::{Error, era, error, sql};
+pub(super) use connection::{Transaction, WriteConnection};
+pub use database::Options;
+pub(super) use database::{APPLICATION, Database, sqlite_migrator, sqlite_path};
+pub(super) use exclusive::{execution_error, query};
+pub(super) use reader::{Reader, Scoped};
+pub(super) use timed::within;
