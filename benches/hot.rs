@@ -11,7 +11,7 @@ use takeoff::{
     config::{Config, Overrides},
     content::{ContentStore, LineWindow, S3Options},
     graphql,
-    model::{Artifact, ArtifactId, EventBody, ExecutionId, IntentId, SessionId},
+    model::{Artifact, ArtifactId, EventBody, ExecutionId, IntentId, SessionId, TenantId},
     solutions::content::parsing::{ParseOptions, parse, profile},
     storage::{Lineage, LineageEdge, LineageNode},
 };
@@ -168,16 +168,19 @@ fn content(criterion: &mut Criterion) -> anyhow::Result<()> {
     let runtime = Runtime::new()?;
     let url = format!("file://{}", folder.path().display());
     let store = runtime.block_on(ContentStore::open(&url, &S3Options::default()))?;
-    let stored = runtime.block_on(store.put_packed("default", parsed.rows.clone()))?;
+    let node = runtime.block_on(start(folder.path()))?;
+    let scope = node.principal(TenantId::default_tenant()).scope();
+    let stored = runtime.block_on(store.put_packed(&scope, parsed.rows.clone()))?;
     let window = LineWindow {
         skip: u64::from(ROWS) - 2,
         most: 2,
         max_bytes: 1 << 20,
     };
     group.bench_function("the last two looked at", |b| {
-        b.iter(|| runtime.block_on(store.lines("default", &stored.digest, window)));
+        b.iter(|| runtime.block_on(store.lines(&scope, &stored.digest, window)));
     });
     group.finish();
+    runtime.block_on(node.stop());
     Ok(())
 }
 

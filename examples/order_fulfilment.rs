@@ -240,7 +240,7 @@ struct Customer {
 impl Customer {
     async fn new(server: &Server) -> anyhow::Result<Self> {
         let services = server.node().services.clone();
-        let principal = Principal::development(TenantId::default_tenant());
+        let principal = server.node().principal(TenantId::default_tenant());
         let new = NewSession::anonymous();
         let session = services.state.create_session(&principal, new).await?.id;
         Ok(Self {

@@ -38,10 +38,10 @@ impl<S: Sync> FromRequestParts<S> for Asker {
 ///
 /// # Errors
 /// `BAD_USER_INPUT` when the header cannot be a tenant's name, or is there more than once.
-pub fn principal_of(headers: &HeaderMap) -> Result<Principal, ApiError> {
+pub(crate) fn principal_of(headers: &HeaderMap) -> Result<Principal, ApiError> {
     let mut named = headers.get_all(TENANT_HEADER).iter();
     let Some(value) = named.next() else {
-        return Ok(Principal::development(TenantId::default_tenant()));
+        return Ok(principal(TenantId::default_tenant()));
     };
     if named.next().is_some() {
         // One of them may be from a proxy that knows who asks, and the other from who asks.
@@ -55,11 +55,16 @@ pub fn principal_of(headers: &HeaderMap) -> Result<Principal, ApiError> {
 ///
 /// # Errors
 /// `BAD_USER_INPUT` when it cannot be a tenant's name.
-pub fn principal_named(tenant: &str) -> Result<Principal, ApiError> {
+pub(crate) fn principal_named(tenant: &str) -> Result<Principal, ApiError> {
     let tenant = tenant
         .parse()
         .map_err(|fault| ApiError::bad_input(format!("{TENANT_HEADER}: {fault}")))?;
-    Ok(Principal::development(tenant))
+    Ok(principal(tenant))
+}
+
+/// The caller from a tenant.
+pub(crate) fn principal(tenant: TenantId) -> Principal {
+    Principal::development(tenant)
 }
 
 #[cfg(test)]

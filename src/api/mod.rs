@@ -17,7 +17,8 @@ pub use body::{Arrivals, Bodies, TooSlow, declared_bytes};
 pub use codes::errors_document;
 pub use dear::{DearThreads, EndOnDrop};
 pub use error::{ApiError, ErrorCode};
-pub use identity::{Asker, TENANT_HEADER, principal_named, principal_of};
+pub use identity::{Asker, TENANT_HEADER};
+pub(crate) use identity::{principal, principal_named};
 pub use link::LinkCode;
 pub use refusal::RefusalCode;
 

@@ -8,14 +8,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::{App, keep_private, lock, probes};
 use crate::{
-    api::DearThreads,
+    api::{self, DearThreads},
     artifact_registry::ArtifactRegistry,
     config::Config,
     content::{ContentStore, Payloads, S3Options, Signer, load_or_create_key},
     events::Events,
     graphql,
     hot::{HotCopies, InProcess, Layered},
-    model::Budget,
+    model::{Budget, Principal, TenantId},
     redis::{HintBus, Redis, RedisCopies},
     runtime::{Limits, Parts, Runtime, Settings, Works},
     services::Services,
@@ -144,6 +144,13 @@ impl Node {
             heavy,
             _lock: lock,
         })
+    }
+
+    /// Whoever asks for `tenant` by the program that the node is part of, as its own clients and its tests
+    /// do. Handlers are given no node, and so no tenant but their own.
+    #[must_use]
+    pub fn principal(&self, tenant: TenantId) -> Principal {
+        api::principal(tenant)
     }
 
     /// Lets executions finish for a while, gives the rest back, and ends the node's lease.

@@ -37,7 +37,7 @@ impl Payloads {
             return Ok(Payload::inline(json));
         }
         let bytes = Bytes::copy_from_slice(json.as_str().as_bytes());
-        let stored = self.store.put(scope.tenant().as_str(), bytes).await?;
+        let stored = self.store.put(scope, bytes).await?;
         Ok(Payload::reference(
             &stored.digest.to_string(),
             stored.size_bytes,
@@ -62,9 +62,8 @@ impl Payloads {
         if let (Some(meter), Some((_, bytes))) = (scope.meter(), payload.as_reference()) {
             meter.read(bytes)?;
         }
-        let tenant = scope.tenant().as_str();
-        let bytes = match self.store.get(tenant, &digest).await {
-            Err(NotFound) => self.content.get(tenant, &digest).await?,
+        let bytes = match self.store.get(scope, &digest).await {
+            Err(NotFound) => self.content.get(scope, &digest).await?,
             found => found?,
         };
         let text = String::from_utf8(bytes.into()).map_err(|e| Error::corrupt("payload", e))?;

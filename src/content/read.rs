@@ -15,6 +15,7 @@ use super::{
     packed::{Frame, HEAD_BYTES, Layout, begins_packed, unpack},
     store::digest_of,
 };
+use crate::model::TenantScope;
 
 /// Content on its way.
 pub type ContentStream = BoxStream<'static, Result<Bytes, Error>>;
@@ -27,9 +28,9 @@ impl ContentStore {
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Corrupt`], [`Error::Unavailable`].
-    pub async fn get(&self, tenant: &str, digest: &Digest) -> Result<Bytes, Error> {
+    pub async fn get(&self, scope: &TenantScope, digest: &Digest) -> Result<Bytes, Error> {
         let bytes = self
-            .find(tenant, digest, GetOptions::new())
+            .find(scope, digest, GetOptions::new())
             .await?
             .bytes()
             .await?;
@@ -49,10 +50,10 @@ impl ContentStore {
     /// [`Error::NotFound`], [`Error::Corrupt`], [`Error::Unavailable`].
     pub async fn get_stream(
         &self,
-        tenant: &str,
+        scope: &TenantScope,
         digest: &Digest,
     ) -> Result<(u64, ContentStream), Error> {
-        let found = self.find(tenant, digest, GetOptions::new()).await?;
+        let found = self.find(scope, digest, GetOptions::new()).await?;
         let object_bytes = found.meta.size;
         let mut body = parts_of(found);
         let mut start = BytesMut::new();
@@ -77,10 +78,10 @@ impl ContentStore {
     /// As [`get_stream`](Self::get_stream).
     pub async fn get_verified_stream(
         &self,
-        tenant: &str,
+        scope: &TenantScope,
         digest: &Digest,
     ) -> Result<(u64, ContentStream), Error> {
-        let (size_bytes, body) = self.get_stream(tenant, digest).await?;
+        let (size_bytes, body) = self.get_stream(scope, digest).await?;
         if size_bytes == 0 && *digest != Digest::of(&[]) {
             // There is no part to hold back.
             return Err(Error::Corrupt);
@@ -92,11 +93,9 @@ impl ContentStore {
     ///
     /// # Errors
     /// [`Error::NotFound`], [`Error::Absent`], [`Error::Unavailable`].
-    pub async fn size(&self, tenant: &str, digest: &Digest) -> Result<u64, Error> {
-        let object_bytes = self.object_bytes(tenant, digest).await?;
-        let layout = self
-            .layout(&self.path(tenant, digest), object_bytes)
-            .await?;
+    pub async fn size(&self, scope: &TenantScope, digest: &Digest) -> Result<u64, Error> {
+        let object_bytes = self.object_bytes(scope, digest).await?;
+        let layout = self.layout(&self.path(scope, digest), object_bytes).await?;
         Ok(layout.map_or(object_bytes, |layout| layout.size_bytes))
     }
 
@@ -107,15 +106,15 @@ impl ContentStore {
     /// [`Error::NotFound`], [`Error::Absent`], [`Error::Corrupt`], [`Error::Unavailable`].
     pub async fn get_part(
         &self,
-        tenant: &str,
+        scope: &TenantScope,
         digest: &Digest,
         range: Range<u64>,
     ) -> Result<ContentStream, Error> {
-        let path = self.path(tenant, digest);
-        let object_bytes = self.object_bytes(tenant, digest).await?;
+        let path = self.path(scope, digest);
+        let object_bytes = self.object_bytes(scope, digest).await?;
         let Some(layout) = self.layout(&path, object_bytes).await? else {
             let options = GetOptions::new().with_range(Some(range));
-            return Ok(parts_of(self.find(tenant, digest, options).await?));
+            return Ok(parts_of(self.find(scope, digest, options).await?));
         };
         let pieces = layout.pieces(&range).into_iter();
         let state = Some((self.clone(), path, pieces));
@@ -137,9 +136,9 @@ impl ContentStore {
     }
 
     /// The size of the object; one that is missing where the store is not there is not missing.
-    async fn object_bytes(&self, tenant: &str, digest: &Digest) -> Result<u64, Error> {
+    async fn object_bytes(&self, scope: &TenantScope, digest: &Digest) -> Result<u64, Error> {
         let options = GetOptions::new().with_head(true);
-        Ok(self.find(tenant, digest, options).await?.meta.size)
+        Ok(self.find(scope, digest, options).await?.meta.size)
     }
 
     /// The lines from `skip` (from 0) on, at most `most`, each with its line break; fewer, or none,
@@ -150,18 +149,18 @@ impl ContentStore {
     /// [`Error::Corrupt`], [`Error::Unavailable`].
     pub async fn lines(
         &self,
-        tenant: &str,
+        scope: &TenantScope,
         digest: &Digest,
         window: LineWindow,
     ) -> Result<Vec<u8>, Error> {
-        let path = self.path(tenant, digest);
-        let object_bytes = self.object_bytes(tenant, digest).await?;
+        let path = self.path(scope, digest);
+        let object_bytes = self.object_bytes(scope, digest).await?;
         let mut lines = Lines::new(window);
         if let Some(layout) = self.layout(&path, object_bytes).await? {
             self.packed_lines(&path, &layout, &mut lines).await?;
             return Ok(lines.taken);
         }
-        let (_, mut body) = self.get_stream(tenant, digest).await?;
+        let (_, mut body) = self.get_stream(scope, digest).await?;
         while let Some(part) = body.next().await {
             if lines.take(&part?)? {
                 break;

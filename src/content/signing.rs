@@ -10,6 +10,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 use super::Digest;
+use crate::model::{TenantId, TenantScope};
 
 /// Why a signed URL is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -80,9 +81,16 @@ impl Signer {
         }
     }
 
+    /// A link whose signature is good speaks for the tenant that it names.
+    fn scope_of(tenant: &str) -> Result<TenantScope, SignatureError> {
+        let tenant: TenantId = tenant.parse().map_err(|_| SignatureError::Invalid)?;
+        Ok(TenantScope::of_link(tenant))
+    }
+
     /// Path and query of a URL that takes an upload by PUT until `expires_at_s` (Unix seconds).
     #[must_use]
-    pub fn sign_upload(&self, tenant: &str, upload_id: &str, expires_at_s: i64) -> String {
+    pub fn sign_upload(&self, scope: &TenantScope, upload_id: &str, expires_at_s: i64) -> String {
+        let tenant = scope.tenant().as_str();
         let signature = self.sign(&["PUT", tenant, upload_id], expires_at_s);
         format!(
             "/uploads/{}?tenant={}&expires={expires_at_s}&signature={signature}",
@@ -91,7 +99,7 @@ impl Signer {
         )
     }
 
-    /// Checks what came with an upload.
+    /// Checks what came with an upload; the scope that the link gives.
     ///
     /// # Errors
     /// When the signature does not fit or has expired.
@@ -102,19 +110,21 @@ impl Signer {
         expires_at_s: i64,
         signature: &str,
         now_s: i64,
-    ) -> Result<(), SignatureError> {
-        self.verify(&["PUT", tenant, upload_id], expires_at_s, signature, now_s)
+    ) -> Result<TenantScope, SignatureError> {
+        self.verify(&["PUT", tenant, upload_id], expires_at_s, signature, now_s)?;
+        Self::scope_of(tenant)
     }
 
     /// Path and query of a URL that gives the content until `expires_at_s` (Unix seconds).
     #[must_use]
     pub fn sign_download(
         &self,
-        tenant: &str,
+        scope: &TenantScope,
         digest: &Digest,
         filename: Option<&str>,
         expires_at_s: i64,
     ) -> String {
+        let tenant = scope.tenant().as_str();
         let name = filename.unwrap_or_default();
         let hex = digest.to_string();
         let signature = self.sign(&["GET", tenant, &hex, name], expires_at_s);
@@ -125,7 +135,7 @@ impl Signer {
         )
     }
 
-    /// Checks what came with a download.
+    /// Checks what came with a download; the scope that the link gives.
     ///
     /// # Errors
     /// When the signature does not fit or has expired.
@@ -137,14 +147,15 @@ impl Signer {
         expires_at_s: i64,
         signature: &str,
         now_s: i64,
-    ) -> Result<(), SignatureError> {
+    ) -> Result<TenantScope, SignatureError> {
         let name = filename.unwrap_or_default();
         self.verify(
             &["GET", tenant, &digest.to_string(), name],
             expires_at_s,
             signature,
             now_s,
-        )
+        )?;
+        Self::scope_of(tenant)
     }
 }
 

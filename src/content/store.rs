@@ -12,6 +12,7 @@ use super::{
     Digest, Error, Packed, Packer, S3Options, open,
     packed::{WORTH_PACKING_BYTES, begins_packed},
 };
+use crate::model::TenantScope;
 
 /// An object that each store has, written when it is opened. Where it is missing is not the store: a
 /// folder whose disk is not mounted, a bucket that is gone.
@@ -32,7 +33,7 @@ pub(super) const CONTENT: &str = "content";
 pub(super) const PAYLOADS: &str = "payloads";
 pub(super) const ASIDE: &str = "aside";
 
-/// Content by digest. Clones are the same store.
+/// Content by digest. Clones are the same store. A tenant's content is reached with its scope alone.
 #[derive(Clone, Debug)]
 pub struct ContentStore {
     pub(super) objects: Arc<dyn ObjectStore>,
@@ -105,11 +106,11 @@ impl ContentStore {
     /// An object of the store; one that is missing where the store is not there is not missing.
     pub(super) async fn find(
         &self,
-        tenant: &str,
+        scope: &TenantScope,
         digest: &Digest,
         options: GetOptions,
     ) -> Result<GetResult, Error> {
-        let path = self.path(tenant, digest);
+        let path = self.path(scope, digest);
         match self.object(&path, options).await {
             Err(error @ object_store::Error::NotFound { .. }) => {
                 self.is_there().await?;
@@ -120,14 +121,14 @@ impl ContentStore {
     }
 
     /// Where content lies. The tenant's name is one path segment whatever is in it.
-    pub(super) fn path(&self, tenant: &str, digest: &Digest) -> Path {
-        Self::path_below(self.area, tenant, digest)
+    pub(super) fn path(&self, scope: &TenantScope, digest: &Digest) -> Path {
+        Self::path_below(self.area, scope, digest)
     }
 
-    fn path_below(area: &'static str, tenant: &str, digest: &Digest) -> Path {
+    fn path_below(area: &'static str, scope: &TenantScope, digest: &Digest) -> Path {
         let parts = [
             area.into(),
-            PathPart::from(tenant),
+            PathPart::from(scope.tenant().as_str()),
             digest.to_string().into(),
         ];
         Path::from_iter(parts)
@@ -138,12 +139,12 @@ impl ContentStore {
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    pub async fn put(&self, tenant: &str, bytes: Bytes) -> Result<Stored, Error> {
+    pub async fn put(&self, scope: &TenantScope, bytes: Bytes) -> Result<Stored, Error> {
         let stored = Stored {
             digest: digest_of(bytes.clone()).await?,
             size_bytes: bytes.len() as u64,
         };
-        let path = self.path(tenant, &stored.digest);
+        let path = self.path(scope, &stored.digest);
         if !self.has(&path, stored.size_bytes).await? {
             // An object becomes visible whole or not at all.
             self.before_a_write().await?;
@@ -157,8 +158,8 @@ impl ContentStore {
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    pub async fn put_packed(&self, tenant: &str, packed: Packed) -> Result<Stored, Error> {
-        let path = self.path(tenant, &packed.stored.digest);
+    pub async fn put_packed(&self, scope: &TenantScope, packed: Packed) -> Result<Stored, Error> {
+        let path = self.path(scope, &packed.stored.digest);
         if !self.has(&path, packed.stored.size_bytes).await? {
             self.before_a_write().await?;
             let written = self.objects.put(&path, packed.object.into()).await;
@@ -170,7 +171,7 @@ impl ContentStore {
     /// The same store, for large values of the runtime itself. They lie apart from the tenants' content,
     /// which goes when its artifacts are deleted.
     #[must_use]
-    pub fn for_payloads(&self) -> Self {
+    pub(super) fn for_payloads(&self) -> Self {
         Self {
             area: PAYLOADS,
             ..self.clone()
@@ -181,8 +182,8 @@ impl ContentStore {
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    pub async fn contains(&self, tenant: &str, digest: &Digest) -> Result<bool, Error> {
-        let found = self.content_bytes(&self.path(tenant, digest)).await?;
+    pub async fn contains(&self, scope: &TenantScope, digest: &Digest) -> Result<bool, Error> {
+        let found = self.content_bytes(&self.path(scope, digest)).await?;
         Ok(found.is_some())
     }
 
@@ -190,10 +191,14 @@ impl ContentStore {
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    pub async fn put_aside(&self, tenant: &str, digest: &Digest) -> Result<(), Error> {
+    pub(crate) async fn put_aside(
+        &self,
+        scope: &TenantScope,
+        digest: &Digest,
+    ) -> Result<(), Error> {
         self.is_there().await?;
-        let aside = Self::path_below(ASIDE, tenant, digest);
-        let place = self.path(tenant, digest);
+        let aside = Self::path_below(ASIDE, scope, digest);
+        let place = self.path(scope, digest);
         present(self.objects.rename(&place, &aside).await).map(drop)
     }
 
@@ -201,12 +206,16 @@ impl ContentStore {
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    pub async fn bring_back(&self, tenant: &str, digest: &Digest) -> Result<(), Error> {
-        if self.contains(tenant, digest).await? {
-            return self.remove_aside(tenant, digest).await;
+    pub(crate) async fn bring_back(
+        &self,
+        scope: &TenantScope,
+        digest: &Digest,
+    ) -> Result<(), Error> {
+        if self.contains(scope, digest).await? {
+            return self.remove_aside(scope, digest).await;
         }
-        let aside = Self::path_below(ASIDE, tenant, digest);
-        let place = self.path(tenant, digest);
+        let aside = Self::path_below(ASIDE, scope, digest);
+        let place = self.path(scope, digest);
         present(self.objects.rename(&aside, &place).await).map(drop)
     }
 
@@ -214,9 +223,13 @@ impl ContentStore {
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    pub async fn remove_aside(&self, tenant: &str, digest: &Digest) -> Result<(), Error> {
+    pub(crate) async fn remove_aside(
+        &self,
+        scope: &TenantScope,
+        digest: &Digest,
+    ) -> Result<(), Error> {
         self.is_there().await?;
-        let aside = Self::path_below(ASIDE, tenant, digest);
+        let aside = Self::path_below(ASIDE, scope, digest);
         present(self.objects.delete(&aside).await).map(drop)
     }
 

@@ -27,7 +27,7 @@ impl ContentStore {
     ///
     /// # Errors
     /// [`Error::Unavailable`].
-    pub async fn sweep_temporaries(
+    pub(crate) async fn sweep_temporaries(
         &self,
         older_than: Duration,
         now_micros: i64,

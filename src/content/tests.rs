@@ -12,6 +12,11 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 
 use super::*;
+use crate::model::{Principal, TenantScope};
+
+fn scope(tenant: &str) -> TenantScope {
+    Principal::for_test(tenant).scope()
+}
 
 async fn open(folder: &Path) -> ContentStore {
     let url = format!("file://{}", folder.display());
@@ -39,13 +44,14 @@ async fn the_same_content_is_stored_once_and_read_back() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path()).await;
     let bytes = Bytes::from_static(b"same");
-    let (a, b) = tokio::join!(store.put("t", bytes.clone()), store.put("t", bytes.clone()));
+    let t = scope("t");
+    let (a, b) = tokio::join!(store.put(&t, bytes.clone()), store.put(&t, bytes.clone()));
     let stored = a.unwrap();
     assert_eq!(stored, b.unwrap());
-    assert_eq!(store.get("t", &stored.digest).await.unwrap(), bytes);
+    assert_eq!(store.get(&scope("t"), &stored.digest).await.unwrap(), bytes);
     assert_eq!(files_below(folder.path()).len(), 1);
     assert!(matches!(
-        store.get("other", &stored.digest).await,
+        store.get(&scope("other"), &stored.digest).await,
         Err(Error::NotFound)
     ));
 }
@@ -57,10 +63,13 @@ async fn no_name_of_a_tenant_leads_out_of_the_folder() {
     let store = open(&inner).await;
     for tenant in ["..", "../..", "a/b", "/etc", "", "ü%2e", "."] {
         let stored = store
-            .put(tenant, Bytes::from(format!("of {tenant}")))
+            .put(&scope(tenant), Bytes::from(format!("of {tenant}")))
             .await
             .unwrap();
-        assert!(store.get(tenant, &stored.digest).await.is_ok(), "{tenant}");
+        assert!(
+            store.get(&scope(tenant), &stored.digest).await.is_ok(),
+            "{tenant}"
+        );
     }
     let inside = files_below(&inner).len();
     assert_eq!((inside, files_below(outer.path()).len()), (7, 7));
@@ -70,10 +79,13 @@ async fn no_name_of_a_tenant_leads_out_of_the_folder() {
 async fn damaged_content_is_noticed() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path()).await;
-    let stored = store.put("t", Bytes::from_static(b"right")).await.unwrap();
+    let stored = store
+        .put(&scope("t"), Bytes::from_static(b"right"))
+        .await
+        .unwrap();
     std::fs::write(&files_below(folder.path())[0], b"wrong").unwrap();
     assert!(matches!(
-        store.get("t", &stored.digest).await,
+        store.get(&scope("t"), &stored.digest).await,
         Err(Error::Corrupt)
     ));
 }
@@ -105,14 +117,14 @@ async fn a_read_of_many_bytes_is_verified_too() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path()).await;
     let bytes = Bytes::from(vec![5; 1 << 20]);
-    let stored = store.put("t", bytes.clone()).await.unwrap();
+    let stored = store.put(&scope("t"), bytes.clone()).await.unwrap();
     assert_eq!(stored.digest, Digest::of(&bytes));
-    assert_eq!(store.get("t", &stored.digest).await.unwrap(), bytes);
+    assert_eq!(store.get(&scope("t"), &stored.digest).await.unwrap(), bytes);
     let mut damaged = bytes.to_vec();
     damaged[1 << 19] ^= 1;
     std::fs::write(&files_below(folder.path())[0], damaged).unwrap();
     assert!(matches!(
-        store.get("t", &stored.digest).await,
+        store.get(&scope("t"), &stored.digest).await,
         Err(Error::Corrupt)
     ));
 }
@@ -122,10 +134,10 @@ async fn what_was_cut_short_on_disk_is_put_again() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path()).await;
     let bytes = Bytes::from_static(b"whole");
-    let stored = store.put("t", bytes.clone()).await.unwrap();
+    let stored = store.put(&scope("t"), bytes.clone()).await.unwrap();
     std::fs::write(&files_below(folder.path())[0], b"who").unwrap();
-    store.put("t", bytes.clone()).await.unwrap();
-    assert_eq!(store.get("t", &stored.digest).await.unwrap(), bytes);
+    store.put(&scope("t"), bytes.clone()).await.unwrap();
+    assert_eq!(store.get(&scope("t"), &stored.digest).await.unwrap(), bytes);
 }
 
 #[tokio::test]
@@ -144,15 +156,18 @@ async fn a_disk_that_is_not_mounted_is_not_damage_and_nothing_is_written_in_its_
     let outer = tempfile::tempdir().unwrap();
     let (folder, disk) = (outer.path().join("store"), outer.path().join("disk"));
     let store = open(&folder).await;
-    let stored = store.put("t", Bytes::from_static(b"there")).await.unwrap();
+    let stored = store
+        .put(&scope("t"), Bytes::from_static(b"there"))
+        .await
+        .unwrap();
     std::fs::rename(&folder, &disk).unwrap();
     // What is left of a mount is an empty folder.
     std::fs::create_dir(&folder).unwrap();
     let is_absent = |error: Error| assert!(matches!(error, Error::Absent), "{error}");
-    is_absent(store.get("t", &stored.digest).await.unwrap_err());
+    is_absent(store.get(&scope("t"), &stored.digest).await.unwrap_err());
     is_absent(
         store
-            .put("t", Bytes::from_static(b"new"))
+            .put(&scope("t"), Bytes::from_static(b"new"))
             .await
             .unwrap_err(),
     );
@@ -162,14 +177,22 @@ async fn a_disk_that_is_not_mounted_is_not_damage_and_nothing_is_written_in_its_
         max_bytes: 10,
         ..Expected::default()
     };
-    is_absent(store.put_stream("t", parts, expected).await.unwrap_err());
+    is_absent(
+        store
+            .put_stream(&scope("t"), parts, expected)
+            .await
+            .unwrap_err(),
+    );
     assert!(files_below(&folder).is_empty());
     std::fs::remove_dir(&folder).unwrap();
     std::fs::rename(&disk, &folder).unwrap();
-    assert!(store.get("t", &stored.digest).await.is_ok());
+    assert!(store.get(&scope("t"), &stored.digest).await.is_ok());
     // With the store there, what it does not have is missing.
     let other = Digest::of(b"other");
-    assert!(matches!(store.get("t", &other).await, Err(Error::NotFound)));
+    assert!(matches!(
+        store.get(&scope("t"), &other).await,
+        Err(Error::NotFound)
+    ));
 }
 
 /// What a link leads to may be anything, also what has the right bytes.
@@ -185,17 +208,23 @@ async fn links_in_the_folder_are_not_followed() {
         Bytes::from_static(b"small"),
         Bytes::from(vec![b'x'; 200_000]),
     ] {
-        let digest = store.put("t", bytes.clone()).await.unwrap().digest;
+        let digest = store.put(&scope("t"), bytes.clone()).await.unwrap().digest;
         let place = folder.path().join("content/t").join(digest.to_string());
         let moved = elsewhere.path().join(digest.to_string());
         let refused = async || {
-            let read = store.get("t", &digest).await;
-            let streamed = store.get_stream("t", &digest).await.map(|_| Bytes::new());
-            let part = store
-                .get_part("t", &digest, 0..2)
+            let read = store.get(&scope("t"), &digest).await;
+            let streamed = store
+                .get_stream(&scope("t"), &digest)
                 .await
                 .map(|_| Bytes::new());
-            let stored = store.put("t", bytes.clone()).await.map(|_| Bytes::new());
+            let part = store
+                .get_part(&scope("t"), &digest, 0..2)
+                .await
+                .map(|_| Bytes::new());
+            let stored = store
+                .put(&scope("t"), bytes.clone())
+                .await
+                .map(|_| Bytes::new());
             [read, streamed, part, stored]
                 .iter()
                 .all(|result| matches!(result, Err(Error::NotPlain(_))))
@@ -208,7 +237,7 @@ async fn links_in_the_folder_are_not_followed() {
         assert!(refused().await);
         std::fs::remove_dir(&place).unwrap();
         std::fs::rename(&moved, &place).unwrap();
-        assert_eq!(store.get("t", &digest).await.unwrap(), bytes);
+        assert_eq!(store.get(&scope("t"), &digest).await.unwrap(), bytes);
         // Nor is the folder of the tenant a link.
         let (tenant, other) = (folder.path().join("content/t"), elsewhere.path().join("t"));
         std::fs::rename(&tenant, &other).unwrap();

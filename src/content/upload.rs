@@ -13,6 +13,7 @@ use sha2::Digest as _;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{ContentStore, Digest, Error, Stored, sweep::TEMPORARIES};
+use crate::model::TenantScope;
 
 /// What a stream is expected to bring.
 #[derive(Debug, Clone, Copy, Default)]
@@ -57,7 +58,7 @@ impl ContentStore {
     /// [`Error::Unavailable`].
     pub async fn put_stream<S, E>(
         &self,
-        tenant: &str,
+        scope: &TenantScope,
         stream: S,
         expected: Expected,
     ) -> Result<Stored, Error>
@@ -78,7 +79,7 @@ impl ContentStore {
         let received = receive(&parts, stream, expected).await;
         drop(parts);
         if let Ok(stored) = &received {
-            let place = self.path(tenant, &stored.digest);
+            let place = self.path(scope, &stored.digest);
             // A writer that has failed hears nothing any more; it is asked below.
             let _ = approve.send((place, stored.size_bytes));
         } else {

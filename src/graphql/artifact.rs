@@ -324,7 +324,7 @@ impl Materialization {
         let url = |caller: &Caller| {
             let uploads = &caller.services.uploads;
             let name = self.of.display_name.as_deref();
-            uploads.download_url(&self.form, name, caller.scope.tenant())
+            uploads.download_url(&self.form, name, &caller.scope)
         };
         Caller::of(ctx).map(url).transpose()
     }
@@ -343,8 +343,8 @@ impl Materialization {
         let caller = Caller::of(ctx)?;
         let first = usize::try_from(first.unwrap_or(20)).unwrap_or_default();
         let offset = u64::try_from(offset.map_or(0, |it| it.0)).unwrap_or_default();
-        let (uploads, tenant) = (&caller.services.uploads, caller.scope.tenant());
-        let rows = uploads.preview(&self.form, tenant, first.clamp(1, 200), offset);
+        let uploads = &caller.services.uploads;
+        let rows = uploads.preview(&self.form, &caller.scope, first.clamp(1, 200), offset);
         let rows = rows.await?;
         Ok(rows.map(|rows| rows.into_iter().map(Json).collect()))
     }

@@ -1,5 +1,6 @@
-//! Who asks. A [`TenantScope`] is the key to every tenant's data and only a [`Principal`] yields
-//! one, so no call can reach storage without somebody answering for it.
+//! Who asks. A [`TenantScope`] is the right to reach one tenant's data, in the database and in the
+//! content store. A [`Principal`] yields one, and so does a signed link; `tests/it/layers.rs` holds
+//! who may make either, so no call reaches a tenant's data without somebody answering for it.
 
 use std::{
     fmt,
@@ -93,7 +94,7 @@ impl Eq for Principal {}
 impl Principal {
     /// The identity of every caller while the server listens on loopback only.
     #[must_use]
-    pub fn development(tenant: TenantId) -> Self {
+    pub(crate) fn development(tenant: TenantId) -> Self {
         static ACTOR: LazyLock<Arc<str>> = LazyLock::new(|| "development".into());
         let actor = Arc::clone(&ACTOR);
         Self {
@@ -112,6 +113,12 @@ impl Principal {
             actor: execution.acts_for().into(),
             meter: None,
         }
+    }
+
+    /// The tenant of a test, whatever its name.
+    #[cfg(test)]
+    pub(crate) fn for_test(tenant: &str) -> Self {
+        Self::development(TenantId::stored(tenant))
     }
 
     /// The tenant this principal belongs to.
@@ -153,6 +160,19 @@ pub struct TenantScope {
 }
 
 impl TenantScope {
+    /// The right that a signed link gives, for the signer that found its signature good.
+    pub(crate) fn of_link(tenant: TenantId) -> Self {
+        let meter = None;
+        Self { tenant, meter }
+    }
+
+    /// The scope of a row that the server looks after by itself, as the content of a deleted artifact,
+    /// for the storage that read it.
+    pub(crate) fn of_row(tenant: TenantId) -> Self {
+        let meter = None;
+        Self { tenant, meter }
+    }
+
     /// The tenant whose data may be reached.
     #[must_use]
     pub fn tenant(&self) -> &TenantId {
@@ -163,15 +183,6 @@ impl TenantScope {
     #[must_use]
     pub fn meter(&self) -> Option<&Arc<Meter>> {
         self.meter.as_ref()
-    }
-}
-
-impl TenantScope {
-    /// The right that a signed link gives, whose signature was found to be good.
-    #[must_use]
-    pub(crate) fn of_link(tenant: TenantId) -> Self {
-        let meter = None;
-        Self { tenant, meter }
     }
 }
 

@@ -84,7 +84,7 @@ impl ArtifactBody {
             let name = artifact.display_name.as_deref();
             let forms: Vec<_> = forms
                 .into_iter()
-                .map(|form| form_body(services, principal, name, form))
+                .map(|form| form_body(services, &scope, name, form))
                 .collect();
             Self::of(artifact, parents, forms)
         });
@@ -133,14 +133,12 @@ async fn parents(
 
 fn form_body(
     services: &Services,
-    principal: &Principal,
+    scope: &TenantScope,
     name: Option<&str>,
     form: Materialization,
 ) -> MaterializationBody {
     MaterializationBody {
-        download_url: services
-            .uploads
-            .download_url(&form, name, principal.tenant()),
+        download_url: services.uploads.download_url(&form, name, scope),
         materialization_id: form.id.to_string(),
         storage_type: form.storage_type,
         uri: form.uri,

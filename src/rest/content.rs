@@ -103,11 +103,7 @@ pub(super) async fn download(
     let link = forms
         .iter()
         .filter(|form| is_wanted(&form.format))
-        .find_map(|form| {
-            services
-                .uploads
-                .download_url(form, name, principal.tenant())
-        });
+        .find_map(|form| services.uploads.download_url(form, name, &scope));
     let link = link.ok_or_else(|| Failure::not_found("content"))?;
     Ok(Redirect::temporary(&link))
 }

@@ -191,8 +191,8 @@ impl ArtifactHandle<'_> {
     /// When it is not in the content store, or damaged there.
     pub async fn read(&self, form: &Materialization) -> Result<bytes::Bytes, HandlerError> {
         let digest = digest_of(form)?;
-        let tenant = self.0.execution.intent.tenant_id.as_str();
-        Ok(self.0.runtime.content.get(tenant, &digest).await?)
+        let scope = self.0.principal.scope();
+        Ok(self.0.runtime.content.get(&scope, &digest).await?)
     }
 
     /// The bytes of a stored form as they come, for content too large to hold. The last part is held
@@ -202,9 +202,9 @@ impl ArtifactHandle<'_> {
     /// As [`read`](Self::read); the stream's own when it breaks off.
     pub async fn read_stream(&self, form: &Materialization) -> Result<ContentStream, HandlerError> {
         let digest = digest_of(form)?;
-        let tenant = self.0.execution.intent.tenant_id.as_str();
+        let scope = self.0.principal.scope();
         let content = &self.0.runtime.content;
-        Ok(content.get_verified_stream(tenant, &digest).await?.1)
+        Ok(content.get_verified_stream(&scope, &digest).await?.1)
     }
 
     /// Some lines of a stored form, each with its line break, without reading the rest.
@@ -217,8 +217,8 @@ impl ArtifactHandle<'_> {
         window: LineWindow,
     ) -> Result<Vec<u8>, HandlerError> {
         let digest = digest_of(form)?;
-        let tenant = self.0.execution.intent.tenant_id.as_str();
-        match self.0.runtime.content.lines(tenant, &digest, window).await {
+        let scope = self.0.principal.scope();
+        match self.0.runtime.content.lines(&scope, &digest, window).await {
             Err(content::Error::TooLarge { limit_bytes }) => {
                 let message = format!("these lines have more than {limit_bytes} bytes");
                 Err(HandlerError::fatal("RESULT_TOO_LARGE", message))
@@ -232,8 +232,8 @@ impl ArtifactHandle<'_> {
     /// # Errors
     /// When the content store is away.
     pub async fn store_packed(&self, packed: Packed) -> Result<Stored, HandlerError> {
-        let tenant = self.0.execution.intent.tenant_id.as_str();
-        Ok(self.0.runtime.content.put_packed(tenant, packed).await?)
+        let scope = self.0.principal.scope();
+        Ok(self.0.runtime.content.put_packed(&scope, packed).await?)
     }
 
     /// Puts what a stream brings into the content store, or nothing: at most `max_bytes`.
@@ -249,12 +249,12 @@ impl ArtifactHandle<'_> {
         S: Stream<Item = Result<bytes::Bytes, E>> + Send,
         E: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let tenant = self.0.execution.intent.tenant_id.as_str();
+        let scope = self.0.principal.scope();
         let expected = Expected {
             max_bytes,
             ..Expected::default()
         };
-        let stored = self.0.runtime.content.put_stream(tenant, stream, expected);
+        let stored = self.0.runtime.content.put_stream(&scope, stream, expected);
         match stored.await {
             Err(content::Error::TooLarge { limit_bytes }) => {
                 let message = format!("the content has more than {limit_bytes} bytes");
@@ -269,8 +269,8 @@ impl ArtifactHandle<'_> {
     /// # Errors
     /// When the content store is away.
     pub async fn store(&self, bytes: bytes::Bytes) -> Result<Stored, HandlerError> {
-        let tenant = self.0.execution.intent.tenant_id.as_str();
-        Ok(self.0.runtime.content.put(tenant, bytes).await?)
+        let scope = self.0.principal.scope();
+        Ok(self.0.runtime.content.put(&scope, bytes).await?)
     }
 }
 

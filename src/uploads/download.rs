@@ -8,13 +8,13 @@ use futures::StreamExt as _;
 
 use super::{Error, Link, Uploads};
 use crate::{
-    content::{self, ContentStream, Digest, SignatureError},
-    model::TenantId,
+    content::{self, ContentStream, Digest},
+    model::TenantScope,
 };
 
 /// Content that a link opens.
 pub(super) struct Content {
-    tenant: TenantId,
+    scope: TenantScope,
     digest: Digest,
     /// The number of its bytes.
     pub(super) size_bytes: u64,
@@ -36,7 +36,7 @@ impl Uploads {
     ) -> Result<Content, Error> {
         let inner = &self.0;
         let now_s = self.now_s();
-        inner.signer.verify_download(
+        let scope = inner.signer.verify_download(
             &link.tenant,
             digest,
             name,
@@ -44,20 +44,15 @@ impl Uploads {
             &link.signature,
             now_s,
         )?;
-        let tenant: TenantId = link.tenant.parse().map_err(|_| SignatureError::Invalid)?;
-        self.enter(&tenant).await?;
+        self.enter(scope.tenant()).await?;
         // The link was made while the artifact was there; its content may be so for a while yet.
         let hex = digest.to_string();
-        if inner
-            .storage
-            .is_digest_deleted(tenant.as_str(), &hex)
-            .await?
-        {
+        if inner.storage.is_digest_deleted(&scope, &hex).await? {
             return Err(Error::NotFound("content"));
         }
-        let size_bytes = inner.content.size(tenant.as_str(), digest).await?;
+        let size_bytes = inner.content.size(&scope, digest).await?;
         Ok(Content {
-            tenant,
+            scope,
             digest: *digest,
             size_bytes,
         })
@@ -68,15 +63,15 @@ impl Uploads {
     /// # Errors
     /// As [`open`](Self::open).
     pub(super) async fn whole(&self, of: &Content) -> Result<Parts, Error> {
-        let Content { tenant, digest, .. } = of;
+        let Content { scope, digest, .. } = of;
         let content = &self.0.content;
-        let stored = content.get_verified_stream(tenant.as_str(), digest).await?;
+        let stored = content.get_verified_stream(scope, digest).await?;
         let (size_bytes, body) = stored;
         if size_bytes != of.size_bytes {
             // The length that was announced is wrong.
             return Err(content::Error::Corrupt.into());
         }
-        Ok(self.given(tenant.clone(), body).boxed())
+        Ok(self.given(scope.tenant().clone(), body).boxed())
     }
 
     /// The bytes of a range, which lies within it.
@@ -84,8 +79,8 @@ impl Uploads {
     /// # Errors
     /// As [`open`](Self::open).
     pub(super) async fn part(&self, of: &Content, range: Range<u64>) -> Result<Parts, Error> {
-        let Content { tenant, digest, .. } = of;
-        let body = self.0.content.get_part(tenant.as_str(), digest, range);
-        Ok(self.given(tenant.clone(), body.await?).boxed())
+        let Content { scope, digest, .. } = of;
+        let body = self.0.content.get_part(scope, digest, range);
+        Ok(self.given(scope.tenant().clone(), body.await?).boxed())
     }
 }

@@ -18,7 +18,7 @@ use crate::{
     clock::Clock,
     content::{ContentStore, Digest, Signer},
     ids::IdSource,
-    model::{Budget, Materialization, Micros, Principal, TenantId, Upload},
+    model::{Budget, Materialization, Micros, Principal, TenantScope, Upload},
     storage::{self, NewUpload, Storage},
 };
 
@@ -116,10 +116,10 @@ impl Uploads {
             max_announced_bytes: i64::try_from(inner.settings.max_announced_bytes)
                 .unwrap_or(i64::MAX),
         };
-        let upload = inner.storage.create_upload(principal.scope(), new).await?;
-        let (tenant, id) = (upload.tenant_id.as_str(), upload.id.to_string());
-        let expires_at_s = seconds(upload.expires_at);
-        let url = self.absolute(&inner.signer.sign_upload(tenant, &id, expires_at_s));
+        let scope = principal.scope();
+        let upload = inner.storage.create_upload(scope.clone(), new).await?;
+        let (id, expires_at_s) = (upload.id.to_string(), seconds(upload.expires_at));
+        let url = self.absolute(&inner.signer.sign_upload(&scope, &id, expires_at_s));
         Ok(CreatedUpload { upload, url })
     }
 
@@ -131,7 +131,7 @@ impl Uploads {
         &self,
         form: &Materialization,
         display_name: Option<&str>,
-        tenant: &TenantId,
+        scope: &TenantScope,
     ) -> Option<String> {
         if form.storage_type != CONTENT {
             return None;
@@ -142,7 +142,7 @@ impl Uploads {
             seconds(inner.clock.now()).saturating_add(inner.settings.url_ttl_seconds);
         let name = check::download_name(form, display_name);
         let signer = &inner.signer;
-        let path = signer.sign_download(tenant.as_str(), &digest, Some(&name), expires_at_s);
+        let path = signer.sign_download(scope, &digest, Some(&name), expires_at_s);
         Some(self.absolute(&path))
     }
 

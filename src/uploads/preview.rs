@@ -3,7 +3,7 @@
 use super::{CONTENT, Uploads};
 use crate::{
     content::{self, Digest, LineWindow},
-    model::{Materialization, RawJson, Refusal, TenantId},
+    model::{Materialization, RawJson, Refusal, TenantScope},
     storage::Error,
 };
 
@@ -19,7 +19,7 @@ impl Uploads {
     pub async fn preview(
         &self,
         form: &Materialization,
-        tenant: &TenantId,
+        scope: &TenantScope,
         first: usize,
         offset: u64,
     ) -> Result<Option<Vec<RawJson>>, Error> {
@@ -35,7 +35,7 @@ impl Uploads {
             most: first,
             max_bytes: MAX_BYTES,
         };
-        let lines = self.0.content.lines(tenant.as_str(), &digest, window).await;
+        let lines = self.0.content.lines(scope, &digest, window).await;
         let lines = lines.map_err(|error| match error {
             content::Error::TooLarge { limit_bytes } => Error::Refused(Refusal::TooLarge {
                 what: "the preview",

@@ -6,8 +6,8 @@ use sha2::{Digest as _, Sha256};
 
 use super::{Error, Uploads};
 use crate::{
-    content::{Digest, Expected, SignatureError},
-    model::{TenantId, TenantScope, Upload, UploadId},
+    content::{Digest, Expected},
+    model::{TenantScope, Upload, UploadId},
 };
 
 type Cause = Box<dyn std::error::Error + Send + Sync>;
@@ -87,13 +87,15 @@ impl Uploads {
         })
     }
 
-    /// A good link speaks for its tenant.
     fn scope_of(&self, id: UploadId, link: &Link) -> Result<TenantScope, Error> {
         let signer = &self.0.signer;
         let (id, now_s) = (id.to_string(), self.now_s());
-        signer.verify_upload(&link.tenant, &id, link.expires_at_s, &link.signature, now_s)?;
-        let tenant: TenantId = link.tenant.parse().map_err(|_| SignatureError::Invalid)?;
-        Ok(TenantScope::of_link(tenant))
+        let Link {
+            tenant,
+            expires_at_s,
+            signature,
+        } = link;
+        Ok(signer.verify_upload(tenant, &id, *expires_at_s, signature, now_s)?)
     }
 
     async fn find(&self, scope: &TenantScope, id: UploadId) -> Result<Upload, Error> {
@@ -109,8 +111,7 @@ impl Uploads {
         expected: Expected,
     ) -> Result<Digest, Error> {
         let inner = &self.0;
-        let tenant = scope.tenant().as_str();
-        let stored = inner.content.put_stream(tenant, body, expected).await?;
+        let stored = inner.content.put_stream(scope, body, expected).await?;
         let digest = stored.digest.to_string();
         inner
             .storage

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::Uploads;
 use crate::{
     content::Digest,
-    model::{ArtifactId, Micros, TenantId},
+    model::{ArtifactId, Micros, TenantId, TenantScope},
     storage::{Error, Release},
 };
 
@@ -61,8 +61,8 @@ impl Uploads {
         used: &HashSet<(TenantId, String)>,
         now: Micros,
     ) -> Result<(), Error> {
-        for (tenant, digest) in free(fresh, used) {
-            self.0.content.put_aside(tenant.as_str(), &digest).await?;
+        for (scope, digest) in free(fresh, used) {
+            self.0.content.put_aside(&scope, &digest).await?;
         }
         self.0.storage.advance_releases(ids(fresh), Some(now)).await
     }
@@ -75,11 +75,9 @@ impl Uploads {
         aside_since: Micros,
     ) -> Result<usize, Error> {
         for release in aside {
-            for text in &release.digests {
-                let key = (release.tenant_id.clone(), text.clone());
-                if let (true, Ok(digest)) = (used.contains(&key), text.parse()) {
-                    let tenant = release.tenant_id.as_str();
-                    self.0.content.bring_back(tenant, &digest).await?;
+            for key in keys(release) {
+                if let (true, Ok(digest)) = (used.contains(&key), key.1.parse()) {
+                    self.0.content.bring_back(&release.scope, &digest).await?;
                 }
             }
         }
@@ -88,11 +86,8 @@ impl Uploads {
             .copied()
             .filter(|release| release.aside_at.is_some_and(|at| at <= aside_since))
             .collect();
-        for (tenant, digest) in free(&over, used) {
-            self.0
-                .content
-                .remove_aside(tenant.as_str(), &digest)
-                .await?;
+        for (scope, digest) in free(&over, used) {
+            self.0.content.remove_aside(&scope, &digest).await?;
         }
         self.0.storage.advance_releases(ids(&over), None).await?;
         Ok(over.len())
@@ -103,16 +98,7 @@ impl Uploads {
         releases: &[Release],
         uploaded_after: Micros,
     ) -> Result<HashSet<(TenantId, String)>, Error> {
-        let digests: HashSet<(TenantId, String)> = releases
-            .iter()
-            .flat_map(|release| {
-                let tenant = &release.tenant_id;
-                release
-                    .digests
-                    .iter()
-                    .map(|text| (tenant.clone(), text.clone()))
-            })
-            .collect();
+        let digests: HashSet<_> = releases.iter().flat_map(keys).collect();
         let digests: Vec<_> = digests.into_iter().collect();
         let storage = &self.0.storage;
         storage.digests_in_use(&digests, uploaded_after).await
@@ -123,17 +109,23 @@ fn ids(releases: &[&Release]) -> Vec<ArtifactId> {
     releases.iter().map(|release| release.artifact_id).collect()
 }
 
+/// The stored forms of a release, by tenant and digest.
+fn keys(release: &Release) -> impl Iterator<Item = (TenantId, String)> {
+    let tenant = release.scope.tenant();
+    let digests = release.digests.iter();
+    digests.map(move |digest| (tenant.clone(), digest.clone()))
+}
+
 /// The digests of these releases that nothing uses.
-fn free(releases: &[&Release], used: &HashSet<(TenantId, String)>) -> Vec<(TenantId, Digest)> {
-    let all = releases.iter().flat_map(|release| {
-        let tenant = &release.tenant_id;
-        release
-            .digests
-            .iter()
-            .map(move |text| (tenant.clone(), text.clone()))
-    });
-    all.filter(|key| !used.contains(key))
-        .filter_map(|(tenant, text)| Some((tenant, text.parse().ok()?)))
+fn free(releases: &[&Release], used: &HashSet<(TenantId, String)>) -> Vec<(TenantScope, Digest)> {
+    let of_one = |release: &Release| -> Vec<(TenantScope, Digest)> {
+        let free = keys(release).filter(|key| !used.contains(key));
+        free.filter_map(|(_, digest)| Some((release.scope.clone(), digest.parse().ok()?)))
+            .collect()
+    };
+    releases
+        .iter()
+        .flat_map(|release| of_one(release))
         .collect()
 }
 

@@ -34,7 +34,7 @@ backends! {
         app.run("talk", json!({})).await;
         app.run("steps", json!({})).await;
         let session = app.session().await;
-        let (principal, state) = (TestApp::principal(), RawJson::from(&json!({"seen": true})));
+        let (principal, state) = (app.principal(), RawJson::from(&json!({"seen": true})));
         let surface = &app.services().state;
         let written = surface.set_session_state(&principal, session, state, StateWriteMode::Merge, None);
         written.await.unwrap();

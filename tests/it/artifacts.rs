@@ -34,7 +34,7 @@ backends! {
         let b = make(&app, "b", &[]).await;
         let c = make(&app, "c", &[a]).await;
         let d = make(&app, "d", &[b, c]).await;
-        let scope = TestApp::principal().scope();
+        let scope = app.principal().scope();
         let found = app.services().artifacts.find(&scope, d).await.unwrap().unwrap();
         assert_eq!(found.generation, 2);
         let mut roots = found.roots.clone();
@@ -54,7 +54,7 @@ backends! {
         let failed = app.run("make", json!({"name": "orphan", "parents": [nobody]})).await;
         assert_eq!(failed.status, ExecutionStatus::Failed);
         assert_eq!(failed.error.unwrap().code, "MISSING_PARENT");
-        let scope = TestApp::principal().scope();
+        let scope = app.principal().scope();
         let count = app.services().storage.count_artifacts(&scope, &ArtifactFilter::default()).await;
         assert_eq!(count.unwrap().count, 0);
         app.assert_verified().await;
@@ -87,11 +87,11 @@ backends! {
 
     async fn only_what_is_ready_or_archived_resolves(backend: Backend) {
         let app = TestApp::start(&backend).await;
-        let (scope, principal) = (TestApp::principal().scope(), TestApp::principal());
+        let (scope, principal) = (app.principal().scope(), app.principal());
         let registry = &app.services().artifacts;
         let id = make(&app, "a", &[]).await;
         assert!(registry.resolve(&scope, id, "thing").await.is_ok());
-        let other = takeoff::model::Principal::development("other".parse().unwrap()).scope();
+        let other = app.principal_of("other").scope();
         for (scope, kind) in [(&scope, "other thing"), (&other, "thing")] {
             let refused = registry.resolve(scope, id, kind).await;
             assert!(matches!(refused, Err(Error::Refused(Refusal::NotFound { .. }))));
@@ -113,7 +113,7 @@ backends! {
 
     async fn a_list_agrees_with_what_is_there(backend: Backend) {
         let app = TestApp::start(&backend).await;
-        let scope = TestApp::principal().scope();
+        let scope = app.principal().scope();
         let mut ids = Vec::new();
         for n in 0..5 {
             ids.push(make(&app, &format!("Thing_{n}"), &[]).await);

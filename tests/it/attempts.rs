@@ -88,7 +88,7 @@ async fn of_the_recorded_steps_only_the_one_that_is_asked_for_is_read() {
     let done = app.ended(id).await;
     assert_eq!(done.status, ExecutionStatus::Completed, "{:?}", done.error);
     assert_eq!(done.attempt, 3);
-    let scope = TestApp::principal().scope();
+    let scope = app.principal().scope();
     let storage = &app.services().storage;
     assert!(
         storage

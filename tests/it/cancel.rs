@@ -6,10 +6,7 @@ use futures::future::join_all;
 use serde_json::json;
 use takeoff::{
     ids::IdSource,
-    model::{
-        Execution, ExecutionId, ExecutionStatus, IntentId, Payload, Principal, Queue, RawJson,
-        Refusal, TenantId,
-    },
+    model::{Execution, ExecutionId, ExecutionStatus, IntentId, Payload, Queue, RawJson, Refusal},
     runtime::SubmitIntent,
     state_surface::NewSession,
     storage::{Error, Fence, NewExecution, Submit},
@@ -21,14 +18,14 @@ use crate::support::{TestApp, backends, variable};
 const MANY: usize = 5_000;
 
 /// A child that no node takes.
-fn child(ids: &IdSource, parent: &Execution, name: usize) -> Submit {
+fn child(app: &TestApp, ids: &IdSource, parent: &Execution, name: usize) -> Submit {
     let (id, intent) = (ids.execution(), &parent.intent);
     let fence = Fence {
         execution_id: parent.id,
         epoch: parent.epoch,
     };
     Submit {
-        scope: TestApp::principal().scope(),
+        scope: app.principal().scope(),
         execution: NewExecution {
             id,
             intent_id: IntentId(id.0),
@@ -63,7 +60,7 @@ async fn tree(app: &TestApp, children: usize) -> Execution {
     let (ids, storage) = (IdSource::seeded(77), &app.services().storage);
     let names: Vec<usize> = (0..children).collect();
     for names in names.chunks(500) {
-        let all = names.iter().map(|name| child(&ids, &root, *name));
+        let all = names.iter().map(|name| child(app, &ids, &root, *name));
         for made in join_all(all.map(|one| storage.submit_child(one))).await {
             made.unwrap();
         }
@@ -72,7 +69,7 @@ async fn tree(app: &TestApp, children: usize) -> Execution {
 }
 
 async fn live_below(app: &TestApp, root: ExecutionId) -> u64 {
-    let scope = TestApp::principal().scope();
+    let scope = app.principal().scope();
     let live = app.services().storage.live_in_tree(&scope, root, 1_000_000);
     live.await.unwrap()
 }
@@ -81,7 +78,7 @@ async fn cancel(app: &TestApp, id: ExecutionId) -> Result<(), Error> {
     let reason = Some("enough".to_owned());
     app.services()
         .runtime
-        .cancel(&TestApp::principal(), id, reason)
+        .cancel(&app.principal(), id, reason)
         .await
         .map(|_| ())
 }
@@ -98,7 +95,7 @@ backends! {
         later.run_at = Some(i64::MAX / 2);
         let scheduled = app.try_submit(later).await.unwrap().execution;
         let parent = app.submit(session, "family", json!({"children": 2, "gated": true})).await;
-        let scope = TestApp::principal().scope();
+        let scope = app.principal().scope();
         let children = app.until(|| async {
             let found = app.services().storage.first_children(&scope, &[parent.id], 5).await.unwrap();
             found.get(&parent.id).filter(|children| children.len() == 2).cloned()
@@ -125,16 +122,16 @@ backends! {
         let second = if backend.is_postgres() { Some(TestApp::start(&backend).await) } else { None };
         cancel(&first, root.id).await.unwrap();
         first.until(|| async { (live_below(&first, root.id).await < MANY as u64 - 500).then_some(()) }).await;
-        let storage = first.services().storage.clone();
+        let (storage, scope) = (first.services().storage.clone(), first.principal().scope());
         first.server.crash();
-        let left = storage.live_in_tree(&TestApp::principal().scope(), root.id, 1_000_000).await.unwrap();
+        let left = storage.live_in_tree(&scope, root.id, 1_000_000).await.unwrap();
         assert!(left > 0, "it was over before the node was killed");
         drop(storage);
         let app = match second {
             Some(second) => second,
             None => TestApp::start(&backend).await,
         };
-        let refused = app.services().storage.submit_child(child(&IdSource::seeded(78), &root, MANY)).await;
+        let refused = app.services().storage.submit_child(child(&app, &IdSource::seeded(78), &root, MANY)).await;
         assert!(matches!(refused, Err(Error::Fenced)), "{refused:?}");
         app.until(|| async { (live_below(&app, root.id).await == 0).then_some(()) }).await;
         assert_eq!(app.ended(root.id).await.status, ExecutionStatus::Cancelled);
@@ -156,7 +153,7 @@ backends! {
         // For measuring: another number of executions.
         let many = variable("TAKEOFF_TEST_TREE").map_or(MANY, |many| many.parse().unwrap());
         let root = tree(&app, many).await;
-        let other = Principal::development("other".parse::<TenantId>().unwrap());
+        let other = app.principal_of("other");
         let session = app.services().state.create_session(&other, NewSession::anonymous()).await;
         let session = session.unwrap().id;
         let began = Instant::now();

@@ -63,7 +63,7 @@ backends! {
         assert!(matches!(refuse(elsewhere).await, Refusal::NotFound { .. }));
         let large = refuse(intent("talk", json!({"x": "y".repeat(600_000)}))).await;
         assert!(matches!(large, Refusal::TooLarge { .. }));
-        let closed = app.services().state.close_session(&TestApp::principal(), session, None).await;
+        let closed = app.services().state.close_session(&app.principal(), session, None).await;
         closed.unwrap();
         let late = refuse(intent("add", json!({"a": 1, "b": 1}))).await;
         assert!(matches!(late, Refusal::SessionNotActive { .. }));
@@ -129,7 +129,7 @@ backends! {
         let done = app.run("big", json!({"bytes": 1_000_000})).await;
         let stored = done.result.unwrap();
         assert!(stored.as_reference().is_some());
-        let scope = TestApp::principal().scope();
+        let scope = app.principal().scope();
         let result = app.services().runtime.payload(&scope, &stored).await.unwrap();
         assert_eq!(result.as_str().len(), 1_000_002);
         app.assert_verified().await;
@@ -141,7 +141,7 @@ backends! {
         assert_eq!((done.status, done.attempt), (ExecutionStatus::Completed, 3));
         assert_eq!(done.result.unwrap().as_str(), "[0,1]");
         assert_eq!(app.solution.step_runs.load(Ordering::SeqCst), 2);
-        let scope = TestApp::principal().scope();
+        let scope = app.principal().scope();
         let steps = app.services().storage.find_steps(&scope, &[done.id]).await.unwrap();
         let names: Vec<&str> = steps[&done.id].iter().map(|step| step.name.as_str()).collect();
         assert_eq!(names, ["one", "two"]);
@@ -152,7 +152,7 @@ backends! {
         let app = TestApp::start(&backend).await;
         let done = app.run("family", json!({"children": 3})).await;
         assert_eq!(done.result.unwrap().as_str(), "[1,2,3]");
-        let scope = TestApp::principal().scope();
+        let scope = app.principal().scope();
         let children = app.services().storage.first_children(&scope, &[done.id], 10).await.unwrap();
         assert_eq!(children[&done.id].len(), 3);
         for child in &children[&done.id] {
@@ -180,7 +180,7 @@ backends! {
         later.run_at = Some(first.finished_at.unwrap() + 1_500_000);
         let scheduled = app.try_submit(later.clone()).await.unwrap().execution;
         let remote = app.submit(session, "remote", json!({})).await;
-        let scope = TestApp::principal().scope();
+        let scope = app.principal().scope();
         let ids = [scheduled.id, remote.id];
         let reasons = app.services().storage.wait_reasons(&scope, &ids).await.unwrap();
         assert_eq!(reasons[&scheduled.id], WaitReason::Schedule);
@@ -215,7 +215,7 @@ backends! {
 
     async fn a_rerun_is_a_new_execution_of_the_same_intent(backend: Backend) {
         let app = TestApp::start(&backend).await;
-        let principal = TestApp::principal();
+        let principal = app.principal();
         let failed = app.run("flaky", json!({"failures": 9, "fatal": true})).await;
         let again = app.services().runtime.rerun(&principal, failed.id, None).await.unwrap();
         let again = app.ended(again.execution.id).await;
@@ -239,7 +239,7 @@ backends! {
         for n in 0..40 {
             long.push(app.submit(session, "add", json!({"a": n, "b": 0})).await.id);
         }
-        let other = takeoff::model::Principal::development("other".parse().unwrap());
+        let other = app.principal_of("other");
         let new = takeoff::state_surface::NewSession::anonymous();
         let session = app.services().state.create_session(&other, new).await.unwrap();
         let parameters = RawJson::from(&json!({"a": 1, "b": 1}));

@@ -8,7 +8,7 @@ use std::{
 use futures::{StreamExt, future::join_all};
 use serde_json::json;
 use takeoff::{
-    model::{Cursor, Event, ExecutionId, Principal, RawJson, Refusal, SessionId},
+    model::{Cursor, Event, ExecutionId, RawJson, Refusal, SessionId},
     runtime::SubmitIntent,
     storage::{Error, Feed},
 };
@@ -24,7 +24,7 @@ async fn read_with_breaks(app: &TestApp, id: ExecutionId, batches: usize) -> Vec
     let mut read: Vec<Event> = Vec::new();
     loop {
         let after = read.last().map(|event| event.cursor);
-        let principal = TestApp::principal();
+        let principal = app.principal();
         let events = &app.services().events;
         let stream = events.watch_execution(&principal, id, after).await.unwrap();
         let part: Vec<_> = stream.take(batches).collect().await;
@@ -52,7 +52,7 @@ async fn submit_many(app: &TestApp, session: SessionId, count: i64) -> Vec<Execu
     let submitted = app
         .services()
         .runtime
-        .submit_many(&TestApp::principal(), intents.collect())
+        .submit_many(&app.principal(), intents.collect())
         .await;
     submitted
         .into_iter()
@@ -62,7 +62,7 @@ async fn submit_many(app: &TestApp, session: SessionId, count: i64) -> Vec<Execu
 
 /// Reads a feed until it has brought the end of every execution, reconnecting at every batch.
 async fn read_feed(app: &TestApp, feed: Feed, expected: usize) -> Vec<Event> {
-    let principal = Principal::development(TestApp::principal().tenant().clone());
+    let principal = app.principal();
     let mut read: Vec<Event> = Vec::new();
     let mut cursor: Option<Cursor> = None;
     while read.iter().filter(|event| event.body.is_terminal()).count() < expected {
@@ -109,7 +109,7 @@ backends! {
         let session = app.session().await;
         let running = app.submit(session, "gated", json!({})).await;
         app.reaches(running.id, takeoff::model::ExecutionStatus::Running).await;
-        let principal = TestApp::principal();
+        let principal = app.principal();
         let events = &app.services().events;
         let stream = events.watch_execution(&principal, running.id, None).await.unwrap();
         futures::pin_mut!(stream);
@@ -127,7 +127,7 @@ backends! {
     async fn an_absent_or_foreign_execution_cannot_be_watched(backend: Backend) {
         let app = TestApp::start(&backend).await;
         let done = app.run("add", json!({"a": 1, "b": 1})).await;
-        let other = Principal::development("other".parse().unwrap());
+        let other = app.principal_of("other");
         let refused = app.services().events.watch_execution(&other, done.id, None).await;
         assert!(matches!(refused.err(), Some(Error::Refused(Refusal::NotFound { .. }))));
     }
@@ -139,7 +139,7 @@ backends! {
         let readers = ids.iter().enumerate().map(|(n, id)| read_with_breaks(&app, *id, 1 + n % 2));
         let read = join_all(readers).await;
         for (id, events) in ids.iter().zip(&read) {
-            let scope = TestApp::principal().scope();
+            let scope = app.principal().scope();
             let log = app.services().storage.events_after(&scope, *id, 0, 1000).await.unwrap();
             assert_eq!(*events, *log);
             assert_whole(events, &[*id]);
@@ -231,7 +231,7 @@ async fn a_feed_waits_for_transactions_that_commit_late() {
     let session = app.session().await;
     let done = app.submit(session, "add", json!({"a": 1, "b": 1})).await;
     app.ended(done.id).await;
-    let scope = TestApp::principal().scope();
+    let scope = app.principal().scope();
     let feed = Feed::Session(session);
     let storage = &app.services().storage;
     let page = app

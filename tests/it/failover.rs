@@ -15,7 +15,7 @@ type Batches = futures::stream::BoxStream<'static, Result<EventBatch, Error>>;
 
 /// Follows the events of a session.
 async fn feed(app: &TestApp, session: SessionId, after: Option<Cursor>) -> Result<Batches, Error> {
-    let (events, principal) = (&app.services().events, TestApp::principal());
+    let (events, principal) = (&app.services().events, app.principal());
     let watched = events.watch_session(&principal, session, after).await?;
     Ok(watched.boxed())
 }

@@ -10,7 +10,7 @@ use crate::support::{Backend, Cluster, NodeProcess, PATIENCE, Received, Socket, 
 /// Returns when a session's feed has brought the end of an execution.
 async fn brings_an_end(app: &TestApp, session: SessionId) {
     let events = &app.services().events;
-    let principal = TestApp::principal();
+    let principal = app.principal();
     let feed = events.watch_session(&principal, session, None);
     let mut feed = Box::pin(feed.await.unwrap());
     let ended = async {

@@ -93,7 +93,7 @@ backends! {
         let app = TestApp::start(&backend).await;
         let session = app.session().await;
         let first = app.try_submit(with_key(session, "k", 1)).await.unwrap();
-        let other = takeoff::model::Principal::development("other".parse().unwrap());
+        let other = app.principal_of("other");
         let new = takeoff::state_surface::NewSession::anonymous();
         let theirs = app.services().state.create_session(&other, new).await.unwrap();
         let second = app.services().runtime.submit(&other, with_key(theirs.id, "k", 1)).await;

@@ -125,6 +125,20 @@ const OWNED: &[(&str, &str)] = &[
     ("indicatif", "cli"),
 ];
 
+/// Calls that give the right to reach a tenant's data, and the places that may make them. Every other
+/// `Principal::…(` and `TenantScope::…(` is a fault outside the file that defines them.
+const RIGHTS: &[(&str, &[&str])] = &[
+    ("Principal::development(", &["api/identity.rs"]),
+    ("Principal::on_behalf_of(", &["runtime/"]),
+    ("TenantScope::of_link(", &["content/signing.rs"]),
+    ("TenantScope::of_row(", &["storage/read/releases.rs"]),
+    ("api::principal(", &["app/assemble.rs"]),
+    (
+        "principal_named(",
+        &["api/identity.rs", "graphql/websocket/connection.rs"],
+    ),
+];
+
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -262,5 +276,50 @@ fn the_table_points_one_way() {
                 }
             }
         }
+    }
+}
+
+/// Each call of a function of `kind` by its path, up to the parenthesis.
+fn calls<'a>(code: &'a str, kind: &str) -> Vec<&'a str> {
+    let begins = code.match_indices(kind).map(|(at, _)| &code[at..]);
+    let call = |rest: &'a str| {
+        let name = rest[kind.len()..].find(|c: char| !c.is_alphanumeric() && c != '_')?;
+        let end = kind.len() + name;
+        rest[end..].starts_with('(').then(|| &rest[..=end])
+    };
+    begins.filter_map(call).collect()
+}
+
+#[test]
+fn the_right_to_a_tenants_data_is_made_where_it_is_checked() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    sources(&root, &mut files);
+    let (mut faults, mut used) = (Vec::new(), Vec::new());
+    for path in files.iter().filter(|path| !is_test(path)) {
+        let place = path.strip_prefix(&root).unwrap().to_string_lossy();
+        if place == "model/principal.rs" {
+            continue;
+        }
+        let code = code_of(path);
+        for (call, places) in RIGHTS {
+            if code.contains(call) {
+                used.push(*call);
+                if !places.iter().any(|allowed| place.starts_with(allowed)) {
+                    faults.push(format!("{place} calls {call}…)"));
+                }
+            }
+        }
+        for kind in ["Principal::", "TenantScope::"] {
+            for call in calls(&code, kind) {
+                if !RIGHTS.iter().any(|(known, _)| *known == call) {
+                    faults.push(format!("{place} calls {call}…)"));
+                }
+            }
+        }
+    }
+    assert_eq!(faults, Vec::<String>::new());
+    for (call, _) in RIGHTS {
+        assert!(used.contains(call), "nothing calls {call}…)");
     }
 }

@@ -56,8 +56,8 @@ backends! {
         let submits: Vec<_> = (0..40)
             .map(|_| {
                 let runtime = app.services().runtime.clone();
-                let intent = intent();
-                tokio::spawn(async move { runtime.submit(&TestApp::principal(), intent).await })
+                let (intent, principal) = (intent(), app.principal());
+                tokio::spawn(async move { runtime.submit(&principal, intent).await })
             })
             .collect();
         // Refusals come at once, while the database is still blocked.
@@ -91,8 +91,8 @@ backends! {
         let submits: Vec<_> = (0..10)
             .map(|_| {
                 let runtime = app.services().runtime.clone();
-                let intent = intent();
-                tokio::spawn(async move { runtime.submit(&TestApp::principal(), intent).await })
+                let (intent, principal) = (intent(), app.principal());
+                tokio::spawn(async move { runtime.submit(&principal, intent).await })
             })
             .collect();
         let storage = &app.services().storage;
@@ -114,7 +114,7 @@ backends! {
         let app = TestApp::start_with(&backend, &["runtime.sweep_seconds=1"]).await;
         let session = app.session().await;
         backend.execute("UPDATE session SET expires_at = 1").await;
-        let scope = TestApp::principal().scope();
+        let scope = app.principal().scope();
         let found = app.services().state.get_session(&scope, session).await.unwrap().unwrap();
         assert_eq!(found.status, SessionStatus::Expired);
         let intent = SubmitIntent::new("add", session, RawJson::from(&json!({"a": 1, "b": 1})));

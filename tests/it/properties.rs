@@ -114,7 +114,7 @@ backends! {
 
     async fn an_artifact_follows_its_table_whatever_is_asked(backend: Backend) {
         let app = TestApp::start(&backend).await;
-        let (principal, scope) = (TestApp::principal(), TestApp::principal().scope());
+        let (principal, scope) = (app.principal(), app.principal().scope());
         let wishes = prop::collection::vec(prop::sample::select(&ArtifactState::ALL[..]), 12);
         for (round, wishes) in cases(&wishes, 6).into_iter().enumerate() {
             let id = make(&app, &format!("a{round}"), &[]).await;
@@ -152,7 +152,7 @@ backends! {
             1 => (0..8_usize).prop_map(Act::Rerun),
         ];
         let app = TestApp::start(&backend).await;
-        let (principal, session) = (TestApp::principal(), app.session().await);
+        let (principal, session) = (app.principal(), app.session().await);
         let runtime = &app.services().runtime;
         for acts in cases(&prop::collection::vec(act, 25), 4) {
             let mut ids = Vec::new();

@@ -51,7 +51,7 @@ backends! {
         let app = TestApp::start(&backend).await;
         app.solution.gate.add_permits(10);
         assert_eq!(app.ended(parent.id).await.status, ExecutionStatus::Completed);
-        let scope = TestApp::principal().scope();
+        let scope = app.principal().scope();
         let found = app.services().storage.first_children(&scope, &[parent.id], 9).await.unwrap();
         assert_eq!(found[&parent.id].len(), 2);
         app.assert_verified().await;
@@ -85,7 +85,7 @@ backends! {
         for n in 0..20 {
             let parameters = takeoff::model::RawJson::from(&json!({"a": n, "b": 1}));
             let intent = takeoff::runtime::SubmitIntent::new("add", session, parameters);
-            let principal = TestApp::principal();
+            let principal = app.principal();
             let submit = app.services().runtime.submit(&principal, intent);
             futures::pin_mut!(submit);
             for _ in 0..n % 4 {

@@ -29,7 +29,7 @@ async fn subscribe(
     watched: Watched,
     after: Option<Cursor>,
 ) -> Result<Batches, Error> {
-    let (events, principal) = (&app.services().events, TestApp::principal());
+    let (events, principal) = (&app.services().events, app.principal());
     let all = Feed::Tenant {
         types: [].into(),
         intent_types: [].into(),
@@ -153,7 +153,7 @@ async fn a_node_goes_on_in_a_new_cluster_into_which_its_dump_was_restored() {
     let restored = node_of(&two);
     copy(backend.folder.path(), restored.folder.path());
     let app = TestApp::start(&restored).await;
-    let principal = TestApp::principal();
+    let principal = app.principal();
     let runtime = &app.services().runtime;
     runtime.cancel(&principal, cancelled, None).await.unwrap();
     // Either handler may take one, also that of the execution that is cancelled.

@@ -3,10 +3,7 @@
 
 use futures::future::join_all;
 use serde_json::{Value, json};
-use takeoff::{
-    ids::IdSource,
-    model::{SessionId, TenantId},
-};
+use takeoff::{ids::IdSource, model::SessionId};
 
 use crate::support::{Backend, Socket, TestApp, assert_nothing_leaks, backends};
 
@@ -88,8 +85,7 @@ async fn run(app: &TestApp, tenant: &str, id: SessionId, intent: &str, with: Val
 }
 
 async fn ends(app: &TestApp, tenant: &str, execution: &str) {
-    let tenant: TenantId = tenant.parse().unwrap();
-    let scope = takeoff::model::Principal::development(tenant).scope();
+    let scope = app.principal_of(tenant).scope();
     let waiting = app
         .services()
         .events

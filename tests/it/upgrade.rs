@@ -5,7 +5,7 @@ use futures::StreamExt;
 use serde_json::json;
 use takeoff::{
     model::{
-        ArtifactId, ArtifactState, Cursor, Event, ExecutionStatus, Principal, RawJson, SessionId,
+        ArtifactId, ArtifactState, Cursor, Event, ExecutionStatus, RawJson, SessionId,
         StateWriteMode, TransitionRequest,
     },
     state_surface::NewSession,
@@ -61,7 +61,7 @@ async fn work(app: &TestApp) {
         let result = completes(app, "make", json!({"name": name, "parents": made})).await;
         made.push(result.read().unwrap());
     }
-    let principal = TestApp::principal();
+    let principal = app.principal();
     let archive = TransitionRequest {
         artifact_id: made[1],
         to: ArtifactState::Archived,
@@ -181,7 +181,7 @@ fn without_sessions_of_tenants(backend: &Backend) -> Vec<&'static str> {
 }
 
 async fn make_session(app: &TestApp, tenant: &str, id: Option<SessionId>) -> SessionId {
-    let principal = Principal::development(tenant.parse().unwrap());
+    let principal = app.principal_of(tenant);
     let new = NewSession {
         session_id: id,
         ..NewSession::anonymous()
@@ -192,7 +192,7 @@ async fn make_session(app: &TestApp, tenant: &str, id: Option<SessionId>) -> Ses
 
 /// The places of the entries of a session's own stream.
 async fn stream(app: &TestApp, tenant: &str, id: SessionId) -> Vec<(Cursor, String)> {
-    let scope = Principal::development(tenant.parse().unwrap()).scope();
+    let scope = app.principal_of(tenant).scope();
     let filter = WalFilter {
         stream: Some(StreamName::Session(id)),
         ..WalFilter::default()
@@ -207,12 +207,12 @@ async fn stream(app: &TestApp, tenant: &str, id: SessionId) -> Vec<(Cursor, Stri
 backends! {
     async fn sessions_of_an_earlier_version_keep_their_log_and_their_feeds(backend: Backend) {
         let app = TestApp::start(&backend).await;
-        let ours = TestApp::principal().tenant().to_string();
+        let ours = app.principal().tenant().to_string();
         let chosen = takeoff::ids::IdSource::seeded(70).session();
         let sessions = [app.session().await, make_session(&app, &ours, Some(chosen)).await];
         let write = async |app: &TestApp, session, version: i64| {
             let state = RawJson::from(&json!({"n": version}));
-            let (principal, mode) = (TestApp::principal(), StateWriteMode::Replace);
+            let (principal, mode) = (app.principal(), StateWriteMode::Replace);
             let surface = &app.services().state;
             let written = surface.set_session_state(&principal, session, state, mode, Some(version));
             assert_eq!(written.await.unwrap().state_version, version + 1);
@@ -248,7 +248,7 @@ backends! {
             assert_eq!(stream(&app, "other", session).await.len(), 1);
             let filter = ExecutionFilter { session_id: Some(session), ..ExecutionFilter::default() };
             let storage = &app.services().storage;
-            let (scope, page) = (TestApp::principal().scope(), PageRequest::first(9));
+            let (scope, page) = (app.principal().scope(), PageRequest::first(9));
             let page = storage.list_executions(&scope, &filter, &page).await.unwrap();
             let listed: Vec<_> = page.items.into_iter().map(|(id, _)| id).collect();
             assert_eq!(listed, [next.id, done.id]);
@@ -321,7 +321,7 @@ async fn a_dump_of_a_cluster_that_is_far_ahead_goes_on_in_a_new_one() {
     };
     // The handler that was cut off has begun again meanwhile.
     assert_eq!(names(&restored)[..before.len()], names(&before));
-    let principal = TestApp::principal();
+    let principal = app.principal();
     let cancel = app
         .services()
         .runtime
@@ -367,7 +367,7 @@ async fn feed(
 ) -> Vec<Event> {
     let events = &app.services().events;
     let batches = events
-        .watch_session(&TestApp::principal(), session, after)
+        .watch_session(&app.principal(), session, after)
         .await
         .unwrap();
     let mut batches = std::pin::pin!(batches);

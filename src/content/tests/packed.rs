@@ -25,17 +25,20 @@ async fn large_content_is_smaller_at_rest_and_comes_back_whole() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path()).await;
     let text = lines(0..100_000);
-    let stored = store.put("t", Bytes::from(text.clone())).await.unwrap();
+    let stored = store
+        .put(&scope("t"), Bytes::from(text.clone()))
+        .await
+        .unwrap();
     assert_eq!(stored.size_bytes, text.len() as u64);
     let path = object(folder.path(), &stored.digest);
     let at_rest = std::fs::metadata(&path).unwrap();
     assert!(at_rest.len() * 4 < stored.size_bytes, "{}", at_rest.len());
     assert_eq!(
-        store.get("t", &stored.digest).await.unwrap(),
+        store.get(&scope("t"), &stored.digest).await.unwrap(),
         text.as_bytes()
     );
     let (size, body) = store
-        .get_verified_stream("t", &stored.digest)
+        .get_verified_stream(&scope("t"), &stored.digest)
         .await
         .unwrap();
     let parts: Vec<Bytes> = body.try_collect().await.unwrap();
@@ -44,7 +47,7 @@ async fn large_content_is_smaller_at_rest_and_comes_back_whole() {
         (stored.size_bytes, text.clone().into_bytes())
     );
     // Storing it again, packed or not, does nothing.
-    store.put("t", Bytes::from(text)).await.unwrap();
+    store.put(&scope("t"), Bytes::from(text)).await.unwrap();
     let again = std::fs::metadata(&path).unwrap();
     assert_eq!(again.modified().unwrap(), at_rest.modified().unwrap());
 }
@@ -55,7 +58,7 @@ async fn lines_are_read_from_the_frames_that_hold_them() {
     let store = open(folder.path()).await;
     let text = lines(0..100_000);
     let packed = store
-        .put("t", Bytes::from(text.clone()))
+        .put(&scope("t"), Bytes::from(text.clone()))
         .await
         .unwrap()
         .digest;
@@ -63,7 +66,7 @@ async fn lines_are_read_from_the_frames_that_hold_them() {
     let part: Result<_, std::io::Error> = Ok(Bytes::from(text.clone()));
     let part = futures::stream::iter([part]);
     let plain = store
-        .put_stream("u", part, streams::LIMIT)
+        .put_stream(&scope("u"), part, streams::LIMIT)
         .await
         .unwrap()
         .digest;
@@ -83,7 +86,7 @@ async fn lines_are_read_from_the_frames_that_hold_them() {
         let last = skip.saturating_add(3).min(100_000);
         let expected = lines(skip..last.max(skip));
         for (tenant, digest) in [("t", &packed), ("u", &plain)] {
-            let found = store.lines(tenant, digest, window).await.unwrap();
+            let found = store.lines(&scope(tenant), digest, window).await.unwrap();
             assert_eq!(
                 String::from_utf8(found).unwrap(),
                 expected,
@@ -97,16 +100,19 @@ async fn lines_are_read_from_the_frames_that_hold_them() {
     let last = damaged.len() - 100;
     damaged[last] ^= 1;
     std::fs::write(&path, damaged).unwrap();
-    assert!(store.lines("t", &packed, WINDOW).await.is_ok());
+    assert!(store.lines(&scope("t"), &packed, WINDOW).await.is_ok());
     let at_the_end = LineWindow {
         skip: 99_990,
         ..WINDOW
     };
     assert!(matches!(
-        store.lines("t", &packed, at_the_end).await,
+        store.lines(&scope("t"), &packed, at_the_end).await,
         Err(Error::Corrupt)
     ));
-    assert!(matches!(store.get("t", &packed).await, Err(Error::Corrupt)));
+    assert!(matches!(
+        store.get(&scope("t"), &packed).await,
+        Err(Error::Corrupt)
+    ));
 }
 
 #[tokio::test]
@@ -114,14 +120,14 @@ async fn lines_have_a_bound_in_bytes() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path()).await;
     let stored = store
-        .put("t", Bytes::from("x".repeat(300_000)))
+        .put(&scope("t"), Bytes::from("x".repeat(300_000)))
         .await
         .unwrap();
     let window = LineWindow {
         max_bytes: 100_000,
         ..WINDOW
     };
-    let refused = store.lines("t", &stored.digest, window).await;
+    let refused = store.lines(&scope("t"), &stored.digest, window).await;
     assert!(
         matches!(
             refused,
@@ -137,27 +143,42 @@ async fn lines_have_a_bound_in_bytes() {
 async fn content_that_looks_packed_is_not_taken_apart() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path()).await;
-    let packed = store.put("t", Bytes::from(lines(0..10_000))).await.unwrap();
+    let packed = store
+        .put(&scope("t"), Bytes::from(lines(0..10_000)))
+        .await
+        .unwrap();
     let object = std::fs::read(object(folder.path(), &packed.digest)).unwrap();
-    let stored = store.put("t", Bytes::from(object.clone())).await.unwrap();
+    let stored = store
+        .put(&scope("t"), Bytes::from(object.clone()))
+        .await
+        .unwrap();
     assert_eq!(stored.size_bytes, object.len() as u64);
-    assert_eq!(store.get("t", &stored.digest).await.unwrap(), object);
+    assert_eq!(
+        store.get(&scope("t"), &stored.digest).await.unwrap(),
+        object
+    );
 }
 
 #[tokio::test]
 async fn what_is_put_aside_is_not_found_until_it_is_brought_back() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path()).await;
-    let stored = store.put("t", Bytes::from_static(b"bytes")).await.unwrap();
+    let stored = store
+        .put(&scope("t"), Bytes::from_static(b"bytes"))
+        .await
+        .unwrap();
     let digest = &stored.digest;
-    store.put_aside("t", digest).await.unwrap();
-    assert!(!store.contains("t", digest).await.unwrap());
-    store.put_aside("t", digest).await.unwrap();
-    store.bring_back("t", digest).await.unwrap();
-    assert_eq!(store.get("t", digest).await.unwrap(), "bytes");
-    store.put_aside("t", digest).await.unwrap();
-    store.put("t", Bytes::from_static(b"bytes")).await.unwrap();
-    store.bring_back("t", digest).await.unwrap();
-    store.remove_aside("t", digest).await.unwrap();
-    assert_eq!(store.get("t", digest).await.unwrap(), "bytes");
+    store.put_aside(&scope("t"), digest).await.unwrap();
+    assert!(!store.contains(&scope("t"), digest).await.unwrap());
+    store.put_aside(&scope("t"), digest).await.unwrap();
+    store.bring_back(&scope("t"), digest).await.unwrap();
+    assert_eq!(store.get(&scope("t"), digest).await.unwrap(), "bytes");
+    store.put_aside(&scope("t"), digest).await.unwrap();
+    store
+        .put(&scope("t"), Bytes::from_static(b"bytes"))
+        .await
+        .unwrap();
+    store.bring_back(&scope("t"), digest).await.unwrap();
+    store.remove_aside(&scope("t"), digest).await.unwrap();
+    assert_eq!(store.get(&scope("t"), digest).await.unwrap(), "bytes");
 }

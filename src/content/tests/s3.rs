@@ -6,6 +6,7 @@ use futures::{StreamExt as _, stream};
 
 use super::{
     s3_server::S3,
+    scope,
     streams::{LIMIT, eventually},
     *,
 };
@@ -45,11 +46,12 @@ fn in_megabytes(bytes: &Bytes) -> impl futures::Stream<Item = Result<Bytes, io::
 async fn content_is_put_and_read_in_a_bucket() {
     let (server, store) = start().await;
     let bytes = Bytes::from_static(b"small");
-    let stored = store.put("t/../u", bytes.clone()).await.unwrap();
-    assert_eq!(store.put("t/../u", bytes.clone()).await.unwrap(), stored);
-    assert_eq!(store.get("t/../u", &stored.digest).await.unwrap(), bytes);
+    let tenant = scope("t/../u");
+    let stored = store.put(&tenant, bytes.clone()).await.unwrap();
+    assert_eq!(store.put(&tenant, bytes.clone()).await.unwrap(), stored);
+    assert_eq!(store.get(&tenant, &stored.digest).await.unwrap(), bytes);
     for other in ["u", "t"] {
-        let read = store.get(other, &stored.digest).await;
+        let read = store.get(&scope(other), &stored.digest).await;
         assert!(matches!(read, Err(Error::NotFound)));
     }
     let paths = paths(&server);
@@ -65,8 +67,8 @@ async fn a_stream_of_several_parts_ends_as_one_object() {
     let (server, store) = start().await;
     let bytes: Bytes = (0..12_u8).flat_map(|n| vec![n; 1 << 20]).collect();
     let stream = in_megabytes(&bytes);
-    let stored = store.put_stream("t", stream, LIMIT).await.unwrap();
-    assert_eq!(store.get("t", &stored.digest).await.unwrap(), bytes);
+    let stored = store.put_stream(&scope("t"), stream, LIMIT).await.unwrap();
+    assert_eq!(store.get(&scope("t"), &stored.digest).await.unwrap(), bytes);
     let place = format!("/bucket/some/prefix/content/t/{}", Digest::of(&bytes));
     assert_eq!(paths(&server), [place]);
     assert!(server.with(|bucket| bucket.uploads.is_empty()));
@@ -77,13 +79,15 @@ async fn an_upload_that_fails_leaves_nothing_in_the_bucket() {
     let (server, store) = start().await;
     let bytes = Bytes::from(vec![1; 6 << 20]);
     let cut = in_megabytes(&bytes).chain(stream::iter([Err(io::Error::other("cut off"))]));
-    let error = store.put_stream("t", cut, LIMIT).await.unwrap_err();
+    let error = store.put_stream(&scope("t"), cut, LIMIT).await.unwrap_err();
     assert!(matches!(error, Error::Source(_)));
     let other = Expected {
         declared_digest: Some(Digest::of(b"x")),
         ..LIMIT
     };
-    let error = store.put_stream("t", in_megabytes(&bytes), other).await;
+    let error = store
+        .put_stream(&scope("t"), in_megabytes(&bytes), other)
+        .await;
     assert!(matches!(error, Err(Error::DigestMismatch)));
     assert_eq!(paths(&server), Vec::<String>::new());
     assert!(server.with(|bucket| bucket.uploads.is_empty()));
@@ -94,7 +98,7 @@ async fn a_sender_that_goes_away_leaves_no_parts_in_the_bucket() {
     let (server, store) = start().await;
     let bytes = Bytes::from(vec![1; 6 << 20]);
     let stream = in_megabytes(&bytes).chain(stream::pending());
-    let receiving = tokio::spawn(async move { store.put_stream("t", stream, LIMIT).await });
+    let receiving = tokio::spawn(async move { store.put_stream(&scope("t"), stream, LIMIT).await });
     eventually(|| server.with(|bucket| bucket.uploads.values().any(|parts| !parts.is_empty())))
         .await;
     receiving.abort();
@@ -109,13 +113,13 @@ async fn content_is_stored_though_its_temporary_object_stays_until_the_sweep() {
     server.with(|bucket| bucket.undeletable = Some(temporaries));
     let bytes = Bytes::from_static(b"moved in two steps");
     let stream = in_megabytes(&bytes);
-    let stored = store.put_stream("t", stream, LIMIT).await.unwrap();
+    let stored = store.put_stream(&scope("t"), stream, LIMIT).await.unwrap();
     assert_eq!(paths(&server).len(), 2);
     server.with(|bucket| bucket.undeletable = None);
     let hour = std::time::Duration::from_hours(1);
     assert_eq!(store.sweep_temporaries(hour, i64::MAX).await.unwrap(), 1);
     assert_eq!(paths(&server).len(), 1);
-    assert_eq!(store.get("t", &stored.digest).await.unwrap(), bytes);
+    assert_eq!(store.get(&scope("t"), &stored.digest).await.unwrap(), bytes);
 }
 
 #[tokio::test]
@@ -126,7 +130,10 @@ async fn a_host_that_cannot_have_a_name_below_it_gets_the_bucket_in_the_path() {
         ..options(&address)
     };
     let store = ContentStore::open("s3://bucket", &by_host).await.unwrap();
-    let stored = store.put("t", Bytes::from_static(b"x")).await.unwrap();
+    let stored = store
+        .put(&scope("t"), Bytes::from_static(b"x"))
+        .await
+        .unwrap();
     let place = format!("/bucket/content/t/{}", stored.digest);
     assert_eq!(paths(&server), [place]);
 }

@@ -2,7 +2,7 @@
 
 use std::{os::unix::fs::PermissionsExt, path::Path};
 
-use super::super::*;
+use super::{super::*, scope};
 
 fn signature_of(url: &str) -> &str {
     url.rsplit_once("&signature=").unwrap().1
@@ -11,13 +11,13 @@ fn signature_of(url: &str) -> &str {
 #[test]
 fn an_upload_is_signed_in_every_part() {
     let signer = Signer::new([7; 32]);
-    let url = signer.sign_upload("t", "upl_1", 100);
+    let url = signer.sign_upload(&scope("t"), "upl_1", 100);
     assert!(url.starts_with("/uploads/upl_1?tenant=t&expires=100&signature="));
     let right = signature_of(&url);
     let check = |tenant: &str, id: &str, expires: i64, signature: &str, now: i64| {
         signer.verify_upload(tenant, id, expires, signature, now)
     };
-    assert_eq!(check("t", "upl_1", 100, right, 99), Ok(()));
+    assert_eq!(check("t", "upl_1", 100, right, 99), Ok(scope("t")));
     assert_eq!(
         check("t", "upl_1", 100, right, 100),
         Err(SignatureError::Expired)
@@ -53,14 +53,14 @@ fn an_upload_is_signed_in_every_part() {
 fn a_download_is_signed_in_every_part() {
     let signer = Signer::new([7; 32]);
     let digest = Digest::of(b"x");
-    let url = signer.sign_download("t", &digest, Some("a b&c.csv"), 100);
+    let url = signer.sign_download(&scope("t"), &digest, Some("a b&c.csv"), 100);
     assert!(url.contains("name=a%20b%26c.csv"), "{url}");
     let right = signature_of(&url);
     let check = |tenant, digest: &Digest, name, expires, now| {
         signer.verify_download(tenant, digest, name, expires, right, now)
     };
     let name = Some("a b&c.csv");
-    assert_eq!(check("t", &digest, name, 100, 99), Ok(()));
+    assert_eq!(check("t", &digest, name, 100, 99), Ok(scope("t")));
     assert_eq!(
         check("t", &digest, name, 100, 100),
         Err(SignatureError::Expired)
@@ -83,7 +83,7 @@ fn a_download_is_signed_in_every_part() {
 fn a_link_to_send_does_not_serve_to_fetch() {
     let signer = Signer::new([7; 32]);
     let digest = Digest::of(b"x");
-    let upload = signer.sign_upload("t", &digest.to_string(), 100);
+    let upload = signer.sign_upload(&scope("t"), &digest.to_string(), 100);
     assert_eq!(
         signer.verify_download("t", &digest, None, 100, signature_of(&upload), 1),
         Err(SignatureError::Invalid)

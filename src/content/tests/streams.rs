@@ -65,7 +65,10 @@ async fn a_stream_that_is_not_what_was_declared_leaves_nothing() {
         ),
     ];
     for (stream, expected, message) in cases {
-        let error = store.put_stream("t", stream, expected).await.unwrap_err();
+        let error = store
+            .put_stream(&scope("t"), stream, expected)
+            .await
+            .unwrap_err();
         assert_eq!(format!("{error:?}"), message);
     }
     assert_eq!(files_below(folder.path()), Vec::<PathBuf>::new());
@@ -81,14 +84,20 @@ async fn a_stream_that_is_what_was_declared_is_stored() {
         declared_digest: Some(Digest::of(b"abcdef")),
     };
     let stream = parts(&[Ok("abc"), Ok(""), Ok("def")]);
-    let stored = store.put_stream("t", stream, right).await.unwrap();
+    let stored = store.put_stream(&scope("t"), stream, right).await.unwrap();
     assert_eq!(stored.size_bytes, 6);
-    assert_eq!(store.get("t", &stored.digest).await.unwrap(), "abcdef");
-    let (size, body) = store.get_stream("t", &stored.digest).await.unwrap();
+    assert_eq!(
+        store.get(&scope("t"), &stored.digest).await.unwrap(),
+        "abcdef"
+    );
+    let (size, body) = store.get_stream(&scope("t"), &stored.digest).await.unwrap();
     let read: Vec<Bytes> = body.map(Result::unwrap).collect().await;
     assert_eq!((size, read.concat()), (6, b"abcdef".to_vec()));
-    let empty = store.put_stream("t", parts(&[]), LIMIT).await.unwrap();
-    assert_eq!(store.get("t", &empty.digest).await.unwrap(), "");
+    let empty = store
+        .put_stream(&scope("t"), parts(&[]), LIMIT)
+        .await
+        .unwrap();
+    assert_eq!(store.get(&scope("t"), &empty.digest).await.unwrap(), "");
     assert_eq!(files_below(folder.path()).len(), 2);
 }
 
@@ -103,7 +112,10 @@ async fn more_than_may_come_is_refused_before_it_comes() {
     };
     // Nothing ever comes of this stream.
     let stream = stream::pending::<Result<Bytes, io::Error>>();
-    let error = store.put_stream("t", stream, expected).await.unwrap_err();
+    let error = store
+        .put_stream(&scope("t"), stream, expected)
+        .await
+        .unwrap_err();
     assert!(matches!(error, Error::TooLarge { limit_bytes: 10 }));
 }
 
@@ -113,7 +125,7 @@ async fn a_sender_that_goes_away_leaves_nothing() {
     let store = open(folder.path()).await;
     let first = stream::iter([Ok::<_, io::Error>(Bytes::from(vec![1; 6 << 20]))]);
     let stream = first.chain(stream::pending());
-    let receiving = tokio::spawn(async move { store.put_stream("t", stream, LIMIT).await });
+    let receiving = tokio::spawn(async move { store.put_stream(&scope("t"), stream, LIMIT).await });
     eventually(|| !files_below(folder.path()).is_empty()).await;
     receiving.abort();
     assert!(receiving.await.unwrap_err().is_cancelled());
@@ -129,16 +141,19 @@ async fn the_same_content_from_many_senders_is_there_once() {
         let (store, bytes) = (store.clone(), bytes.clone());
         tokio::spawn(async move {
             if n % 2 == 0 {
-                return store.put("t", bytes).await.unwrap();
+                return store.put(&scope("t"), bytes).await.unwrap();
             }
             let halves = [bytes.slice(..350_000), bytes.slice(350_000..)];
             let stream = stream::iter(halves.map(Ok::<_, io::Error>));
-            store.put_stream("t", stream, LIMIT).await.unwrap()
+            store.put_stream(&scope("t"), stream, LIMIT).await.unwrap()
         })
     });
     for stored in futures::future::join_all(senders).await {
         assert_eq!(stored.unwrap().digest, Digest::of(&bytes));
     }
     assert_eq!(files_below(folder.path()).len(), 1);
-    assert_eq!(store.get("t", &Digest::of(&bytes)).await.unwrap(), bytes);
+    assert_eq!(
+        store.get(&scope("t"), &Digest::of(&bytes)).await.unwrap(),
+        bytes
+    );
 }

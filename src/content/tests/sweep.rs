@@ -17,7 +17,10 @@ fn left_behind(file: &Path, modified_s: u64) {
 async fn only_what_is_unfinished_and_old_is_swept() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path()).await;
-    let stored = store.put("t", Bytes::from_static(b"kept")).await.unwrap();
+    let stored = store
+        .put(&scope("t"), Bytes::from_static(b"kept"))
+        .await
+        .unwrap();
     let place = folder.path().join(format!("content/t/{}", stored.digest));
     left_behind(&place, 1);
     let old = [

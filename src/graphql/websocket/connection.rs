@@ -331,7 +331,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::model::TenantId;
 
     fn tenant(payload: &Value) -> Option<String> {
         tenant_beside(payload, false)
@@ -340,7 +339,7 @@ mod tests {
     /// With a header that says `default`, or none.
     fn tenant_beside(payload: &Value, is_named: bool) -> Option<String> {
         let of_request = HandshakeCaller {
-            principal: Principal::development(TenantId::default_tenant()),
+            principal: Principal::for_test("default"),
             is_named,
         };
         let named = principal(&of_request, payload.as_object().unwrap()).ok()?;

@@ -106,8 +106,7 @@ impl Source {
                     "the bytes of the upload have not arrived",
                 )
             })?;
-        let tenant = scope.tenant().as_str();
-        if !works.content.contains(tenant, &digest).await? {
+        if !works.content.contains(scope, &digest).await? {
             let message = "the bytes of the upload are no longer kept: send them again";
             return Err(HandlerError::fatal("UPLOAD_EXPIRED", message));
         }

@@ -12,7 +12,7 @@ use super::*;
 use crate::{
     content::{ContentStore, S3Options},
     hot::InProcess,
-    model::{Principal, RawJson, TenantId},
+    model::{Principal, RawJson},
     storage::{Options, WriteOptions, migrate},
     telemetry::Metrics,
 };
@@ -81,11 +81,11 @@ fn key() -> CopyKey {
 }
 
 fn anyone() -> Principal {
-    Principal::development(TenantId::default_tenant())
+    Principal::for_test("default")
 }
 
 fn somebody_else() -> Principal {
-    Principal::development("other".parse().unwrap())
+    Principal::for_test("other")
 }
 
 fn json(text: &str) -> RawJson {

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::super::{Error, Storage, sql};
-use crate::model::{ArtifactId, ArtifactState, Micros, TenantId};
+use crate::model::{ArtifactId, ArtifactState, Micros, TenantId, TenantScope};
 use sql::{Rows, get};
 
 /// A deleted artifact whose content has not gone yet.
@@ -11,8 +11,8 @@ use sql::{Rows, get};
 pub struct Release {
     /// The artifact.
     pub artifact_id: ArtifactId,
-    /// Its tenant.
-    pub tenant_id: TenantId,
+    /// Reaches its tenant's content.
+    pub scope: TenantScope,
     /// When its content was put aside, if it was.
     pub aside_at: Option<Micros>,
     /// The digests of its stored forms.
@@ -37,9 +37,7 @@ impl Storage {
             let tenant: String = get(&row, "tenant_id")?;
             releases.push(Release {
                 artifact_id: ArtifactId(get(&row, "artifact_id")?),
-                tenant_id: tenant
-                    .parse()
-                    .map_err(|error| Error::corrupt("tenant", error))?,
+                scope: TenantScope::of_row(TenantId::stored(&tenant)),
                 aside_at: get(&row, "aside_at")?,
                 digests: Vec::new(),
             });
@@ -64,14 +62,19 @@ impl Storage {
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn is_digest_deleted(&self, tenant: &str, digest: &str) -> Result<bool, Error> {
+    pub async fn is_digest_deleted(
+        &self,
+        scope: &TenantScope,
+        digest: &str,
+    ) -> Result<bool, Error> {
         let holder = "SELECT 1 FROM materialization m JOIN artifact a ON a.id = m.artifact_id \
              WHERE m.digest = $1 AND a.tenant_id = $2";
         let text = format!(
             "SELECT EXISTS ({holder}) AND NOT EXISTS ({holder} AND a.state <> {}) AS deleted",
             ArtifactState::Deleted.code()
         );
-        let rows = sql::query(&self.db.reader, &text, [digest.into(), tenant.into()]).await?;
+        let values = [digest.into(), scope.tenant().as_str().into()];
+        let rows = sql::query(&self.db.reader, &text, values).await?;
         rows.first().map_or(Ok(false), |row| get(row, "deleted"))
     }
 
@@ -106,10 +109,7 @@ impl Storage {
         let mut found = HashSet::new();
         for row in rows.query(&self.db.reader, &tail).await? {
             let tenant: String = get(&row, "tenant_id")?;
-            let tenant = tenant
-                .parse()
-                .map_err(|error| Error::corrupt("tenant", error))?;
-            found.insert((tenant, get(&row, "digest")?));
+            found.insert((TenantId::stored(&tenant), get(&row, "digest")?));
         }
         Ok(found)
     }

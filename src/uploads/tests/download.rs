@@ -26,14 +26,17 @@ fn form(digest: Digest, format: &str) -> Materialization {
 
 async fn stored(world: &World, data: &'static str) -> Digest {
     let bytes = Bytes::from_static(data.as_bytes());
-    world.content.put("default", bytes).await.unwrap().digest
+    world
+        .content
+        .put(&anyone().scope(), bytes)
+        .await
+        .unwrap()
+        .digest
 }
 
 fn link(world: &World, digest: Digest) -> String {
-    let tenant = TenantId::default_tenant();
-    let url = world
-        .uploads
-        .download_url(&form(digest, "csv"), Some("Ümläut data.csv"), &tenant);
+    let (form, name) = (form(digest, "csv"), Some("Ümläut data.csv"));
+    let url = world.uploads.download_url(&form, name, &anyone().scope());
     url.unwrap()
 }
 
@@ -69,7 +72,7 @@ async fn no_name_can_forge_a_header() {
     let name = "ü\"; x=\r\ny: z\\.csv";
     let signer = &world.uploads.0.signer;
     let expires_at_s = seconds(world.clock.now()) + 60;
-    let path = signer.sign_download("default", &digest, Some(name), expires_at_s);
+    let path = signer.sign_download(&anyone().scope(), &digest, Some(name), expires_at_s);
     let response = fetch(&world, &format!("https://takeoff.example{path}")).await;
     assert_eq!(
         response.headers()["content-disposition"],
@@ -109,8 +112,10 @@ async fn what_is_not_there_is_not_found() {
         storage_type: "warehouse".to_owned(),
         ..form(absent, "csv")
     };
-    let tenant = TenantId::default_tenant();
-    assert_eq!(world.uploads.download_url(&elsewhere, None, &tenant), None);
+    let link = world
+        .uploads
+        .download_url(&elsewhere, None, &anyone().scope());
+    assert_eq!(link, None);
 }
 
 #[tokio::test]
@@ -180,7 +185,8 @@ async fn a_range_gives_a_part_and_a_download_goes_on_where_it_broke_off() {
 async fn packed(world: &World) -> (Digest, Vec<u8>) {
     let rows = (0..60_000).map(|n| format!("{{\"n\":{n},\"name\":\"row {n}\"}}\n"));
     let text: Vec<u8> = rows.collect::<String>().into_bytes();
-    let stored = world.content.put("default", Bytes::from(text.clone()));
+    let scope = anyone().scope();
+    let stored = world.content.put(&scope, Bytes::from(text.clone()));
     let digest = stored.await.unwrap().digest;
     let place = world
         .folder

@@ -117,7 +117,7 @@ impl World {
 }
 
 fn anyone() -> Principal {
-    Principal::development(TenantId::default_tenant())
+    Principal::for_test("default")
 }
 
 /// Path and query of a link.

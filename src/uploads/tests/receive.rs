@@ -25,7 +25,7 @@ async fn the_announced_bytes_are_taken_and_found_by_their_digest() {
     assert_eq!(body["size_bytes"], DATA.len());
     assert_eq!(body["upload_id"], created.upload.id.to_string());
     assert_eq!(world.digest(&created).await, Some(digest.to_string()));
-    let kept = world.content.get("default", &digest).await.unwrap();
+    let kept = world.content.get(&anyone().scope(), &digest).await.unwrap();
     assert_eq!(kept, DATA);
 }
 

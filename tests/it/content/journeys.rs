@@ -23,7 +23,7 @@ backends! {
                 id(&steps["parse"]["result"]["artifact_id"]),
                 id(&steps["profile"]["result"]["artifact_id"]),
             );
-            let scope = TestApp::principal().scope();
+            let scope = app.principal().scope();
             let registry = &app.services().artifacts;
             let file = registry.find(&scope, file).await.unwrap().unwrap();
             assert_eq!(file.state, ArtifactState::Ready);

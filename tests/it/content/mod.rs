@@ -92,7 +92,7 @@ backends! {
         let (first, second) = (pipeline("a.csv").await, pipeline("b.csv").await);
         assert_ne!(first, second);
         let names = async |file: ArtifactId| {
-            let found = app.services().artifacts.find(&TestApp::principal().scope(), file).await;
+            let found = app.services().artifacts.find(&app.principal().scope(), file).await;
             found.unwrap().unwrap().display_name.unwrap()
         };
         assert_eq!((names(first).await, names(second).await), ("a.csv".into(), "b.csv".into()));
@@ -204,7 +204,7 @@ backends! {
         let session = app.session().await;
         let running = app.submit(session, "echo", json!({"delay_ms": 60_000})).await;
         app.reaches(running.id, ExecutionStatus::Running).await;
-        app.services().runtime.cancel(&TestApp::principal(), running.id, None).await.unwrap();
+        app.services().runtime.cancel(&app.principal(), running.id, None).await.unwrap();
         assert_eq!(app.ended(running.id).await.status, ExecutionStatus::Cancelled);
     }
 }

@@ -59,7 +59,7 @@ backends! {
             let steps = result(&app.run("compose_journey", parameters).await)["steps"].clone();
             let parsed = &steps["parse"]["result"];
             assert_eq!(names(&parsed["schema"]["columns"]), ["zone", "id", "area"]);
-            let scope = TestApp::principal().scope();
+            let scope = app.principal().scope();
             let profile = id(&steps["profile"]["result"]["artifact_id"]);
             let found = app.services().artifacts.find(&scope, profile).await.unwrap().unwrap();
             assert_eq!(names(&found.semantic_descriptor.to_value()["columns"]), ["zone", "id", "area"]);
@@ -136,7 +136,7 @@ backends! {
             {"line": 4, "reason": reason, "text": "bad 1"},
         ]));
         let parsed = id(&lenient["artifact_id"]);
-        let scope = TestApp::principal().scope();
+        let scope = app.principal().scope();
         let said = app.services().artifacts.find(&scope, parsed).await.unwrap().unwrap();
         assert_eq!(said.semantic_descriptor.to_value()["rejected_count"], 1_200);
         app.assert_verified().await;

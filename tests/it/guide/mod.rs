@@ -153,10 +153,7 @@ mod shop {
 
 mod testing {
     use takeoff::{
-        model::{ExecutionStatus, Principal},
-        prelude::*,
-        runtime::SubmitIntent,
-        state_surface::NewSession,
+        model::ExecutionStatus, prelude::*, runtime::SubmitIntent, state_surface::NewSession,
     };
 
     use super::Hello;
@@ -177,7 +174,7 @@ mod testing {
         let config = Config::load(&overrides, std::iter::empty())?;
         let server = App::new(config).solution(Hello).listen().await?;
         let services = &server.node().services;
-        let caller = Principal::development(TenantId::default_tenant());
+        let caller = server.node().principal(TenantId::default_tenant());
 
         let session = services
             .state
@@ -264,7 +261,7 @@ async fn the_handlers_of_the_guide_do_what_it_says() {
     app.reaches(waiting.id, ExecutionStatus::Running).await;
     app.services()
         .runtime
-        .cancel(&TestApp::principal(), waiting.id, None)
+        .cancel(&app.principal(), waiting.id, None)
         .await
         .unwrap();
     assert_eq!(

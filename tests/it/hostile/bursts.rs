@@ -132,7 +132,7 @@ backends! {
             let middle = wide(3, "compose_journey", &innermost);
             let root = wide(3, "compose_journey", &middle);
             let root = app.submit(app.session().await, "compose_journey", root).await.id;
-            let scope = TestApp::principal().scope();
+            let scope = app.principal().scope();
             let waiting = app.services().events.wait_until_terminal(&scope, root);
             // A hundred executions one after the other, on a disk that is busy; sooner than a timer wakes a parent.
             let done = tokio::time::timeout(2 * PATIENCE, waiting).await;

@@ -65,7 +65,7 @@ async fn a_message_in_redis_that_knows_a_sequence_of_the_future_hides_nothing() 
     let mut redis = stranger(&backend).await;
     let running = app.submit(app.session().await, "gated", json!({})).await;
     app.reaches(running.id, ExecutionStatus::Running).await;
-    let principal = TestApp::principal();
+    let principal = app.principal();
     let events = &app.services().events;
     let stream = events
         .watch_execution(&principal, running.id, None)

@@ -146,7 +146,7 @@ backends! {
     async fn what_a_request_used_beyond_its_price_is_owed(backend: Backend) {
         let little = ["graphql.cost_per_second=1", "graphql.max_cost=5000"];
         let app = TestApp::start_with(&backend, &little).await;
-        let (session, principal) = (app.session().await, TestApp::principal());
+        let (session, principal) = (app.session().await, app.principal());
         let state = RawJson::from(&json!({"text": "x".repeat(250_000)}));
         let surface = &app.services().state;
         let set = surface.set_session_state(&principal, session, state, StateWriteMode::Replace, None);

@@ -19,7 +19,7 @@ struct Client {
 
 impl Client {
     async fn new(app: &TestApp, tenant: &str) -> Self {
-        let principal = Principal::development(tenant.parse().unwrap());
+        let principal = app.principal_of(tenant);
         let new = NewSession::anonymous();
         let state = &app.services().state;
         let session = state.create_session(&principal, new).await.unwrap().id;

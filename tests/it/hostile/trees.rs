@@ -110,7 +110,7 @@ backends! {
         let steps = json!([{"name": "far", "intent_type": "remote"}]);
         let root = app.submit(session, "compose_journey", json!({"steps": steps})).await;
         app.until(|| async {
-            let types = app.services().storage.first_children(&TestApp::principal().scope(), &[root.id], 1).await;
+            let types = app.services().storage.first_children(&app.principal().scope(), &[root.id], 1).await;
             (!types.unwrap().is_empty()).then_some(())
         }).await;
         let stopping = app.server.stop();

@@ -10,7 +10,7 @@ async fn handlers_outlive_a_database_that_is_away_for_less_than_the_lease() {
     let session = app.session().await;
     let node = app.services().runtime.node_id();
     let running = gated(&app, session, 3).await;
-    let principal = TestApp::principal();
+    let principal = app.principal();
     let events = &app.services().events;
     let mut watched = Box::pin(
         events

@@ -56,7 +56,7 @@ async fn a_redis_that_forgets_everything_is_not_missed() {
 /// Events of an execution on one node reach a subscriber on the other while it runs.
 async fn crosses_nodes(from: &TestApp, to: &TestApp, session: SessionId) -> ExecutionId {
     let id = from.submit(session, "nap", json!({"millis": 300})).await.id;
-    let principal = TestApp::principal();
+    let principal = to.principal();
     let events = &to.services().events;
     let watched = events.watch_execution(&principal, id, None).await.unwrap();
     let seen = tokio::spawn(watched.map(|batch| batch.unwrap().events.to_vec()).concat());
@@ -66,7 +66,7 @@ async fn crosses_nodes(from: &TestApp, to: &TestApp, session: SessionId) -> Exec
 }
 
 async fn write_state(app: &TestApp, session: SessionId, state: Value) {
-    let (principal, state) = (TestApp::principal(), RawJson::from(&state));
+    let (principal, state) = (app.principal(), RawJson::from(&state));
     let surface = &app.services().state;
     surface
         .set_session_state(&principal, session, state, StateWriteMode::Replace, None)
@@ -75,7 +75,7 @@ async fn write_state(app: &TestApp, session: SessionId, state: Value) {
 }
 
 async fn read_state(app: &TestApp, session: SessionId) -> Value {
-    let scope = TestApp::principal().scope();
+    let scope = app.principal().scope();
     let found = app.services().state.get_session(&scope, session).await;
     found.unwrap().unwrap().state.to_value()
 }

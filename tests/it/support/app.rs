@@ -7,9 +7,7 @@ use serde_json::{Value, json};
 use takeoff::{
     app::{App, Server},
     config::{Config, Overrides},
-    model::{
-        Event, Execution, ExecutionId, ExecutionStatus, Principal, RawJson, SessionId, TenantId,
-    },
+    model::{Event, Execution, ExecutionId, ExecutionStatus, Principal, RawJson, SessionId},
     runtime::{SubmitIntent, Submitted},
     services::Services,
     state_surface::NewSession,
@@ -85,8 +83,12 @@ impl TestApp {
         &self.server.node().services
     }
 
-    pub fn principal() -> Principal {
-        Principal::development(TenantId::default_tenant())
+    pub fn principal(&self) -> Principal {
+        self.principal_of("default")
+    }
+
+    pub fn principal_of(&self, tenant: &str) -> Principal {
+        self.server.node().principal(tenant.parse().unwrap())
     }
 
     pub fn url(&self, path: &str) -> String {
@@ -119,7 +121,7 @@ impl TestApp {
         let new = NewSession::anonymous();
         self.services()
             .state
-            .create_session(&Self::principal(), new)
+            .create_session(&self.principal(), new)
             .await
             .unwrap()
             .id
@@ -138,13 +140,13 @@ impl TestApp {
     pub async fn try_submit(&self, intent: SubmitIntent) -> Result<Submitted, Error> {
         self.services()
             .runtime
-            .submit(&Self::principal(), intent)
+            .submit(&self.principal(), intent)
             .await
     }
 
     /// Waits for the end of an execution.
     pub async fn ended(&self, id: ExecutionId) -> Execution {
-        let scope = Self::principal().scope();
+        let scope = self.principal().scope();
         let waiting = self.services().events.wait_until_terminal(&scope, id);
         match tokio::time::timeout(PATIENCE, waiting).await {
             Ok(ended) => *ended.unwrap(),
@@ -168,7 +170,7 @@ impl TestApp {
     }
 
     pub async fn execution(&self, id: ExecutionId) -> Execution {
-        let scope = Self::principal().scope();
+        let scope = self.principal().scope();
         self.services()
             .storage
             .find_executions(&scope, &[id])
@@ -203,7 +205,7 @@ impl TestApp {
 
     /// All events of an execution that ends, as a subscriber gets them.
     pub async fn events(&self, id: ExecutionId) -> Vec<Event> {
-        let principal = Self::principal();
+        let principal = self.principal();
         let events = &self.services().events;
         let batches = events.watch_execution(&principal, id, None).await.unwrap();
         let all = batches.map(|batch| batch.unwrap().events.to_vec()).concat();

@@ -50,7 +50,7 @@ impl TestApp {
         let mut unfinished = Vec::new();
         for one in self.all_executions().await {
             if !one.status.is_terminal() {
-                let scope = Self::principal().scope();
+                let scope = self.principal().scope();
                 let storage = &self.services().storage;
                 let events = storage.events_after(&scope, one.id, 0, 1000).await.unwrap();
                 let types = events.iter().map(|event| event.body.type_name()).collect();
@@ -62,7 +62,7 @@ impl TestApp {
 
     /// Every execution of the tenant.
     pub async fn all_executions(&self) -> Vec<Execution> {
-        let (scope, filter) = (Self::principal().scope(), ExecutionFilter::default());
+        let (scope, filter) = (self.principal().scope(), ExecutionFilter::default());
         let mut all: Vec<Execution> = Vec::new();
         loop {
             let page = PageRequest {
@@ -95,7 +95,7 @@ impl TestApp {
 
     /// Every event of a session's executions, in the order of the log.
     async fn session_events(&self, session: SessionId) -> Vec<Event> {
-        let (scope, feed) = (Self::principal().scope(), Feed::Session(session));
+        let (scope, feed) = (self.principal().scope(), Feed::Session(session));
         let (mut all, mut cursor) = (Vec::new(), Cursor::default());
         loop {
             let storage = &self.services().storage;
@@ -113,7 +113,7 @@ impl TestApp {
 
     /// A step's result is that of one run, which every later attempt was given.
     async fn assert_steps_were_kept(&self, executions: &[Execution]) {
-        let scope = Self::principal().scope();
+        let scope = self.principal().scope();
         let ids = executions
             .iter()
             .filter(|one| one.intent.intent_type == "steps");
@@ -154,7 +154,7 @@ impl TestApp {
                 asked.insert(made.trim_matches('"').parse().unwrap(), parents);
             }
         }
-        let (scope, made) = (Self::principal().scope(), asked.keys().copied());
+        let (scope, made) = (self.principal().scope(), asked.keys().copied());
         let storage = &self.services().storage;
         let made: Vec<ArtifactId> = made.collect();
         let found = storage

@@ -25,7 +25,7 @@ pub(crate) use rows::{ArtifactRow, artifact};
 
 use super::super::{Error, Options, Storage, WriteOptions, migrate, sql};
 use crate::{
-    model::{Principal, TenantId, TenantScope},
+    model::{Principal, TenantScope},
     telemetry::metrics::Metrics,
 };
 
@@ -163,8 +163,7 @@ async fn run(url: &str, statement: &str) -> Result<(), Error> {
 
 /// The right to the data of tenant `name`.
 pub(crate) fn scope_of(name: &str) -> TenantScope {
-    let tenant: TenantId = name.parse().unwrap();
-    Principal::development(tenant).scope()
+    Principal::for_test(name).scope()
 }
 
 /// The right to the data of the tenant that [`rows`] belong to unless they say otherwise.
