@@ -176,6 +176,8 @@ pub(super) fn line_ends(bytes: &[u8]) -> usize {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Layout {
     pub(super) size_bytes: u64,
+    /// The bytes of the object: its last frame ends with it.
+    pub(super) object_bytes: u64,
     frames: Vec<Frame>,
 }
 
@@ -232,7 +234,11 @@ impl Layout {
             });
             offset += u64::from(packed);
         }
-        Ok(Self { size_bytes, frames })
+        Ok(Self {
+            size_bytes,
+            object_bytes: offset,
+            frames,
+        })
     }
 
     pub(super) fn frames(&self) -> &[Frame] {

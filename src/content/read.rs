@@ -205,7 +205,13 @@ impl ContentStore {
         if length > start.len() {
             start = self.object_part(path, 0..length as u64).await?;
         }
-        Layout::read(start.get(..length).ok_or(Error::Corrupt)?).map(Some)
+        let layout = Layout::read(start.get(..length).ok_or(Error::Corrupt)?)?;
+        // A part of an object that is not there any more is damage; the store calls it a faulty range.
+        if layout.object_bytes == object_bytes {
+            Ok(Some(layout))
+        } else {
+            Err(Error::Corrupt)
+        }
     }
 
     /// The size of the content of an object, packed or plain; none where there is no object.

@@ -1,6 +1,6 @@
 //! How a handler says that it failed.
 
-use std::fmt;
+use std::{error::Error, fmt, io};
 
 use crate::{content, storage};
 
@@ -80,65 +80,108 @@ impl fmt::Display for HandlerError {
     }
 }
 
-impl<E: std::error::Error + Send + Sync + 'static> From<E> for HandlerError {
+impl<E: Error + Send + Sync + 'static> From<E> for HandlerError {
     fn from(error: E) -> Self {
-        let any: &(dyn std::error::Error + 'static) = &error;
-        if let Some(error) = any.downcast_ref::<storage::Error>() {
-            return from_storage(error);
-        }
-        if let Some(outage) = outage(any) {
-            return outage;
-        }
-        let mut message = error.to_string();
-        let mut cause = error.source();
-        while let Some(error) = cause {
-            let text = error.to_string();
-            // Many errors repeat their cause in their own message.
-            if !message.ends_with(&text) {
-                message.push_str(": ");
-                message.push_str(&text);
+        let mut told = Told::default();
+        let mut next: Option<&(dyn Error + 'static)> = Some(&error);
+        while let Some(cause) = next {
+            told.add(cause);
+            if let Some(fault) = Fault::of(cause) {
+                tracing::warn!(error = %Told::whole(cause), "the runtime could not do what the handler asked for");
+                return fault.met_with(told, cause);
             }
-            cause = error.source();
+            next = cause_of(cause);
         }
-        Self::retryable("HANDLER_ERROR", message)
+        Self::retryable("HANDLER_ERROR", told.0)
     }
 }
 
-/// An error that has an outage of the runtime's own storage or content store among its causes: whatever
-/// the handler made of it, the handler is not to blame.
-fn outage(error: &(dyn std::error::Error + 'static)) -> Option<HandlerError> {
-    let mut causes = std::iter::successors(Some(error), |error| error.source());
-    causes.find_map(|cause| {
-        let is_outage = match (
-            cause.downcast_ref::<content::Error>(),
-            cause.downcast_ref::<storage::Error>(),
-        ) {
-            (Some(error), _) => error.is_outage(),
-            (_, Some(error)) => matches!(
-                error,
-                storage::Error::Unavailable(_) | storage::Error::Content(_)
-            ),
-            _ => false,
-        };
-        is_outage.then(|| HandlerError {
-            kind: Kind::Interrupted,
-            code: "UNAVAILABLE".to_owned(),
-            message: cause.to_string(),
-        })
-    })
+/// The messages of an error and its causes.
+#[derive(Default)]
+struct Told(String);
+
+impl Told {
+    fn add(&mut self, error: &(dyn Error + 'static)) {
+        let text = error.to_string();
+        if self.0.is_empty() {
+            self.0 = text;
+        } else if !self.0.ends_with(&text) {
+            // Many errors repeat their cause in their own message.
+            self.0.push_str(": ");
+            self.0.push_str(&text);
+        }
+    }
+
+    /// For the log.
+    fn whole(error: &(dyn Error + 'static)) -> String {
+        let mut told = Self::default();
+        let causes = std::iter::successors(Some(error), |error| cause_of(*error));
+        causes.for_each(|cause| told.add(cause));
+        told.0
+    }
 }
 
-/// Errors of the runtime's own storage are told by kind; their causes are not the tenant's.
-fn from_storage(error: &storage::Error) -> HandlerError {
-    match error {
-        storage::Error::Fenced => HandlerError::abandoned(),
-        storage::Error::Refused(refusal) => HandlerError::fatal("REFUSED", refusal.to_string()),
-        other if other.is_retryable() => HandlerError {
-            kind: Kind::Interrupted,
-            code: "UNAVAILABLE".to_owned(),
-            message: other.to_string(),
-        },
-        other => HandlerError::retryable("INTERNAL", other.to_string()),
+/// What an error is caused by. That of an I/O error is what a library was given instead of one.
+fn cause_of<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
+    match error.downcast_ref::<io::Error>() {
+        Some(error) => error.get_ref().map(|inner| inner as &(dyn Error + 'static)),
+        None => error.source(),
+    }
+}
+
+/// What the runtime's own database or content store failed by. Its causes are not the tenant's: they
+/// may name files, buckets and statements.
+enum Fault {
+    /// Whatever the handler made of it, the handler is not to blame.
+    Outage,
+    /// Something stored is damaged, or the runtime has a defect.
+    Internal,
+    Fenced,
+    Refused,
+}
+
+impl Fault {
+    fn of(error: &(dyn Error + 'static)) -> Option<Self> {
+        if let Some(error) = error.downcast_ref::<content::Error>() {
+            return Self::of_content(error);
+        }
+        let error = error.downcast_ref::<storage::Error>()?;
+        Some(match error {
+            storage::Error::Fenced => Self::Fenced,
+            storage::Error::Refused(_) => Self::Refused,
+            error if error.is_retryable() => Self::Outage,
+            _ => Self::Internal,
+        })
+    }
+
+    fn of_content(error: &content::Error) -> Option<Self> {
+        use content::Error;
+        match error {
+            Error::Unavailable(_) | Error::Absent => Some(Self::Outage),
+            Error::Corrupt | Error::NotFound | Error::NotPlain(_) | Error::Url { .. } => {
+                Some(Self::Internal)
+            }
+            // What the handler gave is at fault, and the cause is its own.
+            Error::TooLarge { .. }
+            | Error::SizeMismatch { .. }
+            | Error::DigestMismatch
+            | Error::Source(_) => None,
+        }
+    }
+
+    /// The error of a handler that met it, with `cause` as the last of what is told.
+    fn met_with(self, told: Told, cause: &(dyn Error + 'static)) -> HandlerError {
+        match self {
+            Self::Outage => HandlerError {
+                kind: Kind::Interrupted,
+                code: "UNAVAILABLE".to_owned(),
+                message: cause.to_string(),
+            },
+            Self::Internal => HandlerError::retryable("INTERNAL", told.0),
+            Self::Fenced => HandlerError::abandoned(),
+            Self::Refused if told.0 == cause.to_string() => HandlerError::fatal("REFUSED", told.0),
+            Self::Refused => HandlerError::retryable("HANDLER_ERROR", told.0),
+        }
     }
 }
 
@@ -177,13 +220,49 @@ mod tests {
         };
         assert_eq!(HandlerError::from(away()).kind, Kind::Interrupted);
         assert_eq!(HandlerError::from(Wrapped(away())).kind, Kind::Interrupted);
-        let damaged = HandlerError::from(Wrapped(content::Error::Corrupt));
-        assert_eq!(damaged.kind, Kind::Retryable);
+        let read = HandlerError::from(io::Error::other(Wrapped(away())));
+        assert_eq!(read.kind, Kind::Interrupted);
+        let piped = content::Error::Source(Box::new(away()));
+        assert_eq!(HandlerError::from(piped).kind, Kind::Interrupted);
+    }
+
+    #[test]
+    fn a_damage_is_internal_and_tells_nothing_of_its_place() {
+        let linked = || {
+            content::Error::NotPlain(object_store::Error::Generic {
+                store: "folder",
+                source: "/srv/content/t/0 is a link".into(),
+            })
+        };
+        let told = |error: HandlerError| (error.kind, error.code, error.message);
+        let plain = told(HandlerError::from(linked()));
+        let message = "the stored content is no file, and is not read";
+        assert_eq!(plain, (Kind::Retryable, "INTERNAL".into(), message.into()));
+        let wrapped = told(HandlerError::from(io::Error::other(Wrapped(linked()))));
+        let message = format!("the report cannot be written: {message}");
+        assert_eq!(wrapped, (Kind::Retryable, "INTERNAL".into(), message));
+    }
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("the order cannot be looked up")]
+    struct Asked(#[source] storage::Error);
+
+    #[test]
+    fn what_the_database_said_is_not_told_however_it_is_wrapped() {
+        let error = || storage::Error::corrupt("event", io::Error::other("SELECT secret"));
+        let told = HandlerError::from(Asked(error()));
+        assert_eq!(told.code(), "INTERNAL");
+        assert_eq!(
+            told.message(),
+            "the order cannot be looked up: stored event cannot be read"
+        );
+        let fenced = HandlerError::from(Asked(storage::Error::Fenced));
+        assert_eq!(fenced.kind, Kind::Abandoned);
     }
 
     #[test]
     fn the_runtimes_own_errors_show_nothing_of_the_database() {
-        let cause = std::io::Error::other("SELECT secret FROM place");
+        let cause = io::Error::other("SELECT secret FROM place");
         let error = HandlerError::from(storage::Error::corrupt("event", cause));
         assert_eq!(error.message(), "stored event cannot be read");
         assert_eq!(

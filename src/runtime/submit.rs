@@ -237,7 +237,8 @@ impl Inner {
         let found = fingerprint(&checked.handler, scope, session_id, &checked.parameters).await;
         let fingerprint = found.map_err(|error| match error.kind {
             Kind::Fatal => Refusal::invalid(["parameters"], error.message).into(),
-            Kind::Retryable | Kind::Interrupted | Kind::Abandoned => {
+            Kind::Interrupted => Error::Content(error.message.into()),
+            Kind::Retryable | Kind::Abandoned => {
                 Error::corrupt("fingerprint", std::io::Error::other(error.message))
             }
         });

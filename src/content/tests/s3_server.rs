@@ -16,21 +16,23 @@ use bytes::Bytes;
 
 /// What the server holds.
 #[derive(Default)]
-pub(super) struct Bucket {
+pub struct Bucket {
     /// By path: bucket and key.
-    pub(super) objects: BTreeMap<String, Bytes>,
+    pub objects: BTreeMap<String, Bytes>,
     /// Unfinished multipart uploads.
-    pub(super) uploads: HashMap<String, BTreeMap<u32, Bytes>>,
+    pub uploads: HashMap<String, BTreeMap<u32, Bytes>>,
     /// Keys whose removal is refused begin with this.
-    pub(super) undeletable: Option<String>,
+    pub undeletable: Option<String>,
+    /// What every request is refused with, if it is.
+    pub refusal: Option<String>,
 }
 
 #[derive(Clone, Default)]
-pub(super) struct S3(Arc<Mutex<Bucket>>);
+pub struct S3(Arc<Mutex<Bucket>>);
 
 impl S3 {
     /// Starts one; it ends with the test's runtime. Also its address.
-    pub(super) async fn start() -> (Self, String) {
+    pub async fn start() -> (Self, String) {
         let s3 = Self::default();
         let app = Router::new()
             .fallback(answer)
@@ -42,7 +44,7 @@ impl S3 {
         (s3, address)
     }
 
-    pub(super) fn with<T>(&self, look: impl FnOnce(&mut Bucket) -> T) -> T {
+    pub fn with<T>(&self, look: impl FnOnce(&mut Bucket) -> T) -> T {
         look(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -58,6 +60,9 @@ async fn answer(
     let key = uri.path().to_owned();
     if key.starts_with("/missing/") {
         return StatusCode::NOT_FOUND.into_response();
+    }
+    if let Some(reason) = s3.with(|bucket| bucket.refusal.clone()) {
+        return (StatusCode::FORBIDDEN, reason).into_response();
     }
     s3.with(|bucket| match (method.as_str(), query.get("uploadId")) {
         ("POST", None) if query.contains_key("uploads") => {
@@ -92,7 +97,7 @@ async fn answer(
         ("GET", None) if query.contains_key("list-type") => {
             bucket.list(&key, query.get("prefix").map_or("", String::as_str))
         }
-        _ => bucket.read(&key),
+        _ => bucket.read(&key, &headers),
     })
 }
 
@@ -110,15 +115,25 @@ impl Bucket {
         xml("CopyObjectResult", "<ETag>e</ETag>")
     }
 
-    fn read(&self, key: &str) -> Response {
+    fn read(&self, key: &str, wanted: &HeaderMap) -> Response {
         let headers = [
             (header::ETAG, "e"),
             (header::LAST_MODIFIED, "Mon, 01 Jan 2024 00:00:00 GMT"),
         ];
-        match self.objects.get(key) {
-            Some(bytes) => (headers, bytes.clone()).into_response(),
-            None => StatusCode::NOT_FOUND.into_response(),
+        let Some(bytes) = self.objects.get(key) else {
+            return StatusCode::NOT_FOUND.into_response();
+        };
+        let Some((from, to)) = range_of(wanted) else {
+            return (headers, bytes.clone()).into_response();
+        };
+        if from >= bytes.len() {
+            return StatusCode::RANGE_NOT_SATISFIABLE.into_response();
         }
+        let to = to.min(bytes.len() - 1);
+        let of_part = format!("bytes {from}-{to}/{}", bytes.len());
+        let of_part = [(header::CONTENT_RANGE, of_part)];
+        let part = bytes.slice(from..=to);
+        (StatusCode::PARTIAL_CONTENT, headers, of_part, part).into_response()
     }
 
     fn delete(&mut self, request: &[u8]) -> Response {
@@ -159,6 +174,13 @@ impl Bucket {
         }
         xml("ListBucketResult", &contents)
     }
+}
+
+/// The first and the last byte that are asked for.
+fn range_of(headers: &HeaderMap) -> Option<(usize, usize)> {
+    let range = headers.get(header::RANGE)?.to_str().unwrap();
+    let (from, to) = range.strip_prefix("bytes=")?.split_once('-')?;
+    Some((from.parse().unwrap(), to.parse().unwrap()))
 }
 
 fn xml(name: &str, content: &str) -> Response {

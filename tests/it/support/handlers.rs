@@ -8,9 +8,11 @@ use std::{
     time::Duration,
 };
 
+use futures::TryStreamExt as _;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use takeoff::{
+    content::LineWindow,
     model::{ArtifactId, RawJson},
     runtime::{
         ArtifactDraft, ChildIntent, ExecutionContext, HandlerError, HandlerMetadata,
@@ -83,6 +85,25 @@ pub struct Big {
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct Nap {
     millis: u64,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct Handle {
+    artifact: String,
+    way: Way,
+}
+
+/// A way in which a handler reads or writes content.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Way {
+    Whole,
+    Stream,
+    Lines,
+    /// As a stream that a library reads, whose errors have the store's inside.
+    Wrapped,
+    Piped,
+    Store,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -176,6 +197,10 @@ impl Solution for TrySolution {
             .register()?;
         registry.handler("nap", "try", nap).register()?;
         registry
+            .handler("handle", "try", handles)
+            .retry(quick(2))
+            .register()?;
+        registry
             .handler("twice", "one", hangs)
             .solution("first")
             .register()?;
@@ -222,6 +247,47 @@ async fn nap(ctx: ExecutionContext, p: Nap) -> Result<i64, HandlerError> {
     tokio::time::sleep(Duration::from_millis(p.millis)).await;
     ctx.emit("awake", &()).await?;
     Ok(ctx.attempt())
+}
+
+async fn handles(ctx: ExecutionContext, p: Handle) -> Result<usize, HandlerError> {
+    let (artifacts, id) = (ctx.artifacts(), p.artifact.parse()?);
+    let forms = artifacts.materializations(id).await?;
+    let form = forms
+        .first()
+        .ok_or(HandlerError::fatal("NO_FORM", "it has no form"))?;
+    let length = match p.way {
+        Way::Whole => artifacts.read(form).await?.len(),
+        Way::Stream => {
+            let parts: Vec<bytes::Bytes> = artifacts.read_stream(form).await?.try_collect().await?;
+            parts.concat().len()
+        }
+        Way::Lines => {
+            let window = LineWindow {
+                skip: 29_990,
+                most: 5,
+                max_bytes: 1 << 20,
+            };
+            artifacts.read_lines(form, window).await?.len()
+        }
+        Way::Wrapped => {
+            let parts = artifacts.read_stream(form).await;
+            let parts = parts?.map_err(std::io::Error::other);
+            let mut reader = parts.into_async_read();
+            let mut read = Vec::new();
+            futures::AsyncReadExt::read_to_end(&mut reader, &mut read).await?
+        }
+        Way::Piped => {
+            let parts = artifacts.read_stream(form).await?;
+            let stored = artifacts.store_stream(parts, 1 << 30).await?;
+            usize::try_from(stored.size_bytes)?
+        }
+        Way::Store => {
+            let text = format!("{} {}", ctx.execution_id(), ctx.attempt());
+            let stored = artifacts.store(text.into()).await?;
+            usize::try_from(stored.size_bytes)?
+        }
+    };
+    Ok(length)
 }
 
 async fn big(_: ExecutionContext, p: Big) -> Result<String, HandlerError> {

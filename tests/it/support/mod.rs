@@ -9,6 +9,8 @@ mod hostile;
 mod load;
 mod node;
 mod proxy;
+#[path = "../../../src/content/tests/s3_server.rs"]
+pub mod s3;
 mod socket;
 mod wire;
 
