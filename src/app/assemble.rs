@@ -73,7 +73,7 @@ impl Node {
             storage: storage.clone(),
         };
         let registry = app.register(&works)?;
-        let artifacts = ArtifactRegistry::new(storage.clone(), registry.eligible_types());
+        let artifacts = ArtifactRegistry::new(storage.clone(), registry.catalog().eligible_types());
 
         let installation = storage.installation_id().await?;
         let bus = redis

@@ -160,7 +160,7 @@ impl From<HandlerInfo> for HandlerBody {
     (status = 429, description = "The tenant asks for more than its share; see `Retry-After`", body = ErrorBody),
 ))]
 pub(super) async fn list(State(served): State<Served>, _: Caller) -> Json<Intents> {
-    let types = served.services.runtime.registry().intent_types();
+    let types = served.services.runtime.catalog().intent_types();
     let intents = types.into_iter().map(|one| IntentBody {
         intent_type: one.name,
         handlers: one.handlers.into_iter().map(HandlerBody::from).collect(),

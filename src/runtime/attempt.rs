@@ -8,11 +8,12 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use super::{
+    catalog::Declaration,
     context::{Attempt, ExecutionContext, lock},
     engine::Inner,
     error::{HandlerError, Kind},
+    handlers::HandlerFunction,
     metadata::RetryPolicy,
-    registry::Registration,
     slots::SlotPermit,
     submit::fingerprint,
 };
@@ -46,6 +47,12 @@ struct Signals {
     lost: CancellationToken,
     /// When the time of the execution is over.
     end: Option<Instant>,
+}
+
+/// What an attempt runs.
+struct Handler {
+    declaration: Arc<Declaration>,
+    function: HandlerFunction,
 }
 
 /// Why the attempt ended.
@@ -122,6 +129,7 @@ impl Inner {
         };
         tracing::debug!("the attempt begins");
         let ended = self.watch(&handler, &attempt, &signals).await;
+        let handler = &handler.declaration;
         let outcome = match ended {
             Ended::Lost => return,
             Ended::HandedBack => Outcome::HandBack,
@@ -130,7 +138,7 @@ impl Inner {
             Ended::TimedOut { of_execution: true } => {
                 let message = "the execution did not end in the time that its handler allows";
                 Self::failed(
-                    &handler,
+                    handler,
                     &execution,
                     &HandlerError::fatal("EXECUTION_TIMEOUT", message),
                 )
@@ -140,15 +148,15 @@ impl Inner {
             } => {
                 let message = "the attempt did not end in the time that its handler allows";
                 Self::failed(
-                    &handler,
+                    handler,
                     &execution,
                     &HandlerError::retryable("ATTEMPT_TIMEOUT", message),
                 )
             }
             // Most often the execution has moved on, and this is then refused and counted.
             Ended::Returned(Err(error)) if error.kind == Kind::Abandoned => Outcome::HandBack,
-            Ended::Returned(Err(error)) => Self::failed(&handler, &execution, &error),
-            Ended::Returned(Ok(result)) => self.completed(&handler, &attempt, &result).await,
+            Ended::Returned(Err(error)) => Self::failed(handler, &execution, &error),
+            Ended::Returned(Ok(result)) => self.completed(handler, &attempt, &result).await,
         };
         let is_parked = matches!(outcome, Outcome::Park);
         self.finish(&execution, outcome, Some(&attempt), lost).await;
@@ -163,12 +171,12 @@ impl Inner {
         execution: &Execution,
         cancellation: CancellationToken,
         permit: SlotPermit,
-    ) -> Result<(Arc<Registration>, Arc<Attempt>), Outcome> {
+    ) -> Result<(Handler, Arc<Attempt>), Outcome> {
         let intent = &execution.intent;
-        let found = self
-            .registry
-            .find(&intent.intent_type, &execution.handler_name);
-        let Some(handler) = found.filter(|handler| handler.function.is_some()) else {
+        let (intent_type, name) = (&intent.intent_type, &execution.handler_name);
+        let declared = self.catalog.find(intent_type, name);
+        let function = self.functions.find(intent_type, name);
+        let (Some(handler), Some(function)) = (declared, function) else {
             let message = "the node that took the execution does not have its handler";
             let error = error_of(execution, &HandlerError::retryable("NO_HANDLER", message));
             return Err(Outcome::Retry {
@@ -201,25 +209,21 @@ impl Inner {
             permit,
             handler.metadata.parks,
         );
-        Ok((Arc::clone(handler), Arc::new(attempt)))
+        let handler = Handler {
+            declaration: Arc::clone(handler),
+            function: Arc::clone(function),
+        };
+        Ok((handler, Arc::new(attempt)))
     }
 
     /// Runs the handler until it returns or something ends it.
-    async fn watch(
-        &self,
-        handler: &Registration,
-        attempt: &Arc<Attempt>,
-        signals: &Signals,
-    ) -> Ended {
-        let Some(function) = &handler.function else {
-            return Ended::Lost;
-        };
+    async fn watch(&self, handler: &Handler, attempt: &Arc<Attempt>, signals: &Signals) -> Ended {
         let context = ExecutionContext(Arc::clone(attempt));
-        let work = AssertUnwindSafe(function(context)).catch_unwind();
+        let work = AssertUnwindSafe((handler.function)(context)).catch_unwind();
         let work = work.instrument(tracing::Span::current());
         // Handlers have threads of their own: one that never yields cannot stop the engine.
         let mut task = self.handlers.spawn(work);
-        let metadata = &handler.metadata;
+        let metadata = &handler.declaration.metadata;
         let attempt_end = metadata.attempt_timeout.map(|limit| Instant::now() + limit);
         let ended = tokio::select! {
             biased;
@@ -243,7 +247,7 @@ impl Inner {
     }
 
     /// The outcome of an error: another attempt, or the end.
-    fn failed(handler: &Registration, execution: &Execution, error: &HandlerError) -> Outcome {
+    fn failed(handler: &Declaration, execution: &Execution, error: &HandlerError) -> Outcome {
         let policy = &handler.metadata.retry;
         let used = (execution.attempt - execution.lost_attempts).max(1);
         let used = u32::try_from(used).unwrap_or(u32::MAX);
@@ -268,7 +272,7 @@ impl Inner {
 
     async fn completed(
         &self,
-        handler: &Registration,
+        handler: &Declaration,
         attempt: &Attempt,
         result: &RawJson,
     ) -> Outcome {

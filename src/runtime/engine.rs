@@ -24,8 +24,8 @@ use tokio::{sync::Notify, task::JoinHandle};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    cancellation::CancelHints, context::lock, limits::Limits, registry::IntentRegistry,
-    slots::Slots, trees::Trees,
+    cancellation::CancelHints, catalog::Catalog, context::lock, handlers::Handlers, limits::Limits,
+    registry::IntentRegistry, slots::Slots, trees::Trees,
 };
 use crate::{
     clock::Clock,
@@ -87,7 +87,9 @@ pub(super) struct Inner {
     pub(super) storage: Storage,
     pub(super) content: ContentStore,
     pub(super) payloads: Payloads,
-    pub(super) registry: IntentRegistry,
+    pub(super) catalog: Catalog,
+    /// The code of those that run here.
+    pub(super) functions: Handlers,
     pub(super) events: Events,
     pub(super) state: StateSurface,
     pub(super) limits: Limits,
@@ -155,11 +157,13 @@ impl Inner {
             settings.tenant_weights.clone(),
         ));
         let node = RwLock::new(parts.ids.node());
+        let (catalog, functions) = parts.registry.into_parts();
         Self {
             storage: parts.storage,
             content: parts.content,
             payloads: parts.payloads,
-            registry: parts.registry,
+            catalog,
+            functions,
             events: parts.events,
             state: parts.state,
             limits: parts.limits,

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::{
+    handlers::HandlerFunction,
     metadata::HandlerMetadata,
-    registry::{HandlerFunction, IntentRegistry, RegistrationError},
+    registry::{IntentRegistry, RegistrationError},
 };
 use crate::model::Fault;
 

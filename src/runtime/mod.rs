@@ -6,11 +6,13 @@
 mod artifacts;
 mod attempt;
 mod cancellation;
+mod catalog;
 mod children;
 mod context;
 mod engine;
 mod error;
 mod handler_builder;
+mod handlers;
 mod limits;
 mod metadata;
 mod registry;
@@ -26,18 +28,18 @@ use std::sync::Arc;
 use futures::{StreamExt, stream};
 
 pub use artifacts::{ArtifactDraft, ArtifactHandle};
+pub use catalog::{Catalog, HandlerInfo, IntentTypeInfo};
 pub use children::{Child, ChildOutcome, EndedChild};
 pub use context::ExecutionContext;
 pub use engine::Settings;
 pub use error::HandlerError;
 pub use handler_builder::HandlerBuilder;
+pub use handlers::HandlerFunction;
 pub use limits::Limits;
 pub use metadata::{
     CheckFunction, FingerprintFunction, FingerprintInput, HandlerMetadata, RetryPolicy,
 };
-pub use registry::{
-    HandlerFunction, HandlerInfo, IntentRegistry, IntentTypeInfo, RegistrationError,
-};
+pub use registry::{IntentRegistry, RegistrationError};
 pub use solution::{Solution, Works};
 pub use state::StateHandle;
 pub use submit::{ChildIntent, SubmitIntent, Submitted};
@@ -129,10 +131,10 @@ impl Runtime {
         self.0.rerun(principal, id, idempotency_key).await
     }
 
-    /// The registered handlers.
+    /// What intents are taken.
     #[must_use]
-    pub fn registry(&self) -> &IntentRegistry {
-        &self.0.registry
+    pub fn catalog(&self) -> &Catalog {
+        &self.0.catalog
     }
 
     /// A value that may be in the content store.

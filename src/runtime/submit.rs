@@ -9,9 +9,9 @@ use std::{sync::Arc, time::Instant};
 use serde_json::Value;
 use tracing::Instrument;
 
-use super::{engine::Inner, error::Kind, registry::Registration};
+use super::{catalog::Declaration, engine::Inner, error::Kind};
 use crate::{
-    model::{ExecutionId, Fault, IntentId, Principal, Queue, Refusal, TenantScope, is_name},
+    model::{ExecutionId, Fault, IntentId, Principal, Refusal, TenantScope, is_name},
     storage::{Error, Key, KeyScope, NewExecution, Submit},
     telemetry::metrics,
 };
@@ -21,7 +21,7 @@ pub use request::{ChildIntent, SubmitIntent, Submitted};
 
 /// A request whose faults have been looked for.
 struct Checked {
-    handler: Arc<Registration>,
+    handler: Arc<Declaration>,
     parameters: Value,
     solution_id: String,
 }
@@ -54,7 +54,7 @@ impl Inner {
             Err(_) => metrics::Submit::Failed,
         };
         // A type that nobody registered must not make a new series.
-        let known = self.registry.has(intent_type);
+        let known = self.catalog.has(intent_type);
         let label = if known {
             intent_type
         } else {
@@ -89,7 +89,7 @@ impl Inner {
             timeout_micros: timeout_micros(&checked.handler),
             parent: None,
             rerun_of: None,
-            queue: queue_of(&checked.handler),
+            queue: checked.handler.queue.clone(),
             submitted_by: Arc::clone(principal.actor()),
         };
         Ok((new, key))
@@ -148,7 +148,7 @@ impl Inner {
     async fn check(&self, scope: &TenantScope, intent: &SubmitIntent) -> Result<Checked, Error> {
         self.check_form(intent)?;
         let solution_id = self.solution_of(scope, intent).await?;
-        let handler = self.registry.route(
+        let handler = self.catalog.route(
             &intent.intent_type,
             intent.handler_name.as_deref(),
             Some(&solution_id),
@@ -203,7 +203,7 @@ impl Inner {
             return Ok(solution.clone());
         }
         let mut of_session = None;
-        if intent.handler_name.is_none() && self.registry.is_ambiguous(&intent.intent_type) {
+        if intent.handler_name.is_none() && self.catalog.is_ambiguous(&intent.intent_type) {
             let found = self
                 .storage
                 .find_sessions(scope, &[intent.session_id])
@@ -276,7 +276,7 @@ impl Inner {
         }
         let intent = old.intent;
         let handler = self
-            .registry
+            .catalog
             .route(&intent.intent_type, Some(&old.handler_name), None)?;
         let key = idempotency_key.clone().map(|key| Key {
             scope: KeyScope::Caller,
@@ -300,23 +300,14 @@ impl Inner {
             timeout_micros: timeout_micros(handler),
             parent: None,
             rerun_of: Some(id),
-            queue: queue_of(handler),
+            queue: handler.queue.clone(),
             submitted_by: Arc::clone(principal.actor()),
         };
         self.store(scope, new, key, None).await
     }
 }
 
-fn queue_of(handler: &Registration) -> Queue {
-    if handler.function.is_some() {
-        return Queue::Node;
-    }
-    Queue::Worker {
-        handler: format!("{}/{}", handler.intent_type, handler.handler_name),
-    }
-}
-
-fn timeout_micros(handler: &Registration) -> Option<i64> {
+fn timeout_micros(handler: &Declaration) -> Option<i64> {
     handler
         .metadata
         .execution_timeout

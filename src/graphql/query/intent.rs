@@ -15,7 +15,7 @@ impl IntentQuery {
     /// The registered intent types with their handlers, by name.
     #[expect(clippy::unused_async, reason = "resolvers are asynchronous")]
     async fn intent_types(&self, ctx: &Context<'_>) -> Result<Vec<IntentType>, ApiError> {
-        let types = Caller::of(ctx)?.services.runtime.registry().intent_types();
+        let types = Caller::of(ctx)?.services.runtime.catalog().intent_types();
         Ok(types.into_iter().map(IntentType).collect())
     }
 
@@ -26,7 +26,7 @@ impl IntentQuery {
         #[graphql(desc = "The type's name, e.g. `ingest_file`.")] name: String,
     ) -> Nullable<IntentType> {
         let find = |caller: &Caller| {
-            let types = caller.services.runtime.registry().intent_types();
+            let types = caller.services.runtime.catalog().intent_types();
             types
                 .into_iter()
                 .find(|known| known.name == name)

@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{
-    Checked, ChildIntent, SubmitIntent, Submitted, keys::request_hash, queue_of, timeout_micros,
-};
+use super::{Checked, ChildIntent, SubmitIntent, Submitted, keys::request_hash, timeout_micros};
 use crate::{
     model::{IntentId, RawJson, Refusal, TenantScope},
     runtime::{context::Attempt, engine::Inner, error::HandlerError},
@@ -75,7 +73,7 @@ impl Inner {
             timeout_micros: timeout_micros(&handler),
             parent: Some((fence, name.to_owned())),
             rerun_of: None,
-            queue: queue_of(&handler),
+            queue: handler.queue.clone(),
             submitted_by: Arc::clone(parent.principal.actor()),
         };
         let key = Key {

@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 use super::SubmitIntent;
 use crate::{
     model::{Fault, SessionId, TenantScope, is_name},
-    runtime::{error::HandlerError, metadata::FingerprintInput, registry::Registration},
+    runtime::{catalog::Declaration, error::HandlerError, metadata::FingerprintInput},
 };
 
 /// Parts, each preceded by its length: no two different lists of parts hash alike.
@@ -21,7 +21,7 @@ pub(super) fn framed_hash<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Stri
 
 /// The fingerprint of a request, if its handler declares one.
 pub(in crate::runtime) async fn fingerprint(
-    handler: &Registration,
+    handler: &Declaration,
     scope: &TenantScope,
     session_id: SessionId,
     parameters: &Value,
