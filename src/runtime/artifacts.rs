@@ -4,10 +4,7 @@
 use futures::Stream;
 use serde::Serialize;
 
-use super::{
-    context::{Attempt, lock},
-    error::HandlerError,
-};
+use super::{attempt::Attempt, error::HandlerError, mutex::lock};
 use crate::{
     content::{self, ContentStream, Digest, Expected, LineWindow, Packed, Stored},
     model::{
@@ -126,7 +123,7 @@ impl ArtifactHandle<'_> {
     pub fn register(&self, draft: ArtifactDraft) -> Result<ArtifactId, HandlerError> {
         self.0.take_name("artifact", &draft.name)?;
         self.0
-            .runtime
+            .handles
             .limits
             .check_descriptor(draft.semantic_descriptor.as_str().len())?;
         let id = self.id_of(&draft.name);
@@ -192,7 +189,7 @@ impl ArtifactHandle<'_> {
     pub async fn read(&self, form: &Materialization) -> Result<bytes::Bytes, HandlerError> {
         let digest = digest_of(form)?;
         let scope = self.0.principal.scope();
-        Ok(self.0.runtime.content.get(&scope, &digest).await?)
+        Ok(self.0.handles.content.get(&scope, &digest).await?)
     }
 
     /// The bytes of a stored form as they come, for content too large to hold. The last part is held
@@ -203,7 +200,7 @@ impl ArtifactHandle<'_> {
     pub async fn read_stream(&self, form: &Materialization) -> Result<ContentStream, HandlerError> {
         let digest = digest_of(form)?;
         let scope = self.0.principal.scope();
-        let content = &self.0.runtime.content;
+        let content = &self.0.handles.content;
         Ok(content.get_verified_stream(&scope, &digest).await?.1)
     }
 
@@ -218,7 +215,7 @@ impl ArtifactHandle<'_> {
     ) -> Result<Vec<u8>, HandlerError> {
         let digest = digest_of(form)?;
         let scope = self.0.principal.scope();
-        match self.0.runtime.content.lines(&scope, &digest, window).await {
+        match self.0.handles.content.lines(&scope, &digest, window).await {
             Err(content::Error::TooLarge { limit_bytes }) => {
                 let message = format!("these lines have more than {limit_bytes} bytes");
                 Err(HandlerError::fatal("RESULT_TOO_LARGE", message))
@@ -233,7 +230,7 @@ impl ArtifactHandle<'_> {
     /// When the content store is away.
     pub async fn store_packed(&self, packed: Packed) -> Result<Stored, HandlerError> {
         let scope = self.0.principal.scope();
-        Ok(self.0.runtime.content.put_packed(&scope, packed).await?)
+        Ok(self.0.handles.content.put_packed(&scope, packed).await?)
     }
 
     /// Puts what a stream brings into the content store, or nothing: at most `max_bytes`.
@@ -254,7 +251,7 @@ impl ArtifactHandle<'_> {
             max_bytes,
             ..Expected::default()
         };
-        let stored = self.0.runtime.content.put_stream(&scope, stream, expected);
+        let stored = self.0.handles.content.put_stream(&scope, stream, expected);
         match stored.await {
             Err(content::Error::TooLarge { limit_bytes }) => {
                 let message = format!("the content has more than {limit_bytes} bytes");
@@ -270,7 +267,7 @@ impl ArtifactHandle<'_> {
     /// When the content store is away.
     pub async fn store(&self, bytes: bytes::Bytes) -> Result<Stored, HandlerError> {
         let scope = self.0.principal.scope();
-        Ok(self.0.runtime.content.put(&scope, bytes).await?)
+        Ok(self.0.handles.content.put(&scope, bytes).await?)
     }
 }
 

@@ -6,8 +6,35 @@ use std::{collections::BTreeMap, sync::Arc};
 use jsonschema::Validator;
 use serde_json::Value;
 
-use super::{metadata::HandlerMetadata, registry::RegistrationError};
+use super::metadata::HandlerMetadata;
 use crate::model::{Fault, Queue, RawJson, Refusal};
+
+/// Why a registration is refused, at boot.
+#[derive(Debug, thiserror::Error)]
+pub enum RegistrationError {
+    /// The pair is taken.
+    #[error("handler {handler_name:?} of intent type {intent_type:?} is registered twice")]
+    Duplicate {
+        /// The type.
+        intent_type: String,
+        /// The handler.
+        handler_name: String,
+    },
+    /// A name is empty or has characters other than `A-Z a-z 0-9 _ . -`.
+    #[error("{name:?} cannot be the name of an intent type or a handler")]
+    Name {
+        /// The name.
+        name: String,
+    },
+    /// The schema of the parameters is not a JSON Schema.
+    #[error("the parameters' schema of {intent_type:?} is not valid: {reason}")]
+    Schema {
+        /// The type.
+        intent_type: String,
+        /// What is wrong.
+        reason: String,
+    },
+}
 
 /// A handler as it was declared.
 pub(crate) struct Declaration {

@@ -3,216 +3,26 @@
 //! All writes go through the attempt's fence: once the attempt has lost the execution, each of them
 //! fails with an error that ends the handler.
 
-use std::{
-    collections::HashSet,
-    future::Future,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Instant,
-};
+use std::{future::Future, sync::Arc, time::Instant};
 
 use serde::{Serialize, de::DeserializeOwned};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use super::{
-    artifacts::ArtifactHandle, children::Child, engine::Inner, error::HandlerError, slot::Slot,
-    slots::SlotPermit, state::StateHandle, submit::ChildIntent,
+    artifacts::ArtifactHandle, attempt::Attempt, children::Child, error::HandlerError,
+    request::ChildIntent, state::StateHandle,
 };
 use crate::{
-    content::Payloads,
     model::{
-        EventBody, Execution, ExecutionId, Intent, Micros, NewArtifact, Payload, Principal,
-        RawJson, SessionId, TenantId, TenantScope, TransitionRequest, is_name,
+        EventBody, ExecutionId, Intent, Micros, Payload, RawJson, SessionId, TenantId, TenantScope,
     },
-    storage::{Emit, Fence, RecordStep, Storage},
+    storage::{Emit, RecordStep},
 };
 
 /// One attempt of one execution. Clones are the same attempt.
 #[derive(Clone)]
 pub struct ExecutionContext(pub(super) Arc<Attempt>);
-
-/// What the attempt shares with whoever watches over it.
-pub(super) struct Attempt {
-    pub(super) runtime: Arc<Inner>,
-    pub(super) execution: Execution,
-    pub(super) parameters: RawJson,
-    pub(super) principal: Principal,
-    pub(super) cancellation: CancellationToken,
-    pub(super) artifact_source: Vec<u8>,
-    pub(super) slot: Arc<Slot>,
-    began: Instant,
-    last_sign_of_life_ms: AtomicU64,
-    waits: AtomicU64,
-    /// Whether the attempt may end while it waits for children, to be run again.
-    may_park: bool,
-    /// Cancelled when it does.
-    pub(super) parked: CancellationToken,
-    /// The children that are waited for.
-    pub(super) awaited: Mutex<HashSet<ExecutionId>>,
-    names: Mutex<HashSet<String>>,
-    /// The highest progress reported, by this attempt or one before; none until it is looked up.
-    progress: tokio::sync::Mutex<Option<f64>>,
-    pub(super) artifacts: Mutex<Vec<NewArtifact>>,
-    pub(super) transitions: Mutex<Vec<TransitionRequest>>,
-}
-
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // What these mutexes guard is whole at every moment, also when a holder panicked.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-impl Attempt {
-    pub(super) fn new(
-        runtime: Arc<Inner>,
-        execution: Execution,
-        parameters: RawJson,
-        cancellation: CancellationToken,
-        artifact_source: Vec<u8>,
-        permit: SlotPermit,
-        may_park: bool,
-    ) -> Self {
-        let slot = Arc::new(Slot::new(
-            Arc::clone(&runtime.slots),
-            execution.intent.tenant_id.clone(),
-            runtime.engine.clone(),
-            permit,
-        ));
-        Self {
-            principal: Principal::on_behalf_of(&execution),
-            runtime,
-            execution,
-            parameters,
-            cancellation,
-            artifact_source,
-            slot,
-            began: Instant::now(),
-            last_sign_of_life_ms: AtomicU64::new(0),
-            waits: AtomicU64::new(0),
-            may_park,
-            parked: CancellationToken::new(),
-            awaited: Mutex::default(),
-            names: Mutex::default(),
-            progress: tokio::sync::Mutex::default(),
-            artifacts: Mutex::default(),
-            transitions: Mutex::default(),
-        }
-    }
-
-    pub(super) fn fence(&self) -> Fence {
-        Fence {
-            execution_id: self.execution.id,
-            epoch: self.execution.epoch,
-        }
-    }
-
-    pub(super) fn storage(&self) -> &Storage {
-        &self.runtime.storage
-    }
-
-    pub(super) fn payloads(&self) -> &Payloads {
-        &self.runtime.payloads
-    }
-
-    /// Milliseconds since the handler last showed that it is alive; none while it waits for a child.
-    pub(super) fn silent_ms(&self) -> u64 {
-        if self.waits.load(Ordering::Relaxed) > 0 {
-            return 0;
-        }
-        let elapsed = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        elapsed.saturating_sub(self.last_sign_of_life_ms.load(Ordering::Relaxed))
-    }
-
-    /// The handler waits for something of the runtime's until the answer is dropped.
-    pub(super) fn waiting(&self) -> Waiting<'_> {
-        self.waits.fetch_add(1, Ordering::Relaxed);
-        Waiting(self)
-    }
-
-    /// Waits until a child has ended. The slot is others' meanwhile, and so is the memory where too
-    /// many wait and the handler can be run again.
-    pub(super) async fn until_ended(
-        &self,
-        child: ExecutionId,
-    ) -> Result<Box<Execution>, HandlerError> {
-        self.end_solitude().await?;
-        lock(&self.awaited).insert(child);
-        if self.may_park && self.runtime.slots.is_crowded() {
-            self.parked.cancel();
-            return std::future::pending().await;
-        }
-        let given_up = self.slot.give_up();
-        let scope = self.principal.scope();
-        let ended = self.runtime.events.wait_until_terminal(&scope, child).await;
-        given_up.end().await?;
-        lock(&self.awaited).remove(&child);
-        Ok(ended?)
-    }
-
-    /// Where nothing else may run beside the attempt: from now on it may.
-    pub(super) async fn end_solitude(&self) -> Result<(), HandlerError> {
-        if let Some(solitude) = self.slot.take_solitude() {
-            self.storage().end_solitude(self.fence()).await?;
-            solitude.cancel();
-        }
-        Ok(())
-    }
-
-    fn sign_of_life(&self) {
-        let elapsed = u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.last_sign_of_life_ms.store(elapsed, Ordering::Relaxed);
-    }
-
-    /// Takes `name` for a step or a child of this attempt; each name is used once.
-    pub(super) fn take_name(&self, kind: &str, name: &str) -> Result<(), HandlerError> {
-        if !is_name(name, 200) {
-            let message = format!(
-                "the name of a {kind} has 1 to 200 characters, none of them a control character"
-            );
-            return Err(HandlerError::fatal("INVALID_NAME", message));
-        }
-        if lock(&self.names).insert(format!("{kind}/{name}")) {
-            return Ok(());
-        }
-        let message = format!("{kind} {name:?} was used before in this attempt");
-        Err(HandlerError::fatal("NAME_USED_TWICE", message))
-    }
-
-    /// The highest progress that earlier attempts have reported.
-    async fn earlier_progress(&self) -> Result<f64, HandlerError> {
-        if self.execution.attempt <= 1 {
-            return Ok(0.0);
-        }
-        let (scope, id) = (self.principal.scope(), self.execution.id);
-        let last = self.storage().find_last_progress(&scope, id).await?;
-        Ok(last.unwrap_or_default())
-    }
-
-    /// What an earlier attempt recorded for a step. One at a time: all together may be too large.
-    async fn recorded(&self, name: &str) -> Result<Option<Payload>, HandlerError> {
-        if self.execution.attempt <= 1 {
-            return Ok(None);
-        }
-        let scope = self.principal.scope();
-        let step = self
-            .storage()
-            .find_step(&scope, self.execution.id, name)
-            .await?;
-        Ok(step.map(|step| step.result))
-    }
-}
-
-/// While it lives, silence is no sign that the handler hangs.
-pub(super) struct Waiting<'a>(&'a Attempt);
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.sign_of_life();
-        self.0.waits.fetch_sub(1, Ordering::Relaxed);
-    }
-}
 
 impl ExecutionContext {
     /// The execution's id.
@@ -322,7 +132,7 @@ impl ExecutionContext {
         let result = work().instrument(span).await?;
         let took_micros = i64::try_from(began.elapsed().as_micros()).unwrap_or(i64::MAX);
         let json = RawJson::of(&result)?;
-        attempt.runtime.limits.check_result(json.as_str().len())?;
+        attempt.handles.limits.check_result(json.as_str().len())?;
         let stored = attempt.payloads().store(&self.scope(), &json).await?;
         let (fence, name) = (attempt.fence(), name.to_owned());
         let step = RecordStep {
@@ -351,7 +161,7 @@ impl ExecutionContext {
             return Err(HandlerError::fatal("INVALID_NAME", message));
         }
         let json = RawJson::of(payload)?;
-        self.0.runtime.limits.check_result(json.as_str().len())?;
+        self.0.handles.limits.check_result(json.as_str().len())?;
         let payload = Some(self.0.payloads().store(&self.scope(), &json).await?);
         self.append(
             EventBody::Domain {
@@ -427,11 +237,12 @@ impl ExecutionContext {
     pub async fn child_with(
         &self,
         name: &str,
-        intent: impl FnOnce() -> Result<ChildIntent, HandlerError>,
+        intent: impl FnOnce() -> Result<ChildIntent, HandlerError> + Send,
     ) -> Result<Child, HandlerError> {
         self.0.take_name("child", name)?;
         self.0.sign_of_life();
-        let submitted = self.0.runtime.submit_child(&self.0, name, intent).await?;
-        Ok(Child::new(Arc::clone(&self.0), submitted))
+        let engine = Arc::clone(&self.0.submitter);
+        let child = engine.submit_child(&self.0, name, Box::new(intent)).await?;
+        Ok(Child::new(Arc::clone(&self.0), child))
     }
 }

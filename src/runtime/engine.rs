@@ -4,27 +4,23 @@
 //! by its incarnation; when it cannot prolong that in time it stops its handlers before others may
 //! take their executions.
 
+mod cancel_hints;
 mod cancelling;
 mod claims;
 mod lease;
 mod maintenance;
 mod notices;
 mod parking;
+mod parts;
+mod running;
+mod timers;
 
-use std::{
-    collections::HashMap,
-    sync::{
-        Arc, Mutex, RwLock,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::{Duration, Instant},
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use tokio::{sync::Notify, task::JoinHandle};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    cancellation::CancelHints, catalog::Catalog, context::lock, handlers::Handlers, limits::Limits,
+    attempt::Handles, catalog::Catalog, handlers::Handlers, limits::Limits, mutex::lock,
     registry::IntentRegistry, slots::Slots, trees::Trees,
 };
 use crate::{
@@ -32,11 +28,13 @@ use crate::{
     content::{ContentStore, Payloads},
     events::Events,
     ids::IdSource,
-    model::{Execution, ExecutionId, NodeId, Places, TenantId},
+    model::{NodeId, TenantId},
     state_surface::StateSurface,
-    storage::{Error, Fence, LeaseConnection, Storage},
-    telemetry::metrics::{Metrics, Tracked},
+    storage::{Error, Storage},
+    telemetry::metrics::Metrics,
 };
+use parts::{CancelHints, Cancelling, Claims, NodeLease, Parking, Timers};
+use running::RunningSet;
 
 /// How a node works.
 #[derive(Debug, Clone)]
@@ -68,22 +66,11 @@ pub struct Settings {
 /// How often a node that stops looks whether anything still runs.
 const STOPPING_POLL: Duration = Duration::from_millis(20);
 
-/// So many children of one tenant are on their way into the database at once: as many as two
-/// transactions take while several tenants write, one on its way and one that gathers.
-const CHILD_SUBMITS: usize = 128;
-
 /// Executions taken back or timers fired in one transaction.
 const BATCH: usize = 500;
 
-/// A running execution, seen from outside.
-struct Running {
-    epoch: i64,
-    cancellation: CancellationToken,
-    lost: CancellationToken,
-    _counted: Tracked,
-}
-
-pub(super) struct Inner {
+/// The runtime of one node: what its loops and its attempts share.
+pub(super) struct Engine {
     pub(super) storage: Storage,
     pub(super) content: ContentStore,
     pub(super) payloads: Payloads,
@@ -91,44 +78,30 @@ pub(super) struct Inner {
     /// The code of those that run here.
     pub(super) functions: Handlers,
     pub(super) events: Events,
-    pub(super) state: StateSurface,
     pub(super) limits: Limits,
     pub(super) settings: Settings,
     pub(super) ids: IdSource,
     pub(super) clock: Clock,
     pub(super) slots: Arc<Slots>,
     pub(super) trees: Trees,
-    /// Turns to submit a child.
-    child_submits: Places,
-    /// Parents of children that have ended, which do not run here.
-    ended_below: Mutex<Vec<ExecutionId>>,
-    wake_wanted: Notify,
-    /// Cancelled executions below which this node goes on.
-    cancelled_above: Mutex<Vec<ExecutionId>>,
-    cancel_below_wanted: Notify,
+    pub(super) running: RunningSet,
+    claims: Claims,
+    timers: Timers,
+    parking: Parking,
+    cancelling: Cancelling,
+    cancel_hints: CancelHints,
+    lease: NodeLease,
+    /// What attempts work with.
+    pub(super) handles: Arc<Handles>,
     pub(super) tasks: TaskTracker,
     pub(super) handlers: tokio::runtime::Handle,
-    /// A thread for the lease alone.
-    lease: tokio::runtime::Handle,
-    lease_task: Mutex<Option<JoinHandle<LeaseConnection>>>,
     pub(super) metrics: Metrics,
     /// Triggered when handlers that are still running must be given back.
     pub(super) hand_back: CancellationToken,
-    pub(super) node: RwLock<NodeId>,
-    /// False from when the lease was given up until a new incarnation is announced.
-    has_lease: AtomicBool,
     /// Where the engine's own tasks run, whoever starts them.
-    pub(super) engine: tokio::runtime::Handle,
+    pub(super) executor: tokio::runtime::Handle,
     draining: CancellationToken,
     pub(super) stopped: CancellationToken,
-    pub(super) cancel_hints: CancelHints,
-    running: Mutex<HashMap<ExecutionId, Running>>,
-    /// The tenant after which the next claim's turns go on.
-    last_turn: Mutex<Option<TenantId>>,
-    /// Until when the processes of dead incarnations may still report that they live.
-    others_may_return: Mutex<Option<Instant>>,
-    timer_set: Notify,
-    next_timer: Mutex<Option<i64>>,
 }
 
 /// What an engine is made of.
@@ -148,7 +121,7 @@ pub(crate) struct Parts {
     pub(crate) metrics: Metrics,
 }
 
-impl Inner {
+impl Engine {
     pub(super) fn new(parts: Parts) -> Self {
         let settings = &parts.settings;
         let slots = Arc::new(Slots::new(
@@ -156,8 +129,18 @@ impl Inner {
             settings.tenant_slots_percent,
             settings.tenant_weights.clone(),
         ));
-        let node = RwLock::new(parts.ids.node());
         let (catalog, functions) = parts.registry.into_parts();
+        let (node, engine) = (parts.ids.node(), tokio::runtime::Handle::current());
+        let handles = Arc::new(Handles {
+            storage: parts.storage.clone(),
+            content: parts.content.clone(),
+            payloads: parts.payloads.clone(),
+            events: parts.events.clone(),
+            state: parts.state,
+            limits: parts.limits,
+            slots: Arc::clone(&slots),
+            engine: engine.clone(),
+        });
         Self {
             storage: parts.storage,
             content: parts.content,
@@ -165,35 +148,27 @@ impl Inner {
             catalog,
             functions,
             events: parts.events,
-            state: parts.state,
             limits: parts.limits,
             settings: parts.settings,
             ids: parts.ids,
             clock: parts.clock,
             handlers: parts.handlers,
-            lease: parts.lease,
-            lease_task: Mutex::default(),
             metrics: parts.metrics,
             slots,
             trees: Trees::default(),
-            child_submits: Places::new(CHILD_SUBMITS),
-            ended_below: Mutex::default(),
-            wake_wanted: Notify::new(),
-            cancelled_above: Mutex::default(),
-            cancel_below_wanted: Notify::new(),
-            node,
-            has_lease: AtomicBool::new(true),
-            engine: tokio::runtime::Handle::current(),
+            running: RunningSet::default(),
+            claims: Claims::default(),
+            timers: Timers::default(),
+            parking: Parking::default(),
+            cancelling: Cancelling::default(),
+            cancel_hints: CancelHints::default(),
+            lease: NodeLease::new(node, parts.lease),
+            handles,
+            executor: engine,
             tasks: TaskTracker::new(),
             hand_back: CancellationToken::new(),
             draining: CancellationToken::new(),
             stopped: CancellationToken::new(),
-            cancel_hints: CancelHints::default(),
-            running: Mutex::default(),
-            last_turn: Mutex::default(),
-            others_may_return: Mutex::default(),
-            timer_set: Notify::new(),
-            next_timer: Mutex::new(None),
         }
     }
 
@@ -268,94 +243,15 @@ impl Inner {
     }
 
     pub(super) fn node_id(&self) -> NodeId {
-        *self
-            .node
-            .read()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
-
-    /// How many executions run here now.
-    pub(super) fn running_count(&self) -> usize {
-        lock(&self.running).len()
+        self.lease.node_id()
     }
 
     fn has_lease(&self) -> bool {
-        self.has_lease.load(Ordering::Relaxed)
+        self.lease.is_held()
     }
 
     /// Whether what was started under this incarnation still belongs to this process.
     pub(super) fn is_still(&self, node: NodeId) -> bool {
         self.has_lease() && self.node_id() == node
-    }
-
-    pub(super) fn register(
-        &self,
-        execution: &Execution,
-        cancellation: CancellationToken,
-    ) -> CancellationToken {
-        let lost = CancellationToken::new();
-        let running = Running {
-            epoch: execution.epoch,
-            cancellation,
-            lost: lost.clone(),
-            _counted: self.metrics.running(),
-        };
-        let mut all = lock(&self.running);
-        all.insert(execution.id, running);
-        lost
-    }
-
-    pub(super) fn unregister(&self, fence: Fence) {
-        let mut all = lock(&self.running);
-        // A later attempt of the same execution may have begun here meanwhile.
-        if all
-            .get(&fence.execution_id)
-            .is_some_and(|running| running.epoch == fence.epoch)
-        {
-            all.remove(&fence.execution_id);
-        }
-    }
-
-    async fn timer_loop(self: Arc<Self>) {
-        while !self.draining.is_cancelled() {
-            let pause = match self.fire_due().await {
-                Ok(pause) => pause,
-                Err(error) => {
-                    tracing::warn!(%error, "timers could not be fired");
-                    self.settings.poll
-                }
-            };
-            tokio::select! {
-                () = self.timer_set.notified() => {}
-                () = tokio::time::sleep(pause) => {}
-                () = self.draining.cancelled() => {}
-            }
-        }
-    }
-
-    /// Fires what is due; how long until the next look.
-    async fn fire_due(&self) -> Result<Duration, Error> {
-        loop {
-            *lock(&self.next_timer) = None;
-            let Some(due_in) = self.storage.next_timer_in().await? else {
-                return Ok(self.settings.poll);
-            };
-            if due_in > 0 {
-                *lock(&self.next_timer) = Some(self.clock.now() + due_in);
-                let pause = Duration::from_micros(due_in.unsigned_abs());
-                return Ok(pause.min(self.settings.poll));
-            }
-            self.storage.fire_timers(BATCH).await?;
-        }
-    }
-
-    /// Tells the handler to stop; false when the execution does not run here.
-    pub(super) fn cancel_running(&self, id: ExecutionId) -> bool {
-        let running = lock(&self.running);
-        let found = running.get(&id);
-        if let Some(running) = found {
-            running.cancellation.cancel();
-        }
-        found.is_some()
     }
 }

@@ -191,15 +191,15 @@ mod tests {
 
     #[derive(Debug, thiserror::Error)]
     #[error("outer")]
-    struct Outer(#[source] Inner);
+    struct Outer(#[source] Engine);
 
     #[derive(Debug, thiserror::Error)]
     #[error("inner")]
-    struct Inner;
+    struct Engine;
 
     #[test]
     fn the_chain_of_causes_becomes_the_message() {
-        let error = HandlerError::from(Outer(Inner));
+        let error = HandlerError::from(Outer(Engine));
         assert_eq!(
             (error.message(), error.is_retryable()),
             ("outer: inner", true)

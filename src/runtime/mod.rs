@@ -5,17 +5,18 @@
 
 mod artifacts;
 mod attempt;
-mod cancellation;
 mod catalog;
 mod children;
 mod context;
 mod engine;
 mod error;
-mod handler_builder;
 mod handlers;
 mod limits;
 mod metadata;
+mod mutex;
 mod registry;
+mod request;
+mod run;
 mod slot;
 mod slots;
 mod solution;
@@ -28,23 +29,22 @@ use std::sync::Arc;
 use futures::{StreamExt, stream};
 
 pub use artifacts::{ArtifactDraft, ArtifactHandle};
-pub use catalog::{Catalog, HandlerInfo, IntentTypeInfo};
+pub use catalog::{Catalog, HandlerInfo, IntentTypeInfo, RegistrationError};
 pub use children::{Child, ChildOutcome, EndedChild};
 pub use context::ExecutionContext;
 pub use engine::Settings;
 pub use error::HandlerError;
-pub use handler_builder::HandlerBuilder;
 pub use handlers::HandlerFunction;
 pub use limits::Limits;
 pub use metadata::{
     CheckFunction, FingerprintFunction, FingerprintInput, HandlerMetadata, RetryPolicy,
 };
-pub use registry::{IntentRegistry, RegistrationError};
+pub use registry::{HandlerBuilder, IntentRegistry};
+pub use request::{ChildIntent, SubmitIntent, Submitted};
 pub use solution::{Solution, Works};
 pub use state::StateHandle;
-pub use submit::{ChildIntent, SubmitIntent, Submitted};
 
-use engine::Inner;
+use engine::Engine;
 pub(crate) use engine::Parts;
 
 use crate::{
@@ -56,7 +56,7 @@ use crate::{
 
 /// The runtime of this node. Clones are the same runtime.
 #[derive(Clone)]
-pub struct Runtime(Arc<Inner>);
+pub struct Runtime(Arc<Engine>);
 
 impl Runtime {
     /// Announces the node and begins to run executions.
@@ -64,7 +64,7 @@ impl Runtime {
     /// # Errors
     /// When the database is away.
     pub(crate) async fn start(parts: Parts) -> Result<Self, Error> {
-        let inner = Arc::new(Inner::new(parts));
+        let inner = Arc::new(Engine::new(parts));
         inner.start().await?;
         Ok(Self(inner))
     }

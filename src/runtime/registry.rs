@@ -4,43 +4,16 @@ use std::{future::Future, sync::Arc};
 
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
 
 use super::{
-    catalog::Catalog,
+    catalog::{Catalog, RegistrationError},
     context::ExecutionContext,
     error::HandlerError,
-    handler_builder::HandlerBuilder,
     handlers::{HandlerFunction, Handlers},
-    metadata::HandlerMetadata,
+    metadata::{FingerprintFunction, HandlerMetadata, RetryPolicy},
 };
-use crate::model::{Queue, RawJson};
-
-/// Why a registration is refused, at boot.
-#[derive(Debug, thiserror::Error)]
-pub enum RegistrationError {
-    /// The pair is taken.
-    #[error("handler {handler_name:?} of intent type {intent_type:?} is registered twice")]
-    Duplicate {
-        /// The type.
-        intent_type: String,
-        /// The handler.
-        handler_name: String,
-    },
-    /// A name is empty or has characters other than `A-Z a-z 0-9 _ . -`.
-    #[error("{name:?} cannot be the name of an intent type or a handler")]
-    Name {
-        /// The name.
-        name: String,
-    },
-    /// The schema of the parameters is not a JSON Schema.
-    #[error("the parameters' schema of {intent_type:?} is not valid: {reason}")]
-    Schema {
-        /// The type.
-        intent_type: String,
-        /// What is wrong.
-        reason: String,
-    },
-}
+use crate::model::{Fault, Queue, RawJson};
 
 /// The handlers of a server, while they are registered.
 #[derive(Default)]
@@ -127,6 +100,101 @@ impl IntentRegistry {
 
     pub(super) fn into_parts(self) -> (Catalog, Handlers) {
         (self.catalog, self.handlers)
+    }
+}
+
+/// A handler about to be registered; `register` ends it.
+#[must_use = "nothing is registered until `register` is called"]
+pub struct HandlerBuilder<'a> {
+    registry: &'a mut IntentRegistry,
+    intent_type: &'a str,
+    handler_name: &'a str,
+    function: Option<HandlerFunction>,
+    metadata: HandlerMetadata,
+}
+
+impl HandlerBuilder<'_> {
+    /// What it does, for people.
+    pub fn description(mut self, description: &str) -> Self {
+        description.clone_into(&mut self.metadata.description);
+        self
+    }
+
+    /// A solution whose intents it serves; may be repeated.
+    pub fn solution(mut self, solution_id: &str) -> Self {
+        self.metadata.solution_ids.push(solution_id.to_owned());
+        self
+    }
+
+    /// A type of artifact it takes as input; may be repeated.
+    pub fn eligible_for(mut self, artifact_type: &str) -> Self {
+        self.metadata.eligible_for.push(artifact_type.to_owned());
+        self
+    }
+
+    /// How failed attempts are repeated.
+    pub fn retry(mut self, retry: RetryPolicy) -> Self {
+        self.metadata.retry = retry;
+        self
+    }
+
+    /// How long one attempt may take.
+    pub fn attempt_timeout(mut self, timeout: std::time::Duration) -> Self {
+        self.metadata.attempt_timeout = Some(timeout);
+        self
+    }
+
+    /// Where very many executions wait for children, an attempt may be given up while it waits, and is
+    /// run again from its beginning when a child has ended. For handlers that do nothing but submit
+    /// children and wait for them, and for those all of whose effects are steps.
+    pub fn parks(mut self) -> Self {
+        self.metadata.parks = true;
+        self
+    }
+
+    /// How long an attempt may go without calling `heartbeat`.
+    pub fn heartbeat_timeout(mut self, timeout: std::time::Duration) -> Self {
+        self.metadata.heartbeat_timeout = Some(timeout);
+        self
+    }
+
+    /// How long the execution may take, all attempts and waits together.
+    pub fn execution_timeout(mut self, timeout: std::time::Duration) -> Self {
+        self.metadata.execution_timeout = Some(timeout);
+        self
+    }
+
+    /// Says that it changes nothing.
+    pub fn read_only(mut self) -> Self {
+        self.metadata.read_only = true;
+        self
+    }
+
+    /// Looks at parameters that fit the schema, at submit.
+    pub fn check(mut self, check: impl Fn(&Value) -> Vec<Fault> + Send + Sync + 'static) -> Self {
+        self.metadata.check = Some(Arc::new(check));
+        self
+    }
+
+    /// What makes two requests the same work.
+    pub fn fingerprint(mut self, fingerprint: FingerprintFunction) -> Self {
+        self.metadata.fingerprint = Some(fingerprint);
+        self
+    }
+
+    /// Registers it.
+    ///
+    /// # Errors
+    /// As [`IntentRegistry::register_intent`].
+    pub fn register(self) -> Result<(), RegistrationError> {
+        let Self {
+            registry,
+            intent_type,
+            handler_name,
+            function,
+            metadata,
+        } = self;
+        registry.register_intent(intent_type, handler_name, function, metadata)
     }
 }
 

@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    context::lock,
     error::HandlerError,
+    mutex::lock,
     slots::{SlotPermit, Slots, WaitingParent},
 };
 use crate::model::TenantId;

@@ -11,7 +11,7 @@ use std::{
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
-use super::context::lock;
+use super::mutex::lock;
 use crate::{model::TenantId, storage::Shares};
 
 /// So many times its slots a node holds executions that wait for their children, before it takes

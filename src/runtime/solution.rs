@@ -1,9 +1,6 @@
 //! Solutions: the unit in which teams bring their intents to a server.
 
-use super::{
-    limits::Limits,
-    registry::{IntentRegistry, RegistrationError},
-};
+use super::{catalog::RegistrationError, limits::Limits, registry::IntentRegistry};
 use crate::{
     artifact_registry::ArtifactRegistry,
     clock::Clock,

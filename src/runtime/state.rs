@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{context::Attempt, error::HandlerError};
+use super::{attempt::Attempt, error::HandlerError};
 use crate::model::{RawJson, StateWriteMode};
 
 /// The state surface, for one attempt.
@@ -17,7 +17,7 @@ impl StateHandle<'_> {
         let id = self.0.execution.intent.session_id;
         let found = self
             .0
-            .runtime
+            .handles
             .state
             .get_session(&self.0.principal.scope(), id)
             .await?;
@@ -40,7 +40,7 @@ impl StateHandle<'_> {
         let attempt = self.0;
         let (value, id) = (RawJson::of(value)?, attempt.execution.intent.session_id);
         let (who, fence) = (&attempt.principal, attempt.fence());
-        let state = &attempt.runtime.state;
+        let state = &attempt.handles.state;
         let written = state.set_session_state_fenced(who, fence, id, value, mode, if_version);
         Ok(written.await?.state_version)
     }
@@ -51,7 +51,7 @@ impl StateHandle<'_> {
     /// When the database is away.
     pub async fn execution(&self) -> Result<(RawJson, i64), HandlerError> {
         let (scope, id) = (self.0.principal.scope(), self.0.execution.id);
-        let found = self.0.runtime.state.get_execution_state(&scope, id).await?;
+        let found = self.0.handles.state.get_execution_state(&scope, id).await?;
         Ok(found.unwrap_or_else(|| (RawJson::empty_object(), 0)))
     }
 
@@ -67,7 +67,7 @@ impl StateHandle<'_> {
     ) -> Result<i64, HandlerError> {
         let attempt = self.0;
         let (who, fence, value) = (&attempt.principal, attempt.fence(), RawJson::of(value)?);
-        let state = &attempt.runtime.state;
+        let state = &attempt.handles.state;
         let written = state.set_execution_state_fenced(who, fence, value, mode, if_version);
         Ok(written.await?.1)
     }

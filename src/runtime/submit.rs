@@ -2,14 +2,18 @@
 
 mod child;
 mod keys;
-mod request;
 
 use std::{sync::Arc, time::Instant};
 
 use serde_json::Value;
 use tracing::Instrument;
 
-use super::{catalog::Declaration, engine::Inner, error::Kind};
+use super::{
+    catalog::Declaration,
+    engine::Engine,
+    error::Kind,
+    request::{SubmitIntent, Submitted},
+};
 use crate::{
     model::{ExecutionId, Fault, IntentId, Principal, Refusal, TenantScope, is_name},
     storage::{Error, Key, KeyScope, NewExecution, Submit},
@@ -17,7 +21,6 @@ use crate::{
 };
 pub(super) use keys::fingerprint;
 use keys::{fault_of_key, framed_hash, request_hash};
-pub use request::{ChildIntent, SubmitIntent, Submitted};
 
 /// A request whose faults have been looked for.
 struct Checked {
@@ -26,7 +29,7 @@ struct Checked {
     solution_id: String,
 }
 
-impl Inner {
+impl Engine {
     #[tracing::instrument(level = "info", name = "submit", skip_all,
         fields(tenant_id = %principal.tenant(), intent_type = %intent.intent_type))]
     pub(super) async fn submit(
@@ -141,7 +144,7 @@ impl Inner {
             result
         };
         // What is started with the commit must be run, also when whoever asked has gone meanwhile.
-        let stored = self.engine.spawn(storing.in_current_span());
+        let stored = self.executor.spawn(storing.in_current_span());
         stored.await.unwrap_or(Err(Error::ShuttingDown))
     }
 

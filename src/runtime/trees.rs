@@ -9,8 +9,8 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use super::{context::lock, engine::Inner, error::HandlerError};
-use crate::model::{Execution, ExecutionId, TenantScope};
+use super::mutex::lock;
+use crate::model::ExecutionId;
 
 /// Of so many trees the count is remembered.
 const REMEMBERED: usize = 4096;
@@ -56,7 +56,7 @@ impl Drop for Place<'_> {
 
 impl Trees {
     /// A place in a tree, and whether there is room for it without counting.
-    fn take(&self, root: ExecutionId, limit: u64) -> (Place<'_>, bool) {
+    pub(super) fn take(&self, root: ExecutionId, limit: u64) -> (Place<'_>, bool) {
         let mut tallies = lock(&self.0);
         if tallies.len() >= REMEMBERED {
             tallies.retain(|_, tally| tally.counted + tally.pending > 0);
@@ -72,17 +72,17 @@ impl Trees {
     }
 
     /// Who is to count a tree.
-    fn counting(&self, root: ExecutionId) -> Arc<tokio::sync::Mutex<()>> {
+    pub(super) fn counting(&self, root: ExecutionId) -> Arc<tokio::sync::Mutex<()>> {
         Arc::clone(&lock(&self.0).entry(root).or_default().counting)
     }
 
     /// Whether somebody else's count has left room meanwhile.
-    fn has_room_now(&self, root: ExecutionId, limit: u64) -> bool {
+    pub(super) fn has_room_now(&self, root: ExecutionId, limit: u64) -> bool {
         lock(&self.0).entry(root).or_default().use_room(limit)
     }
 
     /// So many were found to live: whether there is room for one more.
-    fn note(&self, root: ExecutionId, live: u64, limit: u64) -> bool {
+    pub(super) fn note(&self, root: ExecutionId, live: u64, limit: u64) -> bool {
         let mut tallies = lock(&self.0);
         let tally = tallies.entry(root).or_default();
         let counted = live + tally.pending.saturating_sub(1);
@@ -92,47 +92,6 @@ impl Trees {
         tally.counted = counted;
         tally.added = 1;
         true
-    }
-}
-
-impl Inner {
-    /// Refuses a child that would make its tree too deep or too large, unless it is there already.
-    pub(super) async fn check_tree(
-        &self,
-        scope: &TenantScope,
-        parent: &Execution,
-        name: &str,
-    ) -> Result<Place<'_>, HandlerError> {
-        let limits = &self.limits;
-        if parent.depth >= limits.tree_depth {
-            let message = format!("an execution has at most {} ancestors", limits.tree_depth);
-            return Err(HandlerError::fatal("TREE_TOO_DEEP", message));
-        }
-        let root = parent.root_id.unwrap_or(parent.id);
-        let (place, has_room) = self.trees.take(root, limits.tree_executions);
-        if has_room {
-            return Ok(place);
-        }
-        let counting = self.trees.counting(root);
-        let _alone = counting.lock().await;
-        if self.trees.has_room_now(root, limits.tree_executions) {
-            return Ok(place);
-        }
-        let live = self
-            .storage
-            .live_in_tree(scope, root, limits.tree_executions)
-            .await?;
-        if self.trees.note(root, live, limits.tree_executions) {
-            return Ok(place);
-        }
-        if parent.attempt > 1 && self.storage.has_child(scope, parent.id, name).await? {
-            return Ok(place);
-        }
-        let message = format!(
-            "at most {} executions below one live at the same time",
-            limits.tree_executions
-        );
-        Err(HandlerError::fatal("TREE_TOO_LARGE", message))
     }
 }
 

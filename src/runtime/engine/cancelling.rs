@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Inner, lock};
+use super::{Engine, lock};
 use crate::{
     model::ExecutionId,
     storage::{Cancellation, Error, Reached},
@@ -28,11 +28,11 @@ struct Walk {
     reached: Reached,
 }
 
-impl Inner {
+impl Engine {
     /// A cancellation was accepted that did not reach all that is below.
     pub(super) fn cancel_below(&self, id: ExecutionId) {
-        lock(&self.cancelled_above).push(id);
-        self.cancel_below_wanted.notify_one();
+        lock(&self.cancelling.above).push(id);
+        self.cancelling.wanted.notify_one();
     }
 
     pub(super) async fn cancel_below_loop(self: Arc<Self>) {
@@ -68,7 +68,7 @@ impl Inner {
                 continue;
             }
             tokio::select! {
-                () = self.cancel_below_wanted.notified() => {}
+                () = self.cancelling.wanted.notified() => {}
                 () = tokio::time::sleep(pause) => {}
                 () = self.stopped.cancelled() => return,
             }
@@ -81,11 +81,11 @@ impl Inner {
         walks: &mut VecDeque<Walk>,
         untouched_for: Option<Duration>,
     ) -> Result<(), Error> {
-        let own = std::mem::take(&mut *lock(&self.cancelled_above));
+        let own = std::mem::take(&mut *lock(&self.cancelling.above));
         let mut found = match self.storage.cancellations_of(&own).await {
             Ok(found) => found,
             Err(error) => {
-                lock(&self.cancelled_above).extend(own);
+                lock(&self.cancelling.above).extend(own);
                 return Err(error);
             }
         };

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
-use super::{BATCH, CHILD_SUBMITS, Inner, lock};
+use super::{BATCH, Engine, lock, parts::CHILD_SUBMITS};
 use crate::{
     model::{Execution, Micros, Queue, TenantId},
     runtime::slots::SlotPermit,
@@ -34,7 +34,7 @@ fn bounded(mut shares: Shares, waiting: Vec<(TenantId, usize)>) -> Shares {
     shares
 }
 
-impl Inner {
+impl Engine {
     /// A slot for an execution that may start at once: it waits for nothing and nothing waits.
     pub(in crate::runtime) fn free_slot_for(
         &self,
@@ -45,7 +45,7 @@ impl Inner {
             && new.run_at.is_none()
             && self.has_lease()
             && !self.draining.is_cancelled()
-            && self.child_submits.waiting(tenant) < CHILD_SUBMITS;
+            && self.claims.child_submits.waiting(tenant) < CHILD_SUBMITS;
         may_start
             .then(|| self.slots.try_start(tenant, new.parent.is_none()))
             .flatten()
@@ -53,7 +53,7 @@ impl Inner {
 
     /// Who may have how many of the free slots.
     fn shares(&self) -> Shares {
-        bounded(self.slots.shares(), self.child_submits.all_waiting())
+        bounded(self.slots.shares(), self.claims.child_submits.all_waiting())
     }
 
     /// The next turn of a tenant to submit a child. It must not be kept while an execution is waited
@@ -62,9 +62,9 @@ impl Inner {
         &self,
         tenant: &TenantId,
     ) -> Option<OwnedSemaphorePermit> {
-        let before = self.child_submits.waiting(tenant);
-        let turn = self.child_submits.take(tenant).await;
-        let left = self.child_submits.waiting(tenant);
+        let before = self.claims.child_submits.waiting(tenant);
+        let turn = self.claims.child_submits.take(tenant).await;
+        let left = self.claims.child_submits.waiting(tenant);
         // Now and then on the way down: there is room again for those that were not let in.
         if before > 0 && left < CHILD_SUBMITS && left.is_multiple_of(CHILD_SUBMITS / 8) {
             self.slots.look();
@@ -106,12 +106,12 @@ impl Inner {
             alone: false,
             slots: permits.num_permits(),
             roots,
-            after: lock(&self.last_turn).clone(),
+            after: lock(&self.claims.last_turn).clone(),
             shares: self.shares(),
         };
         let claimed = self.storage.claim(claim).await?;
         self.slots.note_waiting(claimed.more_wait);
-        *lock(&self.last_turn) = claimed.last;
+        *lock(&self.claims.last_turn) = claimed.last;
         if !self.is_still(node_id) {
             return Ok(false);
         }

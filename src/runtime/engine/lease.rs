@@ -3,14 +3,14 @@
 
 use std::{
     panic::AssertUnwindSafe,
-    sync::{Arc, PoisonError, atomic::Ordering},
+    sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
 
 use futures::FutureExt;
 use tokio::sync::oneshot;
 
-use super::{Inner, lock};
+use super::{Engine, lock};
 use crate::{
     model::NodeId,
     storage::{Error, LeaseConnection, NodeInfo},
@@ -43,23 +43,23 @@ impl Beat {
     }
 }
 
-impl Inner {
+impl Engine {
     /// Announces the node, and keeps its lease from then on.
     pub(super) async fn hold_lease(self: &Arc<Self>) -> Result<(), Error> {
         let connection = self.storage.lease_connection();
         let (announced, is_announced) = oneshot::channel();
         let kept = Arc::clone(self).lease_loop(connection, announced);
-        *lock(&self.lease_task) = Some(self.lease.spawn(kept));
+        *lock(&self.lease.task) = Some(self.lease.thread.spawn(kept));
         is_announced.await.unwrap_or(Err(Error::ShuttingDown))
     }
 
     /// Ends the incarnation, so that others need not wait until its lease has run out.
     pub(super) async fn release_lease(&self) {
-        let Some(task) = lock(&self.lease_task).take() else {
+        let Some(task) = lock(&self.lease.task).take() else {
             return;
         };
         let node = self.node_id();
-        let released = self.lease.spawn(async move {
+        let released = self.lease.thread.spawn(async move {
             let Ok(mut connection) = task.await else {
                 return Err(Error::ShuttingDown);
             };
@@ -187,8 +187,7 @@ impl Inner {
     async fn reincarnate(&self, connection: &mut LeaseConnection, asked: Instant) -> Beat {
         let old = self.node_id();
         let new = self.ids.node();
-        // What the lock guards is whole at every moment, also when a holder panicked.
-        *self.node.write().unwrap_or_else(PoisonError::into_inner) = new;
+        self.lease.begin_incarnation(new);
         let (info, micros) = self.lease_wanted();
         // A later answer would leave too little of the lease.
         match tokio::time::timeout(self.held() / 2, connection.announce(&info, micros)).await {
@@ -202,8 +201,9 @@ impl Inner {
         // First: what the old one held is not to be counted as lost with its process.
         self.end_incarnation(connection, old).await;
         // What took this node's lease, such as an outage of the database, may have taken others'.
-        *lock(&self.others_may_return) = Some(Instant::now() + self.settings.heartbeat);
-        self.has_lease.store(true, Ordering::Relaxed);
+        let until = Instant::now() + self.settings.heartbeat;
+        *lock(&self.lease.others_may_return_until) = Some(until);
+        self.lease.is_held.store(true, Ordering::Relaxed);
         self.slots.look();
         tracing::info!(node_id = %self.node_id().0, "the node goes on under a new incarnation");
         Beat::held_until(asked + self.held())
@@ -225,7 +225,7 @@ impl Inner {
             name: self.settings.node_name.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             capacity: count(self.settings.max_concurrent_executions),
-            running: count(self.running_count()),
+            running: count(self.running.count()),
             started_at: 0,
             expires_at: 0,
         };
@@ -236,9 +236,7 @@ impl Inner {
     /// Ends every handler of this node without recording anything; none begins until the next
     /// incarnation.
     pub(super) fn lose_everything(&self) {
-        self.has_lease.store(false, Ordering::Relaxed);
-        for running in lock(&self.running).values() {
-            running.lost.cancel();
-        }
+        self.lease.is_held.store(false, Ordering::Relaxed);
+        self.running.lose_all();
     }
 }

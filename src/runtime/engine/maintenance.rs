@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{BATCH, Inner, lock};
+use super::{BATCH, Engine};
 use crate::{
     model::ExecutionId,
     storage::{Complete, Error, Fence, Outcome},
@@ -22,7 +22,7 @@ const SWEPT_AT_ONCE: u32 = 10_000;
 /// The metric of what waits counts so far.
 const DEPTH_COUNTED: u32 = 10_000;
 
-impl Inner {
+impl Engine {
     /// Recovery, the sweep, and what else is done now and then.
     pub(super) async fn care_loop(self: Arc<Self>) {
         let mut swept = (Instant::now(), None);
@@ -91,8 +91,7 @@ impl Inner {
 
     /// Takes back what dead incarnations hold, unless their processes may yet say that they live.
     pub(super) async fn take_over(&self) -> Result<(), Error> {
-        let until = *lock(&self.others_may_return);
-        if !self.has_lease() || until.is_some_and(|until| Instant::now() < until) {
+        if !self.has_lease() || self.lease.others_may_return() {
             return Ok(());
         }
         loop {
@@ -111,14 +110,8 @@ impl Inner {
     /// it be, the fence ends one of the two.
     async fn give_back_strays(&self, suspects: &mut HashSet<Fence>) -> Result<(), Error> {
         let held = self.storage.leases_of(self.node_id()).await?;
-        let strays: HashSet<Fence> = {
-            let running = lock(&self.running);
-            let runs = |fence: &Fence| {
-                let found = running.get(&fence.execution_id);
-                found.is_some_and(|running| running.epoch == fence.epoch)
-            };
-            held.into_iter().filter(|fence| !runs(fence)).collect()
-        };
+        let strays = held.into_iter().filter(|fence| !self.running.runs(*fence));
+        let strays: HashSet<Fence> = strays.collect();
         let before = std::mem::replace(suspects, strays.clone());
         for fence in strays.intersection(&before).copied() {
             let give_back = Complete {
@@ -141,7 +134,6 @@ impl Inner {
 
     /// A cancellation whose hint was lost is noticed here.
     async fn notice_cancellations(&self) -> Result<(), Error> {
-        let ids: Vec<ExecutionId> = lock(&self.running).keys().copied().collect();
-        self.stop_cancelled(&ids).await.map(|_| ())
+        self.stop_cancelled(&self.running.ids()).await.map(|_| ())
     }
 }

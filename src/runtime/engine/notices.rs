@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use tokio::sync::broadcast;
 
-use super::{Inner, lock};
+use super::Engine;
 use crate::{model::Queue, storage::Notice};
 
-impl Inner {
+impl Engine {
     pub(super) async fn notice_loop(
         self: Arc<Self>,
         mut notices: broadcast::Receiver<Arc<Vec<Notice>>>,
@@ -21,7 +21,7 @@ impl Inner {
                 Ok(notices) => notices.iter().for_each(|notice| self.notice(notice)),
                 Err(broadcast::error::RecvError::Lagged(_)) => {
                     self.slots.look();
-                    self.timer_set.notify_one();
+                    self.timers.look();
                 }
                 Err(broadcast::error::RecvError::Closed) => return,
             }
@@ -33,12 +33,7 @@ impl Inner {
             Notice::Ready { queue } if *queue == Queue::Node.name() => {
                 self.slots.something_waits();
             }
-            Notice::Timer(at) => {
-                let known = *lock(&self.next_timer);
-                if known.is_none_or(|next| *at < next) {
-                    self.timer_set.notify_one();
-                }
-            }
+            Notice::Timer(at) => self.timers.note(*at),
             Notice::Cancel(id) => self.cancel_hints.add(*id),
             Notice::ChildEnded(parent) => self.child_ended(*parent),
             Notice::CancelBelow(id) => self.cancel_below(*id),

@@ -6,36 +6,36 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{Inner, lock};
+use super::{Engine, lock};
 use crate::{
     model::ExecutionId,
-    runtime::context::Attempt,
+    runtime::attempt::Attempt,
     storage::{Error, Fence},
 };
 
 /// How long after parents could not be woken this is tried again.
 const WAKE_PAUSE: Duration = Duration::from_millis(200);
 
-impl Inner {
+impl Engine {
     /// A child has ended: its parent may be parked, unless it runs here.
     pub(super) fn child_ended(&self, parent: ExecutionId) {
-        if !lock(&self.running).contains_key(&parent) {
-            lock(&self.ended_below).push(parent);
-            self.wake_wanted.notify_one();
+        if !self.running.has(parent) {
+            lock(&self.parking.ended_below).push(parent);
+            self.parking.wanted.notify_one();
         }
     }
 
     pub(super) async fn wake_loop(self: Arc<Self>) {
         loop {
             tokio::select! {
-                () = self.wake_wanted.notified() => {}
+                () = self.parking.wanted.notified() => {}
                 () = self.stopped.cancelled() => return,
             }
-            let parents = std::mem::take(&mut *lock(&self.ended_below));
+            let parents = std::mem::take(&mut *lock(&self.parking.ended_below));
             if let Err(error) = self.wake(&parents).await {
                 tracing::warn!(%error, "parked executions are not woken yet");
-                lock(&self.ended_below).extend(parents);
-                self.wake_wanted.notify_one();
+                lock(&self.parking.ended_below).extend(parents);
+                self.parking.wanted.notify_one();
                 tokio::time::sleep(WAKE_PAUSE).await;
             }
         }
@@ -51,7 +51,7 @@ impl Inner {
 
     /// The attempt has been parked. A child that ended just before found its parent running here.
     pub(in crate::runtime) async fn after_parking(&self, attempt: &Attempt, fence: Fence) {
-        self.unregister(fence);
+        self.running.remove(fence);
         let awaited: Vec<ExecutionId> = lock(&attempt.awaited).iter().copied().collect();
         let scope = attempt.principal.scope();
         let looks = awaited.into_iter();

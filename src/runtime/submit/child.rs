@@ -2,21 +2,85 @@
 
 use std::sync::Arc;
 
-use super::{Checked, ChildIntent, SubmitIntent, Submitted, keys::request_hash, timeout_micros};
+use futures::future::BoxFuture;
+
+use super::{Checked, keys::request_hash, timeout_micros};
 use crate::{
-    model::{IntentId, RawJson, Refusal, TenantScope},
-    runtime::{context::Attempt, engine::Inner, error::HandlerError},
+    model::{Execution, IntentId, RawJson, Refusal, TenantScope},
+    runtime::{
+        attempt::{Attempt, Handles, Submitter},
+        engine::Engine,
+        error::HandlerError,
+        request::{ChildIntent, SubmitIntent, Submitted},
+        trees::Place,
+    },
     storage::{Error, Fence, Key, KeyScope, NewExecution},
 };
 
-impl Inner {
+impl Submitter for Engine {
+    fn handles(&self) -> Arc<Handles> {
+        Arc::clone(&self.handles)
+    }
+
+    fn submit_child<'a>(
+        self: Arc<Self>,
+        parent: &'a Attempt,
+        name: &'a str,
+        intent: Box<dyn FnOnce() -> Result<ChildIntent, HandlerError> + Send + 'a>,
+    ) -> BoxFuture<'a, Result<Submitted, HandlerError>> {
+        Box::pin(async move { self.submit_in_turn(parent, name, intent).await })
+    }
+}
+
+impl Engine {
+    /// Refuses a child that would make its tree too deep or too large, unless it is there already.
+    async fn check_tree(
+        &self,
+        scope: &TenantScope,
+        parent: &Execution,
+        name: &str,
+    ) -> Result<Place<'_>, HandlerError> {
+        let limits = &self.limits;
+        if parent.depth >= limits.tree_depth {
+            let message = format!("an execution has at most {} ancestors", limits.tree_depth);
+            return Err(HandlerError::fatal("TREE_TOO_DEEP", message));
+        }
+        let root = parent.root_id.unwrap_or(parent.id);
+        let (place, has_room) = self.trees.take(root, limits.tree_executions);
+        if has_room {
+            return Ok(place);
+        }
+        let counting = self.trees.counting(root);
+        let _alone = counting.lock().await;
+        if self.trees.has_room_now(root, limits.tree_executions) {
+            return Ok(place);
+        }
+        let live = self
+            .storage
+            .live_in_tree(scope, root, limits.tree_executions)
+            .await?;
+        if self.trees.note(root, live, limits.tree_executions) {
+            return Ok(place);
+        }
+        if parent.attempt > 1 && self.storage.has_child(scope, parent.id, name).await? {
+            return Ok(place);
+        }
+        let message = format!(
+            "at most {} executions below one live at the same time",
+            limits.tree_executions
+        );
+        Err(HandlerError::fatal("TREE_TOO_LARGE", message))
+    }
+}
+
+impl Engine {
     /// A child of a running attempt; the same one at every attempt. It is made when it is its turn, for
     /// thousands may wait.
-    pub(in crate::runtime) async fn submit_child(
+    async fn submit_in_turn(
         self: &Arc<Self>,
         parent: &Attempt,
         name: &str,
-        child: impl FnOnce() -> Result<ChildIntent, HandlerError>,
+        child: Box<dyn FnOnce() -> Result<ChildIntent, HandlerError> + Send + '_>,
     ) -> Result<Submitted, HandlerError> {
         let scope = parent.principal.scope();
         let waiting = parent.waiting();

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::SubmitIntent;
+use crate::runtime::request::SubmitIntent;
 use crate::{
     model::{Fault, SessionId, TenantScope, is_name},
     runtime::{catalog::Declaration, error::HandlerError, metadata::FingerprintInput},

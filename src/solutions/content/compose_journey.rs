@@ -317,7 +317,7 @@ fn fraction(done: usize, total: usize) -> f64 {
 async fn run_step(
     ctx: &ExecutionContext,
     name: &str,
-    intent: impl FnOnce() -> Result<ChildIntent, HandlerError>,
+    intent: impl FnOnce() -> Result<ChildIntent, HandlerError> + Send,
     room: &Room,
 ) -> Result<StepResult, HandlerError> {
     // Made at its turn and moved, so that nothing of it is held while the child waits or runs.

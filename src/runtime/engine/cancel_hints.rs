@@ -1,46 +1,15 @@
 //! Stopping what was cancelled. A hint names an execution, the database says whether its
 //! cancellation was requested: nothing stops because somebody said so.
 
-use std::{
-    collections::HashSet,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
-use tokio::sync::Notify;
-
-use super::{context::lock, engine::Inner};
+use super::Engine;
 use crate::{model::ExecutionId, storage::Error};
 
-/// Beyond so many hints all running executions are looked at instead.
-const MAX_HINTS: usize = 10_000;
 /// How soon an execution is looked for again that this node holds and has not begun to run yet.
 const NOT_YET: Duration = Duration::from_millis(20);
 
-/// Executions that were said to be cancelled.
-#[derive(Default)]
-pub(super) struct CancelHints {
-    named: Mutex<HashSet<ExecutionId>>,
-    heard: Notify,
-}
-
-impl CancelHints {
-    pub(super) fn add(&self, id: ExecutionId) {
-        let mut named = lock(&self.named);
-        // What does not fit is found at the next beat, when all that runs is looked at.
-        if named.len() < MAX_HINTS {
-            named.insert(id);
-        }
-        drop(named);
-        self.heard.notify_one();
-    }
-
-    fn take(&self) -> Vec<ExecutionId> {
-        lock(&self.named).drain().collect()
-    }
-}
-
-impl Inner {
+impl Engine {
     /// Follows the hints.
     pub(super) async fn cancel_loop(self: Arc<Self>) {
         loop {
@@ -71,7 +40,7 @@ impl Inner {
     ) -> Result<Vec<ExecutionId>, Error> {
         let mut not_yet = Vec::new();
         for id in self.storage.cancel_requested(self.node_id(), ids).await? {
-            if !self.cancel_running(id) {
+            if !self.running.cancel(id) {
                 not_yet.push(id);
             }
         }
