@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::{
-    api::DearThreads, artifact_registry::ArtifactRegistry, events::Events, model::Budget,
+    api::RequestThreads, artifact_registry::ArtifactRegistry, events::Events, model::Budget,
     runtime::Runtime, state_surface::StateSurface, storage::Storage, uploads::Uploads,
 };
 
@@ -24,6 +24,6 @@ pub struct Services {
     pub uploads: Uploads,
     /// What tenants may ask of this node.
     pub budget: Arc<Budget>,
-    /// Threads for what takes long to answer.
-    pub dear: DearThreads,
+    /// The threads on which requests are answered.
+    pub threads: RequestThreads,
 }

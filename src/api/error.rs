@@ -150,7 +150,6 @@ impl From<Refusal> for ApiError {
             Refusal::QuotaExceeded { retry_after_ms } => {
                 (ErrorCode::RateLimited, Some(retry_after_ms))
             }
-            Refusal::PolicyDenied { .. } => (ErrorCode::Forbidden, None),
             Refusal::AnswerTooLarge { .. } => (ErrorCode::CostExceeded, None),
             _ => (ErrorCode::BadUserInput, None),
         };

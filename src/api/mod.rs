@@ -3,11 +3,11 @@
 
 mod body;
 mod codes;
-mod dear;
 mod error;
 mod identity;
 mod link;
 mod refusal;
+mod threads;
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,12 +15,14 @@ use axum::http::HeaderValue;
 
 pub use body::{Arrivals, Bodies, TooSlow, declared_bytes};
 pub use codes::errors_document;
-pub use dear::{DearThreads, EndOnDrop};
 pub use error::{ApiError, ErrorCode};
 pub use identity::{Asker, TENANT_HEADER};
 pub(crate) use identity::{principal, principal_named};
 pub use link::LinkCode;
 pub use refusal::RefusalCode;
+#[cfg(test)]
+pub(crate) use threads::low_and_normal;
+pub use threads::{EndOnDrop, RequestThreads};
 
 /// A time to wait as the header `Retry-After` says it: in seconds, at least as long.
 #[must_use]

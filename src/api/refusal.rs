@@ -27,8 +27,6 @@ super::codes::codes! {
         TooLarge = "TOO_LARGE", 413;
         /// The runtime is saturated.
         QuotaExceeded = "QUOTA_EXCEEDED", 429, retryable;
-        /// A policy forbids it.
-        PolicyDenied = "POLICY_DENIED", 403;
     }
 }
 
@@ -48,7 +46,6 @@ impl From<&Refusal> for RefusalCode {
             Refusal::AlreadyTerminal { .. } => Self::AlreadyTerminal,
             Refusal::TooLarge { .. } | Refusal::AnswerTooLarge { .. } => Self::TooLarge,
             Refusal::QuotaExceeded { .. } => Self::QuotaExceeded,
-            Refusal::PolicyDenied { .. } => Self::PolicyDenied,
         }
     }
 }

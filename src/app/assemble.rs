@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{App, keep_private, lock, probes};
 use crate::{
-    api::{self, DearThreads},
+    api::{self, RequestThreads},
     artifact_registry::ArtifactRegistry,
     config::Config,
     content::{ContentStore, Payloads, S3Options, Signer, load_or_create_key},
@@ -41,7 +41,7 @@ pub struct Node {
     /// Nothing else that runs here can hold it up.
     lease: Threads,
     /// One request that takes long holds up none that does not.
-    dear: Threads,
+    costly: Threads,
     /// A tenant that asks very much holds up no other one.
     heavy: Threads,
     _lock: Option<File>,
@@ -55,7 +55,7 @@ impl Node {
         keep_private(config);
         let file = sqlite_file(config);
         let lock = file.as_deref().map(lock::take).transpose()?;
-        let [handlers, lease, dear, heavy] = Threads::of_a_node()?;
+        let [handlers, lease, costly, heavy] = Threads::of_a_node()?;
         let storage = open_storage(config, &app.metrics, heavy.handle())
             .await
             .map_err(|error| unusable_database(config, error))?;
@@ -131,7 +131,7 @@ impl Node {
             events,
             uploads,
             budget,
-            dear: DearThreads::new(dear.handle(), heavy.handle(), Handle::current()),
+            threads: RequestThreads::new(costly.handle(), heavy.handle(), Handle::current()),
         };
         Ok(Self {
             services,
@@ -140,7 +140,7 @@ impl Node {
             stop,
             handlers,
             lease,
-            dear,
+            costly,
             heavy,
             _lock: lock,
         })
@@ -169,7 +169,7 @@ impl Node {
         self.stop.cancel();
         self.handlers.end();
         self.lease.end();
-        self.dear.end();
+        self.costly.end();
         self.heavy.end();
     }
 }
@@ -199,7 +199,7 @@ impl Threads {
         Ok([
             Self::start("takeoff-handler", cores.max(4), Priority::Normal)?,
             Self::start("takeoff-lease", 1, Priority::Normal)?,
-            Self::start("takeoff-dear", cores.max(2), Priority::Low)?,
+            Self::start("takeoff-costly", cores.max(2), Priority::Low)?,
             Self::start("takeoff-heavy", cores.div_ceil(2), Priority::Low)?,
         ])
     }
@@ -373,9 +373,9 @@ fn budget(config: &Config) -> Budget {
 }
 
 /// What a GraphQL request may ask for.
-pub(super) fn gate_limits(config: &Config) -> graphql::Limits {
+pub(super) fn gate_limits(config: &Config) -> graphql::GateLimits {
     let limits = config.graphql.clone();
-    graphql::Limits {
+    graphql::GateLimits {
         document_bytes: limits.max_document_bytes,
         tokens: limits.max_tokens,
         selections: limits.max_selections,
@@ -394,19 +394,21 @@ pub(super) fn gate_limits(config: &Config) -> graphql::Limits {
     }
 }
 
-fn state_limits(config: &Config) -> state_surface::Limits {
+/// How long a session may live that its creator gives a time, unless sessions live longer by themselves.
+const MAX_SESSION_TTL_SECONDS: i64 = 90 * 24 * 3600;
+
+fn state_limits(config: &Config) -> state_surface::StateLimits {
     let ttl = i64::try_from(config.sessions.ttl_seconds).unwrap_or(i64::MAX);
-    let defaults = state_surface::Limits::default();
-    state_surface::Limits {
+    state_surface::StateLimits {
         state_bytes: config.limits.state_bytes as u64,
         metadata_bytes: config.limits.metadata_bytes as u64,
         session_ttl_seconds: ttl,
-        session_ttl_max_seconds: defaults.session_ttl_max_seconds.max(ttl),
+        session_ttl_max_seconds: MAX_SESSION_TTL_SECONDS.max(ttl),
     }
 }
 
-fn upload_settings(config: &Config) -> uploads::Settings {
-    uploads::Settings {
+fn upload_settings(config: &Config) -> uploads::UploadSettings {
+    uploads::UploadSettings {
         max_upload_bytes: config.content.max_upload_bytes,
         max_announced_bytes: config.content.max_announced_bytes,
         deleted_grace: Duration::from_secs(config.content.deleted_grace_seconds),
@@ -447,8 +449,10 @@ mod tests {
     use crate::config::Overrides;
 
     #[test]
-    fn the_documented_limits_are_those_of_the_gate() {
+    fn the_documented_limits_are_those_of_the_gate_and_of_websockets() {
         let config = Config::load(&Overrides::default(), std::iter::empty()).unwrap();
-        assert_eq!(gate_limits(&config), graphql::Limits::default());
+        assert_eq!(gate_limits(&config), graphql::GateLimits::default());
+        let socket = graphql::WebSocketOptions::default().write_timeout;
+        assert_eq!(socket.as_millis(), u128::from(config.http.write_timeout_ms));
     }
 }

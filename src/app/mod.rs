@@ -91,9 +91,9 @@ impl App {
         let listener = serve::bind(&http).await?;
         let gate = graphql::Gate::new(&assemble::gate_limits(&self.config))?;
         let guard = guard::Guard::of(&self.config.http)?;
-        let connections = connections::Limits::of(&self.config)?;
+        let connections = connections::ConnectionLimits::of(&self.config)?;
         let node = Box::pin(self.start()).await?;
-        let routes = serve::Parts {
+        let routes = serve::RouteParts {
             gate,
             guard,
             connections,

@@ -38,10 +38,10 @@ pub(super) async fn bind(http: &Http) -> anyhow::Result<TcpListener> {
 }
 
 /// What the routes need besides the node.
-pub(super) struct Parts {
+pub(super) struct RouteParts {
     pub(super) gate: graphql::Gate,
     pub(super) guard: Guard,
-    pub(super) connections: connections::Limits,
+    pub(super) connections: connections::ConnectionLimits,
     pub(super) metrics: Metrics,
 }
 
@@ -55,12 +55,12 @@ pub struct Server {
 }
 
 impl Server {
-    pub(super) fn run(node: Node, listener: TcpListener, http: &Http, parts: Parts) -> Self {
+    pub(super) fn run(node: Node, listener: TcpListener, http: &Http, parts: RouteParts) -> Self {
         let address = listener.local_addr().unwrap_or(http.bind);
         let stop = CancellationToken::new();
         let sockets = TaskTracker::new();
         let (limits, metrics) = (parts.connections, parts.metrics.clone());
-        let threads = node.services.dear.clone();
+        let threads = node.services.threads.clone();
         let routes = router(&node, http, parts, &stop, &sockets);
         let serving = connections::serve(listener, routes, limits, stop.clone(), metrics, threads);
         let task = tokio::spawn(serving);
@@ -111,11 +111,11 @@ impl Server {
 fn router(
     node: &Node,
     http: &Http,
-    parts: Parts,
+    parts: RouteParts,
     stop: &CancellationToken,
     sockets: &TaskTracker,
 ) -> Router {
-    let Parts {
+    let RouteParts {
         gate,
         guard,
         metrics,

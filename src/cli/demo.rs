@@ -140,7 +140,7 @@ async fn submit(
 }
 
 #[derive(Debug, Default)]
-struct Outcome {
+struct DemoOutcome {
     failed: usize,
     profiles: Vec<String>,
 }
@@ -151,9 +151,9 @@ async fn watch(
     client: &Client,
     session: &str,
     mut names: HashMap<String, String>,
-) -> anyhow::Result<Outcome> {
+) -> anyhow::Result<DemoOutcome> {
     let mut journeys = names.clone();
-    let mut outcome = Outcome::default();
+    let mut outcome = DemoOutcome::default();
     let mut show = Show::new(false);
     let feed = Feed::Session(session.to_owned());
     feed.follow(client, None, |event| {

@@ -18,7 +18,7 @@ use super::{
 use crate::model::{self, ArtifactId, EventBody, ExecutionId, Payload};
 
 /// What every event has.
-pub(super) struct Head {
+pub(super) struct EventFields {
     id: ID,
     execution_id: ID,
     sequence: i64,
@@ -35,7 +35,7 @@ macro_rules! event_types {
         $name:ident { $($field:ident: $type:ty),* } { $($own:tt)* }
     )*) => {$(
         $(#[$doc])*
-        pub(super) struct $name { head: Head, $($field: $type),* }
+        pub(super) struct $name { head: EventFields, $($field: $type),* }
 
         $(#[$doc])*
         #[Object]
@@ -301,7 +301,7 @@ pub(super) enum ExecutionEvent {
 impl ExecutionEvent {
     /// The event of an execution's stream; none for entries of sessions.
     pub(super) fn of(event: &model::Event) -> Option<Self> {
-        let head = Head {
+        let head = EventFields {
             id: event.id().into(),
             execution_id: event.execution_id()?.into(),
             sequence: event.cursor.seq,

@@ -47,12 +47,8 @@ pub(super) enum WaitReason {
     Schedule,
     /// Waits for its children.
     Children,
-    /// Held back by a limit of its tenant or type.
-    Limit,
     /// No node or worker that serves its handler has taken it.
     Worker,
-    /// Waits for a signal from outside.
-    Signal,
 }
 
 impl From<model::WaitReason> for WaitReason {

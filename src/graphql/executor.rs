@@ -17,7 +17,7 @@ use super::{
     schema::{Schema, schema},
 };
 use crate::{
-    api::{ApiError, DearThreads, ErrorCode, RequestId},
+    api::{ApiError, ErrorCode, RequestId, RequestThreads},
     model::{Meter, Principal, price},
     services::Services,
 };
@@ -27,8 +27,8 @@ const MAX_ERRORS: usize = 100;
 
 /// Writing an answer with more bytes of text takes long.
 const LARGE_ANSWER: u64 = 256 * 1024;
-/// A subscription whose batches may cost more is dear: most batches have few events.
-const DEAR_BATCH: u64 = 10 * price::DEAR;
+/// A subscription whose batches may cost more is costly: most batches have few events.
+const COSTLY_BATCH: u64 = 10 * price::COSTLY;
 
 /// The API over a set of services.
 #[derive(Clone)]
@@ -92,8 +92,8 @@ impl Api {
     }
 
     /// Where the tasks of connections run.
-    pub(super) fn threads(&self) -> &DearThreads {
-        &self.services.dear
+    pub(super) fn threads(&self) -> &RequestThreads {
+        &self.services.threads
     }
 
     /// Takes the price of a request, whatever it is.
@@ -118,7 +118,7 @@ impl Api {
             return Incoming::read(&body);
         }
         let read = async move { Incoming::read(&body) };
-        self.services.dear.run(meter, read).await?
+        self.services.threads.run(meter, read).await?
     }
 
     /// Reads what is large and not known to be a request yet, when its sender owes nothing.
@@ -129,7 +129,7 @@ impl Api {
     ) -> Result<T, ApiError> {
         let meter = self.services.budget.meter(principal.tenant(), 0);
         meter.out_of_debt().await;
-        self.services.dear.run(&meter, read).await
+        self.services.threads.run(&meter, read).await
     }
 
     /// Lets a request pass, or says why not; nothing of it has run then.
@@ -146,7 +146,7 @@ impl Api {
         }
         let (this, admitting) = (self.clone(), Arc::clone(&meter));
         let admit = async move { this.admit_now(admitting, incoming, asking) };
-        self.services.dear.run(&meter, admit).await?
+        self.services.threads.run(&meter, admit).await?
     }
 
     fn admit_now(
@@ -181,16 +181,16 @@ impl Api {
         ready: Ready,
         show: impl FnOnce(Response) -> T + Send + 'static,
     ) -> Result<T, ApiError> {
-        let (dear, meter) = (&self.services.dear, Arc::clone(&ready.meter));
-        if ready.admitted.cost <= price::DEAR {
+        let (threads, meter) = (&self.services.threads, Arc::clone(&ready.meter));
+        if ready.admitted.cost <= price::COSTLY {
             let response = self.execute(ready).await;
             if meter.usage().text_bytes <= LARGE_ANSWER {
                 return Ok(show(response));
             }
-            return dear.run(&meter, async move { show(response) }).await;
+            return threads.run(&meter, async move { show(response) }).await;
         }
         let this = self.clone();
-        let running = dear.run(&meter, async move { show(this.execute(ready).await) });
+        let running = threads.run(&meter, async move { show(this.execute(ready).await) });
         let done = tokio::time::timeout(self.gate.timeout(), running).await;
         done.unwrap_or_else(|_| Err(took_too_long()))
     }
@@ -225,9 +225,9 @@ impl Api {
     /// Runs a subscription. Each batch is paid when it is made, and the next one waits while the
     /// tenant owes.
     pub(super) fn subscribe(&self, ready: Ready) -> BoxStream<'static, Response> {
-        let is_dear = ready.admitted.cost > DEAR_BATCH;
+        let is_costly = ready.admitted.cost > COSTLY_BATCH;
         let responses = self.batches(ready);
-        if !is_dear {
+        if !is_costly {
             return responses.boxed();
         }
         let (sender, receiver) = mpsc::channel(1);
@@ -239,7 +239,11 @@ impl Api {
                 }
             }
         };
-        let task = self.services.dear.handle().spawn(sending.in_current_span());
+        let task = self
+            .services
+            .threads
+            .costly()
+            .spawn(sending.in_current_span());
         let channel = (receiver, AbortOnDropHandle::new(task));
         futures::stream::unfold(channel, async |(mut receiver, task)| {
             let response = receiver.recv().await?;

@@ -40,7 +40,7 @@ mod wal;
 mod websocket;
 
 pub use executor::Api;
-pub use gate::{Gate, Limits, TrustedError};
+pub use gate::{Gate, GateLimits, TrustedError};
 pub use http::{HttpOptions, routes};
 pub use schema::{Schema, export_schema};
 pub use websocket::WebSocketOptions;

@@ -37,8 +37,6 @@ pub(super) enum UserErrorCode {
     TooLarge,
     /// The runtime is saturated; try again later.
     QuotaExceeded,
-    /// A policy forbids it.
-    PolicyDenied,
 }
 
 /// The types of user errors. Each gets the fields of the interface and its own.
@@ -49,24 +47,24 @@ macro_rules! user_errors {
     )*) => {$(
         $(#[$doc])*
         #[derive(Debug)]
-        pub(super) struct $name { head: Head, $($field: $type),* }
+        pub(super) struct $name { common: CommonFields, $($field: $type),* }
 
         $(#[$doc])*
         #[Object]
         impl $name {
             /// What kind of mistake it is.
             async fn code(&self) -> UserErrorCode {
-                self.head.code.into()
+                self.common.code.into()
             }
 
             /// What is wrong, in words.
             async fn message(&self) -> &str {
-                &self.head.message
+                &self.common.message
             }
 
             /// The way to the faulty value, beginning with `input`, when there is one.
             async fn path(&self) -> Option<&[String]> {
-                self.head.path.as_deref()
+                self.common.path.as_deref()
             }
 
             $($own)*
@@ -76,7 +74,7 @@ macro_rules! user_errors {
 
 /// What every user error has.
 #[derive(Debug)]
-struct Head {
+struct CommonFields {
     code: RefusalCode,
     message: String,
     path: Option<Vec<String>>,
@@ -122,14 +120,6 @@ user_errors! {
             super::scalars::int(self.retry_after_ms)
         }
     }
-
-    /// A policy forbids it.
-    PolicyDenied { policy_id: String } {
-        /// The policy.
-        async fn policy_id(&self) -> &str {
-            &self.policy_id
-        }
-    }
 }
 
 /// What a caller did wrong in a mutation.
@@ -153,7 +143,6 @@ pub(super) enum UserError {
     StaleVersion(StaleVersion),
     InvalidTransition(InvalidTransition),
     QuotaExceeded(QuotaExceeded),
-    PolicyDenied(PolicyDenied),
 }
 
 /// A user error that carries nothing more.
@@ -162,12 +151,12 @@ pub(super) fn plain(
     message: impl Into<String>,
     path: Option<Vec<String>>,
 ) -> UserError {
-    let head = Head {
+    let common = CommonFields {
         code,
         message: message.into(),
         path,
     };
-    UserError::PlainUserError(PlainUserError { head })
+    UserError::PlainUserError(PlainUserError { common })
 }
 
 /// A refusal as user errors, one for each fault. `at` is the way to the input that was refused.
@@ -178,28 +167,29 @@ pub(super) fn user_errors(refusal: Refusal, at: &[&str]) -> Vec<UserError> {
             |fault: crate::model::Fault| plain(code, fault.message, Some(path(at, fault.path)));
         return faults.into_iter().map(fault).collect();
     }
-    let head = Head {
+    let common = CommonFields {
         code,
         message: refusal.to_string(),
         path: place(&refusal, at),
     };
     vec![match refusal {
-        Refusal::IdempotencyKeyConflict { execution_id } => {
-            IdempotencyKeyConflict { head, execution_id }.into()
+        Refusal::IdempotencyKeyConflict { execution_id } => IdempotencyKeyConflict {
+            common,
+            execution_id,
         }
+        .into(),
         Refusal::StaleVersion { current_version } => StaleVersion {
-            head,
+            common,
             current_version,
         }
         .into(),
-        Refusal::InvalidTransition { from, to } => InvalidTransition { head, from, to }.into(),
+        Refusal::InvalidTransition { from, to } => InvalidTransition { common, from, to }.into(),
         Refusal::QuotaExceeded { retry_after_ms } => QuotaExceeded {
-            head,
+            common,
             retry_after_ms,
         }
         .into(),
-        Refusal::PolicyDenied { policy_id } => PolicyDenied { head, policy_id }.into(),
-        _ => PlainUserError { head }.into(),
+        _ => PlainUserError { common }.into(),
     }]
 }
 
@@ -215,9 +205,7 @@ fn place(refusal: &Refusal, at: &[&str]) -> Option<Vec<String>> {
         Refusal::InvalidTransition { .. } => "to",
         Refusal::AlreadyTerminal { .. } => "executionId",
         Refusal::TooLarge { .. } | Refusal::InvalidInput(_) => return Some(path(at, Vec::new())),
-        Refusal::QuotaExceeded { .. }
-        | Refusal::PolicyDenied { .. }
-        | Refusal::AnswerTooLarge { .. } => return None,
+        Refusal::QuotaExceeded { .. } | Refusal::AnswerTooLarge { .. } => return None,
     };
     Some(path(at, vec![argument.to_owned()]))
 }
@@ -236,7 +224,7 @@ mod tests {
 
     fn paths(errors: &[UserError]) -> Vec<Option<Vec<String>>> {
         let path = |error: &UserError| match error {
-            UserError::PlainUserError(error) => error.head.path.clone(),
+            UserError::PlainUserError(error) => error.common.path.clone(),
             other => panic!("{other:?}"),
         };
         errors.iter().map(path).collect()
@@ -275,6 +263,6 @@ mod tests {
             panic!("{errors:?}");
         };
         assert_eq!(error.current_version, 7);
-        assert_eq!(error.head.code, RefusalCode::StaleVersion);
+        assert_eq!(error.common.code, RefusalCode::StaleVersion);
     }
 }

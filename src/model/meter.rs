@@ -175,10 +175,10 @@ impl Meter {
         }
     }
 
-    /// Waits for the turn of the tenant's dear request; it lasts as long as what is returned.
-    pub async fn dear(&self) -> Turn {
+    /// Waits for the turn of the tenant's costly request; it lasts as long as what is returned.
+    pub async fn costly_turn(&self) -> Turn {
         let payer = self.payer.as_ref()?;
-        payer.budget.turn(&payer.tenant, Work::Dear).await
+        payer.budget.turn(&payer.tenant, Work::Costly).await
     }
 
     /// Whether the tenant that pays uses much of the node while others ask, too.

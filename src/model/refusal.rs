@@ -117,12 +117,6 @@ pub enum Refusal {
         /// When to try again.
         retry_after_ms: u64,
     },
-    /// A policy forbids it.
-    #[error("denied by policy {policy_id}")]
-    PolicyDenied {
-        /// The policy.
-        policy_id: String,
-    },
 }
 
 impl Refusal {

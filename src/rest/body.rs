@@ -61,7 +61,7 @@ impl<T: DeserializeOwned + Send + 'static> FromRequest<Served> for Body<T> {
             return Ok(Self(read(&body)?));
         }
         let reading = async move { read(&body) };
-        Ok(Self(served.services.dear.run(&meter, reading).await??))
+        Ok(Self(served.services.threads.run(&meter, reading).await??))
     }
 }
 

@@ -24,21 +24,6 @@ pub struct Limits {
     pub tree_executions: u64,
 }
 
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            parameters_bytes: 1 << 20,
-            metadata_bytes: 16 << 10,
-            result_bytes: 4 << 20,
-            state_bytes: 256 << 10,
-            descriptor_bytes: 64 << 10,
-            batch_submit: 1000,
-            tree_depth: 16,
-            tree_executions: 10_000,
-        }
-    }
-}
-
 fn check(what: &'static str, actual: usize, limit_bytes: u64) -> Result<(), Refusal> {
     let actual_bytes = actual as u64;
     if actual_bytes <= limit_bytes {

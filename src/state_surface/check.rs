@@ -7,7 +7,7 @@ const MAX_SOLUTION_CHARS: usize = 100;
 
 /// Published limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
+pub struct StateLimits {
     /// The largest state of a session or an execution.
     pub state_bytes: u64,
     /// The largest metadata of a session.
@@ -18,22 +18,11 @@ pub struct Limits {
     pub session_ttl_max_seconds: i64,
 }
 
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            state_bytes: 256 * 1024,
-            metadata_bytes: 64 * 1024,
-            session_ttl_seconds: 24 * 3600,
-            session_ttl_max_seconds: 90 * 24 * 3600,
-        }
-    }
-}
-
 /// A state: any JSON value that can be merged into later.
 ///
 /// # Errors
 /// When it is too large or cannot be read as a value.
-pub(super) fn state(limits: &Limits, state: &RawJson) -> Result<(), Refusal> {
+pub(super) fn state(limits: &StateLimits, state: &RawJson) -> Result<(), Refusal> {
     size("state", state, limits.state_bytes)?;
     value("state", state).map(|_| ())
 }
@@ -42,7 +31,7 @@ pub(super) fn state(limits: &Limits, state: &RawJson) -> Result<(), Refusal> {
 ///
 /// # Errors
 /// When it is too large or not an object.
-pub(super) fn metadata(limits: &Limits, metadata: &RawJson) -> Result<(), Refusal> {
+pub(super) fn metadata(limits: &StateLimits, metadata: &RawJson) -> Result<(), Refusal> {
     size("metadata", metadata, limits.metadata_bytes)?;
     if value("metadata", metadata)?.is_object() {
         Ok(())
@@ -91,7 +80,7 @@ pub(super) fn solution_id(solution_id: &str) -> Result<(), Fault> {
 }
 
 /// The life of a session in microseconds.
-pub(super) fn ttl_micros(limits: &Limits, ttl_seconds: Option<i64>) -> Result<i64, Fault> {
+pub(super) fn ttl_micros(limits: &StateLimits, ttl_seconds: Option<i64>) -> Result<i64, Fault> {
     let (ttl, max) = (
         ttl_seconds.unwrap_or(limits.session_ttl_seconds),
         limits.session_ttl_max_seconds,

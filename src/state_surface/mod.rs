@@ -15,7 +15,7 @@ use std::sync::Arc;
 use crate::{content::Payloads, hot::HotCopies, ids::IdSource, storage::Storage};
 use copies::Copies;
 
-pub use check::Limits;
+pub use check::StateLimits;
 pub use copies::CopyKey;
 pub use session::NewSession;
 
@@ -29,7 +29,7 @@ struct Inner {
     payloads: Payloads,
     copies: Copies,
     ids: IdSource,
-    limits: Limits,
+    limits: StateLimits,
 }
 
 impl StateSurface {
@@ -42,7 +42,7 @@ impl StateSurface {
         hot: Arc<dyn HotCopies>,
         key: &CopyKey,
         ids: IdSource,
-        limits: Limits,
+        limits: StateLimits,
     ) -> Self {
         Self(Arc::new(Inner {
             storage,
@@ -55,7 +55,7 @@ impl StateSurface {
 
     /// What may be written.
     #[must_use]
-    pub fn limits(&self) -> &Limits {
+    pub fn limits(&self) -> &StateLimits {
         &self.0.limits
     }
 }

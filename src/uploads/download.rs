@@ -20,9 +20,6 @@ pub(super) struct Content {
     pub(super) size_bytes: u64,
 }
 
-/// Bytes on their way out.
-pub(super) type Parts = ContentStream;
-
 impl Uploads {
     /// The content that a link opens.
     ///
@@ -62,7 +59,7 @@ impl Uploads {
     ///
     /// # Errors
     /// As [`open`](Self::open).
-    pub(super) async fn whole(&self, of: &Content) -> Result<Parts, Error> {
+    pub(super) async fn whole(&self, of: &Content) -> Result<ContentStream, Error> {
         let Content { scope, digest, .. } = of;
         let content = &self.0.content;
         let stored = content.get_verified_stream(scope, digest).await?;
@@ -78,7 +75,11 @@ impl Uploads {
     ///
     /// # Errors
     /// As [`open`](Self::open).
-    pub(super) async fn part(&self, of: &Content, range: Range<u64>) -> Result<Parts, Error> {
+    pub(super) async fn part(
+        &self,
+        of: &Content,
+        range: Range<u64>,
+    ) -> Result<ContentStream, Error> {
         let Content { scope, digest, .. } = of;
         let body = self.0.content.get_part(scope, digest, range);
         Ok(self.given(scope.tenant().clone(), body.await?).boxed())

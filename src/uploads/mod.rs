@@ -31,7 +31,7 @@ const CONTENT: &str = "content";
 
 /// What may be uploaded, and how links are made.
 #[derive(Debug, Clone)]
-pub struct Settings {
+pub struct UploadSettings {
     /// The largest upload.
     pub max_upload_bytes: u64,
     /// The most bytes that a tenant may have announced without sending them.
@@ -56,7 +56,7 @@ struct Inner {
     clock: Clock,
     ids: IdSource,
     budget: Arc<Budget>,
-    settings: Settings,
+    settings: UploadSettings,
 }
 
 /// An announced upload.
@@ -79,7 +79,7 @@ impl Uploads {
         clock: Clock,
         ids: IdSource,
         budget: Arc<Budget>,
-        settings: Settings,
+        settings: UploadSettings,
     ) -> Self {
         Self(Arc::new(Inner {
             storage,

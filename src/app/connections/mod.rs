@@ -30,7 +30,7 @@ use self::{
     room::{Place, Room},
     stream::{TimedStream, Times},
 };
-use crate::{api::DearThreads, config::Config, model::Priority, telemetry::metrics::Metrics};
+use crate::{api::RequestThreads, config::Config, model::Priority, telemetry::metrics::Metrics};
 
 /// Bytes of the largest head of a request, and of what is read or written at once.
 const BUFFER_BYTES: usize = 64 * 1024;
@@ -44,14 +44,14 @@ const NO_ROOM: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
 
 /// How many connections there may be, and how long each may take.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Limits {
+pub(super) struct ConnectionLimits {
     most: usize,
     most_per_address: usize,
     times: Times,
     pace: Pace,
 }
 
-impl Limits {
+impl ConnectionLimits {
     /// Those of the configuration, as far as the process's descriptors reach.
     ///
     /// # Errors
@@ -79,10 +79,10 @@ impl Limits {
 pub(super) async fn serve(
     listener: TcpListener,
     routes: Router,
-    limits: Limits,
+    limits: ConnectionLimits,
     stop: CancellationToken,
     metrics: Metrics,
-    threads: DearThreads,
+    threads: RequestThreads,
 ) {
     let server = Arc::new(Server {
         routes: routes.with_state(()),
@@ -127,7 +127,7 @@ fn is_of_peer(kind: ErrorKind) -> bool {
 
 struct Server {
     routes: Router,
-    limits: Limits,
+    limits: ConnectionLimits,
     stop: CancellationToken,
     room: Room,
 }
@@ -207,20 +207,13 @@ mod tests {
     use std::sync::Arc;
 
     use axum::{extract::State, http::HeaderMap, routing::get};
-    use tokio::runtime::Runtime;
 
     use super::*;
-    use crate::model::Budget;
+    use crate::{api::low_and_normal, model::Budget};
 
-    fn runtime(name: &str) -> Runtime {
-        let mut builder = tokio::runtime::Builder::new_multi_thread();
-        let builder = builder.worker_threads(1).thread_name(name).enable_all();
-        builder.build().unwrap()
-    }
-
-    fn limits() -> Limits {
+    fn limits() -> ConnectionLimits {
         let long = Duration::from_mins(1);
-        Limits {
+        ConnectionLimits {
             most: 10,
             most_per_address: 10,
             times: Times {
@@ -246,12 +239,7 @@ mod tests {
 
     #[test]
     fn a_connection_is_served_by_other_threads_while_its_tenant_asks_very_much_beside_others() {
-        let (low, normal) = (runtime("low"), runtime("normal"));
-        let threads = DearThreads::new(
-            normal.handle().clone(),
-            low.handle().clone(),
-            normal.handle().clone(),
-        );
+        let ([_low, normal], threads) = low_and_normal();
         let much = "1000000000";
         normal.block_on(async {
             let budget = Arc::new(Budget::new(u64::MAX, u64::MAX));

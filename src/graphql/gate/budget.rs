@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use apollo_compiler::ast::{Definition, Document, FragmentDefinition, Selection};
 
-use super::Limits;
+use super::GateLimits;
 use crate::api::ApiError;
 
 /// What a set of selections comes to.
@@ -99,7 +99,7 @@ impl<'a> Counter<'a> {
 }
 
 /// Refuses a document that is too large when it is expanded. Operations count together.
-pub(super) fn check(document: &Document, limits: &Limits) -> Result<(), ApiError> {
+pub(super) fn check(document: &Document, limits: &GateLimits) -> Result<(), ApiError> {
     let fragments = document.definitions.iter().filter_map(|definition| {
         let fragment = definition.as_fragment_definition()?;
         Some((fragment.name.as_str(), &**fragment))

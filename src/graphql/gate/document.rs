@@ -11,7 +11,7 @@ use async_graphql::parser::{
     types::{ExecutableDocument as Parsed, OperationType},
 };
 
-use super::{Limits, Refused, budget, introspection, scalars, values};
+use super::{GateLimits, Refused, budget, introspection, scalars, values};
 use crate::api::ApiError;
 
 /// Deeper nesting of anything is refused by the parser itself.
@@ -30,7 +30,7 @@ impl Document {
     pub(super) fn check(
         text: &str,
         schema: &Valid<Schema>,
-        limits: &Limits,
+        limits: &GateLimits,
     ) -> Result<Self, Refused> {
         let most = limits.document_bytes;
         if text.len() > most {

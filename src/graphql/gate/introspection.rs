@@ -1,4 +1,4 @@
-//! Introspection, which is cheap to ask for and dear to answer when its lists are nested: a schema
+//! Introspection, which is cheap to ask for and costly to answer when its lists are nested: a schema
 //! refers to itself everywhere.
 
 use apollo_compiler::{

@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 /// Beyond these nothing of a request is run.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Limits {
+pub struct GateLimits {
     /// Bytes of a document.
     pub document_bytes: usize,
     /// Tokens of a document.
@@ -37,7 +37,7 @@ pub struct Limits {
     pub introspection: bool,
 }
 
-impl Default for Limits {
+impl Default for GateLimits {
     fn default() -> Self {
         Self {
             document_bytes: 16 * 1024,

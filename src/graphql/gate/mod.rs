@@ -23,7 +23,7 @@ mod variables;
 
 use std::{sync::Arc, time::Duration};
 
-pub use limits::Limits;
+pub use limits::GateLimits;
 pub(super) use refused::Refused;
 pub(super) use request::Incoming;
 pub(super) use tenants::Ticket;
@@ -50,7 +50,7 @@ const LARGE_DOCUMENT: usize = 1024;
 /// What passes, and what keeps count of it.
 pub struct Gate {
     schema: Valid<Schema>,
-    limits: Limits,
+    limits: GateLimits,
     /// Valid documents by their text.
     known: Cache<Arc<str>, Arc<Document>>,
     trusted: Trusted,
@@ -90,7 +90,7 @@ impl Gate {
     ///
     /// # Errors
     /// When the folder of trusted documents cannot be read, or one of them is not valid.
-    pub fn new(limits: &Limits) -> Result<Self, TrustedError> {
+    pub fn new(limits: &GateLimits) -> Result<Self, TrustedError> {
         let schema = Schema::parse_and_validate(export_schema(), "schema.graphql")
             .map_err(|invalid| TrustedError::Schema(invalid.errors.to_string()))?;
         let mut gate = Self {

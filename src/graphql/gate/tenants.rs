@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use super::Limits;
+use super::GateLimits;
 use crate::{
     api::{ApiError, ErrorCode},
     model::TenantId,
@@ -24,7 +24,7 @@ pub(crate) struct Ticket {
 }
 
 impl Tenants {
-    pub(super) fn new(limits: &Limits) -> Self {
+    pub(super) fn new(limits: &GateLimits) -> Self {
         Self {
             running: Arc::default(),
             most_running: limits.concurrent_operations,
@@ -65,9 +65,9 @@ mod tests {
 
     #[test]
     fn one_tenant_cannot_take_the_places_of_another() {
-        let tenants = Tenants::new(&Limits {
+        let tenants = Tenants::new(&GateLimits {
             concurrent_operations: 1,
-            ..Limits::default()
+            ..GateLimits::default()
         });
         let (one, two): (TenantId, TenantId) = ("one".parse().unwrap(), "two".parse().unwrap());
         let ticket = tenants.take(&one).unwrap();

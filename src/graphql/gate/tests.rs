@@ -8,7 +8,7 @@ use crate::model::{Budget, TenantId, price::*};
 mod hostile;
 use hostile::{hostile, numbered};
 
-fn gate(limits: &Limits) -> Gate {
+fn gate(limits: &GateLimits) -> Gate {
     Gate::new(limits).unwrap()
 }
 
@@ -61,7 +61,7 @@ const INTROSPECTION: &str = "query IntrospectionQuery { __schema { description
 
 #[test]
 fn a_hostile_document_is_refused_for_what_it_is() {
-    let gate = gate(&Limits::default());
+    let gate = gate(&GateLimits::default());
     for (name, text, word) in hostile() {
         let (code, message) = refusal(&gate, &query(text));
         assert_eq!(code, ErrorCode::BadUserInput, "{name}: {message}");
@@ -72,7 +72,7 @@ fn a_hostile_document_is_refused_for_what_it_is() {
 
 #[test]
 fn what_tools_ask_passes() {
-    let gate = gate(&Limits::default());
+    let gate = gate(&GateLimits::default());
     for text in [INTROSPECTION, "{ __typename }"] {
         let admitted = admit(&gate, &query(text)).map_err(|refused| refused.into_errors(None));
         assert_eq!(admitted.unwrap().kind, OperationType::Query);
@@ -81,7 +81,7 @@ fn what_tools_ask_passes() {
 
 #[test]
 fn every_escape_in_a_string_is_read() {
-    let gate = gate(&Limits::default());
+    let gate = gate(&GateLimits::default());
     for text in [
         "{ intentType(name: \"\\uD83D\\uDE00\") { name } }",
         "{ intentType(name: \"\\u00e9\\u{1F600}\\n\\\"\") { name } }",
@@ -94,9 +94,9 @@ fn every_escape_in_a_string_is_read() {
 
 #[test]
 fn introspection_can_be_switched_off() {
-    let gate = gate(&Limits {
+    let gate = gate(&GateLimits {
         introspection: false,
-        ..Limits::default()
+        ..GateLimits::default()
     });
     for text in [
         INTROSPECTION,
@@ -111,7 +111,7 @@ fn introspection_can_be_switched_off() {
 #[test]
 fn at_most_ten_errors_are_told() {
     let text = format!("{{ {} }}", numbered(20, |n| format!("f{n} ")));
-    let refused = admit(&gate(&Limits::default()), &query(text))
+    let refused = admit(&gate(&GateLimits::default()), &query(text))
         .err()
         .unwrap();
     let errors = refused.into_errors(None);
@@ -121,7 +121,7 @@ fn at_most_ten_errors_are_told() {
 
 #[test]
 fn what_the_executor_itself_would_let_pass_is_refused() {
-    let gate = gate(&Limits::default());
+    let gate = gate(&GateLimits::default());
     for text in [
         // Several roots of one subscription.
         "subscription { tenantEvents { cursor } other: tenantEvents { cursor } }",
@@ -152,7 +152,7 @@ fn what_the_executor_itself_would_let_pass_is_refused() {
 
 #[test]
 fn variables_are_coerced_before_anything_runs() {
-    let gate = gate(&Limits::default());
+    let gate = gate(&GateLimits::default());
     let text = "mutation($input: SubmitIntentInput!, $second: SubmitIntentInput!) {
         a: submitIntent(input: $input) { replayed } b: submitIntent(input: $second) { replayed } }";
     let good = json!({"intentType": "add", "sessionId": "ses_x"});
@@ -176,7 +176,7 @@ fn variables_are_coerced_before_anything_runs() {
 
 #[test]
 fn a_text_that_is_no_time_runs_nothing() {
-    let gate = gate(&Limits::default());
+    let gate = gate(&GateLimits::default());
     let by_variable = "query($f: ExecutionFilter) { executions(filter: $f) { nodes { id } } }";
     let literal = |value: &str| {
         query(format!(
@@ -216,13 +216,15 @@ fn a_text_that_is_no_time_runs_nothing() {
 #[test]
 fn defaults_fill_in_and_what_is_left_out_stays_out() {
     let text = "query($first: Int = 3, $after: String) { executions(first: $first, after: $after) { nodes { id } } }";
-    let admitted = admit(&gate(&Limits::default()), &query(text)).ok().unwrap();
+    let admitted = admit(&gate(&GateLimits::default()), &query(text))
+        .ok()
+        .unwrap();
     let variables = serde_json::to_value(&admitted.request.variables).unwrap();
     assert_eq!(variables, json!({"first": 3}));
 }
 
 fn cost(text: &str, variables: serde_json::Value) -> u64 {
-    let gate = gate(&Limits::default());
+    let gate = gate(&GateLimits::default());
     let document = gate.document(&incoming(&query(text)), &Meter::new(0));
     let document = document.ok().unwrap();
     let variables: JsonMap = serde_json::from_value(variables).unwrap();
@@ -293,9 +295,9 @@ fn the_cost_is_what_may_be_fetched() {
 
 #[test]
 fn a_request_that_costs_too_much_is_refused() {
-    let gate = gate(&Limits {
+    let gate = gate(&GateLimits {
         cost: 1000,
-        ..Limits::default()
+        ..GateLimits::default()
     });
     let text = "{ executions(first: 200) { nodes { children(first: 200) { nodes { id } } } } }";
     let (code, message) = refusal(&gate, &query(text));
@@ -305,9 +307,9 @@ fn a_request_that_costs_too_much_is_refused() {
 
 #[test]
 fn what_is_parsed_is_paid_for_whether_or_not_it_is_valid() {
-    let gate = gate(&Limits {
+    let gate = gate(&GateLimits {
         cost: 1,
-        ..Limits::default()
+        ..GateLimits::default()
     });
     let [one, other] = ["one", "other"].map(|name| name.parse::<TenantId>().unwrap());
     let budget = Arc::new(Budget::new(10_000, 0));
@@ -341,10 +343,10 @@ fn trusted_documents_are_read_and_nothing_else_runs() {
         json!({"two": two}).to_string(),
     )
     .unwrap();
-    let gate = gate(&Limits {
+    let gate = gate(&GateLimits {
         documents: Some(folder.path().to_owned()),
         trusted_only: true,
-        ..Limits::default()
+        ..GateLimits::default()
     });
     let digest = data_encoding::HEXLOWER.encode(&<sha2::Sha256 as sha2::Digest>::digest(one));
     for request in [
@@ -370,9 +372,9 @@ fn trusted_documents_are_read_and_nothing_else_runs() {
 fn a_trusted_document_that_is_not_valid_is_named_at_start() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("bad.graphql"), "{ nothing }").unwrap();
-    let limits = Limits {
+    let limits = GateLimits {
         documents: Some(folder.path().to_owned()),
-        ..Limits::default()
+        ..GateLimits::default()
     };
     let error = Gate::new(&limits).err().unwrap().to_string();
     assert!(
@@ -390,7 +392,7 @@ fn a_hostile_document_is_refused_within_five_milliseconds() {
     } else {
         5_000
     };
-    let gate = gate(&Limits::default());
+    let gate = gate(&GateLimits::default());
     for (name, text, _) in hostile() {
         let request = query(text);
         let once = || {

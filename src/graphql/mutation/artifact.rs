@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 
-use super::outcome::{Outcome, parts, payload};
+use super::outcome::{MutationResult, parts, payload};
 use crate::{
     api::ApiError,
     artifact_registry::{DeleteRequest, Deletion},
@@ -37,8 +37,8 @@ struct TransitionArtifactPayload {
     errors: Vec<UserError>,
 }
 
-impl From<Outcome<model::Artifact>> for TransitionArtifactPayload {
-    fn from(outcome: Outcome<model::Artifact>) -> Self {
+impl From<MutationResult<model::Artifact>> for TransitionArtifactPayload {
+    fn from(outcome: MutationResult<model::Artifact>) -> Self {
         let (artifact, errors) = parts(outcome);
         let artifact = artifact.map(|it| Artifact(Arc::new(it)));
         Self { artifact, errors }
@@ -66,8 +66,8 @@ struct DeleteArtifactPayload {
     errors: Vec<UserError>,
 }
 
-impl From<Outcome<Deletion>> for DeleteArtifactPayload {
-    fn from(outcome: Outcome<Deletion>) -> Self {
+impl From<MutationResult<Deletion>> for DeleteArtifactPayload {
+    fn from(outcome: MutationResult<Deletion>) -> Self {
         let (deletion, errors) = parts(outcome);
         Self { deletion, errors }
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 
-use super::outcome::{Failure, Outcome, parts, payload};
+use super::outcome::{Failure, MutationResult, parts, payload};
 use crate::{
     api::ApiError,
     graphql::{caller::Caller, execution::Execution, ids, user_error::UserError},
@@ -40,8 +40,8 @@ struct CancelExecutionPayload {
     errors: Vec<UserError>,
 }
 
-impl From<Outcome<model::Execution>> for CancelExecutionPayload {
-    fn from(outcome: Outcome<model::Execution>) -> Self {
+impl From<MutationResult<model::Execution>> for CancelExecutionPayload {
+    fn from(outcome: MutationResult<model::Execution>) -> Self {
         let (execution, errors) = parts(outcome);
         let execution = execution.map(|it| Execution(Arc::new(it)));
         Self { execution, errors }
@@ -59,8 +59,8 @@ struct RerunExecutionPayload {
     errors: Vec<UserError>,
 }
 
-impl From<Outcome<Submitted>> for RerunExecutionPayload {
-    fn from(outcome: Outcome<Submitted>) -> Self {
+impl From<MutationResult<Submitted>> for RerunExecutionPayload {
+    fn from(outcome: MutationResult<Submitted>) -> Self {
         let (submitted, errors) = parts(outcome);
         let replayed = submitted.as_ref().is_some_and(|it| it.replayed);
         let execution = submitted.map(|it| Execution(Arc::new(it.execution)));

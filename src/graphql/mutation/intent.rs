@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 
-use super::outcome::{Failure, Outcome, payload};
+use super::outcome::{Failure, MutationResult, payload};
 use crate::{
     api::ApiError,
     graphql::{
@@ -79,8 +79,8 @@ pub(super) struct SubmitIntentPayload {
     errors: Vec<UserError>,
 }
 
-impl From<Outcome<Submitted>> for SubmitIntentPayload {
-    fn from(outcome: Outcome<Submitted>) -> Self {
+impl From<MutationResult<Submitted>> for SubmitIntentPayload {
+    fn from(outcome: MutationResult<Submitted>) -> Self {
         match outcome {
             Ok(submitted) => Self {
                 execution: Some(Execution(Arc::new(submitted.execution))),
@@ -105,8 +105,8 @@ struct SubmitIntentsPayload {
     errors: Vec<UserError>,
 }
 
-impl From<Outcome<Vec<SubmitIntentPayload>>> for SubmitIntentsPayload {
-    fn from(outcome: Outcome<Vec<SubmitIntentPayload>>) -> Self {
+impl From<MutationResult<Vec<SubmitIntentPayload>>> for SubmitIntentsPayload {
+    fn from(outcome: MutationResult<Vec<SubmitIntentPayload>>) -> Self {
         match outcome {
             Ok(results) => Self {
                 results: Listed(results),
@@ -199,7 +199,7 @@ async fn submit_all(
 fn one(
     answer: Option<Result<Submitted, crate::storage::Error>>,
     index: usize,
-) -> Result<Outcome<Submitted>, Failure> {
+) -> Result<MutationResult<Submitted>, Failure> {
     let answer =
         answer.ok_or_else(|| Failure::Failed(ApiError::dangling("answer to an intent")))?;
     let index = index.to_string();

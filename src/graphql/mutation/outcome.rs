@@ -11,7 +11,7 @@ use crate::{
 };
 
 /// A value, or what the caller did wrong.
-pub(super) type Outcome<T> = Result<T, Vec<UserError>>;
+pub(super) type MutationResult<T> = Result<T, Vec<UserError>>;
 
 /// Why a mutation had no effect.
 pub(super) enum Failure {
@@ -50,20 +50,20 @@ impl From<UserError> for Failure {
 }
 
 /// The payload of a mutation. What the request read before may have changed with it.
-pub(super) fn payload<T, P: From<Outcome<T>>>(
+pub(super) fn payload<T, P: From<MutationResult<T>>>(
     caller: &Caller,
     change: Result<T, Failure>,
 ) -> Result<P, ApiError> {
     caller.forget();
     match change {
-        Ok(value) => Ok(Outcome::Ok(value).into()),
-        Err(Failure::Refused(errors)) => Ok(Outcome::Err(errors).into()),
+        Ok(value) => Ok(MutationResult::Ok(value).into()),
+        Err(Failure::Refused(errors)) => Ok(MutationResult::Err(errors).into()),
         Err(Failure::Failed(error)) => Err(error),
     }
 }
 
 /// The value and the errors of a payload; one of the two is empty.
-pub(super) fn parts<T>(outcome: Outcome<T>) -> (Option<T>, Vec<UserError>) {
+pub(super) fn parts<T>(outcome: MutationResult<T>) -> (Option<T>, Vec<UserError>) {
     match outcome {
         Ok(value) => (Some(value), Vec::new()),
         Err(errors) => (None, errors),

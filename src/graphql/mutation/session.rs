@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_graphql::{Context, Enum, ID, InputObject, Object, SimpleObject};
 
-use super::outcome::{Failure, Outcome, parts, payload};
+use super::outcome::{Failure, MutationResult, parts, payload};
 use crate::{
     api::ApiError,
     graphql::{
@@ -104,8 +104,8 @@ macro_rules! session_payloads {
             errors: Vec<UserError>,
         }
 
-        impl From<Outcome<model::Session>> for $name {
-            fn from(outcome: Outcome<model::Session>) -> Self {
+        impl From<MutationResult<model::Session>> for $name {
+            fn from(outcome: MutationResult<model::Session>) -> Self {
                 let (session, errors) = parts(outcome);
                 Self { session: session.map(|it| Session(Arc::new(it))), errors }
             }

@@ -2,7 +2,7 @@
 
 use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 
-use super::outcome::{Outcome, parts, payload};
+use super::outcome::{MutationResult, parts, payload};
 use crate::{
     api::ApiError,
     graphql::{
@@ -63,8 +63,8 @@ struct CreateUploadPayload {
     errors: Vec<UserError>,
 }
 
-impl From<Outcome<CreatedUpload>> for CreateUploadPayload {
-    fn from(outcome: Outcome<CreatedUpload>) -> Self {
+impl From<MutationResult<CreatedUpload>> for CreateUploadPayload {
+    fn from(outcome: MutationResult<CreatedUpload>) -> Self {
         let (created, errors) = parts(outcome);
         let (upload, url) = created.map(|it| (it.upload.into(), it.url)).unzip();
         Self {

@@ -226,7 +226,7 @@ mod tests {
     use async_graphql::{PathSegment, value};
 
     use super::*;
-    use crate::api::DearThreads;
+    use crate::api::RequestThreads;
 
     fn outgoing(operations: &Operations, id: &str, is_last: bool) -> Outgoing {
         Outgoing {
@@ -237,9 +237,9 @@ mod tests {
         }
     }
 
-    fn threads() -> DearThreads {
+    fn threads() -> RequestThreads {
         let here = tokio::runtime::Handle::current();
-        DearThreads::new(here.clone(), here.clone(), here)
+        RequestThreads::new(here.clone(), here.clone(), here)
     }
 
     /// An operation whose task says nothing.

@@ -33,8 +33,8 @@ pub const PREVIEW: u64 = 1_000;
 pub const SUBSCRIPTION: u64 = 100;
 /// A batch of events on its way to a subscriber, besides what is in it.
 pub const DELIVERY: u64 = 20;
-/// What costs more than this is kept from the threads that answer everybody.
-pub const DEAR: u64 = 1_000;
+/// A request that costs more is a costly one, which runs on threads of its own.
+pub const COSTLY: u64 = 1_000;
 
 /// A statement costs its time beyond this, besides its rows: until then it mostly waits for its turn
 /// and its way.

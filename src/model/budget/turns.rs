@@ -1,6 +1,6 @@
 //! How much each tenant may have going on at once while others ask, too.
 //!
-//! A tenant that is alone may use all of the node. Once another one asks, its requests, its dear
+//! A tenant that is alone may use all of the node. Once another one asks, its requests, its costly
 //! requests and its statements take turns, so that what the other one asks meets few of them.
 
 use std::{
@@ -20,8 +20,8 @@ const ASKS_FOR: Duration = Duration::from_secs(1);
 pub enum Work {
     /// A request, or a batch of events on its way to a subscriber.
     Request,
-    /// A request that may take long to answer.
-    Dear,
+    /// A request that costs more than [`price::COSTLY`](super::price::COSTLY).
+    Costly,
     /// A statement of the database.
     Statement,
     /// A part of an upload that is stored, or of a download that is read.
@@ -33,7 +33,7 @@ pub enum Work {
 pub(super) struct Turns {
     asked: Mutex<Asked>,
     requests: Places,
-    dear: Places,
+    costly: Places,
     statements: Places,
     content: Places,
 }
@@ -53,7 +53,7 @@ impl Turns {
         Self {
             asked: Mutex::default(),
             requests: Places::new(8 * cores),
-            dear: Places::new(1),
+            costly: Places::new(1),
             statements: Places::new(cores.div_ceil(2)),
             content: Places::new(cores.div_ceil(2)),
         }
@@ -84,7 +84,7 @@ impl Turns {
         }
         let places = match work {
             Work::Request => &self.requests,
-            Work::Dear => &self.dear,
+            Work::Costly => &self.costly,
             Work::Statement => &self.statements,
             Work::Content => &self.content,
         };
@@ -110,19 +110,19 @@ mod tests {
     async fn a_tenant_takes_turns_only_while_another_one_asks() {
         let (turns, [one, two], now) = (Turns::new(2), tenants(), Instant::now());
         turns.note(&one, now);
-        assert!(turns.turn(&one, Work::Dear, now).await.is_none());
+        assert!(turns.turn(&one, Work::Costly, now).await.is_none());
         turns.note(&two, now);
         turns.note(&one, now);
-        let held = turns.turn(&one, Work::Dear, now).await;
+        let held = turns.turn(&one, Work::Costly, now).await;
         assert!(held.is_some());
-        assert!(turns.turn(&one, Work::Dear, now).now_or_never().is_none());
+        assert!(turns.turn(&one, Work::Costly, now).now_or_never().is_none());
         assert!(turns.turn(&one, Work::Statement, now).await.is_some());
-        assert!(turns.turn(&two, Work::Dear, now).await.is_some());
+        assert!(turns.turn(&two, Work::Costly, now).await.is_some());
         drop(held);
-        assert!(turns.turn(&one, Work::Dear, now).await.is_some());
+        assert!(turns.turn(&one, Work::Costly, now).await.is_some());
         let later = now + ASKS_FOR;
         for _ in 0..3 {
-            let alone = turns.turn(&one, Work::Dear, later).now_or_never();
+            let alone = turns.turn(&one, Work::Costly, later).now_or_never();
             assert!(matches!(alone, Some(None)));
         }
     }

@@ -16,7 +16,7 @@ const MAX_EXECUTIONS: usize = 20_000;
 
 /// Where a stream stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Head {
+struct StreamPosition {
     tenant_id: TenantId,
     session_id: SessionId,
     seq: i64,
@@ -26,7 +26,7 @@ struct Head {
 /// See the module.
 #[derive(Debug, Default)]
 pub(super) struct Pending {
-    heads: HashMap<ExecutionId, Head>,
+    heads: HashMap<ExecutionId, StreamPosition>,
     cancels: HashSet<ExecutionId>,
     timer: Option<Micros>,
     /// The queues that have something.
@@ -71,7 +71,7 @@ impl Pending {
             head.seq = head.seq.max(*seq);
             head.terminal |= terminal;
         } else if self.heads.len() < MAX_EXECUTIONS {
-            let head = Head {
+            let head = StreamPosition {
                 tenant_id: tenant_id.clone(),
                 session_id: *session_id,
                 seq: *seq,

@@ -347,7 +347,17 @@ mod tests {
     use serde_json::json;
 
     fn paths(parameters: &Value) -> Vec<String> {
-        let faults = check(parameters, Limits::default()).into_iter();
+        let limits = Limits {
+            parameters_bytes: 512 * 1024,
+            metadata_bytes: 16 * 1024,
+            result_bytes: 4 << 20,
+            state_bytes: 256 * 1024,
+            descriptor_bytes: 64 * 1024,
+            batch_submit: 1_000,
+            tree_depth: 16,
+            tree_executions: 10_000,
+        };
+        let faults = check(parameters, limits).into_iter();
         faults.map(|fault| fault.path.join(".")).collect()
     }
 

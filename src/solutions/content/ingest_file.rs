@@ -62,7 +62,7 @@ struct Descriptor<'a> {
 }
 
 #[derive(Debug, Serialize)]
-struct Outcome {
+struct Ingested {
     artifact_id: ArtifactId,
     digest: Digest,
     size_bytes: u64,
@@ -127,10 +127,10 @@ async fn ingest(
     ctx: ExecutionContext,
     parameters: Parameters,
     works: Works,
-) -> Result<Outcome, HandlerError> {
+) -> Result<Ingested, HandlerError> {
     let stored = parameters.source.store(&works, &ctx).await?;
     let artifact_id = register_file(&ctx, parameters, &stored)?;
-    Ok(Outcome {
+    Ok(Ingested {
         artifact_id,
         digest: stored.digest,
         size_bytes: stored.size_bytes,

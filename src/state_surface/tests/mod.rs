@@ -53,7 +53,7 @@ impl World {
     }
 
     fn surface(&self, hot: Arc<dyn HotCopies>) -> StateSurface {
-        let limits = Limits {
+        let limits = StateLimits {
             state_bytes: 20_000,
             metadata_bytes: 1_000,
             session_ttl_seconds: 60,

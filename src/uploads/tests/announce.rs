@@ -71,7 +71,7 @@ async fn a_size_is_positive_and_within_the_limit() {
 async fn a_server_that_does_not_know_its_address_gives_paths() {
     let world = World::new().await;
     let inner = &world.uploads.0;
-    let settings = Settings {
+    let settings = UploadSettings {
         public_url: None,
         ..inner.settings.clone()
     };

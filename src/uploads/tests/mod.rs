@@ -58,7 +58,7 @@ impl World {
             .unwrap();
         // Expiry is set by the database's clock; this one begins with it and is then moved by hand.
         let clock = Clock::manual(Clock::System.now());
-        let settings = Settings {
+        let settings = UploadSettings {
             max_upload_bytes: MAX_BYTES,
             max_announced_bytes: 1 << 40,
             deleted_grace: Duration::ZERO,

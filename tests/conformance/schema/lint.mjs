@@ -55,7 +55,6 @@ const changed = {
           'LineageNode',
           'PageInfo',
           'PlainUserError',
-          'PolicyDenied',
           'ProducedBy',
           'QuotaExceeded',
           'RuntimeBacklog',

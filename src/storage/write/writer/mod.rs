@@ -19,7 +19,6 @@ use tracing::Instrument;
 use super::{
     super::{Error, db::WriteConnection, write_health::WriteHealth},
     notice::Notice,
-    offers::Offers,
     operation::{Operation, Pending, Request},
 };
 use crate::{
@@ -77,13 +76,8 @@ impl Writer {
         let is_sqlite = db.backend() != DbBackend::Postgres;
         let (own, own_waiting) = mpsc::channel(settings.queue_capacity);
         let (offered, offers_waiting) = mpsc::channel(settings.queue_capacity);
-        let waiting = Arc::new(Mutex::new(Waiting {
-            own: own_waiting,
-            offered: offers_waiting,
-            offers: Offers::default(),
-            shared_batch: SHARED_BATCH,
-            was_round: false,
-        }));
+        let waiting = Waiting::new(own_waiting, offers_waiting, SHARED_BATCH);
+        let waiting = Arc::new(Mutex::new(waiting));
         let (notices, _) = broadcast::channel(1024);
         for _ in 0..if is_sqlite { 1 } else { settings.writers } {
             let worker = Worker {
@@ -176,13 +170,7 @@ pub(super) async fn carry_out(storage: &crate::storage::Storage, batch: Vec<Queu
     let (_offered, offered) = mpsc::channel(1);
     let worker = Worker {
         db: storage.db.writer.another(),
-        waiting: Arc::new(Mutex::new(Waiting {
-            own,
-            offered,
-            offers: Offers::default(),
-            shared_batch: batch.len(),
-            was_round: false,
-        })),
+        waiting: Arc::new(Mutex::new(Waiting::new(own, offered, batch.len()))),
         notices: broadcast::channel(1).0,
         metrics: Metrics::new(),
         health: WriteHealth::default(),

@@ -9,17 +9,32 @@ use super::{super::offers::Offers, Offered, Queued};
 
 /// What waits for a writer.
 pub(super) struct Waiting {
-    pub(super) own: mpsc::Receiver<Queued>,
-    pub(super) offered: mpsc::Receiver<Offered>,
+    own: mpsc::Receiver<Queued>,
+    offered: mpsc::Receiver<Offered>,
     /// What was offered, by tenant.
-    pub(super) offers: Offers<(Queued, OwnedSemaphorePermit)>,
+    offers: Offers<(Queued, OwnedSemaphorePermit)>,
     /// The most operations of one batch while several tenants write.
-    pub(super) shared_batch: usize,
+    shared_batch: usize,
     /// Whether the last batch had one offer of each tenant and nothing else.
-    pub(super) was_round: bool,
+    was_round: bool,
 }
 
 impl Waiting {
+    /// Nothing waits yet of what the two receivers bring.
+    pub(super) fn new(
+        own: mpsc::Receiver<Queued>,
+        offered: mpsc::Receiver<Offered>,
+        shared_batch: usize,
+    ) -> Self {
+        Self {
+            own,
+            offered,
+            offers: Offers::default(),
+            shared_batch,
+            was_round: false,
+        }
+    }
+
     /// The next batch, when there is at least one operation; none when no more can come.
     pub(super) async fn next(&mut self, most: usize) -> Option<Vec<Queued>> {
         let mut batch = Vec::new();
@@ -115,13 +130,7 @@ mod tests {
     async fn who_asks_for_little_shares_every_other_batch_with_little() {
         let ((own, own_waiting), (offered, offers_waiting)) =
             (mpsc::channel(64), mpsc::channel(64));
-        let mut waiting = Waiting {
-            own: own_waiting,
-            offered: offers_waiting,
-            offers: Offers::default(),
-            shared_batch: 8,
-            was_round: false,
-        };
+        let mut waiting = Waiting::new(own_waiting, offers_waiting, 8);
         let places = Arc::new(Semaphore::new(64));
         let offer = |tenant: &str| {
             let place = Arc::clone(&places).try_acquire_owned().unwrap();

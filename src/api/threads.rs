@@ -1,5 +1,6 @@
-//! Threads for what takes long to answer, and for tenants that ask very much. Each has a lower priority than
-//! those that answer everybody, so the system lets these run first, however long one request keeps a thread.
+//! Thread pools of requests: one for costly requests, one for heavy tenants, one for all others. The first
+//! two have a lower priority than the third, so the system lets that one run first, however long a request
+//! keeps a thread.
 
 use std::{
     pin::Pin,
@@ -17,27 +18,26 @@ use tracing::Instrument as _;
 use super::{ApiError, ErrorCode};
 use crate::model::{Meter, Priority};
 
-/// The threads. Clones share them.
+/// The thread pools. Clones share them.
 #[derive(Debug, Clone)]
-pub struct DearThreads {
-    dear: Handle,
+pub struct RequestThreads {
+    costly: Handle,
     heavy: Handle,
     normal: Handle,
 }
 
-impl DearThreads {
-    /// Those for requests that take long, those for tenants that ask very much, and those that answer
-    /// everybody.
+impl RequestThreads {
+    /// The pools of costly requests, of heavy tenants, and of all others.
     #[must_use]
-    pub fn new(dear: Handle, heavy: Handle, normal: Handle) -> Self {
+    pub fn new(costly: Handle, heavy: Handle, normal: Handle) -> Self {
         Self {
-            dear,
+            costly,
             heavy,
             normal,
         }
     }
 
-    /// Does `work` in its tenant's turn. It ends when the caller is dropped.
+    /// Runs `work` among the costly requests, in its tenant's turn. It ends when the caller is dropped.
     ///
     /// # Errors
     /// `UNAVAILABLE` when the server stops.
@@ -46,8 +46,8 @@ impl DearThreads {
         meter: &Meter,
         work: impl Future<Output = T> + Send + 'static,
     ) -> Result<T, ApiError> {
-        let _turn = meter.dear().await;
-        let task = AbortOnDropHandle::new(self.dear.spawn(work.in_current_span()));
+        let _turn = meter.costly_turn().await;
+        let task = AbortOnDropHandle::new(self.costly.spawn(work.in_current_span()));
         task.map(|done| match done {
             Ok(done) => Ok(done),
             Err(failed) if failed.is_panic() => std::panic::resume_unwind(failed.into_panic()),
@@ -59,12 +59,12 @@ impl DearThreads {
         .await
     }
 
-    /// Polls `work` there until it ends or this future is dropped.
-    pub fn handle(&self) -> &Handle {
-        &self.dear
+    /// The pool of costly requests.
+    pub fn costly(&self) -> &Handle {
+        &self.costly
     }
 
-    /// Runs `work` on the threads for heavy tenants while `priority` is low, else on the threads that answer everybody.
+    /// Runs `work` on the pool of heavy tenants while `priority` is low, else on that of all others.
     pub fn follow(&self, priority: Priority, work: impl Future<Output = ()> + Send + 'static) {
         self.start(priority, Box::pin(work));
     }
@@ -105,13 +105,13 @@ impl Drop for EndOnDrop {
     }
 }
 
-/// Work that moves to the other threads when its priority changes.
+/// Work that moves to the other pool when its priority changes.
 struct Following {
     /// None when it has moved.
     work: Option<Work>,
     priority: Priority,
     is_low: bool,
-    threads: DearThreads,
+    threads: RequestThreads,
 }
 
 impl Future for Following {
@@ -132,20 +132,28 @@ impl Future for Following {
     }
 }
 
+/// Pools for tests: that of heavy tenants has one thread, `low`, the other two share one, `normal`. They end
+/// with the runtimes, of which the second is that of `normal`.
+#[cfg(test)]
+pub(crate) fn low_and_normal() -> ([tokio::runtime::Runtime; 2], RequestThreads) {
+    let runtimes = ["low", "normal"].map(|name| {
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        let builder = builder.worker_threads(1).thread_name(name).enable_all();
+        builder.build().unwrap()
+    });
+    let [low, normal] = runtimes.each_ref().map(|it| it.handle().clone());
+    let threads = RequestThreads::new(normal.clone(), low, normal);
+    (runtimes, threads)
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
 
-    use tokio::{runtime::Runtime, sync::mpsc};
+    use tokio::sync::mpsc;
 
     use super::*;
     use crate::model::Budget;
-
-    fn runtime(name: &str) -> Runtime {
-        let mut builder = tokio::runtime::Builder::new_multi_thread();
-        let builder = builder.worker_threads(1).thread_name(name).enable_all();
-        builder.build().unwrap()
-    }
 
     fn here() -> String {
         std::thread::current().name().unwrap().to_owned()
@@ -161,12 +169,7 @@ mod tests {
 
     #[test]
     fn work_moves_while_its_tenant_asks_very_much_beside_others_and_ends_with_its_handle() {
-        let (low, normal) = (runtime("low"), runtime("normal"));
-        let threads = DearThreads::new(
-            normal.handle().clone(),
-            low.handle().clone(),
-            normal.handle().clone(),
-        );
+        let (_runtimes, threads) = low_and_normal();
         let budget = Arc::new(Budget::new(u64::MAX, u64::MAX));
         let [heavy, light] = ["heavy", "light"].map(|name| name.parse().unwrap());
         let (seen, mut told) = mpsc::unbounded_channel();
