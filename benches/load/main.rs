@@ -10,6 +10,7 @@ mod hostile;
 mod hostile_figures;
 mod http;
 mod limits;
+mod lists;
 mod live;
 mod load;
 mod reads;
@@ -51,6 +52,9 @@ struct Arguments {
     /// Only the rows whose name contains this.
     #[arg(long)]
     row: Option<String>,
+    /// So many executions, artifacts and sessions the lists are measured among.
+    #[arg(long, default_value_t = 100_000)]
+    listed: u64,
     /// What single hostile requests cost, and nothing else; with a text only the figures whose name contains it.
     #[arg(long, num_args = 0..=1, default_missing_value = "")]
     figures: Option<String>,
@@ -85,6 +89,8 @@ pub(crate) struct Scale {
     pub(crate) artifacts: u64,
     /// Seeded finished executions; three times as many events.
     pub(crate) past: u64,
+    /// Seeded rows of each kind that lists go through.
+    pub(crate) listed: u64,
     /// How long a tenant is measured beside a hostile one, and as long without.
     pub(crate) beside: Duration,
     /// Seeded artifacts of the hostile tenant, with as many executions.
@@ -107,6 +113,7 @@ impl Scale {
                 subscribers: 100,
                 artifacts: 2_000,
                 past: 1_000,
+                listed: 2_000,
                 beside: Duration::from_millis(150),
                 hostile_artifacts: 500,
             };
@@ -123,6 +130,7 @@ impl Scale {
                 subscribers: 2_000,
                 artifacts: 50_000,
                 past: 100_000,
+                listed: arguments.listed,
                 beside: seconds(3),
                 hostile_artifacts: 50_000,
             };
@@ -138,6 +146,7 @@ impl Scale {
             subscribers: 10_000,
             artifacts: 1_000_000,
             past: 5_000_000,
+            listed: arguments.listed,
             beside: seconds(4),
             hostile_artifacts: 100_000,
         }

@@ -160,7 +160,7 @@ impl Run<'_> {
 }
 
 /// The 95th percentile in milliseconds of requests that are made one after another.
-async fn p95_of(
+pub(crate) async fn p95_of(
     server: &Server,
     requests: impl Iterator<Item = String>,
     expected: &str,

@@ -46,6 +46,7 @@ pub(crate) async fn measure(
             "subscribers" => run.subscribers().await?,
             "resume" => run.resume().await?,
             "lineage" => run.lineage().await?,
+            "lists" => run.lists().await?,
             "age" => run.age().await?,
             other => anyhow::bail!("there is no row {other}"),
         }
@@ -64,6 +65,7 @@ const ROWS: &[&str] = &[
     "subscribers",
     "resume",
     "lineage",
+    "lists",
     "gate",
     "start",
     "age",

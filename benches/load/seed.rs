@@ -69,7 +69,7 @@ impl Seed {
         let text = match self.backend {
             Backend::Postgres => format!(
                 "SELECT column_name::text FROM information_schema.columns \
-                 WHERE table_schema = 'public' AND table_name = '{table}'"
+                 WHERE table_schema = 'public' AND table_name = '{table}' AND is_generated = 'NEVER'"
             ),
             Backend::Sqlite => format!("SELECT name FROM pragma_table_info('{table}')"),
         };
@@ -134,6 +134,67 @@ impl Seed {
             );
             self.fill(("artifact_edge", "child, parent", &values, &only), count)
                 .await?;
+        }
+        self.analyze().await
+    }
+
+    /// `count` more executions, artifacts and sessions, each like the newest one but for what filters look at: every
+    /// fifth execution is a child, every 250,000th failed, half of them have metadata and no two a time.
+    pub(crate) async fn lists(&mut self, count: u64) -> anyhow::Result<()> {
+        let (id, of_session) = (self.uuid("018f"), self.uuid("0195"));
+        let note = r#"CASE n % 2 WHEN 0 THEN '{"customer": ' || (n % 100000) || '}' ELSE '{}' END"#;
+        let tables = [
+            (
+                "execution",
+                "SELECT * FROM execution WHERE status = 2 ORDER BY id DESC LIMIT 1",
+                vec![
+                    ("id", id.clone()),
+                    ("intent_id", id.clone()),
+                    ("idempotency_key", "NULL".to_owned()),
+                    ("last_tx", "1".to_owned()),
+                    ("created_at", "n * 10000".to_owned()),
+                    ("metadata", note.to_owned()),
+                    ("parent_id", "CASE n % 5 WHEN 0 THEN t.id END".to_owned()),
+                    (
+                        "status",
+                        "CASE n % 250000 WHEN 13 THEN 3 ELSE 2 END".to_owned(),
+                    ),
+                ],
+            ),
+            (
+                "artifact",
+                "SELECT * FROM artifact ORDER BY key DESC LIMIT 1",
+                vec![
+                    ("key", format!("n + {FIRST_KEY}")),
+                    ("id", self.uuid("0a47")),
+                    ("execution_id", id.clone()),
+                    ("intent_id", id),
+                    ("created_at", "n * 10000".to_owned()),
+                    ("display_name", "'file ' || n || '.csv'".to_owned()),
+                ],
+            ),
+            (
+                "session",
+                "SELECT * FROM session ORDER BY id DESC LIMIT 1",
+                vec![
+                    ("id", of_session),
+                    ("stream_id", "NULL".to_owned()),
+                    ("metadata", note.to_owned()),
+                    ("user_id", "CASE n % 2 WHEN 0 THEN 'ann' END".to_owned()),
+                ],
+            ),
+        ];
+        for (table, template, changed) in tables {
+            let but: Vec<&str> = changed.iter().map(|(name, _)| *name).collect();
+            let (names, values) = self.others(table, &but).await?;
+            let (columns, values) =
+                changed
+                    .into_iter()
+                    .fold((names, values), |(names, values), (name, value)| {
+                        (format!("{names}, {name}"), format!("{values}, {value}"))
+                    });
+            let from = format!(", ({template}) t");
+            self.fill((table, &columns, &values, &from), count).await?;
         }
         self.analyze().await
     }

@@ -15,6 +15,7 @@ mod m20261128_000007_counts;
 mod m20261128_000009_roots;
 mod m20261128_000010_sessions_of_tenants;
 mod m20261128_000011_actors;
+mod m20261128_000012_lists;
 
 /// All migrations, oldest first.
 pub struct Migrator;
@@ -33,6 +34,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261128_000009_roots::Migration),
             Box::new(m20261128_000010_sessions_of_tenants::Migration),
             Box::new(m20261128_000011_actors::Migration),
+            Box::new(m20261128_000012_lists::Migration),
         ]
     }
 }

@@ -49,7 +49,8 @@ fn members(filter: Option<Vec<MetadataFilter>>) -> Result<Vec<MetadataMember>, A
     MetadataMember::all(members).map_err(ApiError::bad_input)
 }
 
-/// Which executions to list; all conditions hold together.
+/// Which executions to list; all conditions hold together. Conditions that no index answers together are looked for among 16 rows for each item of the page, 800 at
+/// least: it may have fewer items than asked for, or none, and another page after it.
 #[derive(InputObject, Debug, Default)]
 pub(super) struct ExecutionFilter {
     /// Only in one of these states.
@@ -66,8 +67,7 @@ pub(super) struct ExecutionFilter {
     roots_only: Option<bool>,
     /// Only the one that a submit or a re-run with this key finds, in whatever session of the tenant.
     idempotency_key: Option<String>,
-    /// Only of intents with all of these in their metadata; at most 5. A page then looks at 10,000
-    /// executions at most: it may have fewer items than asked for, or none, and another page after it.
+    /// Only of intents with all of these in their metadata; at most 5.
     metadata: Option<Vec<MetadataFilter>>,
 }
 
@@ -89,7 +89,8 @@ impl ExecutionFilter {
     }
 }
 
-/// Which artifacts to list; all conditions hold together.
+/// Which artifacts to list; all conditions hold together. Conditions that no index answers together are looked for among 16 rows for each item of the page, 800 at
+/// least: it may have fewer items than asked for, or none, and another page after it.
 #[derive(InputObject, Debug, Default)]
 pub(super) struct ArtifactFilter {
     /// Only of these types.
@@ -126,15 +127,15 @@ impl ArtifactFilter {
     }
 }
 
-/// Which sessions to list; all conditions hold together.
+/// Which sessions to list; all conditions hold together. Conditions that no index answers together are looked for among 16 rows for each item of the page, 800 at
+/// least: it may have fewer items than asked for, or none, and another page after it.
 #[derive(InputObject, Debug, Default)]
 pub(super) struct SessionFilter {
     /// Only in one of these states.
     status: Option<Vec<SessionStatus>>,
     /// Only of this user.
     user_id: Option<String>,
-    /// Only with all of these in their metadata; at most 5. A page then looks at 10,000 sessions at most:
-    /// it may have fewer items than asked for, or none, and another page after it.
+    /// Only with all of these in their metadata; at most 5.
     metadata: Option<Vec<MetadataFilter>>,
 }
 

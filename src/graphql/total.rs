@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// How many items there are, as far as they were counted: to 10,000, and among the first 20,000 of the
-/// list where a filter picks from it (10,000 where it looks into metadata).
+/// list where no index answers its filter (10,000 where it looks into metadata or names).
 #[derive(SimpleObject)]
 pub(super) struct TotalCount {
     /// So many items there are at least; at most 10,000.

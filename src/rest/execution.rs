@@ -228,7 +228,8 @@ pub(super) struct ListExecutions {
     /// Only the one that a submit or a re-run with this key finds, in whatever session.
     idempotency_key: Option<String>,
     /// Only of intents whose metadata has each of these members, at most 5: texts, numbers or booleans.
-    /// A page then looks at 10,000 executions at most, and may have none though another one follows.
+    /// A page then looks at 16 executions for each one asked for, 800 at least, and may have none though another
+    /// one follows.
     #[schema(value_type = Option<Object>)]
     metadata: Option<Map<String, Value>>,
     /// Whether `total` is wanted.

@@ -29,9 +29,9 @@ pub use node::{Backlog, NodeInfo};
 pub(crate) use read::tests as read_tests;
 pub use read::{
     ArtifactFilter, Below, Cancellation, Count, Direction, ExecutionFilter, Feed, FeedPage,
-    Lineage, LineageEdge, LineageNode, LineageRequest, Members, MetadataMember, Page, PageRequest,
-    Reached, Reading, Relation, Release, SessionFilter, SessionHead, StateStamp, StreamName,
-    Truncation, WalFilter,
+    Lineage, LineageEdge, LineageNode, LineageRequest, LivePlace, Members, MetadataMember, Page,
+    PageRequest, Reached, Reading, Relation, Release, SessionFilter, SessionHead, StateStamp,
+    StreamName, Truncation, WalFilter,
 };
 pub use verify::{Difference, Report};
 pub use write::{
@@ -433,15 +433,15 @@ impl Storage {
     }
 
     /// Puts live executions without a place back into the queue: those among the next `most` live
-    /// ones after `after`, by their ids. Beside them the last one that was looked at; none at the end.
+    /// ones after `after`. Beside them the last one that was looked at; none at the end.
     ///
     /// # Errors
     /// When the database is away.
     pub async fn sweep(
         &self,
-        after: Option<ExecutionId>,
+        after: Option<LivePlace>,
         most: u32,
-    ) -> Result<(Vec<ExecutionId>, Option<ExecutionId>), Error> {
+    ) -> Result<(Vec<ExecutionId>, Option<LivePlace>), Error> {
         let slice = read::stranded::stranded(&self.db.reader, after, most).await?;
         let mut repaired = Vec::new();
         // So many together as other work is taken in one transaction.

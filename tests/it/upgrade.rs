@@ -108,6 +108,62 @@ backends! {
     }
 }
 
+/// What a database lacks that was made when lists had an index for their order alone.
+const WITHOUT_LISTS: [&str; 22] = [
+    "DROP INDEX execution_idx_time",
+    "DROP INDEX execution_idx_kind",
+    "DROP INDEX execution_idx_type",
+    "DROP INDEX execution_idx_unsuccessful",
+    "DROP INDEX execution_idx_session",
+    "DROP INDEX artifact_idx_time",
+    "DROP INDEX artifact_idx_state",
+    "DROP INDEX artifact_idx_type",
+    "DROP INDEX artifact_idx_session",
+    "DROP INDEX session_idx_time",
+    "DROP INDEX session_idx_status",
+    "DROP INDEX session_idx_user",
+    "DROP INDEX session_idx_overdue",
+    "ALTER TABLE execution DROP COLUMN listed_as",
+    "CREATE INDEX execution_idx_0 ON execution (tenant_id, id)",
+    "CREATE INDEX execution_idx_3 ON execution (id) WHERE finished_at IS NULL",
+    "CREATE INDEX execution_idx_roots ON execution (tenant_id, id) WHERE parent_id IS NULL",
+    "CREATE INDEX execution_idx_session ON execution (session_id, (tenant_id || ''), id)",
+    "CREATE INDEX artifact_idx_11 ON artifact (tenant_id, key)",
+    "CREATE INDEX artifact_idx_session ON artifact (session_id, (tenant_id || ''), key)",
+    "CREATE INDEX session_idx_8 ON session (tenant_id, id)",
+    "DELETE FROM seaql_migrations WHERE version LIKE 'm20261128_000012%'",
+];
+
+backends! {
+    async fn lists_of_an_earlier_version_are_the_same_by_every_filter(backend: Backend) {
+        let app = TestApp::start(&backend).await;
+        work(&app).await;
+        app.run("panic", json!({})).await;
+        app.run("compose_journey", json!({"steps": [{"name": "one", "intent_type": "add", "parameters": {"a": 1, "b": 1}}]})).await;
+        let lists = "query ($after: DateTime!) {
+            all: executions { nodes { id } }
+            failed: executions(filter: {status: [FAILED]}) { nodes { id } }
+            roots: executions(filter: {rootsOnly: true, createdAfter: $after}, orderBy: OLDEST_FIRST) { nodes { id } }
+            adds: executions(filter: {intentType: [\"add\"], status: [COMPLETED]}) { nodes { id } }
+            files: artifacts(filter: {lifecycleState: [ARCHIVED]}) { nodes { id } }
+            sessions(filter: {status: [ACTIVE]}) { nodes { id } }
+        }";
+        let asked = json!({"after": "2020-01-01T00:00:00Z"});
+        let before = app.data(lists, asked.clone()).await;
+        for list in ["failed", "roots", "adds", "files", "sessions"] {
+            let nodes = before[list]["nodes"].as_array().unwrap();
+            assert!(!nodes.is_empty(), "{list}");
+        }
+        app.server.stop().await;
+        for statement in WITHOUT_LISTS {
+            backend.execute(statement).await;
+        }
+        let app = TestApp::start(&backend).await;
+        assert_eq!(app.data(lists, asked).await, before);
+        app.assert_verified().await;
+    }
+}
+
 /// What a database lacks that was made before children knew their trees.
 const WITHOUT_TREES: [&str; 7] = [
     "DROP TABLE cancellation",
@@ -226,7 +282,7 @@ backends! {
             before.push((done, events, stream(&app, &ours, session).await));
         }
         app.server.stop().await;
-        for statement in without_sessions_of_tenants(&backend) {
+        for statement in WITHOUT_LISTS.into_iter().chain(without_sessions_of_tenants(&backend)) {
             backend.execute(statement).await;
         }
 

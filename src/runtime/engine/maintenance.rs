@@ -9,7 +9,7 @@ use std::{
 use super::{BATCH, Engine};
 use crate::{
     model::ExecutionId,
-    storage::{Complete, Error, Fence, Outcome},
+    storage::{Complete, Error, Fence, LivePlace, Outcome},
 };
 
 /// How often abandoned temporary objects are looked for, and when one counts as abandoned.
@@ -58,7 +58,7 @@ impl Engine {
     /// `swept`: when the sweep looked last, and how far it came.
     async fn care(
         &self,
-        swept: &mut (Instant, Option<ExecutionId>),
+        swept: &mut (Instant, Option<LivePlace>),
         suspects: &mut HashSet<Fence>,
     ) -> Result<(), Error> {
         self.take_over().await?;
@@ -74,10 +74,11 @@ impl Engine {
     }
 
     /// Looks for live executions without a place, and does what else need not be done at every beat.
-    async fn sweep(&self, swept: &mut (Instant, Option<ExecutionId>)) -> Result<(), Error> {
+    async fn sweep(&self, swept: &mut (Instant, Option<LivePlace>)) -> Result<(), Error> {
         swept.0 = Instant::now();
         let repaired;
-        (repaired, swept.1) = self.storage.sweep(swept.1, SWEPT_AT_ONCE).await?;
+        let after = swept.1.clone();
+        (repaired, swept.1) = self.storage.sweep(after, SWEPT_AT_ONCE).await?;
         if !repaired.is_empty() {
             self.metrics.swept(repaired.len() as u64);
             tracing::error!(

@@ -14,5 +14,7 @@ pub(super) use connection::{Transaction, WriteConnection};
 pub use database::Options;
 pub(super) use database::{APPLICATION, Database, sqlite_migrator, sqlite_path};
 pub(super) use exclusive::{execution_error, query};
+#[cfg(test)]
+pub(super) use reader::recorded;
 pub(super) use reader::{Reader, Scoped};
 pub(super) use timed::within;

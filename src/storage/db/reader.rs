@@ -123,6 +123,8 @@ impl Reader {
             _ => None,
         };
         self.metrics.statement("read");
+        #[cfg(test)]
+        recorded::add(&statement);
         match &self.connections {
             ReadConnections::Sqlite { normal, low } => {
                 let is_heavy = meter.is_some_and(Meter::is_of_heavy_tenant);
@@ -262,6 +264,32 @@ impl Drop for Lent {
         if let Some(connection) = &mut self.0 {
             connection.close_on_drop();
         }
+    }
+}
+
+/// The statements of a test.
+#[cfg(test)]
+pub(in crate::storage) mod recorded {
+    use std::cell::RefCell;
+
+    use sea_orm::Statement;
+
+    tokio::task_local! {
+        static STATEMENTS: RefCell<Vec<Statement>>;
+    }
+
+    pub(super) fn add(statement: &Statement) {
+        // Where nobody records there is nothing to add to.
+        let _ = STATEMENTS.try_with(|all| all.borrow_mut().push(statement.clone()));
+    }
+
+    /// What `reads` returns, and the statements that it ran.
+    pub(in crate::storage) async fn of<T>(reads: impl Future<Output = T>) -> (T, Vec<Statement>) {
+        let recording = async {
+            let returned = reads.await;
+            (returned, STATEMENTS.with(RefCell::take))
+        };
+        STATEMENTS.scope(RefCell::default(), recording).await
     }
 }
 

@@ -1,14 +1,15 @@
 //! Artifacts, their stored forms and histories. Lists show metadata, never content.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use entity::{artifact, artifact_transition, materialization};
-use sea_orm::{FromQueryResult, QueryResult};
+use sea_orm::{FromQueryResult, QueryResult, Value};
 
 use super::{
     super::{Error, Storage, sql},
-    listing::{Count, Listing, OfTenant},
-    page::{Conditions, Page, PageRequest, finish, ids_of_tenant},
+    count::Count,
+    listing::{BY_ROW, Listing, MOST_RANGES, Order, Range, Way},
+    page::{Conditions, Page, PageRequest, WHOLE_TENANT, finish, ids_of_tenant, tenant_column},
 };
 use crate::model::{
     Artifact, ArtifactId, ArtifactState, ArtifactTransition, ExecutionId, Materialization, Micros,
@@ -46,43 +47,155 @@ pub(super) fn keyed(row: &QueryResult) -> Result<Keyed, Error> {
 }
 
 pub(super) fn listing_of(scope: &TenantScope, filter: &ArtifactFilter) -> Listing {
-    let mut conditions = Conditions::default();
-    let tenant = scope.tenant().as_str();
-    if let Some(id) = filter.execution_id {
-        conditions.add("tenant_id = ?", [tenant.into()]);
-        conditions.add(
-            "key IN (SELECT key FROM artifact WHERE execution_id = ? UNION ALL SELECT a.key \
-             FROM artifact_found f JOIN artifact a ON a.id = f.artifact_id WHERE f.execution_id = ?)",
-            [id.0.into(), id.0.into()],
-        );
-    }
-    if let Some(id) = filter.session_id {
-        conditions.add("session_id = ?", [id.0.into()]);
-    }
-    let walked = conditions.take();
-    conditions.one_of("artifact_type", filter.artifact_types.iter().cloned());
-    conditions.one_of_codes("state", filter.states.iter().map(|state| state.code()));
-    if let Some(after) = filter.created_after {
-        conditions.add("created_at > ?", [after.into()]);
-    }
-    if let Some(before) = filter.created_before {
-        conditions.add("created_at < ?", [before.into()]);
-    }
-    if let Some(text) = &filter.name_contains {
-        conditions.contains("display_name", text);
-    }
+    let question = Question {
+        tenant: scope.tenant().as_str(),
+        filter,
+    };
+    let of_execution = question.of_execution();
     Listing {
-        table: "artifact a",
+        table: "artifact",
         key: "key",
-        looked_at: "key, artifact_type, state, created_at, display_name",
-        of_tenant: filter.execution_id.is_none().then(|| OfTenant {
-            name: tenant.to_owned(),
-            in_session: filter.session_id.is_some(),
-        }),
-        walked,
-        fits: conditions.take(),
-        is_looked_into: false,
-        values: conditions.values,
+        order: if of_execution.is_some() {
+            Order::Key
+        } else {
+            Order::Time
+        },
+        tenant: question.tenant.to_owned(),
+        looked_at: "artifact_type, state, session_id, created_at, display_name",
+        is_looked_into: filter.name_contains.is_some(),
+        window: (filter.created_after, filter.created_before),
+        ways: of_execution.map_or_else(|| question.ways(), |few| vec![few]),
+    }
+}
+
+/// A condition that the ranges of a way may answer. All in the order of time answer a window of time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Answered {
+    Session,
+    State,
+    Type,
+}
+
+/// A filter whose ways are looked for.
+struct Question<'a> {
+    tenant: &'a str,
+    filter: &'a ArtifactFilter,
+}
+
+impl Question<'_> {
+    fn of_execution(&self) -> Option<Way> {
+        let id = self.filter.execution_id?;
+        let found_by = "tenant_id || '' = ? AND key IN (SELECT key FROM artifact WHERE execution_id = ? \
+             UNION ALL SELECT a.key FROM artifact_found f JOIN artifact a ON a.id = f.artifact_id \
+             WHERE f.execution_id = ?)";
+        let values = vec![self.tenant.into(), id.0.into(), id.0.into()];
+        let range = Range {
+            index: BY_ROW,
+            found_by: Some((found_by.to_owned(), values)),
+            ..Range::default()
+        };
+        let mut fits = self.fits(&[]);
+        fits.within((self.filter.created_after, self.filter.created_before));
+        Some(Way::new(vec![range], fits))
+    }
+
+    fn ways(&self) -> Vec<Way> {
+        let ways = [self.of_session(), self.of_types(), self.of_states()];
+        let mut ways: Vec<Way> = ways.into_iter().flatten().collect();
+        if ways.is_empty() {
+            let all = vec![range(
+                "artifact_idx_time",
+                [(WHOLE_TENANT, self.tenant.into())],
+            )];
+            ways.push(Way::new(all, self.fits(&[])));
+        }
+        ways
+    }
+
+    fn of_session(&self) -> Option<Way> {
+        let session = self.filter.session_id?;
+        let equal = [
+            ("session_id", session.0.into()),
+            (tenant_column(true), self.tenant.into()),
+        ];
+        let range = range("artifact_idx_session", equal);
+        let answered = [Answered::Session];
+        Some(Way::new(vec![range], self.fits(&answered)))
+    }
+
+    fn of_types(&self) -> Option<Way> {
+        let types: BTreeSet<&str> = self
+            .filter
+            .artifact_types
+            .iter()
+            .map(String::as_str)
+            .collect();
+        let states = self.states();
+        let ranges = types.into_iter().flat_map(|name| {
+            states.iter().map(move |state| {
+                let equal = [
+                    ("artifact_type", name.into()),
+                    ("tenant_id", self.tenant.into()),
+                    ("state + 0", (*state).into()),
+                ];
+                range("artifact_idx_type", equal)
+            })
+        });
+        let ranges: Vec<Range> = ranges.collect();
+        let answered = [Answered::Type, Answered::State];
+        (1..=MOST_RANGES)
+            .contains(&ranges.len())
+            .then(|| Way::new(ranges, self.fits(&answered)))
+    }
+
+    fn of_states(&self) -> Option<Way> {
+        if self.filter.states.is_empty() {
+            return None;
+        }
+        let states = self.states().into_iter();
+        let tenant = || ("tenant_id", self.tenant.into());
+        let ranges =
+            states.map(|state| range("artifact_idx_state", [("state", state.into()), tenant()]));
+        let answered = [Answered::State];
+        Some(Way::new(ranges.collect(), self.fits(&answered)))
+    }
+
+    /// The codes of the states that are wanted.
+    fn states(&self) -> BTreeSet<i64> {
+        let wanted = &self.filter.states;
+        let states = ArtifactState::ALL.into_iter();
+        let states = states.filter(|it| wanted.is_empty() || wanted.contains(it));
+        states.map(ArtifactState::code).collect()
+    }
+
+    /// The conditions that are not answered, so that no index answers them by itself.
+    fn fits(&self, answered: &[Answered]) -> Conditions {
+        let filter = self.filter;
+        let mut fits = Conditions::default();
+        if !answered.contains(&Answered::Type) {
+            fits.one_of("artifact_type || ''", filter.artifact_types.iter().cloned());
+        }
+        if !answered.contains(&Answered::State) {
+            fits.one_of_codes("state + 0", filter.states.iter().map(|state| state.code()));
+        }
+        if let Some(session) = filter
+            .session_id
+            .filter(|_| !answered.contains(&Answered::Session))
+        {
+            fits.add("COALESCE(session_id, session_id) = ?", [session.0.into()]);
+        }
+        if let Some(text) = &filter.name_contains {
+            fits.contains("display_name", text);
+        }
+        fits
+    }
+}
+
+fn range<const N: usize>(index: &'static str, equal: [(&'static str, Value); N]) -> Range {
+    Range {
+        index,
+        equal: equal.into(),
+        ..Range::default()
     }
 }
 
@@ -128,7 +241,7 @@ impl Storage {
         filter: &ArtifactFilter,
         page: &PageRequest<i64>,
     ) -> Result<Page<i64, Artifact>, Error> {
-        let (listing, columns) = (listing_of(scope, filter), columns::<artifact::Entity>("a"));
+        let (listing, columns) = (listing_of(scope, filter), columns::<artifact::Entity>("t"));
         let db = &self.db.reader.of(scope);
         let (rows, cut) = listing
             .page(db, &columns, filter.oldest_first, page)
@@ -149,13 +262,9 @@ impl Storage {
         limit: u32,
         offset: u32,
     ) -> Result<Vec<Artifact>, Error> {
-        let mut listing = listing_of(scope, filter);
-        let text = format!(
-            "SELECT {} FROM artifact a WHERE {} ORDER BY key DESC LIMIT {limit} OFFSET {offset}",
-            columns::<artifact::Entity>("a"),
-            listing.condition()
-        );
-        let rows = sql::query(&self.db.reader.of(scope), &text, listing.values).await?;
+        let (db, columns) = (&self.db.reader.of(scope), columns::<artifact::Entity>("t"));
+        let listing = listing_of(scope, filter);
+        let rows = listing.slice::<i64>(db, &columns, limit, offset).await?;
         rows.into_iter().map(|row| Ok(keyed(&row)?.1)).collect()
     }
 

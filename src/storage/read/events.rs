@@ -14,8 +14,8 @@ use uuid::Uuid;
 
 use super::{
     super::{Error, Storage, db::Reader, sql},
+    count::{Count, MOST_COUNTED, MOST_COUNTED_AMONG},
     gather::Gather,
-    listing::{Count, Listing},
     page::{Conditions, tenant_column},
 };
 use crate::model::{
@@ -321,17 +321,23 @@ impl Storage {
         }
         let walked = conditions.take();
         fits(&mut conditions, filter);
-        let listing = Listing {
-            table: "event e",
-            key: "tx",
-            looked_at: "tx, event_type, occurred_at",
-            of_tenant: None,
-            walked,
-            fits: conditions.take(),
-            is_looked_into: false,
-            values: conditions.values,
+        let fits = conditions.take();
+        let (fits, order, among) = if fits.is_empty() {
+            ("TRUE", "", MOST_COUNTED)
+        } else {
+            (fits.as_str(), "ORDER BY tx DESC", MOST_COUNTED_AMONG)
         };
-        listing.count::<i64>(&self.db.reader.of(scope)).await
+        let text = format!(
+            "SELECT COUNT(*) AS seen, COUNT(*) FILTER (WHERE {fits}) AS total FROM \
+             (SELECT event_type, occurred_at FROM event e WHERE {walked} {order} LIMIT {}) l",
+            among + 1
+        );
+        let rows = sql::query(&self.db.reader.of(scope), &text, conditions.values).await?;
+        let Some(row) = rows.first() else {
+            return Ok(Count::NONE);
+        };
+        let seen: i64 = get(row, "seen")?;
+        Ok(Count::of(get(row, "total")?, seen <= among.into()))
     }
 
     async fn log_after(

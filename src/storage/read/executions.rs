@@ -1,9 +1,9 @@
 //! Executions, their steps, and why live ones do not run.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use entity::{execution, step};
-use sea_orm::{DbBackend, FromQueryResult};
+use sea_orm::{DbBackend, FromQueryResult, Value};
 use uuid::Uuid;
 
 use super::{
@@ -12,9 +12,10 @@ use super::{
         places::{LIVE, PARKED_QUEUE, TimerKind, is_a_place},
         sql,
     },
-    listing::{Count, Listing, OfTenant},
+    count::Count,
+    listing::{Listing, MOST_RANGES, Order, Range, Way},
     metadata::MetadataMember,
-    page::{Conditions, Page, PageRequest, finish, ids_of_tenant},
+    page::{Conditions, Page, PageRequest, WHOLE_TENANT, finish, ids_of_tenant, tenant_column},
 };
 use crate::model::{
     Execution, ExecutionId, ExecutionStatus, Micros, Queue, SessionId, Step, TenantScope,
@@ -47,57 +48,231 @@ pub struct ExecutionFilter {
     pub oldest_first: bool,
 }
 
+/// The condition of the index of what failed or was cancelled, by its type.
+const UNSUCCESSFUL: &str = "listed_as + 0 >= 6";
+
+/// Not a boolean, which PostgreSQL would rewrite before it looks for an index.
+const IS_ROOT: &str = "(CASE WHEN parent_id IS NULL THEN 1 ELSE 0 END)";
+
+/// The number by which indexes tell executions apart, the same for all that are live.
+fn listed_as(status: ExecutionStatus, is_root: bool) -> i64 {
+    let status = if status.is_terminal() {
+        status.code()
+    } else {
+        0
+    };
+    2 * status + i64::from(is_root)
+}
+
 pub(super) fn listing_of(
     scope: &TenantScope,
     filter: &ExecutionFilter,
     backend: DbBackend,
 ) -> Listing {
-    let tenant = scope.tenant().as_str();
-    let mut conditions = Conditions::default();
-    let is_of_less = filter.parent_id.is_some() || filter.idempotency_key.is_some();
-    if is_of_less {
-        conditions.add("tenant_id = ?", [tenant.into()]);
-    }
-    if filter.roots_only {
-        conditions.add("parent_id IS NULL", []);
-    }
-    if let Some(key) = &filter.idempotency_key {
-        let scope = KeyScope::Caller as i64;
-        conditions.add(
-            "id = (SELECT execution_id FROM idempotency WHERE tenant_id = ? AND scope = ? AND key = ?)",
-            [tenant.into(), scope.into(), key.as_str().into()],
-        );
-    }
-    if let Some(session) = filter.session_id {
-        conditions.add("session_id = ?", [session.0.into()]);
-    }
-    if let Some(parent) = filter.parent_id {
-        conditions.add("parent_id = ?", [parent.0.into()]);
-    }
-    let walked = conditions.take();
-    conditions.one_of_codes("status", filter.statuses.iter().map(|status| status.code()));
-    conditions.one_of("intent_type", filter.intent_types.iter().cloned());
-    if let Some(after) = filter.created_after {
-        conditions.add("created_at > ?", [after.into()]);
-    }
-    if let Some(before) = filter.created_before {
-        conditions.add("created_at < ?", [before.into()]);
-    }
-    for member in &filter.metadata {
-        member.add_to(&mut conditions, backend);
-    }
+    let question = Question {
+        tenant: scope.tenant().as_str(),
+        filter,
+        backend,
+    };
+    let few = question.few();
     Listing {
-        table: "execution e",
+        table: "execution",
         key: "id",
-        looked_at: "id, status, intent_type, created_at, metadata",
-        of_tenant: (!is_of_less).then(|| OfTenant {
-            name: tenant.to_owned(),
-            in_session: filter.session_id.is_some(),
-        }),
-        walked,
-        fits: conditions.take(),
+        order: if few.is_some() {
+            Order::Key
+        } else {
+            Order::Time
+        },
+        tenant: question.tenant.to_owned(),
+        looked_at: "status, intent_type, session_id, parent_id, metadata, created_at",
         is_looked_into: !filter.metadata.is_empty(),
-        values: conditions.values,
+        window: (filter.created_after, filter.created_before),
+        ways: few.map_or_else(|| question.ways(), |few| vec![few]),
+    }
+}
+
+/// A condition that the ranges of a way may answer. All in the order of time answer a window of time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Answered {
+    Session,
+    Kind,
+    Type,
+    Roots,
+}
+
+/// A filter whose ways are looked for.
+struct Question<'a> {
+    tenant: &'a str,
+    filter: &'a ExecutionFilter,
+    backend: DbBackend,
+}
+
+impl Question<'_> {
+    /// What a key or a parent leads to.
+    fn few(&self) -> Option<Way> {
+        let of_tenant = format!("{} = ?", tenant_column(true));
+        let range = if let Some(key) = &self.filter.idempotency_key {
+            let scope = KeyScope::Caller as i64;
+            let found_by = format!(
+                "{of_tenant} AND id = (SELECT execution_id FROM idempotency \
+                 WHERE tenant_id = ? AND scope = ? AND key = ?)"
+            );
+            let key = key.as_str().into();
+            let values = vec![self.tenant.into(), self.tenant.into(), scope.into(), key];
+            Range {
+                found_by: Some((found_by, values)),
+                ..Range::default()
+            }
+        } else {
+            Range {
+                index: "execution_idx_2",
+                equal: vec![("parent_id", self.filter.parent_id?.0.into())],
+                rule: "parent_id IS NOT NULL",
+                found_by: Some((of_tenant, vec![self.tenant.into()])),
+            }
+        };
+        let mut fits = self.fits(&[]);
+        fits.within((self.filter.created_after, self.filter.created_before));
+        if self.filter.idempotency_key.is_some()
+            && let Some(parent) = self.filter.parent_id
+        {
+            fits.add("parent_id = ?", [parent.0.into()]);
+        }
+        Some(Way::new(vec![range], fits))
+    }
+
+    fn ways(&self) -> Vec<Way> {
+        let ways = [self.of_session(), self.of_types(), self.of_kinds()];
+        let mut ways: Vec<Way> = ways.into_iter().flatten().collect();
+        if ways.is_empty() {
+            let all = vec![range(
+                "execution_idx_time",
+                [(WHOLE_TENANT, self.tenant.into())],
+            )];
+            ways.push(Way::new(all, self.fits(&[])));
+        }
+        ways
+    }
+
+    fn of_session(&self) -> Option<Way> {
+        let session = self.filter.session_id?;
+        let equal = [
+            ("session_id", session.0.into()),
+            (tenant_column(true), self.tenant.into()),
+        ];
+        let range = range("execution_idx_session", equal);
+        let answered = [Answered::Session];
+        Some(Way::new(vec![range], self.fits(&answered)))
+    }
+
+    fn of_types(&self) -> Option<Way> {
+        let types: BTreeSet<&str> = self
+            .filter
+            .intent_types
+            .iter()
+            .map(String::as_str)
+            .collect();
+        let statuses = &self.filter.statuses;
+        let is_ended = |status: &ExecutionStatus| status.is_terminal();
+        let is_unsuccessful = !statuses.is_empty()
+            && statuses.iter().all(is_ended)
+            && !statuses.contains(&ExecutionStatus::Completed);
+        let mut ranges = Vec::new();
+        for name in types {
+            if is_unsuccessful {
+                ranges.extend(self.kinds().into_iter().map(|kind| {
+                    let equal = [
+                        ("intent_type || ''", name.into()),
+                        ("tenant_id", self.tenant.into()),
+                        ("listed_as + 0", kind.into()),
+                    ];
+                    Range {
+                        rule: UNSUCCESSFUL,
+                        ..range("execution_idx_unsuccessful", equal)
+                    }
+                }));
+                continue;
+            }
+            let both = [true, false].into_iter();
+            let are_roots = both.filter(|is_root| *is_root || !self.filter.roots_only);
+            ranges.extend(are_roots.map(|is_root| {
+                let equal = [
+                    ("intent_type", name.into()),
+                    ("tenant_id", self.tenant.into()),
+                    (IS_ROOT, i64::from(is_root).into()),
+                ];
+                range("execution_idx_type", equal)
+            }));
+        }
+        let mut answered = vec![Answered::Type, Answered::Roots];
+        answered.extend(is_unsuccessful.then_some(Answered::Kind));
+        (1..=MOST_RANGES)
+            .contains(&ranges.len())
+            .then(|| Way::new(ranges, self.fits(&answered)))
+    }
+
+    fn of_kinds(&self) -> Option<Way> {
+        if self.filter.statuses.is_empty() && !self.filter.roots_only {
+            return None;
+        }
+        let ranges = self.kinds().into_iter().map(|kind| {
+            let equal = [
+                ("listed_as", kind.into()),
+                ("tenant_id", self.tenant.into()),
+            ];
+            range("execution_idx_kind", equal)
+        });
+        let wants = |status| self.filter.statuses.contains(&status);
+        // What is live is in one range, whether it has started or not.
+        let is_told = wants(ExecutionStatus::Created) == wants(ExecutionStatus::Running);
+        let mut answered = vec![Answered::Roots];
+        answered.extend(is_told.then_some(Answered::Kind));
+        Some(Way::new(ranges.collect(), self.fits(&answered)))
+    }
+
+    /// The numbers of what is wanted, by which indexes tell executions apart.
+    fn kinds(&self) -> BTreeSet<i64> {
+        let wanted = &self.filter.statuses;
+        let statuses = ExecutionStatus::ALL.into_iter();
+        let statuses = statuses.filter(|it| wanted.is_empty() || wanted.contains(it));
+        let kinds = statuses.flat_map(|status| {
+            let children = (!self.filter.roots_only).then(|| listed_as(status, false));
+            children.into_iter().chain([listed_as(status, true)])
+        });
+        kinds.collect()
+    }
+
+    /// The conditions that are not answered, so that no index answers them by itself.
+    fn fits(&self, answered: &[Answered]) -> Conditions {
+        let filter = self.filter;
+        let mut fits = Conditions::default();
+        if !answered.contains(&Answered::Kind) {
+            fits.one_of_codes("status", filter.statuses.iter().map(|status| status.code()));
+        }
+        if !answered.contains(&Answered::Type) {
+            fits.one_of("intent_type || ''", filter.intent_types.iter().cloned());
+        }
+        if filter.roots_only && !answered.contains(&Answered::Roots) {
+            fits.add("parent_id IS NULL", []);
+        }
+        if let Some(session) = filter
+            .session_id
+            .filter(|_| !answered.contains(&Answered::Session))
+        {
+            fits.add("COALESCE(session_id, session_id) = ?", [session.0.into()]);
+        }
+        for member in &filter.metadata {
+            member.add_to(&mut fits, self.backend);
+        }
+        fits
+    }
+}
+
+fn range<const N: usize>(index: &'static str, equal: [(&'static str, Value); N]) -> Range {
+    Range {
+        index,
+        equal: equal.into(),
+        ..Range::default()
     }
 }
 
@@ -132,8 +307,8 @@ impl Storage {
             .collect()
     }
 
-    /// A page of the tenant's executions, in the order of their ids: the order in which they were
-    /// accepted, by the clocks of the nodes that did.
+    /// A page of the tenant's executions in the order in which they were accepted; of the children of one in
+    /// the order of their ids.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -145,7 +320,7 @@ impl Storage {
     ) -> Result<Page<ExecutionId, Execution>, Error> {
         let db = &self.db.reader.of(scope);
         let listing = listing_of(scope, filter, db.get_database_backend());
-        let (columns, range) = (columns::<execution::Entity>("e"), page.map(|id| id.0));
+        let (columns, range) = (columns::<execution::Entity>("t"), page.map(|id| id.0));
         let ascending = filter.oldest_first;
         let (rows, cut) = listing.page(db, &columns, ascending, &range).await?;
         let items: Result<Vec<_>, Error> = rows

@@ -1,5 +1,6 @@
-//! Lists with filters: an index leads to rows, and of these some fit. What is looked at is bounded, so
-//! that a filter that next to nothing fits costs no more than another one.
+//! Lists with filters. A list is read by ranges of indexes, each of which has its rows in the list's order. Where
+//! they do not answer the whole filter, the rows that are looked at are bounded by the length of the page: the page
+//! may then have fewer items, and says where it stopped.
 
 use sea_orm::{DbBackend, QueryResult, TryGetable, Value};
 use uuid::Uuid;
@@ -8,74 +9,82 @@ use super::{
     super::{Error, db::Scoped, sql},
     page::{Conditions, PageRequest, tenant_column},
 };
+use crate::model::Micros;
 use sql::get;
 
-/// Items of a list are counted up to this number.
-pub(super) const MOST_COUNTED: u32 = 10_000;
-/// Among so many rows that an index leads to those that fit are counted.
-const MOST_COUNTED_AMONG: u32 = 20_000;
-/// In so many rows that an index leads to a page looks into the metadata.
-const MOST_LOOKED_INTO: u32 = 10_000;
+/// So many rows a page looks at for each item that is asked for.
+const LOOKED_AT_FOR_EACH: u32 = 16;
+/// Pages of fewer items look at as many rows as one of this length.
+pub(super) const SHORT_PAGE: u32 = 50;
+/// A list is read by so many ranges at most: each is read as far as a page may go.
+pub(super) const MOST_RANGES: usize = 18;
 
-/// How many items a list has, as far as they were counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Count {
-    /// How many there are at least.
-    pub count: u32,
-    /// Whether there are no more than that.
-    pub exact: bool,
+/// Stands for no index but the number of SQLite's rows, where that is the key.
+pub(super) const BY_ROW: &str = "by row";
+
+/// A range of an index in which rows are in the list's order.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Range {
+    /// Which index it is, for SQLite, which has no statistics.
+    pub(super) index: &'static str,
+    /// The first columns of the index, each with the one value that it has in the range.
+    pub(super) equal: Vec<(&'static str, Value)>,
+    /// The condition of a partial index, as the index has it.
+    pub(super) rule: &'static str,
+    /// A condition that another index answers with few rows, with `?` for its values.
+    pub(super) found_by: Option<(String, Vec<Value>)>,
 }
 
-impl Count {
-    /// Of a list with nothing in it.
-    pub const NONE: Self = Self {
-        count: 0,
-        exact: true,
-    };
+/// Ranges without a row in common that have, together, every row of a list, and perhaps others.
+#[derive(Debug)]
+pub(super) struct Way {
+    pub(super) ranges: Vec<Range>,
+    /// What tells the rows of the list from the others; empty where there are no others.
+    pub(super) fits: String,
+    pub(super) values: Vec<Value>,
+}
 
-    /// Of a list that has `total` items, if `is_whole`, or more.
-    #[must_use]
-    pub fn of(total: i64, is_whole: bool) -> Self {
-        let total = u32::try_from(total.max(0)).unwrap_or(u32::MAX);
+impl Way {
+    pub(super) fn new(ranges: Vec<Range>, mut fits: Conditions) -> Self {
         Self {
-            count: total.min(MOST_COUNTED),
-            exact: is_whole && total <= MOST_COUNTED,
+            ranges,
+            fits: fits.take(),
+            values: fits.values,
         }
     }
 }
 
-/// Whose rows a list has.
-pub(super) struct OfTenant {
-    pub(super) name: String,
-    /// Whether a condition that an index answers names a session.
-    pub(super) in_session: bool,
+/// What a list is ordered by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Order {
+    /// The time, then the key.
+    Time,
+    Key,
 }
 
 /// A list of rows of one table.
+#[derive(Debug)]
 pub(super) struct Listing {
-    /// The table with its alias.
     pub(super) table: &'static str,
-    /// What it is ordered by.
+    /// What one row of the tenant has alone.
     pub(super) key: &'static str,
-    /// The columns that `fits` looks at.
+    pub(super) order: Order,
+    pub(super) tenant: String,
+    /// The columns that conditions look at.
     pub(super) looked_at: &'static str,
-    /// The tenant, where the rows are found by it: by nothing else, or in a session of it.
-    pub(super) of_tenant: Option<OfTenant>,
-    /// The condition that an index answers; empty where there is none besides the tenant.
-    pub(super) walked: String,
-    /// The others; empty where there are none.
-    pub(super) fits: String,
-    /// Whether `fits` looks into metadata.
+    /// Whether conditions look into texts.
     pub(super) is_looked_into: bool,
-    /// The values of both conditions.
-    pub(super) values: Vec<Value>,
+    /// After this time and before that one.
+    pub(super) window: (Option<Micros>, Option<Micros>),
+    /// All have the same list; at least one. Those with fewer rows come first, if that is known.
+    pub(super) ways: Vec<Way>,
 }
 
 /// What was read of a list, and the last row that was looked at where more were left.
 pub(super) type Rows<K> = (Vec<QueryResult>, Option<K>);
 
-/// What a list is ordered by.
-pub(super) trait Key: Into<Value> + TryGetable + Copy {
+/// The key of a list's rows.
+pub(super) trait Key: Into<Value> + TryGetable + Copy + Ord {
     /// No row has a lower one.
     const LEAST: Self;
     /// No row has a higher one.
@@ -92,177 +101,341 @@ impl Key for i64 {
     const GREATEST: Self = Self::MAX;
 }
 
-/// The part of a list that is walked, and in which order.
-pub(super) struct Walk {
-    pub(super) conditions: Conditions,
-    pub(super) walked: String,
-    /// What rows are compared by.
-    columns: String,
-    pub(super) order: String,
-    tenant: Option<Value>,
+/// Where a row is in a list; the time is the same for all where a list is ordered by key alone.
+type Place<K> = (Micros, K);
+
+/// A part of a list, and in which direction it is read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Span<K> {
+    low: Option<Place<K>>,
+    high: Option<Place<K>>,
     descends: bool,
+    /// The last row that is read, where there are more.
+    last: Option<Place<K>>,
 }
 
-impl Walk {
-    /// From the place `key` on, or up to it.
-    fn add<K: Key>(&mut self, operator: &str, key: K) {
-        let columns = &self.columns;
-        let places = if self.tenant.is_some() { "(?, ?)" } else { "?" };
-        let values = self.tenant.iter().cloned().chain([key.into()]);
-        self.conditions
-            .add(&format!("{columns} {operator} {places}"), values);
-        self.walked = joined(&[&self.walked, &self.conditions.take()]);
+impl<K: Key> Span<K> {
+    /// Of two places the one that is reached first.
+    fn nearer(&self, one: Place<K>, other: Place<K>) -> Place<K> {
+        if self.descends {
+            one.max(other)
+        } else {
+            one.min(other)
+        }
+    }
+
+    /// Both ends with how rows are compared with them.
+    fn bounds(&self) -> [(&'static str, Option<Place<K>>); 2] {
+        match self.last {
+            Some(last) if self.descends => [(">=", Some(last)), ("<", self.high)],
+            Some(last) => [(">", self.low), ("<=", Some(last))],
+            None => [(">", self.low), ("<", self.high)],
+        }
     }
 }
+
+/// A statement with its values.
+type Text = (String, Vec<Value>);
 
 impl Listing {
-    /// Both conditions, without an order.
-    pub(super) fn condition(&mut self) -> String {
-        if let Some(tenant) = self.of_tenant.take() {
-            let mut conditions = Conditions::behind(std::mem::take(&mut self.values));
-            let column = tenant_column(tenant.in_session);
-            conditions.add(&format!("{column} = ?"), [tenant.name.into()]);
-            self.walked = joined(&[&self.walked, &conditions.take()]);
-            self.values = conditions.values;
-        }
-        joined(&[&self.walked, &self.fits])
-    }
-
-    /// Where a tenant's rows are found by the index of tenants alone, or of its sessions, on PostgreSQL the
-    /// tenant is compared together with the key. It would otherwise take the order from the primary key where
-    /// that looks cheaper, and step over the rows of all other tenants.
-    pub(super) fn walk<K: Key>(
-        &mut self,
-        backend: DbBackend,
-        descends: bool,
-        after: Option<K>,
-        before: Option<K>,
-    ) -> Walk {
-        let direction = if descends { "DESC" } else { "ASC" };
-        let key = self.key;
-        let mut walk = Walk {
-            conditions: Conditions::behind(std::mem::take(&mut self.values)),
-            walked: std::mem::take(&mut self.walked),
-            columns: key.to_owned(),
-            order: format!("ORDER BY {key} {direction}"),
-            tenant: None,
-            descends,
-        };
-        let (mut low, mut high) = (after, before);
-        if let Some(tenant) = self.of_tenant.take() {
-            let column = tenant_column(tenant.in_session);
-            let name = Value::from(tenant.name);
-            if backend == DbBackend::Postgres {
-                // Not equal as it is in an index: with one value it would be no part of the order.
-                let equal = format!("{column} || '' = ?");
-                walk.conditions.add(&equal, [name.clone()]);
-                walk.columns = format!("({column}, {key})");
-                walk.order = format!("ORDER BY {column} {direction}, {key} {direction}");
-                walk.tenant = Some(name);
-                (low, high) = (low.or(Some(K::LEAST)), high.or(Some(K::GREATEST)));
-            } else {
-                walk.conditions.add(&format!("{column} = ?"), [name]);
-            }
-            walk.walked = joined(&[&walk.walked, &walk.conditions.take()]);
-        }
-        if let Some(low) = low {
-            walk.add(">", low);
-        }
-        if let Some(high) = high {
-            walk.add("<", high);
-        }
-        walk
-    }
-
     /// The rows of a page, with one more if there are more.
     pub(super) async fn page<K: Key>(
-        mut self,
+        &self,
         db: &Scoped<'_>,
         columns: &str,
         ascending: bool,
         page: &PageRequest<K>,
     ) -> Result<Rows<K>, Error> {
-        let (low, high) = if ascending {
-            (page.after, page.before)
-        } else {
-            (page.before, page.after)
+        let mut span = self.span(db, ascending, page).await?;
+        let Some((way, cut)) = self.shortest(db, &span, page.limit).await? else {
+            return Ok((Vec::new(), None));
         };
-        let backend = db.get_database_backend();
-        let mut walk = self.walk(backend, page.descends(ascending), low, high);
-        let mut cut = None;
-        if self.is_looked_into {
-            cut = self.cut(db, &walk).await?;
-            if let Some(last) = cut {
-                walk.add(if walk.descends { ">=" } else { "<=" }, last);
+        span.last = cut;
+        let limit = format!("LIMIT {}", u64::from(page.limit) + 1);
+        let (text, values) = self.read(db, way, &span, columns, &limit, &limit);
+        let rows = sql::query(db, &text, values).await?;
+        Ok((rows, cut.map(|(_, key)| key)))
+    }
+
+    /// Rows by their number in a list that descends. What is skipped is read.
+    pub(super) async fn slice<K: Key>(
+        &self,
+        db: &Scoped<'_>,
+        columns: &str,
+        limit: u32,
+        offset: u32,
+    ) -> Result<Vec<QueryResult>, Error> {
+        let span = self.span_between::<K>(true, None, None);
+        let all: Option<&Way> = self.ways.iter().find(|way| way.fits.is_empty());
+        let way = all.or(self.ways.first());
+        let Some(way) = way.filter(|way| !way.ranges.is_empty()) else {
+            return Ok(Vec::new());
+        };
+        let most = format!("LIMIT {}", u64::from(limit) + u64::from(offset));
+        let part = format!("LIMIT {limit} OFFSET {offset}");
+        let (text, values) = self.read(db, way, &span, columns, &most, &part);
+        sql::query(db, &text, values).await
+    }
+
+    async fn span<K: Key>(
+        &self,
+        db: &Scoped<'_>,
+        ascending: bool,
+        page: &PageRequest<K>,
+    ) -> Result<Span<K>, Error> {
+        let (after, before) = (self.place(db, page.after), self.place(db, page.before));
+        let (after, before) = (after.await?, before.await?);
+        let (low, high) = if ascending {
+            (after, before)
+        } else {
+            (before, after)
+        };
+        Ok(self.span_between(page.descends(ascending), low, high))
+    }
+
+    /// The part of the list between two of its places that is within the window of time.
+    pub(super) fn span_between<K: Key>(
+        &self,
+        descends: bool,
+        low: Option<Place<K>>,
+        high: Option<Place<K>>,
+    ) -> Span<K> {
+        let (after, before) = match self.order {
+            Order::Time => self.window,
+            Order::Key => (None, None),
+        };
+        let after = after.map(|time| (time, K::GREATEST));
+        let before = before.map(|time| (time, K::LEAST));
+        Span {
+            low: low.max(after),
+            high: high.into_iter().chain(before).min(),
+            descends,
+            last: None,
+        }
+    }
+
+    /// Where the row with this key is, or the one before it, if it is absent.
+    async fn place<K: Key>(
+        &self,
+        db: &Scoped<'_>,
+        key: Option<K>,
+    ) -> Result<Option<Place<K>>, Error> {
+        let Some(key) = key else { return Ok(None) };
+        if self.order == Order::Key {
+            return Ok(Some((0, key)));
+        }
+        let (table, column) = (self.table, self.key);
+        let of_tenant = tenant_column(true);
+        let text =
+            format!("SELECT created_at FROM {table} WHERE {column} = $1 AND {of_tenant} = $2");
+        let values = [key.into(), self.tenant.as_str().into()];
+        let mut rows = sql::query(db, &text, values).await?;
+        if rows.is_empty() {
+            let text = format!(
+                "SELECT created_at FROM {table} WHERE {column} <= $1 ORDER BY {column} DESC LIMIT 1"
+            );
+            rows = sql::query(db, &text, [key.into()]).await?;
+        }
+        let time = rows.first().map(|row| get(row, "created_at"));
+        Ok(Some((time.transpose()?.unwrap_or(Micros::MIN), key)))
+    }
+
+    /// The way that has nothing but the list; else the one whose rows thin out most, and how far it is looked at
+    /// for a page of `limit` items, if it goes further.
+    pub(super) async fn shortest<K: Key>(
+        &self,
+        db: &Scoped<'_>,
+        span: &Span<K>,
+        limit: u32,
+    ) -> Result<Option<(&Way, Option<Place<K>>)>, Error> {
+        if self.ways.iter().any(|way| way.ranges.is_empty()) {
+            return Ok(None);
+        }
+        if let Some(exact) = self.ways.iter().find(|way| way.fits.is_empty()) {
+            return Ok(Some((exact, None)));
+        }
+        let mut furthest: Option<(&Way, Place<K>)> = None;
+        for way in &self.ways {
+            let Some(cut) = self.cut(db, way, span, limit).await? else {
+                return Ok(Some((way, None)));
+            };
+            let is_nearer = |(_, reached): &(&Way, Place<K>)| span.nearer(cut, *reached) == cut;
+            if !furthest.as_ref().is_some_and(is_nearer) {
+                furthest = Some((way, cut));
             }
         }
-        let text = format!(
-            "SELECT {columns} FROM {} WHERE {} {} LIMIT {}",
-            self.table,
-            joined(&[&walk.walked, &self.fits]),
-            walk.order,
-            i64::from(page.limit) + 1
-        );
-        Ok((sql::query(db, &text, walk.conditions.values).await?, cut))
+        Ok(furthest.map(|(way, cut)| (way, Some(cut))))
     }
 
-    /// The last row that is looked into, if there are more.
-    async fn cut<K: Key>(&self, db: &Scoped<'_>, walk: &Walk) -> Result<Option<K>, Error> {
+    /// The last row that is looked at, if there are more.
+    async fn cut<K: Key>(
+        &self,
+        db: &Scoped<'_>,
+        way: &Way,
+        span: &Span<K>,
+        limit: u32,
+    ) -> Result<Option<Place<K>>, Error> {
+        let each = i64::from(limit.max(SHORT_PAGE) * LOOKED_AT_FOR_EACH) / ranges_of(way);
+        let bare = Way {
+            ranges: way.ranges.clone(),
+            fits: String::new(),
+            values: Vec::new(),
+        };
+        let columns = |part| format!("CAST({part} AS bigint) AS part, {}", self.place_columns());
+        let limit = format!("LIMIT 2 OFFSET {}", each - 1);
+        let (text, values) = self.union(db.get_database_backend(), &bare, span, columns, &limit);
+        let mut ends: Vec<(i64, Place<K>)> = Vec::new();
+        for row in sql::query(db, &text, values).await? {
+            let time = match self.order {
+                Order::Time => get(&row, "at")?,
+                Order::Key => 0,
+            };
+            ends.push((get(&row, "part")?, (time, get(&row, "place")?)));
+        }
+        // A range with one row here ends there.
+        let cuts = ends.chunk_by(|(one, _), (other, _)| one == other);
+        let cuts = cuts.filter_map(|places| match places {
+            [(_, one), (_, other)] => Some(span.nearer(*one, *other)),
+            _ => None,
+        });
+        Ok(cuts.reduce(|one, other| span.nearer(one, other)))
+    }
+
+    /// The rows of a way, of each range up to `most` and then together up to `limit`.
+    fn read<K: Key>(
+        &self,
+        db: &Scoped<'_>,
+        way: &Way,
+        span: &Span<K>,
+        columns: &str,
+        most: &str,
+        limit: &str,
+    ) -> Text {
+        let backend = db.get_database_backend();
+        let join = sql::join(db);
+        let (places, mut values) = self.union(backend, way, span, |_| self.place_columns(), most);
+        values.push(self.tenant.as_str().into());
+        let order = |prefix: &str| {
+            let direction = direction(span.descends);
+            match self.order {
+                Order::Time => format!("{prefix}at {direction}, {prefix}place {direction}"),
+                Order::Key => format!("{prefix}place {direction}"),
+            }
+        };
         let text = format!(
-            "SELECT {} AS place FROM {} WHERE {} {} LIMIT 2 OFFSET {}",
+            "SELECT {columns} FROM (SELECT * FROM ({places}) u ORDER BY {} {limit}) k \
+             {join} {} t ON t.{} = k.place AND t.{} = ${} ORDER BY {}",
+            order(""),
+            self.table,
             self.key,
-            self.table,
-            walk.walked,
-            walk.order,
-            MOST_LOOKED_INTO - 1
+            tenant_column(true),
+            values.len(),
+            order("k.")
         );
-        let values = walk.conditions.values.clone();
-        let places = sql::query(db, &text, values).await?;
-        match places.as_slice() {
-            [last, _] => get(last, "place").map(Some),
-            _ => Ok(None),
+        (text, values)
+    }
+
+    fn place_columns(&self) -> String {
+        match self.order {
+            Order::Time => format!("created_at AS at, {} AS place", self.key),
+            Order::Key => format!("{} AS place", self.key),
         }
     }
 
-    /// How many rows fit. Where there are conditions beside those of an index, the rows that are looked at
-    /// are bounded, too.
-    pub(super) async fn count<K: Key>(mut self, db: &Scoped<'_>) -> Result<Count, Error> {
-        let walk = self.walk::<K>(db.get_database_backend(), true, None, None);
-        let (table, walked, order) = (self.table, &walk.walked, &walk.order);
-        let values = walk.conditions.values;
-        if self.fits.is_empty() {
-            let text = format!(
-                "SELECT COUNT(*) AS total FROM (SELECT 1 AS one FROM {table} WHERE {walked} \
-                 LIMIT {}) l",
-                MOST_COUNTED + 1
-            );
-            let rows = sql::query(db, &text, values).await?;
-            let total = rows.first().map_or(Ok(0), |row| get(row, "total"))?;
-            return Ok(Count::of(total, true));
+    /// The rows of each range one after the other, as far as `limit` says; `columns` gets the number of the range.
+    pub(super) fn union<K: Key>(
+        &self,
+        backend: DbBackend,
+        way: &Way,
+        span: &Span<K>,
+        columns: impl Fn(usize) -> String,
+        limit: &str,
+    ) -> Text {
+        let mut conditions = Conditions::behind(way.values.clone());
+        let parts = way.ranges.iter().enumerate().map(|(number, range)| {
+            let order = self.walk(backend, range, span, &mut conditions);
+            if !range.rule.is_empty() {
+                conditions.add(range.rule, []);
+            }
+            if let Some((condition, values)) = &range.found_by {
+                conditions.add(condition, values.iter().cloned());
+            }
+            if !way.fits.is_empty() {
+                conditions.add(&way.fits, []);
+            }
+            let index = match (backend, range.index) {
+                (DbBackend::Postgres, _) | (_, "") => String::new(),
+                // Those of the key itself are not of this kind.
+                (_, BY_ROW) => " NOT INDEXED".to_owned(),
+                (_, index) => format!(" INDEXED BY {index}"),
+            };
+            format!(
+                "SELECT * FROM (SELECT {} FROM {}{} WHERE {} {order} {limit}) r{number}",
+                columns(number),
+                self.table,
+                index,
+                conditions.take()
+            )
+        });
+        let text = parts.collect::<Vec<_>>().join(" UNION ALL ");
+        (text, conditions.values)
+    }
+
+    /// Adds what makes a range of an index, and returns its order.
+    ///
+    /// Where PostgreSQL might take the order from the primary key, and step over what is not in the range, it
+    /// compares all columns of the index together.
+    fn walk<K: Key>(
+        &self,
+        backend: DbBackend,
+        range: &Range,
+        span: &Span<K>,
+        conditions: &mut Conditions,
+    ) -> String {
+        let mut columns: Vec<&str> = Vec::new();
+        let mut first: Vec<Value> = Vec::new();
+        let is_compared_together =
+            backend == DbBackend::Postgres && self.order == Order::Key && !range.equal.is_empty();
+        for (column, value) in &range.equal {
+            if is_compared_together {
+                columns.push(column);
+                first.push(value.clone());
+            } else {
+                conditions.add(&format!("{column} = ?"), [value.clone()]);
+            }
         }
-        let among = if self.is_looked_into {
-            MOST_LOOKED_INTO
-        } else {
-            MOST_COUNTED_AMONG
-        };
-        let text = format!(
-            "SELECT COUNT(*) AS seen, COUNT(*) FILTER (WHERE {}) AS total FROM \
-             (SELECT {} FROM {table} WHERE {walked} {order} LIMIT {}) l",
-            self.fits,
-            self.looked_at,
-            among + 1
-        );
-        let rows = sql::query(db, &text, values).await?;
-        let Some(row) = rows.first() else {
-            return Ok(Count::NONE);
-        };
-        let seen: i64 = get(row, "seen")?;
-        Ok(Count::of(get(row, "total")?, seen <= among.into()))
+        if self.order == Order::Time {
+            columns.push("created_at");
+        }
+        columns.push(self.key);
+        let ends = [(Micros::MIN, K::LEAST), (Micros::MAX, K::GREATEST)];
+        for ((operator, bound), end) in span.bounds().into_iter().zip(ends) {
+            let Some((time, key)) = bound.or(is_compared_together.then_some(end)) else {
+                continue;
+            };
+            let mut values = first.clone();
+            if self.order == Order::Time {
+                values.push(time.into());
+            }
+            values.push(key.into());
+            let places = vec!["?"; values.len()];
+            let condition = format!(
+                "({}) {operator} ({})",
+                columns.join(", "),
+                places.join(", ")
+            );
+            conditions.add(&condition, values);
+        }
+        let direction = direction(span.descends);
+        let order = columns.iter().map(|column| format!("{column} {direction}"));
+        format!("ORDER BY {}", order.collect::<Vec<_>>().join(", "))
     }
 }
 
-fn joined(conditions: &[&str]) -> String {
-    let mut given = Vec::from(conditions);
-    given.retain(|condition| !condition.is_empty());
-    given.join(" AND ")
+pub(super) fn ranges_of(way: &Way) -> i64 {
+    i64::try_from(way.ranges.len().max(1)).unwrap_or(i64::MAX)
+}
+
+fn direction(descends: bool) -> &'static str {
+    if descends { "DESC" } else { "ASC" }
 }

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::{
     super::{Error, Storage, sql},
-    listing::{Count, MOST_COUNTED},
+    count::{Count, MOST_COUNTED},
     page::ids_of_tenant,
     relatives::Relation,
 };

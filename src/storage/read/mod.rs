@@ -3,6 +3,7 @@
 
 mod artifacts;
 mod cancellations;
+mod count;
 mod endings;
 mod events;
 mod executions;
@@ -25,12 +26,12 @@ pub(crate) mod tests;
 
 pub use artifacts::ArtifactFilter;
 pub use cancellations::{Below, Cancellation, Reached};
+pub use count::Count;
 pub(super) use endings::{Endings, endings};
 pub(super) use events::{EventPages, event_pages};
 pub use events::{Feed, FeedPage, StreamName, WalFilter};
 pub use executions::ExecutionFilter;
 pub use lineage::{Direction, Lineage, LineageEdge, LineageNode, LineageRequest, Truncation};
-pub use listing::Count;
 pub use members::Members;
 pub use metadata::MetadataMember;
 pub use page::{Page, PageRequest};
@@ -41,3 +42,4 @@ pub use session_head::{SessionHead, StateStamp};
 pub(super) use session_head::{SessionHeads, session_heads};
 pub use sessions::SessionFilter;
 pub(super) use settled::{Settled, settled};
+pub use stranded::LivePlace;

@@ -7,7 +7,7 @@ use sea_orm::Value;
 use uuid::Uuid;
 
 use super::super::sql::Rows;
-use crate::model::TenantScope;
+use crate::model::{Micros, TenantScope};
 
 /// Which part of a list is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -150,6 +150,16 @@ impl Conditions {
         }
     }
 
+    /// Created after one time and before another.
+    pub(super) fn within(&mut self, (after, before): (Option<Micros>, Option<Micros>)) {
+        if let Some(after) = after {
+            self.add("created_at > ?", [after.into()]);
+        }
+        if let Some(before) = before {
+            self.add("created_at < ?", [before.into()]);
+        }
+    }
+
     /// `text` is within `column`, in whatever case.
     ///
     /// Both sides are folded by the database, so that a name is found by its own letters. Where it
@@ -257,6 +267,9 @@ pub(super) fn tenant_column(is_of_less: bool) -> &'static str {
         "tenant_id"
     }
 }
+
+/// The tenant as the indexes of all of a tenant's rows in the order of their times have it.
+pub(super) const WHOLE_TENANT: &str = "'' || tenant_id";
 
 /// `x(id, tenant_id)`: each id once, with the tenant, so that an id that is asked for twice is
 /// neither found twice nor takes the place of another within a limit.

@@ -6,9 +6,10 @@ use uuid::Uuid;
 
 use super::{
     super::{Error, Storage, places::accepts_writes, sql},
-    listing::{Count, Listing, OfTenant},
+    count::Count,
+    listing::{Listing, Order, Range, Way},
     metadata::MetadataMember,
-    page::{Conditions, Page, PageRequest, finish, ids_of_tenant},
+    page::{Conditions, Page, PageRequest, WHOLE_TENANT, finish, ids_of_tenant},
 };
 use crate::model::{Session, SessionId, SessionStatus, TenantScope, Upload, UploadId};
 use sql::{columns, get, now_expression};
@@ -24,35 +25,130 @@ pub struct SessionFilter {
     pub metadata: Vec<MetadataMember>,
 }
 
+/// So many sessions of a tenant whose time has passed are listed as expired before that was written down, which is
+/// done at each sweep.
+const MOST_OVERDUE: u32 = 400;
+
 fn listing_of(scope: &TenantScope, filter: &SessionFilter, backend: DbBackend) -> Listing {
-    let mut conditions = Conditions::default();
-    if !filter.statuses.is_empty() {
-        let shown = format!(
-            "CASE WHEN {} AND expires_at <= {} THEN {} ELSE status END",
-            accepts_writes(),
-            now_expression(backend),
-            SessionStatus::Expired.code()
-        );
-        conditions.one_of_codes(&shown, filter.statuses.iter().map(|status| status.code()));
-    }
-    if let Some(user) = &filter.user_id {
-        conditions.add("user_id = ?", [user.as_str().into()]);
-    }
-    for member in &filter.metadata {
-        member.add_to(&mut conditions, backend);
-    }
+    let question = Question {
+        tenant: scope.tenant().as_str(),
+        filter,
+        backend,
+    };
     Listing {
-        table: "session s",
+        table: "session",
         key: "id",
-        looked_at: "id, status, expires_at, user_id, metadata",
-        of_tenant: Some(OfTenant {
-            name: scope.tenant().to_string(),
-            in_session: false,
-        }),
-        walked: String::new(),
-        fits: conditions.take(),
+        order: Order::Time,
+        tenant: question.tenant.to_owned(),
+        looked_at: "status, expires_at, user_id, metadata, created_at",
         is_looked_into: !filter.metadata.is_empty(),
-        values: conditions.values,
+        window: (None, None),
+        ways: question.ways(),
+    }
+}
+
+/// A filter whose ways are looked for.
+struct Question<'a> {
+    tenant: &'a str,
+    filter: &'a SessionFilter,
+    backend: DbBackend,
+}
+
+impl Question<'_> {
+    fn ways(&self) -> Vec<Way> {
+        let user = self.filter.user_id.as_ref().map(|user| {
+            let ranges = SessionStatus::ALL.into_iter().map(|status| Range {
+                index: "session_idx_user",
+                equal: vec![
+                    ("user_id", user.as_str().into()),
+                    ("tenant_id", self.tenant.into()),
+                    ("status + 0", status.code().into()),
+                ],
+                ..Range::default()
+            });
+            Way::new(ranges.collect(), self.fits(true))
+        });
+        let ranges = SessionStatus::ALL.into_iter();
+        let ranges = ranges.filter(|status| self.wants(*status));
+        let ranges = ranges.map(|status| Range {
+            index: "session_idx_status",
+            equal: vec![
+                ("status", status.code().into()),
+                ("tenant_id", self.tenant.into()),
+            ],
+            ..Range::default()
+        });
+        let ranges: Vec<Range> = if self.filter.statuses.is_empty() {
+            vec![Range {
+                index: "session_idx_time",
+                equal: vec![(WHOLE_TENANT, self.tenant.into())],
+                ..Range::default()
+            }]
+        } else {
+            ranges.chain(self.overdue()).collect()
+        };
+        let of_statuses = Way::new(ranges, self.fits(false));
+        user.into_iter().chain([of_statuses]).collect()
+    }
+
+    fn wants(&self, status: SessionStatus) -> bool {
+        self.filter.statuses.is_empty() || self.filter.statuses.contains(&status)
+    }
+
+    /// Those that are expired and stand among others.
+    fn overdue(&self) -> Option<Range> {
+        let writable = SessionStatus::ALL
+            .into_iter()
+            .filter(|it| it.accepts_writes());
+        let others = writable.filter(|status| !self.wants(*status));
+        let others: Vec<String> = others.map(|status| status.code().to_string()).collect();
+        if others.is_empty() || !self.wants(SessionStatus::Expired) {
+            return None;
+        }
+        let overdue = format!(
+            "SELECT id FROM session WHERE tenant_id = ? AND {} AND expires_at <= (SELECT {}) \
+             ORDER BY expires_at LIMIT {MOST_OVERDUE}",
+            accepts_writes(),
+            now_expression(self.backend)
+        );
+        // PostgreSQL would join two sets of sessions; an array leads to the rows by their key.
+        let is_overdue = match self.backend {
+            DbBackend::Postgres => format!("id = ANY (ARRAY({overdue}))"),
+            _ => format!("id IN ({overdue})"),
+        };
+        let found_by = format!(
+            "{is_overdue} AND tenant_id || '' = ? AND status + 0 IN ({})",
+            others.join(", ")
+        );
+        Some(Range {
+            index: "sqlite_autoindex_session_1",
+            found_by: Some((found_by, vec![self.tenant.into(), self.tenant.into()])),
+            ..Range::default()
+        })
+    }
+
+    /// The conditions that are not answered: by a user's sessions, or by those of a status.
+    fn fits(&self, of_user: bool) -> Conditions {
+        let filter = self.filter;
+        let mut fits = Conditions::default();
+        let is_overdue_left_out = !self.wants(SessionStatus::Expired)
+            && filter.statuses.iter().any(|it| it.accepts_writes());
+        if !filter.statuses.is_empty() && (of_user || is_overdue_left_out) {
+            let shown = format!(
+                "CASE WHEN {} AND expires_at <= {} THEN {} ELSE status END",
+                accepts_writes(),
+                now_expression(self.backend),
+                SessionStatus::Expired.code()
+            );
+            fits.one_of_codes(&shown, filter.statuses.iter().map(|status| status.code()));
+        }
+        if let Some(user) = filter.user_id.as_ref().filter(|_| !of_user) {
+            fits.add("user_id || '' = ?", [user.as_str().into()]);
+        }
+        for member in &filter.metadata {
+            member.add_to(&mut fits, self.backend);
+        }
+        fits
     }
 }
 
@@ -105,7 +201,7 @@ impl Storage {
         let backend = db.get_database_backend();
         let columns = format!(
             "{}, {} AS now",
-            columns::<session::Entity>("s"),
+            columns::<session::Entity>("t"),
             now_expression(backend)
         );
         let (listing, range) = (listing_of(scope, filter, backend), page.map(|id| id.0));

@@ -30,13 +30,13 @@ async fn live_executions_without_a_place_are_found_slice_by_slice() {
         for (number, row) in places {
             world.run(&format!("INSERT INTO {row}"), vec![id(number)]).await;
         }
-        let end = "UPDATE execution SET finished_at = 1 WHERE id = $1";
+        let end = "UPDATE execution SET status = 2, finished_at = 1 WHERE id = $1";
         world.run(end, vec![id(5)]).await;
         let mut slices = Vec::new();
         let mut after = None;
         loop {
-            let slice = stranded(&world.storage.db.reader, after, 2).await.unwrap();
-            after = slice.last;
+            let slice = stranded(&world.storage.db.reader, after.clone(), 2).await.unwrap();
+            after.clone_from(&slice.last);
             slices.push(slice.stranded);
             if after.is_none() {
                 break;

@@ -2,8 +2,10 @@
 //! `TAKEOFF_TEST_DATABASE_URL` names one, on PostgreSQL: a database of its own for each test.
 
 mod artifacts;
+mod costs;
 mod events;
 mod executions;
+mod filters;
 mod lineage;
 mod lineage_bounds;
 mod lists;

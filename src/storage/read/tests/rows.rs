@@ -82,6 +82,26 @@ pub(super) fn execution(number: u128) -> ExecutionRow {
 }
 
 #[derive(Debug, Clone)]
+pub(super) struct SessionRow {
+    pub(super) number: u128,
+    pub(super) user: &'static str,
+    pub(super) status: SessionStatus,
+    pub(super) metadata: &'static str,
+    pub(super) expires_at: Micros,
+}
+
+/// A session of Ann.
+pub(super) fn session(number: u128, status: SessionStatus, expires_at: Micros) -> SessionRow {
+    SessionRow {
+        number,
+        user: "ann",
+        status,
+        metadata: "{}",
+        expires_at,
+    }
+}
+
+#[derive(Debug, Clone)]
 pub(super) struct EventRow {
     pub(super) stream: Uuid,
     pub(super) kind: StreamKind,
@@ -225,6 +245,11 @@ impl World {
     }
 
     pub(super) async fn put_session(&self, number: u128, status: SessionStatus, expires_at: i64) {
+        self.put_sessions([session(number, status, expires_at)])
+            .await;
+    }
+
+    pub(super) async fn put_sessions(&self, rows: impl IntoIterator<Item = SessionRow>) {
         let mut cells = Rows::of(&[
             "id",
             "tenant_id",
@@ -239,20 +264,22 @@ impl World {
             "updated_at",
             "expires_at",
         ]);
-        cells.push(vec![
-            session_id(number).0.into(),
-            TENANT.into(),
-            Some("ann".to_owned()).into(),
-            false.into(),
-            status.code().into(),
-            "{}".into(),
-            "{}".into(),
-            1_i64.into(),
-            1_i64.into(),
-            1_i64.into(),
-            1_i64.into(),
-            expires_at.into(),
-        ]);
+        for row in rows {
+            cells.push(vec![
+                session_id(row.number).0.into(),
+                TENANT.into(),
+                Some(row.user.to_owned()).into(),
+                false.into(),
+                row.status.code().into(),
+                row.metadata.into(),
+                "{}".into(),
+                1_i64.into(),
+                1_i64.into(),
+                i64::try_from(row.number).unwrap().into(),
+                1_i64.into(),
+                row.expires_at.into(),
+            ]);
+        }
         self.insert(cells, "session").await;
     }
 

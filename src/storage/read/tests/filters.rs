@@ -1,0 +1,420 @@
+//! Lists by each condition of their filters and each pair of two, against plain filters of the same rows.
+
+use serde_json::json;
+
+use super::{
+    World, on_each_database,
+    rows::{
+        ArtifactRow, ExecutionRow, SessionRow, artifact, execution, execution_id, session,
+        session_id,
+    },
+    scope,
+};
+use crate::{
+    model::{
+        ArtifactState::{self, Deleted, Pending, Ready},
+        ExecutionStatus::{Cancelled, Completed, Created, Failed, Running},
+        SessionStatus::{self, Active, Closed, Expired, Upgraded},
+    },
+    storage::{ArtifactFilter, ExecutionFilter, MetadataMember, Page, PageRequest, SessionFilter},
+};
+
+/// Of `count` executions almost all have completed, in one session; the others are few.
+pub(super) fn execution_of(number: u128, count: u128) -> ExecutionRow {
+    let mut row = execution(number);
+    row.status = match number {
+        n if n % 500 == 0 => Failed,
+        n if n > count - 30 => Running,
+        n if n > count - 60 => Created,
+        _ => Completed,
+    };
+    row.parent = (!number.is_multiple_of(3)).then_some(3);
+    row.intent_type = match number {
+        n if n % 3 == 1 => "child",
+        n if n % 500 == 17 => "rare",
+        _ => "echo",
+    };
+    row.session = if number % 400 == 7 { 2 } else { 1 };
+    row.metadata = match number {
+        77 => r#"{"customer": "Ann"}"#,
+        n if n % 2 == 0 => r#"{"customer": "Bob"}"#,
+        _ => "{}",
+    };
+    // Ten at a time, and not in the order of their ids.
+    row.created_at = i64::try_from(number).unwrap() / 10;
+    if number % 10 == 9 {
+        row.created_at += 3;
+    }
+    row
+}
+
+/// An execution that a key finds.
+pub(super) const KEYED: u128 = 9;
+
+pub(super) async fn put_key(world: &World) {
+    let text = "INSERT INTO idempotency (tenant_id, scope, key, execution_id, request_hash, \
+         expires_at) VALUES ('ours', 0, 'a', $1, '', 0)";
+    world.run(text, vec![execution_id(KEYED).0.into()]).await;
+}
+
+/// Almost all artifacts are ready tables; the others are few.
+pub(super) fn artifact_of(key: i64) -> ArtifactRow {
+    let mut row = artifact(key);
+    row.artifact_type = match key {
+        n if n % 3 == 0 => "file",
+        n if n % 500 == 17 => "rare",
+        _ => "table",
+    };
+    row.state = match key {
+        n if n % 500 == 0 => ArtifactState::Failed,
+        n if n % 700 == 0 => Pending,
+        _ => Ready,
+    };
+    row.name = match key {
+        77 => Some("the needle.csv".into()),
+        n if n % 4 == 0 => None,
+        n => Some(format!("Sales {n}.csv")),
+    };
+    row.session = if key % 400 == 7 { 2 } else { 1 };
+    row.execution = u128::from(key.unsigned_abs()) / 5;
+    row
+}
+
+/// Almost all sessions are Ann's and active; of the others some are overdue.
+pub(super) fn session_of(number: u128, now: i64) -> SessionRow {
+    let hour = 3_600_000_000;
+    let mut row = session(number, Active, now + hour);
+    (row.status, row.expires_at) = match number {
+        n if n % 500 == 0 => (Closed, now - hour),
+        n if n % 300 == 0 => (Expired, now - hour),
+        n if n % 700 == 0 => (Upgraded, now - hour),
+        n if n % 900 == 1 => (Active, now - hour),
+        n if n % 600 == 1 => (Upgraded, now + hour),
+        _ => (Active, now + hour),
+    };
+    row.user = if number % 500 < 2 { "bob" } else { "ann" };
+    row.metadata = if number.is_multiple_of(2) {
+        r#"{"team": "blue"}"#
+    } else {
+        "{}"
+    };
+    row
+}
+
+type Changes<F> = Vec<Box<dyn Fn(&mut F)>>;
+
+/// A condition with each of some values.
+fn each<F, V: Clone + 'static>(
+    values: impl IntoIterator<Item = V>,
+    set: impl Fn(&mut F, V) + Copy + 'static,
+) -> Changes<F> {
+    let change = |value: V| -> Box<dyn Fn(&mut F)> { Box::new(move |it| set(it, value.clone())) };
+    values.into_iter().map(change).collect()
+}
+
+fn texts(all: &[&str]) -> Vec<String> {
+    all.iter().map(|one| (*one).to_owned()).collect()
+}
+
+fn member(name: &str, value: &str) -> Vec<MetadataMember> {
+    MetadataMember::all([(name.to_owned(), json!(value))]).unwrap()
+}
+
+/// Each filter of one condition and of two, with values that many rows have, few and none. The last times are
+/// those of `count` rows.
+pub(super) fn execution_filters(count: u128) -> Vec<ExecutionFilter> {
+    let last = i64::try_from(count).unwrap() / 10;
+    let statuses = [
+        vec![Failed],
+        vec![Cancelled],
+        vec![Running],
+        vec![Completed],
+        vec![Created, Running, Failed],
+    ];
+    let types = [
+        &["rare"][..],
+        &["absent"],
+        &["child"],
+        &["echo", "rare", "\0"],
+    ];
+    pairs(&[
+        each([()], |_: &mut ExecutionFilter, ()| ()),
+        each(statuses, |it: &mut ExecutionFilter, all| it.statuses = all),
+        each(types.map(texts), |it: &mut ExecutionFilter, all| {
+            it.intent_types = all;
+        }),
+        each([1, 2, 3], |it: &mut ExecutionFilter, number| {
+            it.session_id = Some(session_id(number));
+        }),
+        each(["a", "absent"], |it: &mut ExecutionFilter, key| {
+            it.idempotency_key = Some(key.to_owned());
+        }),
+        each(
+            ["Ann", "Bob", "absent"],
+            |it: &mut ExecutionFilter, name| it.metadata = member("customer", name),
+        ),
+        each(
+            [10, last - 10, last + 9],
+            |it: &mut ExecutionFilter, time| it.created_after = Some(time),
+        ),
+        each([10, last - 10, 0], |it: &mut ExecutionFilter, time| {
+            it.created_before = Some(time);
+        }),
+        each([()], |it: &mut ExecutionFilter, ()| it.roots_only = true),
+    ])
+}
+
+/// As those of executions; the times are those of keys.
+pub(super) fn artifact_filters(count: i64) -> Vec<ArtifactFilter> {
+    let states = [
+        vec![ArtifactState::Failed],
+        vec![Deleted],
+        vec![Ready],
+        vec![Pending, Ready],
+    ];
+    let types = [&["rare"][..], &["absent"], &["file"], &["table", "rare"]];
+    pairs(&[
+        each([()], |_: &mut ArtifactFilter, ()| ()),
+        each(states, |it: &mut ArtifactFilter, all| it.states = all),
+        each(types.map(texts), |it: &mut ArtifactFilter, all| {
+            it.artifact_types = all;
+        }),
+        each([1, 2, 3], |it: &mut ArtifactFilter, number| {
+            it.session_id = Some(session_id(number));
+        }),
+        each([4, 999_999], |it: &mut ArtifactFilter, number| {
+            it.execution_id = Some(execution_id(number));
+        }),
+        each(
+            ["NEEDLE", "les", "absent"],
+            |it: &mut ArtifactFilter, name| it.name_contains = Some(name.to_owned()),
+        ),
+        each([10, count - 100, count], |it: &mut ArtifactFilter, time| {
+            it.created_after = Some(time);
+        }),
+        each([100, count - 100, 0], |it: &mut ArtifactFilter, time| {
+            it.created_before = Some(time);
+        }),
+    ])
+}
+
+/// As those of executions.
+pub(super) fn session_filters() -> Vec<SessionFilter> {
+    let statuses = [
+        vec![Active],
+        vec![Expired],
+        vec![Closed],
+        vec![Upgraded, Active],
+        vec![Closed, Expired, Active],
+    ];
+    pairs(&[
+        each([()], |_: &mut SessionFilter, ()| ()),
+        each(statuses, |it: &mut SessionFilter, all| it.statuses = all),
+        each(["ann", "bob", "nobody"], |it: &mut SessionFilter, user| {
+            it.user_id = Some(user.to_owned());
+        }),
+        each(["blue", "absent"], |it: &mut SessionFilter, name| {
+            it.metadata = member("team", name);
+        }),
+    ])
+}
+
+fn pairs<F: Default>(conditions: &[Changes<F>]) -> Vec<F> {
+    let mut all = Vec::new();
+    for (number, ones) in conditions.iter().enumerate() {
+        let others = conditions[number + 1..].iter().flatten();
+        for (one, other) in others.flat_map(|other| ones.iter().map(move |one| (one, other))) {
+            let mut filter = F::default();
+            one(&mut filter);
+            other(&mut filter);
+            all.push(filter);
+        }
+    }
+    all
+}
+
+fn is_one_of<T: PartialEq>(wanted: &[T], value: &T) -> bool {
+    wanted.is_empty() || wanted.contains(value)
+}
+
+fn is_within(time: i64, after: Option<i64>, before: Option<i64>) -> bool {
+    after.is_none_or(|after| time > after) && before.is_none_or(|before| time < before)
+}
+
+fn execution_fits(filter: &ExecutionFilter, row: &ExecutionRow) -> bool {
+    let note = |value| format!("{{\"customer\": {value:?}}}");
+    is_one_of(&filter.statuses, &row.status)
+        && is_one_of(&filter.intent_types, &row.intent_type.to_owned())
+        && filter
+            .session_id
+            .is_none_or(|it| it == session_id(row.session))
+        && filter
+            .idempotency_key
+            .as_ref()
+            .is_none_or(|key| key == "a" && row.number == KEYED)
+        && (filter.metadata.is_empty()
+            || ["Ann", "Bob"].iter().any(|name| {
+                filter.metadata == member("customer", name) && row.metadata == note(name)
+            }))
+        && is_within(row.created_at, filter.created_after, filter.created_before)
+        && (!filter.roots_only || row.parent.is_none())
+}
+
+fn artifact_fits(filter: &ArtifactFilter, row: &ArtifactRow) -> bool {
+    let name = row.name.clone().unwrap_or_default().to_lowercase();
+    let wanted = |text: &String| name.contains(&text.to_lowercase());
+    is_one_of(&filter.states, &row.state)
+        && is_one_of(&filter.artifact_types, &row.artifact_type.to_owned())
+        && filter
+            .session_id
+            .is_none_or(|it| it == session_id(row.session))
+        && filter
+            .execution_id
+            .is_none_or(|it| it == execution_id(row.execution))
+        && filter.name_contains.as_ref().is_none_or(wanted)
+        && is_within(row.key, filter.created_after, filter.created_before)
+}
+
+fn session_fits(filter: &SessionFilter, row: &SessionRow, now: i64) -> bool {
+    let status: SessionStatus = row.status.when(row.expires_at <= now);
+    is_one_of(&filter.statuses, &status)
+        && filter.user_id.as_ref().is_none_or(|user| user == row.user)
+        && (filter.metadata.is_empty()
+            || filter.metadata == member("team", "blue") && row.metadata != "{}")
+}
+
+/// Every item of a list, page by page.
+async fn whole<K: Copy, T>(
+    backward: bool,
+    page: impl AsyncFn(PageRequest<K>) -> Page<K, T>,
+) -> Vec<K> {
+    let mut all = Vec::new();
+    let mut request = PageRequest {
+        backward,
+        ..PageRequest::first(50)
+    };
+    loop {
+        let part = page(request).await;
+        let keys = part.items.iter().map(|(key, _)| *key);
+        let (more, end) = if backward {
+            all.extend(keys.rev());
+            request.before = part.start;
+            (part.has_previous, part.start)
+        } else {
+            all.extend(keys);
+            request.after = part.end;
+            (part.has_next, part.end)
+        };
+        if !more {
+            return all;
+        }
+        assert!(
+            end.is_some(),
+            "a page with others behind it says where to go on"
+        );
+    }
+}
+
+const COUNT: u128 = 2_000;
+
+#[tokio::test]
+async fn executions_are_listed_by_every_pair_of_conditions_whichever_way() {
+    on_each_database(async |world| {
+        let rows: Vec<_> = (1..=COUNT)
+            .map(|number| execution_of(number, COUNT))
+            .collect();
+        world.put_executions(rows.clone()).await;
+        put_key(world).await;
+        let (ours, storage) = (scope(), &world.storage);
+        for (number, mut filter) in execution_filters(COUNT).into_iter().enumerate() {
+            filter.oldest_first = number.is_multiple_of(2);
+            let mut expected: Vec<_> = rows
+                .iter()
+                .filter(|row| execution_fits(&filter, row))
+                .collect();
+            expected.sort_by_key(|row| (row.created_at, row.number));
+            // What a key finds is ordered by its id; it is one.
+            let backward = number.is_multiple_of(3);
+            if filter.oldest_first == backward {
+                expected.reverse();
+            }
+            let expected: Vec<_> = expected
+                .into_iter()
+                .map(|row| execution_id(row.number))
+                .collect();
+            let page = async |request| {
+                storage
+                    .list_executions(&ours, &filter, &request)
+                    .await
+                    .unwrap()
+            };
+            assert_eq!(
+                whole(backward, page).await,
+                expected,
+                "{filter:?} {backward}"
+            );
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn artifacts_are_listed_by_every_pair_of_conditions_whichever_way() {
+    on_each_database(async |world| {
+        let count = i64::try_from(COUNT).unwrap();
+        let rows: Vec<_> = (1..=count).map(artifact_of).collect();
+        world.put_artifacts(rows.clone()).await;
+        let (ours, storage) = (scope(), &world.storage);
+        for (number, mut filter) in artifact_filters(count).into_iter().enumerate() {
+            filter.oldest_first = number.is_multiple_of(2);
+            let expected = rows.iter().filter(|row| artifact_fits(&filter, row));
+            let mut expected: Vec<_> = expected.map(|row| row.key).collect();
+            let backward = number.is_multiple_of(3);
+            if filter.oldest_first == backward {
+                expected.reverse();
+            }
+            let page = async |request| {
+                storage
+                    .list_artifacts(&ours, &filter, &request)
+                    .await
+                    .unwrap()
+            };
+            assert_eq!(
+                whole(backward, page).await,
+                expected,
+                "{filter:?} {backward}"
+            );
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn sessions_are_listed_by_every_pair_of_conditions_whichever_way() {
+    on_each_database(async |world| {
+        let now = world.now().await;
+        let rows: Vec<_> = (1..=COUNT).map(|number| session_of(number, now)).collect();
+        world.put_sessions(rows.clone()).await;
+        let (ours, storage) = (scope(), &world.storage);
+        for (number, filter) in session_filters().into_iter().enumerate() {
+            let expected = rows.iter().filter(|row| session_fits(&filter, row, now));
+            let mut expected: Vec<_> = expected.map(|row| session_id(row.number)).collect();
+            let backward = number.is_multiple_of(3);
+            if !backward {
+                expected.reverse();
+            }
+            let page = async |request| {
+                storage
+                    .list_sessions(&ours, &filter, &request)
+                    .await
+                    .unwrap()
+            };
+            assert_eq!(
+                whole(backward, page).await,
+                expected,
+                "{filter:?} {backward}"
+            );
+        }
+    })
+    .await;
+}
