@@ -21,7 +21,7 @@ use crate::{
 };
 
 const LIMIT: Duration = Duration::from_secs(2);
-/// How often the content store is tried.
+/// The time between two probes of the content store.
 const EVERY: Duration = Duration::from_secs(10);
 
 #[derive(Clone)]

@@ -1,4 +1,4 @@
-//! What can go wrong with content.
+//! Errors of the content store.
 
 use super::plain::NotPlain;
 
@@ -25,7 +25,7 @@ pub enum Error {
     /// Nothing with that digest.
     #[error("the content is not in the store")]
     NotFound,
-    /// What is stored is not what was put there.
+    /// The stored bytes do not have the digest under which they are stored.
     #[error("the stored content is damaged")]
     Corrupt,
     /// A link, or something else that is no file, stands where the content should be.

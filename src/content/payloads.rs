@@ -8,7 +8,7 @@ use crate::{
     storage::Error,
 };
 
-/// Where large values go.
+/// Stores and loads JSON values, small ones inline and large ones in the content store.
 #[derive(Clone, Debug)]
 pub struct Payloads {
     store: ContentStore,

@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::{ContentStore, Digest, Error, Stored, sweep::TEMPORARIES};
 use crate::model::TenantScope;
 
-/// What a stream is expected to bring.
+/// The size and the digest that a stream is expected to have.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Expected {
     /// The most bytes taken.

@@ -8,9 +8,9 @@ use moka::{Expiry, sync::Cache};
 
 use super::{Error, HotCopies};
 
-/// What all copies together may weigh.
+/// The most bytes of all copies together.
 const CAPACITY_BYTES: u64 = 32 * 1024 * 1024;
-/// What a copy weighs beside its key and value.
+/// Bytes of a copy besides its key and value.
 const ENTRY_OVERHEAD_BYTES: usize = 200;
 
 #[derive(Debug, Clone)]

@@ -22,12 +22,12 @@ use crate::model::ExecutionStatus;
 /// Label for intents whose type is not registered.
 pub const UNKNOWN_TYPE: &str = "unknown";
 
-/// How often [`Metrics::maintain`] works.
+/// The period of the maintenance loop, [`Metrics::maintain`].
 const UPKEEP_EVERY: Duration = Duration::from_secs(5);
 
 const METADATA: Metadata<'static> = Metadata::new(module_path!(), Level::INFO, None);
 
-/// What became of a submit.
+/// The outcome of a submit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Submit {
     /// A new execution.

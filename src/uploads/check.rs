@@ -1,4 +1,4 @@
-//! What may be announced.
+//! Checks of an upload that is announced.
 
 use crate::model::{Fault, Materialization, Refusal, is_name};
 

@@ -1,4 +1,4 @@
-//! Why bytes were not taken or not given.
+//! Errors of uploads and downloads.
 
 use std::time::Duration;
 

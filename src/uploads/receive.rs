@@ -12,7 +12,7 @@ use crate::{
 
 type Cause = Box<dyn std::error::Error + Send + Sync>;
 
-/// What a link says.
+/// The parts of a signed link.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Link {
     /// Whose it is.
@@ -23,7 +23,7 @@ pub struct Link {
     pub signature: String,
 }
 
-/// What the sender says of the bytes beforehand.
+/// The size and the digest that the sender announces before the bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Announced {
     /// Their number.

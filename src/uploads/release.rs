@@ -19,7 +19,7 @@ use crate::{
 const BATCH: u32 = 200;
 /// How long content lies aside at most.
 const MAX_ASIDE: Duration = Duration::from_hours(1);
-/// How often content that is due is looked for.
+/// The period of the maintenance loop that looks for content that is due.
 const PERIOD: Duration = Duration::from_mins(1);
 
 impl Uploads {

@@ -43,7 +43,7 @@ struct Inner {
     _tasks: [AbortOnDropHandle<()>; 2],
 }
 
-/// What waits to be said. It holds one entry an execution however long Redis is away.
+/// Hints that wait to be published. It holds one entry an execution however long Redis is away.
 #[derive(Default)]
 struct Outbox {
     pending: Mutex<Pending>,

@@ -14,7 +14,7 @@ use crate::{
 /// Beyond this many executions the hint is only that something was left out.
 const MAX_EXECUTIONS: usize = 20_000;
 
-/// Where a stream stands.
+/// The last position of a stream that is to be announced.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct StreamPosition {
     tenant_id: TenantId,

@@ -33,7 +33,7 @@ const ITEMS: &[f64] = &[
     1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1_000.0, 2_000.0, 5_000.0,
 ];
 
-/// What each counts.
+/// The counters, each with its description.
 const COUNTERS: &[(&str, &str)] = &[
     (SUBMITS, "Submits by intent type and outcome"),
     (
