@@ -7,10 +7,7 @@ use std::{
 };
 
 use super::{BATCH, Engine};
-use crate::{
-    model::ExecutionId,
-    storage::{Complete, Error, Fence, LivePlace, Outcome},
-};
+use crate::storage::{Complete, Error, Fence, LivePlace, Outcome};
 
 /// How often abandoned temporary objects are looked for, and when one counts as abandoned.
 const TIDY_EVERY: Duration = Duration::from_hours(1);
