@@ -4,12 +4,7 @@
 //! compare and return the same values. There are no foreign keys: the only writer of these tables
 //! checks references under the same locks, and a foreign key would take a lock more per row.
 
-use sea_orm_migration::prelude::*;
-use sea_orm_migration::sea_orm::DbBackend;
-
-/// The first migration.
-#[derive(DeriveMigrationName)]
-pub(crate) struct Migration;
+use sea_orm::DbBackend;
 
 enum Kind {
     Uuid,
@@ -357,31 +352,10 @@ fn quoted<'a>(names: impl Iterator<Item = &'a str>) -> String {
         .join(", ")
 }
 
-#[async_trait::async_trait]
-impl MigrationTrait for Migration {
-    /// All of it or nothing: SQLite would otherwise keep a half-made schema.
-    fn use_transaction(&self) -> Option<bool> {
-        Some(true)
-    }
-
-    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        let db = manager.get_connection();
-        let backend = manager.get_database_backend();
-        for table in TABLES {
-            db.execute_unprepared(&create_table(table, backend)).await?;
-        }
-        for (position, index) in INDEXES.iter().enumerate() {
-            db.execute_unprepared(&create_index(position, index))
-                .await?;
-        }
-        Ok(())
-    }
-
-    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        for table in TABLES.iter().rev() {
-            let drop = format!("DROP TABLE \"{}\"", table.name);
-            manager.get_connection().execute_unprepared(&drop).await?;
-        }
-        Ok(())
-    }
+pub(crate) fn statements(backend: DbBackend) -> Vec<String> {
+    let tables = TABLES.iter().map(|table| create_table(table, backend));
+    let indexes = INDEXES.iter().enumerate();
+    tables
+        .chain(indexes.map(|(position, index)| create_index(position, index)))
+        .collect()
 }

@@ -1,16 +1,12 @@
 //! Content that goes when its artifacts are deleted, artifacts that executions found again, and what
 //! tenants have announced and not sent.
 
-use sea_orm_migration::prelude::*;
-use sea_orm_migration::sea_orm::DbBackend;
-
-#[derive(DeriveMigrationName)]
-pub(crate) struct Migration;
+use sea_orm::DbBackend;
 
 /// `artifact.state` of a deleted artifact.
 const DELETED: i64 = 4;
 
-fn statements(backend: DbBackend) -> Vec<String> {
+pub(crate) fn statements(backend: DbBackend) -> Vec<String> {
     let (uuid, clustered) = match backend {
         DbBackend::Postgres => ("uuid", ""),
         _ => ("uuid_blob", " WITHOUT ROWID"),
@@ -37,34 +33,4 @@ fn statements(backend: DbBackend) -> Vec<String> {
              SELECT \"id\", \"tenant_id\", \"updated_at\" FROM \"artifact\" WHERE \"state\" = {DELETED}"
         ),
     ]
-}
-
-#[async_trait::async_trait]
-impl MigrationTrait for Migration {
-    /// All of it or nothing: SQLite would otherwise keep a half-made schema.
-    fn use_transaction(&self) -> Option<bool> {
-        Some(true)
-    }
-
-    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        let db = manager.get_connection();
-        for statement in statements(manager.get_database_backend()) {
-            db.execute_unprepared(&statement).await?;
-        }
-        Ok(())
-    }
-
-    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        let db = manager.get_connection();
-        for statement in [
-            "DROP INDEX \"upload_digest\"",
-            "DROP INDEX \"upload_announced\"",
-            "DROP INDEX \"materialization_digest\"",
-            "DROP TABLE \"content_release\"",
-            "DROP TABLE \"artifact_found\"",
-        ] {
-            db.execute_unprepared(statement).await?;
-        }
-        Ok(())
-    }
 }

@@ -1,11 +1,7 @@
 //! What ended an execution's attempts, each counted by itself, and the place in its tree of what was
 //! accepted before trees were known.
 
-use sea_orm_migration::prelude::*;
-
-/// Interruptions in a row and repetitions of an execution; roots and depths of old children.
-#[derive(DeriveMigrationName)]
-pub(crate) struct Migration;
+use sea_orm::DbBackend;
 
 /// Parents come before their children. A child that is in its tree already stays as it is.
 const PLACES: &str = "WITH RECURSIVE tree(id, root_id, depth) AS ( \
@@ -17,32 +13,13 @@ const PLACES: &str = "WITH RECURSIVE tree(id, root_id, depth) AS ( \
      WHERE execution.id = tree.id \
      AND (execution.root_id IS NULL OR execution.depth <> tree.depth)";
 
-#[async_trait::async_trait]
-impl MigrationTrait for Migration {
-    fn use_transaction(&self) -> Option<bool> {
-        Some(true)
-    }
-
-    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        let changes = [
-            "ALTER TABLE execution ADD COLUMN interruptions bigint NOT NULL DEFAULT 0",
-            "ALTER TABLE execution ADD COLUMN repetitions bigint NOT NULL DEFAULT 0",
-            PLACES,
-        ];
-        for change in changes {
-            manager.get_connection().execute_unprepared(change).await?;
-        }
-        Ok(())
-    }
-
-    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        let changes = [
-            "ALTER TABLE execution DROP COLUMN repetitions",
-            "ALTER TABLE execution DROP COLUMN interruptions",
-        ];
-        for change in changes {
-            manager.get_connection().execute_unprepared(change).await?;
-        }
-        Ok(())
-    }
+/// Interruptions in a row and repetitions of an execution; roots and depths of old children.
+pub(crate) fn statements(_backend: DbBackend) -> Vec<String> {
+    [
+        "ALTER TABLE execution ADD COLUMN interruptions bigint NOT NULL DEFAULT 0",
+        "ALTER TABLE execution ADD COLUMN repetitions bigint NOT NULL DEFAULT 0",
+        PLACES,
+    ]
+    .map(str::to_owned)
+    .to_vec()
 }

@@ -1,14 +1,6 @@
 //! Ids of sessions that are unique within their tenant.
 
-use sea_orm_migration::prelude::*;
-use sea_orm_migration::sea_orm::DbBackend;
-
-/// A session is found by its id and its tenant. Its stream in the log has an id that is unique among all
-/// tenants: `stream_id`, or where there is none, as in sessions of before, the session's own.
-///
-/// The key begins with the id, by which alone a node of an earlier version finds a session meanwhile.
-#[derive(DeriveMigrationName)]
-pub(crate) struct Migration;
+use sea_orm::DbBackend;
 
 /// All locks at once, in the order in which a submit takes them: one that is waited for later could be held
 /// by a writer of a running node that waits for this one.
@@ -21,25 +13,17 @@ const KEYED_BY_TENANT: [&str; 4] = [
     "ALTER TABLE session ADD PRIMARY KEY (id, tenant_id)",
 ];
 
-const KEYED_BY_ID: [&str; 4] = [
-    LOCK,
-    "ALTER TABLE session DROP CONSTRAINT session_pkey",
-    "ALTER TABLE session ADD PRIMARY KEY (id)",
-    "ALTER TABLE session DROP COLUMN stream_id",
-];
-
 /// SQLite cannot change a key: the rows go into a new table.
-fn rebuilt(key: &str, stream: &str) -> [String; 6] {
+fn rebuilt() -> [String; 6] {
     let names = "id, tenant_id, user_id, solution_id, is_anonymous, status, metadata, state, \
          state_version, next_seq, created_at, updated_at, expires_at";
     [
-        format!(
-            "CREATE TABLE session_rebuilt (id uuid_blob NOT NULL, tenant_id text NOT NULL, \
-             user_id text, solution_id text, is_anonymous boolean NOT NULL, status bigint NOT NULL, \
-             metadata text NOT NULL, state text NOT NULL, state_version bigint NOT NULL, \
-             next_seq bigint NOT NULL, created_at bigint NOT NULL, updated_at bigint NOT NULL, \
-             expires_at bigint NOT NULL, {stream}PRIMARY KEY ({key}))"
-        ),
+        "CREATE TABLE session_rebuilt (id uuid_blob NOT NULL, tenant_id text NOT NULL, \
+         user_id text, solution_id text, is_anonymous boolean NOT NULL, status bigint NOT NULL, \
+         metadata text NOT NULL, state text NOT NULL, state_version bigint NOT NULL, \
+         next_seq bigint NOT NULL, created_at bigint NOT NULL, updated_at bigint NOT NULL, \
+         expires_at bigint NOT NULL, stream_id uuid_blob, PRIMARY KEY (id, tenant_id))"
+            .to_owned(),
         format!("INSERT INTO session_rebuilt ({names}) SELECT {names} FROM session"),
         "DROP TABLE session".to_owned(),
         "ALTER TABLE session_rebuilt RENAME TO session".to_owned(),
@@ -69,48 +53,14 @@ fn indexes() -> impl Iterator<Item = String> {
     })
 }
 
-fn former_indexes() -> impl Iterator<Item = String> {
-    INDEXES.into_iter().flat_map(|(table, old, order)| {
-        [
-            format!("DROP INDEX {table}_idx_session"),
-            format!("CREATE INDEX {old} ON {table} (session_id, {order})"),
-        ]
-    })
-}
-
-#[async_trait::async_trait]
-impl MigrationTrait for Migration {
-    /// All of it or nothing: SQLite would otherwise keep a half-made schema.
-    fn use_transaction(&self) -> Option<bool> {
-        Some(true)
-    }
-
-    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        let tables = match manager.get_database_backend() {
-            DbBackend::Postgres => KEYED_BY_TENANT.map(str::to_owned).to_vec(),
-            _ => rebuilt("id, tenant_id", "stream_id uuid_blob, ").to_vec(),
-        };
-        for statement in tables.into_iter().chain(indexes()) {
-            manager
-                .get_connection()
-                .execute_unprepared(&statement)
-                .await?;
-        }
-        Ok(())
-    }
-
-    /// Only while no two tenants have a session of the same id.
-    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        let tables = match manager.get_database_backend() {
-            DbBackend::Postgres => KEYED_BY_ID.map(str::to_owned).to_vec(),
-            _ => rebuilt("id", "").to_vec(),
-        };
-        for statement in tables.into_iter().chain(former_indexes()) {
-            manager
-                .get_connection()
-                .execute_unprepared(&statement)
-                .await?;
-        }
-        Ok(())
-    }
+/// A session is found by its id and its tenant. Its stream in the log has an id that is unique among all
+/// tenants: `stream_id`, or where there is none, as in sessions of before, the session's own.
+///
+/// The key begins with the id, by which alone a node of an earlier version finds a session meanwhile.
+pub(crate) fn statements(backend: DbBackend) -> Vec<String> {
+    let tables = match backend {
+        DbBackend::Postgres => KEYED_BY_TENANT.map(str::to_owned).to_vec(),
+        _ => rebuilt().to_vec(),
+    };
+    tables.into_iter().chain(indexes()).collect()
 }

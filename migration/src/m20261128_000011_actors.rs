@@ -1,14 +1,6 @@
 //! Where an execution belongs, and who did what.
 
-use sea_orm_migration::prelude::*;
-use sea_orm_migration::sea_orm::DbBackend;
-
-/// The queue of an execution, who submitted it, who caused an event, and what kind of holder a lease has.
-///
-/// What is there already keeps what its version knew: all queues were `node`, all holders nodes, and who
-/// acted was not recorded.
-#[derive(DeriveMigrationName)]
-pub(crate) struct Migration;
+use sea_orm::DbBackend;
 
 /// Table, column, type.
 const COLUMNS: [(&str, &str, &str); 4] = [
@@ -30,32 +22,15 @@ fn of_workers(table: &str) -> String {
     )
 }
 
-#[async_trait::async_trait]
-impl MigrationTrait for Migration {
-    fn use_transaction(&self) -> Option<bool> {
-        Some(true)
-    }
-
-    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        let db = manager.get_connection();
-        if manager.get_database_backend() == DbBackend::Postgres {
-            db.execute_unprepared(LOCK).await?;
-        }
-        for (table, column, definition) in COLUMNS {
-            let add = format!("ALTER TABLE {table} ADD COLUMN {column} {definition}");
-            db.execute_unprepared(&add).await?;
-        }
-        for table in ["ready", "timer"] {
-            db.execute_unprepared(&of_workers(table)).await?;
-        }
-        Ok(())
-    }
-
-    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        for (table, column, _) in COLUMNS {
-            let drop = format!("ALTER TABLE {table} DROP COLUMN {column}");
-            manager.get_connection().execute_unprepared(&drop).await?;
-        }
-        Ok(())
-    }
+/// The queue of an execution, who submitted it, who caused an event, and what kind of holder a lease has.
+///
+/// What is there already keeps what its version knew: all queues were `node`, all holders nodes, and who
+/// acted was not recorded.
+pub(crate) fn statements(backend: DbBackend) -> Vec<String> {
+    let lock = (backend == DbBackend::Postgres).then(|| LOCK.to_owned());
+    let columns = COLUMNS.into_iter().map(|(table, column, definition)| {
+        format!("ALTER TABLE {table} ADD COLUMN {column} {definition}")
+    });
+    let queues = ["ready", "timer"].into_iter().map(of_workers);
+    lock.into_iter().chain(columns).chain(queues).collect()
 }

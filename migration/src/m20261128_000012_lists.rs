@@ -1,16 +1,6 @@
 //! Indexes that answer the filters of lists.
 
-use sea_orm_migration::prelude::*;
-use sea_orm_migration::sea_orm::DbBackend;
-
-/// Lists are in the order of their times, so that a window of time is a range of
-/// an index.
-///
-/// `execution.listed_as` is what a list tells executions apart by: twice the status of one that has ended, 0
-/// for a live one, and one more for one without a parent. It does not change when an execution starts, so
-/// PostgreSQL need not renew index entries then.
-#[derive(DeriveMigrationName)]
-pub(crate) struct Migration;
+use sea_orm::DbBackend;
 
 /// All locks at once, in the order in which a submit takes them.
 const LOCK: &str = "LOCK TABLE session, execution, artifact IN ACCESS EXCLUSIVE MODE";
@@ -116,29 +106,14 @@ const NEW: [Index; 13] = [
 ];
 
 /// Those that the new ones replace.
-const OLD: [Index; 7] = [
-    ("execution_idx_0", "execution", "tenant_id, id", ""),
-    ("execution_idx_3", "execution", "id", "finished_at IS NULL"),
-    (
-        "execution_idx_roots",
-        "execution",
-        "tenant_id, id",
-        "parent_id IS NULL",
-    ),
-    (
-        "execution_idx_session",
-        "execution",
-        "session_id, (tenant_id || ''), id",
-        "",
-    ),
-    ("artifact_idx_11", "artifact", "tenant_id, key", ""),
-    (
-        "artifact_idx_session",
-        "artifact",
-        "session_id, (tenant_id || ''), key",
-        "",
-    ),
-    ("session_idx_8", "session", "tenant_id, id", ""),
+const OLD: [&str; 7] = [
+    "execution_idx_0",
+    "execution_idx_3",
+    "execution_idx_roots",
+    "execution_idx_session",
+    "artifact_idx_11",
+    "artifact_idx_session",
+    "session_idx_8",
 ];
 
 fn create((name, table, columns, condition): &Index) -> String {
@@ -149,49 +124,19 @@ fn create((name, table, columns, condition): &Index) -> String {
     format!("CREATE INDEX {name} ON {table} ({columns}){condition}")
 }
 
-fn drop((name, ..): &Index) -> String {
-    format!("DROP INDEX {name}")
-}
-
-fn statements(backend: DbBackend, forward: bool) -> Vec<String> {
+/// Lists are in the order of their times, so that a window of time is a range of
+/// an index.
+///
+/// `execution.listed_as` is what a list tells executions apart by: twice the status of one that has ended, 0
+/// for a live one, and one more for one without a parent. It does not change when an execution starts, so
+/// PostgreSQL need not renew index entries then.
+pub(crate) fn statements(backend: DbBackend) -> Vec<String> {
     let mut all = Vec::new();
     if backend == DbBackend::Postgres {
         all.push(LOCK.to_owned());
     }
-    if forward {
-        all.extend(OLD.iter().map(drop));
-        all.push(listed_as(backend));
-        all.extend(NEW.iter().map(create));
-    } else {
-        all.extend(NEW.iter().map(drop));
-        all.push("ALTER TABLE execution DROP COLUMN listed_as".to_owned());
-        all.extend(OLD.iter().map(create));
-    }
+    all.extend(OLD.iter().map(|name| format!("DROP INDEX {name}")));
+    all.push(listed_as(backend));
+    all.extend(NEW.iter().map(create));
     all
-}
-
-async fn run(manager: &SchemaManager<'_>, forward: bool) -> Result<(), DbErr> {
-    for statement in statements(manager.get_database_backend(), forward) {
-        manager
-            .get_connection()
-            .execute_unprepared(&statement)
-            .await?;
-    }
-    Ok(())
-}
-
-#[async_trait::async_trait]
-impl MigrationTrait for Migration {
-    /// All of it or nothing: SQLite would otherwise keep a half-made schema.
-    fn use_transaction(&self) -> Option<bool> {
-        Some(true)
-    }
-
-    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        run(manager, true).await
-    }
-
-    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        run(manager, false).await
-    }
 }

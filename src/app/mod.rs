@@ -1,6 +1,7 @@
 //! A server put together: configuration in, a running node out.
 //!
-//! A team builds its own server with [`App`]: its solutions, then `serve`.
+//! A team builds its own server with [`App`]: its solutions, then `serve`. The futures of [`App`] are boxed, so
+//! that the whole server is compiled in this crate, and not again in each that starts one.
 
 mod assemble;
 mod connections;
@@ -18,6 +19,8 @@ pub(crate) use assemble::{database_options, unusable_database, verify};
 pub(crate) use private::keep_private;
 pub use serve::Server;
 pub(crate) use serve::told_to_stop;
+
+use futures::future::BoxFuture;
 
 use crate::{
     clock::Clock,
@@ -76,15 +79,19 @@ impl App {
     ///
     /// # Errors
     /// When a dependency is not there, or a solution's registration is refused.
-    pub async fn start(self) -> anyhow::Result<Node> {
-        Node::assemble(self).await
+    pub fn start(self) -> BoxFuture<'static, anyhow::Result<Node>> {
+        Box::pin(Node::assemble(self))
     }
 
     /// Starts and serves the API in the background.
     ///
     /// # Errors
     /// As [`Self::start`]; when the address is not a loopback address or is in use.
-    pub async fn listen(self) -> anyhow::Result<Server> {
+    pub fn listen(self) -> BoxFuture<'static, anyhow::Result<Server>> {
+        Box::pin(self.listening())
+    }
+
+    async fn listening(self) -> anyhow::Result<Server> {
         serve::check_address(&self.config)?;
         let (http, metrics) = (self.config.http.clone(), self.metrics.clone());
         // The address is taken before anything is written: a second server stops here.
@@ -92,7 +99,7 @@ impl App {
         let gate = graphql::Gate::new(&assemble::gate_limits(&self.config))?;
         let guard = guard::Guard::of(&self.config.http)?;
         let connections = connections::ConnectionLimits::of(&self.config)?;
-        let node = Box::pin(self.start()).await?;
+        let node = self.start().await?;
         let routes = serve::RouteParts {
             gate,
             guard,
@@ -106,13 +113,15 @@ impl App {
     ///
     /// # Errors
     /// As [`Self::listen`].
-    pub async fn serve(self) -> anyhow::Result<()> {
-        let server = self.listen().await?;
-        tracing::info!(address = %server.address(), "serving");
-        told_to_stop().await;
-        tracing::info!("shutting down");
-        server.stop().await;
-        Ok(())
+    pub fn serve(self) -> BoxFuture<'static, anyhow::Result<()>> {
+        Box::pin(async {
+            let server = self.listen().await?;
+            tracing::info!(address = %server.address(), "serving");
+            told_to_stop().await;
+            tracing::info!("shutting down");
+            server.stop().await;
+            Ok(())
+        })
     }
 
     fn register(&self, works: &Works) -> Result<IntentRegistry, RegistrationError> {

@@ -94,9 +94,17 @@ enum OfClient {
     Session(session::Session),
 }
 
+/// Makes the server that a command starts, of one without a team's solutions.
+type Build<'a> = Box<dyn FnOnce(App) -> App + 'a>;
+
 /// Runs the command that the process was given; `build` adds solutions to the server. The exit code
 /// is 0 for success, 1 when an execution failed or differences were found, 2 for anything else.
 pub fn run(build: impl FnOnce(App) -> App) -> ExitCode {
+    run_with(Box::new(build))
+}
+
+/// Generic over nothing, so that the server is compiled here and not again with each binary.
+fn run_with(build: Build<'_>) -> ExitCode {
     let is_json = std::env::args_os().any(|argument| argument == "--json");
     let Arguments { overrides, command } = match Arguments::try_parse() {
         Ok(arguments) => arguments,
@@ -120,11 +128,7 @@ pub fn run(build: impl FnOnce(App) -> App) -> ExitCode {
     })
 }
 
-fn serve(
-    command: OfServer,
-    before: Overrides,
-    build: impl FnOnce(App) -> App,
-) -> anyhow::Result<ExitCode> {
+fn serve(command: OfServer, before: Overrides, build: Build<'_>) -> anyhow::Result<ExitCode> {
     let both = |behind: Configured| {
         let both = before.and(behind.overrides);
         both.context("the configuration is refused")

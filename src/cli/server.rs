@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 
-use super::{demo::Demo, output};
+use super::{Build, demo::Demo, output};
 use crate::{
     app::{self, App},
     config::{Config, Overrides},
@@ -29,10 +29,7 @@ pub(super) fn block_on(
     output
 }
 
-pub(super) fn serve(
-    overrides: &Overrides,
-    build: impl FnOnce(App) -> App,
-) -> anyhow::Result<ExitCode> {
+pub(super) fn serve(overrides: &Overrides, build: Build<'_>) -> anyhow::Result<ExitCode> {
     let config = configured(overrides)?;
     let _telemetry = telemetry::init(&config.telemetry, &config.http.bind.to_string())?;
     block_on(async {
@@ -46,7 +43,7 @@ pub(super) fn serve(
 pub(super) fn demo(
     demo: Demo,
     overrides: &Overrides,
-    build: impl FnOnce(App) -> App,
+    build: Build<'_>,
 ) -> anyhow::Result<ExitCode> {
     let mut config = configured(overrides)?;
     // The demo shows events itself; the log would repeat them.

@@ -3,9 +3,8 @@
 use std::path::Path;
 
 use futures::TryFutureExt;
-use migration::{Migrator, MigratorTrait};
 use sea_orm::{
-    ConnectOptions, ConnectionTrait, Database as SeaOrm, DatabaseConnection, DbErr, RuntimeErr,
+    ConnectOptions, ConnectionTrait, Database as SeaOrm, DbErr, RuntimeErr,
     sqlx::{Connection, PgConnection},
 };
 
@@ -38,7 +37,7 @@ pub async fn migrate(options: &super::Options) -> Result<Vec<String>, Error> {
     lock.execute_unprepared(&format!("SELECT pg_advisory_lock({LOCK_KEY})"))
         .await?;
     let db = SeaOrm::connect(connect).await?;
-    let applied = apply(&db).await;
+    let applied = migration::migrate(&db).await;
     let renewed = match &applied {
         Ok(_) => era::renew(&db).await,
         Err(_) => Ok(()),
@@ -48,7 +47,7 @@ pub async fn migrate(options: &super::Options) -> Result<Vec<String>, Error> {
         .await?;
     lock.close().await?;
     renewed?;
-    applied
+    Ok(applied?)
 }
 
 /// Connects once. A pool tries until its time is up and then says nothing of the reason.
@@ -81,17 +80,8 @@ async fn migrate_sqlite(options: &super::Options, path: &Path) -> Result<Vec<Str
     .map_err(|e| Error::Unavailable(DbErr::Custom(e.to_string())))?
     .map_err(unusable)?;
     let db = db::sqlite_migrator(options).await?;
-    let applied = apply(&db).await;
+    let applied = migration::migrate(&db).await;
     db.close().await?;
     drop(lock);
-    applied
-}
-
-async fn apply(db: &DatabaseConnection) -> Result<Vec<String>, Error> {
-    let pending = Migrator::get_pending_migrations(db).await?;
-    Migrator::up(db, None).await?;
-    Ok(pending
-        .iter()
-        .map(|migration| migration.name().to_owned())
-        .collect())
+    Ok(applied?)
 }

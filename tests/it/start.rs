@@ -143,6 +143,19 @@ async fn a_second_server_on_the_same_file_is_refused_and_the_first_goes_on() {
     assert_eq!(done.status, ExecutionStatus::Completed);
 }
 
+const OF_A_LATER_VERSION: &str =
+    "INSERT INTO seaql_migrations (version, applied_at) VALUES ('m20990101_000001_later', 1)";
+
+backends! {
+    async fn a_database_with_a_migration_of_a_later_version_is_refused(backend: Backend) {
+        TestApp::start(&backend).await.server.stop().await;
+        backend.execute(OF_A_LATER_VERSION).await;
+        let command = takeoff(&backend, &["--database-url", &backend.url()]);
+        let said = tokio::task::spawn_blocking(|| refusal(command)).await;
+        assert_names(&said.unwrap(), &["m20990101_000001_later"]);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_that_another_process_holds_is_named_and_ends_the_start_with_code_2() {
     let backend = Backend::sqlite();
