@@ -96,7 +96,10 @@ impl App {
         let (http, metrics) = (self.config.http.clone(), self.metrics.clone());
         // The address is taken before anything is written: a second server stops here.
         let listener = serve::bind(&http).await?;
-        let gate = graphql::Gate::new(&assemble::gate_limits(&self.config))?;
+        let gate = graphql::Gate::new(
+            &graphql::export_schema(),
+            &assemble::gate_limits(&self.config),
+        )?;
         let guard = guard::Guard::of(&self.config.http)?;
         let connections = connections::ConnectionLimits::of(&self.config)?;
         let node = self.start().await?;

@@ -11,9 +11,9 @@ use tokio_util::task::AbortOnDropHandle;
 use tracing::Instrument as _;
 
 use super::{
-    caller::Caller,
     error::complete,
     gate::{Admitted, Gate, Incoming, LARGE_REQUEST, Refused},
+    loading::{Asking, Caller},
     schema::{Schema, schema},
 };
 use crate::{
@@ -36,31 +36,6 @@ pub struct Api {
     schema: Schema,
     services: Arc<Services>,
     gate: Arc<Gate>,
-}
-
-/// What a request is run with, besides what it says itself.
-#[derive(Debug, Clone)]
-pub(super) struct Asking {
-    /// Who asks.
-    pub(super) principal: Principal,
-    /// By what the request is found in logs.
-    pub(super) request_id: Option<RequestId>,
-    /// The key of a submit that brings none itself.
-    pub(super) idempotency_key: Option<Arc<str>>,
-    /// Where a subscription goes on, whatever its own argument says.
-    pub(super) last_event_id: Option<Arc<str>>,
-}
-
-impl Asking {
-    /// With nothing but the caller.
-    pub(super) fn new(principal: Principal, request_id: Option<RequestId>) -> Self {
-        Self {
-            principal,
-            request_id,
-            idempotency_key: None,
-            last_event_id: None,
-        }
-    }
 }
 
 /// A request that was paid for before it is read.

@@ -4,43 +4,18 @@
 //! Everything that a client sees carries a description, and no error text of a lower layer passes:
 //! resolvers fail with [`ApiError`](crate::api::ApiError), which cannot be shown by itself.
 
-mod answer;
-mod artifact;
-mod caller;
-mod connection;
 mod error;
-mod event;
-mod execution;
 mod executor;
-mod filter;
 mod gate;
-mod graphiql;
-mod http;
-mod ids;
-mod intent;
-mod intent_type;
-mod json;
-mod lineage;
-mod loader;
-mod loaders;
+mod loading;
 mod mutation;
-mod negotiation;
-mod node;
 mod query;
-mod runtime_status;
-mod scalars;
 mod schema;
-mod session;
-mod stream;
 mod subscription;
-mod total;
-mod user_error;
-mod viewer;
-mod wal;
-mod websocket;
+mod transport;
+mod types;
 
 pub use executor::Api;
-pub use gate::{Gate, GateLimits, TrustedError};
-pub use http::{HttpOptions, routes};
+pub use gate::{Gate, Limits, TrustedError};
 pub use schema::{Schema, export_schema};
-pub use websocket::WebSocketOptions;
+pub use transport::{HttpOptions, WebSocketOptions, routes};

@@ -7,9 +7,11 @@ use async_graphql::{Context, ID, InputObject, Subscription as SubscriptionRoot};
 use futures::{Stream, StreamExt};
 
 use super::{
-    caller::Caller,
-    event::{ExecutionEvent, ExecutionEventBatch},
-    ids,
+    loading::Caller,
+    types::{
+        event::{ExecutionEvent, ExecutionEventBatch},
+        ids,
+    },
 };
 use crate::{
     api::ApiError,

@@ -135,7 +135,10 @@ const RIGHTS: &[(&str, &[&str])] = &[
     ("api::principal(", &["app/assemble.rs"]),
     (
         "principal_named(",
-        &["api/identity.rs", "graphql/websocket/connection.rs"],
+        &[
+            "api/identity.rs",
+            "graphql/transport/websocket/connection.rs",
+        ],
     ),
 ];
 

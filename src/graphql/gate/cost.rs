@@ -9,7 +9,7 @@ use apollo_compiler::{
     response::{JsonMap, JsonValue},
 };
 
-use crate::{events::BATCH_EVENTS, graphql::connection, model::price};
+use crate::{events::BATCH_EVENTS, graphql::types::page, model::price};
 
 /// A list whose length nobody gives.
 const ASSUMED_LENGTH: u64 = 10;
@@ -202,8 +202,8 @@ impl<'a> Counter<'a> {
         let has = |name: &str| field.definition.argument_by_name(name).is_some();
         if has("first") {
             let asked = self.number(field, "first").or(self.number(field, "last"));
-            let asked = asked.unwrap_or(u64::from(connection::DEFAULT_SIZE));
-            return Length::Page(asked.min(u64::from(connection::MAX_SIZE)));
+            let asked = asked.unwrap_or(u64::from(page::DEFAULT_SIZE));
+            return Length::Page(asked.min(u64::from(page::MAX_SIZE)));
         }
         if has("maxNodes") {
             return Length::Page(self.number(field, "maxNodes").unwrap_or(ASSUMED_LENGTH));

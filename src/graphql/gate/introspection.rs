@@ -6,7 +6,6 @@ use apollo_compiler::{
     executable::{Operation, Selection, SelectionSet},
 };
 
-use super::document::Document;
 use crate::api::ApiError;
 
 /// Lists of these within each other multiply. Two levels are more than any tool asks for.
@@ -14,8 +13,8 @@ const LISTS: [&str; 4] = ["fields", "interfaces", "possibleTypes", "inputFields"
 const MAX_NESTED_LISTS: usize = 2;
 
 /// Whether the operation asks what the schema holds.
-pub(super) fn is_asked_for(document: &Document, operation: &Node<Operation>) -> bool {
-    let mut fields = operation.root_fields(&document.checked);
+pub(super) fn is_asked_for(document: &ExecutableDocument, operation: &Node<Operation>) -> bool {
+    let mut fields = operation.root_fields(document);
     fields.any(|field| matches!(field.name.as_str(), "__schema" | "__type"))
 }
 

@@ -38,7 +38,6 @@ use trusted::Trusted;
 
 use crate::{
     api::{ApiError, ErrorCode},
-    graphql::schema::export_schema,
     model::{Meter, TenantId, price},
 };
 
@@ -86,12 +85,12 @@ fn known(documents: u64) -> Cache<Arc<str>, Arc<Document>> {
 }
 
 impl Gate {
-    /// The gate before the schema of the API.
+    /// The gate before the schema that has this text.
     ///
     /// # Errors
-    /// When the folder of trusted documents cannot be read, or one of them is not valid.
-    pub fn new(limits: &GateLimits) -> Result<Self, TrustedError> {
-        let schema = Schema::parse_and_validate(export_schema(), "schema.graphql")
+    /// When the text is no schema, the folder of trusted documents cannot be read, or one of them is not valid.
+    pub fn new(schema: &str, limits: &Limits) -> Result<Self, TrustedError> {
+        let schema = Schema::parse_and_validate(schema, "schema.graphql")
             .map_err(|invalid| TrustedError::Schema(invalid.errors.to_string()))?;
         let mut gate = Self {
             schema,
@@ -138,12 +137,12 @@ impl Gate {
     ) -> Result<Admitted, Refused> {
         let document = self.document(&incoming, meter)?;
         let operation = document.operation(incoming.operation_name.as_deref())?;
-        if !self.limits.introspection && introspection::is_asked_for(&document, operation) {
+        if !self.limits.introspection && introspection::is_asked_for(&document.checked, operation) {
             let message = "introspection is switched off";
             return Err(ApiError::new(ErrorCode::Forbidden, message).into());
         }
         let given = incoming.variables.unwrap_or_default();
-        let coerced = variables::coerce(&self.schema, &document, operation, &given)?;
+        let coerced = variables::coerce(&self.schema, &document.checked, operation, &given)?;
         scalars::check_variables(&self.schema, operation, &coerced)?;
         let cost = cost::of(&document.checked, operation, &coerced);
         let most = self.limits.cost;

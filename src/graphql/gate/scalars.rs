@@ -13,7 +13,7 @@ use async_graphql::{InputType, InputValueError, InputValueResult, ScalarType, Va
 use super::variables::value_of;
 use crate::{
     api::ApiError,
-    graphql::scalars::{BigInt, DateTime},
+    graphql::types::scalars::{BigInt, DateTime},
 };
 
 /// A list that comes in has no more values. One that is a batch has a limit of its own.

@@ -2,14 +2,17 @@ use apollo_compiler::response::JsonMap;
 use serde_json::json;
 
 use super::*;
-use crate::model::{Budget, TenantId, price::*};
+use crate::{
+    graphql::schema::export_schema,
+    model::{Budget, TenantId, price::*},
+};
 
 #[path = "../../../tests/it/support/hostile.rs"]
 mod hostile;
 use hostile::{hostile, numbered};
 
-fn gate(limits: &GateLimits) -> Gate {
-    Gate::new(limits).unwrap()
+fn gate(limits: &Limits) -> Gate {
+    Gate::new(&export_schema(), limits).unwrap()
 }
 
 fn incoming(request: &serde_json::Value) -> Incoming {
@@ -376,7 +379,10 @@ fn a_trusted_document_that_is_not_valid_is_named_at_start() {
         documents: Some(folder.path().to_owned()),
         ..GateLimits::default()
     };
-    let error = Gate::new(&limits).err().unwrap().to_string();
+    let error = Gate::new(&export_schema(), &limits)
+        .err()
+        .unwrap()
+        .to_string();
     assert!(
         error.contains("bad.graphql") && error.contains("nothing"),
         "{error}"

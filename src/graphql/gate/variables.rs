@@ -1,7 +1,7 @@
 //! Values of variables: coerced to the types that the operation gives them before anything runs.
 
 use apollo_compiler::{
-    Schema,
+    ExecutableDocument, Schema,
     executable::Operation,
     request::coerce_variable_values,
     response::{JsonMap, JsonValue, serde_json_bytes::ByteString},
@@ -9,18 +9,18 @@ use apollo_compiler::{
 };
 use async_graphql::{Name, Value, Variables};
 
-use super::{Refused, document::Document};
+use super::Refused;
 
 /// The values with defaults filled in; what the operation does not name is left out.
 pub(super) fn coerce(
     schema: &Valid<Schema>,
-    document: &Document,
+    document: &ExecutableDocument,
     operation: &Operation,
     given: &JsonMap,
 ) -> Result<JsonMap, Refused> {
     coerce_variable_values(schema, operation, given)
         .map(Valid::into_inner)
-        .map_err(|fault| Refused::by_error(&fault.to_graphql_error(&document.checked.sources)))
+        .map_err(|fault| Refused::by_error(&fault.to_graphql_error(&document.sources)))
 }
 
 /// The values as the executor takes them.

@@ -9,10 +9,12 @@ use crate::{
     api::ApiError,
     artifact_registry::{DeleteRequest, Deletion},
     graphql::{
-        artifact::{Artifact, ArtifactLifecycleState},
-        caller::Caller,
-        ids,
-        user_error::UserError,
+        loading::Caller,
+        types::{
+            artifact::{Artifact, ArtifactLifecycleState},
+            ids,
+            user_error::UserError,
+        },
     },
     model::{self, TransitionRequest},
 };

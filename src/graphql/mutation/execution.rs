@@ -7,7 +7,10 @@ use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 use super::outcome::{Failure, MutationResult, parts, payload};
 use crate::{
     api::ApiError,
-    graphql::{caller::Caller, execution::Execution, ids, user_error::UserError},
+    graphql::{
+        loading::Caller,
+        types::{execution::Execution, ids, user_error::UserError},
+    },
     model::{self, ExecutionId},
     runtime::Submitted,
 };

@@ -8,12 +8,14 @@ use super::outcome::{Failure, MutationResult, payload};
 use crate::{
     api::ApiError,
     graphql::{
-        answer::Listed,
-        caller::Caller,
-        execution::Execution,
-        ids,
-        scalars::{DateTime, Json, json_or_empty},
-        user_error::UserError,
+        loading::Caller,
+        types::{
+            counted::Listed,
+            execution::Execution,
+            ids,
+            scalars::{DateTime, Json, json_or_empty},
+            user_error::UserError,
+        },
     },
     model::Refusal,
     runtime::{SubmitIntent, Submitted},

@@ -8,8 +8,6 @@ mod outcome;
 mod session;
 mod upload;
 
-pub(super) use session::StateWriteMode;
-
 use async_graphql::MergedObject;
 
 /// Changes.

@@ -3,8 +3,8 @@
 use crate::{
     api::ApiError,
     graphql::{
-        caller::Caller,
-        user_error::{UserError, user_errors},
+        loading::Caller,
+        types::user_error::{UserError, user_errors},
     },
     model::Refusal,
     storage,

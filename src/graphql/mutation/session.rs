@@ -2,31 +2,23 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Context, Enum, ID, InputObject, Object, SimpleObject};
+use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 
 use super::outcome::{Failure, MutationResult, parts, payload};
 use crate::{
     api::ApiError,
     graphql::{
-        caller::Caller,
-        ids,
-        scalars::{BigInt, Json, json_or_empty},
-        session::Session,
-        user_error::UserError,
+        loading::Caller,
+        types::{
+            ids,
+            scalars::{BigInt, Json, json_or_empty},
+            session::{Session, StateWriteMode},
+            user_error::UserError,
+        },
     },
     model::{self, SessionId},
     state_surface::NewSession,
 };
-
-/// How a state write treats the state that is there.
-#[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
-#[graphql(remote = "model::StateWriteMode")]
-pub(in crate::graphql) enum StateWriteMode {
-    /// The new state takes the place of the old one.
-    Replace,
-    /// JSON Merge Patch, RFC 7396: `null` removes a key.
-    Merge,
-}
 
 /// A session to begin.
 #[derive(InputObject)]

@@ -6,9 +6,11 @@ use super::outcome::{MutationResult, parts, payload};
 use crate::{
     api::ApiError,
     graphql::{
-        caller::Caller,
-        scalars::{BigInt, DateTime},
-        user_error::UserError,
+        loading::Caller,
+        types::{
+            scalars::{BigInt, DateTime},
+            user_error::UserError,
+        },
     },
     model,
     uploads::CreatedUpload,

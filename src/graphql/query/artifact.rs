@@ -5,15 +5,18 @@ use async_graphql::{Context, ID, Object};
 use crate::{
     api::ApiError,
     graphql::{
-        answer::Listed,
-        artifact::Artifact,
-        caller::Caller,
-        connection::{ArtifactConnection, PageArgs},
         error::Nullable,
-        filter::{ArtifactFilter, ArtifactOrder},
-        ids,
-        lineage::{Lineage, LineageDirection, LineageFilter, LineageQuestion},
-        total::Total,
+        loading::Caller,
+        types::{
+            artifact::Artifact,
+            connection::ArtifactConnection,
+            counted::Listed,
+            filter::{ArtifactFilter, ArtifactOrder},
+            ids,
+            lineage::{Lineage, LineageDirection, LineageFilter, LineageQuestion},
+            page::PageArgs,
+            total::Total,
+        },
     },
 };
 

@@ -5,13 +5,16 @@ use async_graphql::{Context, ID, Object};
 use crate::{
     api::ApiError,
     graphql::{
-        caller::Caller,
-        connection::{ExecutionConnection, PageArgs},
         error::Nullable,
-        execution::Execution,
-        filter::{ExecutionFilter, ExecutionOrder},
-        ids,
-        total::Total,
+        loading::Caller,
+        types::{
+            connection::ExecutionConnection,
+            execution::Execution,
+            filter::{ExecutionFilter, ExecutionOrder},
+            ids,
+            page::PageArgs,
+            total::Total,
+        },
     },
 };
 

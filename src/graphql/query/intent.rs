@@ -4,7 +4,7 @@ use async_graphql::{Context, Object};
 
 use crate::{
     api::ApiError,
-    graphql::{caller::Caller, error::Nullable, intent_type::IntentType},
+    graphql::{error::Nullable, loading::Caller, types::intent_type::IntentType},
 };
 
 #[derive(Default)]

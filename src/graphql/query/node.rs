@@ -6,11 +6,13 @@ use futures::future::join_all;
 use crate::{
     api::ApiError,
     graphql::{
-        answer::Listed,
-        caller::Caller,
         error::Nullable,
-        node::{Node, NodeId},
-        viewer::Viewer,
+        loading::Caller,
+        types::{
+            counted::Listed,
+            node::{Node, NodeId},
+            viewer::Viewer,
+        },
     },
 };
 

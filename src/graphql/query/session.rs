@@ -7,13 +7,12 @@ use async_graphql::{Context, ID, Object};
 use crate::{
     api::ApiError,
     graphql::{
-        caller::Caller,
-        connection::{PageArgs, SessionConnection},
         error::Nullable,
-        filter::SessionFilter,
-        ids,
-        session::Session,
-        total::Total,
+        loading::Caller,
+        types::{
+            connection::SessionConnection, filter::SessionFilter, ids, page::PageArgs,
+            session::Session, total::Total,
+        },
     },
 };
 

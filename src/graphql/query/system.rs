@@ -5,11 +5,11 @@ use async_graphql::{Context, Object};
 use crate::{
     api::ApiError,
     graphql::{
-        caller::Caller,
-        connection::{PageArgs, WalEntryConnection},
-        runtime_status::RuntimeStatus,
-        total::Total,
-        wal::{WalEntry, WalFilter},
+        loading::Caller,
+        types::{
+            connection::WalEntryConnection, filter::WalFilter, page::PageArgs,
+            runtime_status::RuntimeStatus, total::Total, wal::WalEntry,
+        },
     },
     storage::Reading,
 };

@@ -1,0 +1,19 @@
+//! How the API is served.
+
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::websocket::WebSocketOptions;
+use crate::api::Bodies;
+
+/// How the API is served.
+#[derive(Debug, Clone)]
+pub struct HttpOptions {
+    /// Reads bodies; a message of a WebSocket may be as large as one.
+    pub bodies: Bodies,
+    /// Ends the connections that would last for ever.
+    pub stop: CancellationToken,
+    /// Times and sizes of a WebSocket.
+    pub websocket: WebSocketOptions,
+    /// Counts the open connections over WebSocket. Who stops the server waits for their end here.
+    pub sockets: TaskTracker,
+}

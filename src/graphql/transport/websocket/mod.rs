@@ -1,0 +1,113 @@
+//! The API over WebSocket, by the protocol `graphql-transport-ws` and no other: from the HTTP
+//! request to the socket.
+
+mod close;
+mod connection;
+mod message;
+mod operation;
+mod options;
+
+use std::sync::Arc;
+
+use async_graphql::Response as Answer;
+use async_graphql_axum::GraphQLResponse;
+use axum::{
+    Extension,
+    extract::{State, WebSocketUpgrade, ws::rejection::WebSocketUpgradeRejection},
+    http::{HeaderMap, StatusCode},
+    response::{IntoResponse, Response},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use self::connection::{Connection, HandshakeCaller};
+pub use self::options::WebSocketOptions;
+use super::HttpOptions;
+use crate::{
+    api::{ApiError, Arrivals, Asker, Bodies, TENANT_HEADER},
+    graphql::{Api, error::refusal},
+    model::Priority,
+};
+
+const PROTOCOL: &str = "graphql-transport-ws";
+
+/// What every socket of a server shares.
+pub(crate) struct Sockets {
+    api: Api,
+    options: WebSocketOptions,
+    bodies: Bodies,
+    open: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl Sockets {
+    pub(crate) fn new(api: Api, options: &HttpOptions) -> Arc<Self> {
+        Arc::new(Self {
+            api,
+            options: options.websocket.clone(),
+            bodies: options.bodies.clone(),
+            open: options.sockets.clone(),
+            stop: options.stop.clone(),
+        })
+    }
+
+    /// A client that sends no more than it may, and buffers of a size that fits most messages. What
+    /// waits to be written is one message at most: the next one is taken when it is gone.
+    fn configure(&self, upgrade: WebSocketUpgrade) -> WebSocketUpgrade {
+        upgrade
+            .protocols([PROTOCOL])
+            .max_message_size(self.bodies.max_bytes())
+            .max_frame_size(self.bodies.max_bytes())
+            .read_buffer_size(self.options.buffer_bytes)
+            .write_buffer_size(self.options.buffer_bytes)
+    }
+}
+
+/// Takes a connection over. The tenant is that of the header, else the one that `connection_init`
+/// names.
+pub(crate) async fn connect(
+    State(sockets): State<Arc<Sockets>>,
+    asker: Asker,
+    headers: HeaderMap,
+    arrivals: Option<Extension<Arc<Arrivals>>>,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Response {
+    let Asker {
+        principal,
+        request_id,
+    } = asker;
+    let refused = |status, error| {
+        let answer = Answer::from_errors(refusal(error, request_id.as_ref()));
+        (status, GraphQLResponse::from(answer)).into_response()
+    };
+    let caller = match principal {
+        Ok(principal) => HandshakeCaller {
+            principal,
+            is_named: headers.contains_key(TENANT_HEADER),
+        },
+        Err(error) => return refused(StatusCode::BAD_REQUEST, error),
+    };
+    let upgrade = match upgrade {
+        Ok(upgrade) => sockets.configure(upgrade),
+        Err(refusal) => return refusal.into_response(),
+    };
+    if upgrade.selected_protocol().is_none() {
+        let error = ApiError::bad_input("the subprotocol must be graphql-transport-ws");
+        return refused(StatusCode::BAD_REQUEST, error);
+    }
+    let arrivals = arrivals.map(|Extension(it)| it).unwrap_or_default();
+    sockets.bodies.count(&arrivals);
+    // It counts from now on, so that a server that stops does not overlook it.
+    let open = sockets.open.token();
+    let priority = Priority::current();
+    upgrade.on_upgrade(move |socket| async move {
+        let (options, stop) = (sockets.options.clone(), sockets.stop.clone());
+        let api = sockets.api.clone();
+        let threads = api.threads().clone();
+        let mut connection =
+            Connection::new(api, caller, request_id, options, stop, socket, arrivals);
+        threads.follow(priority, async move {
+            connection.serve().await;
+            drop(open);
+        });
+    })
+}

@@ -1,0 +1,198 @@
+//! Relay connections: `edges`, `nodes`, `pageInfo` and `totalCount`.
+
+use std::sync::Arc;
+
+use async_graphql::{Context, Object, SimpleObject, connection::PageInfo};
+
+use super::{
+    artifact::Artifact,
+    counted::Listed,
+    event::ExecutionEvent,
+    execution::Execution,
+    page::PageKey,
+    session::Session,
+    total::{Total, TotalCount},
+    wal::WalEntry,
+};
+use crate::{api::ApiError, graphql::loading::SharedPage, model, storage::Page};
+
+/// Where a page is in its list. Its ends are mostly its items'; those of a page for which not the whole list
+/// was looked at are where that ended.
+#[derive(Debug, Default)]
+struct Info {
+    has_next: bool,
+    has_previous: bool,
+    start: Option<String>,
+    end: Option<String>,
+}
+
+impl Info {
+    fn of<K: PageKey, T>(page: &Page<K, T>) -> Self {
+        Self {
+            has_next: page.has_next,
+            has_previous: page.has_previous,
+            start: page.start.as_ref().map(PageKey::encode),
+            end: page.end.as_ref().map(PageKey::encode),
+        }
+    }
+}
+
+/// A connection and its edge, by the node's type.
+macro_rules! connections {
+    ($(
+        $(#[$doc:meta])* $connection:ident,
+        $(#[$edge_doc:meta])* $edge:ident of $node:ident;
+    )*) => {$(
+        $(#[$edge_doc])*
+        #[derive(SimpleObject)]
+        pub(crate) struct $edge {
+            /// The item.
+            node: $node,
+            /// Where the item is in the list; pass it as `after` or `before`.
+            cursor: String,
+        }
+
+        $(#[$doc])*
+        pub(crate) struct $connection {
+            edges: Vec<$edge>,
+            info: Info,
+            total: Total,
+        }
+
+        impl $connection {
+            /// A page of nodes with the texts of their cursors.
+            fn new(
+                nodes: impl IntoIterator<Item = (String, $node)>,
+                info: Info,
+                total: Total,
+            ) -> Self {
+                let edge = |(cursor, node)| $edge { node, cursor };
+                Self { edges: nodes.into_iter().map(edge).collect(), info, total }
+            }
+        }
+
+        $(#[$doc])*
+        #[Object]
+        impl $connection {
+            /// The items of the page with their cursors.
+            async fn edges(&self) -> Listed<&$edge> {
+                self.edges.iter().collect()
+            }
+
+            /// The items of the page.
+            async fn nodes(&self) -> Listed<&$node> {
+                self.edges.iter().map(|edge| &edge.node).collect()
+            }
+
+            /// Where the page begins and ends, and whether there are more.
+            async fn page_info(&self) -> PageInfo {
+                PageInfo {
+                    has_previous_page: self.info.has_previous,
+                    has_next_page: self.info.has_next,
+                    start_cursor: self.info.start.clone(),
+                    end_cursor: self.info.end.clone(),
+                }
+            }
+
+            /// How many items the list has, on all its pages.
+            async fn total_count(&self, ctx: &Context<'_>) -> Result<TotalCount, ApiError> {
+                self.total.count(ctx).await
+            }
+        }
+    )*};
+}
+
+connections! {
+    /// A page of executions.
+    ExecutionConnection,
+    /// An execution in a page.
+    ExecutionEdge of Execution;
+    /// A page of sessions.
+    SessionConnection,
+    /// A session in a page.
+    SessionEdge of Session;
+    /// A page of artifacts.
+    ArtifactConnection,
+    /// An artifact in a page.
+    ArtifactEdge of Artifact;
+    /// A page of an execution's events, oldest first.
+    ExecutionEventConnection,
+    /// An event in a page.
+    ExecutionEventEdge of ExecutionEvent;
+    /// A page of the log, oldest first.
+    WalEntryConnection,
+    /// An entry of the log in a page.
+    WalEntryEdge of WalEntry;
+}
+
+/// How pages of records become connections.
+macro_rules! pages {
+    ($($connection:ident of $node:ident;)*) => {$(
+        impl $connection {
+            /// A page of records.
+            pub(crate) fn of<K: PageKey>(page: Page<K, model::$node>, total: Total) -> Self {
+                let info = Info::of(&page);
+                let nodes = page.items.into_iter();
+                let nodes = nodes.map(|(key, record)| (key.encode(), $node(Arc::new(record))));
+                Self::new(nodes, info, total)
+            }
+        }
+    )*};
+}
+
+/// How pages that a loader found become connections; an empty one when it found none.
+macro_rules! shared_pages {
+    ($($connection:ident of $node:ident;)*) => {$(
+        impl $connection {
+            /// A page that a loader found, if it found one.
+            pub(crate) fn shared<K: PageKey>(
+                page: Option<Arc<SharedPage<K, model::$node>>>,
+                total: Total,
+            ) -> Self {
+                let Some(page) = page else {
+                    return Self::new([], Info::default(), total);
+                };
+                let nodes = page.items.iter();
+                let nodes = nodes.map(|(key, record)| (key.encode(), $node(Arc::clone(record))));
+                Self::new(nodes, Info::of(&page), total)
+            }
+        }
+    )*};
+}
+
+/// How entries of the log become connections.
+macro_rules! pages_of_log {
+    ($($connection:ident of $node:ident;)*) => {$(
+        impl $connection {
+            /// A page of entries with the texts of their cursors.
+            pub(crate) fn of_log(
+                nodes: impl IntoIterator<Item = (String, $node)>,
+                has_next: bool,
+                has_previous: bool,
+                total: Total,
+            ) -> Self {
+                let info = Info { has_next, has_previous, ..Info::default() };
+                let mut page = Self::new(nodes, info, total);
+                page.info.start = page.edges.first().map(|edge| edge.cursor.clone());
+                page.info.end = page.edges.last().map(|edge| edge.cursor.clone());
+                page
+            }
+        }
+    )*};
+}
+
+pages! {
+    ExecutionConnection of Execution;
+    SessionConnection of Session;
+    ArtifactConnection of Artifact;
+}
+
+shared_pages! {
+    ExecutionConnection of Execution;
+    ArtifactConnection of Artifact;
+}
+
+pages_of_log! {
+    ExecutionEventConnection of ExecutionEvent;
+    WalEntryConnection of WalEntry;
+}

@@ -1,0 +1,373 @@
+//! Executions: what became of an intent.
+
+use std::sync::Arc;
+
+use async_graphql::{Context, Enum, ID, Object, SimpleObject};
+
+use super::{
+    connection::{ArtifactConnection, ExecutionConnection, ExecutionEventConnection},
+    counted::Listed,
+    event::ExecutionEvent,
+    intent::Intent,
+    page::PageArgs,
+    scalars::{DateTime, Json, int},
+    total::Total,
+};
+use crate::{
+    api::ApiError,
+    graphql::{error::Nullable, loading::Caller},
+    model,
+    storage::{ArtifactFilter, Count, ExecutionFilter, Members, Reading},
+};
+
+/// Where an execution is in its life. Completed, failed and cancelled are for ever.
+#[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
+#[graphql(remote = "model::ExecutionStatus")]
+pub(crate) enum ExecutionStatus {
+    /// Durable, not started.
+    Created,
+    /// Started; also while it backs off before another attempt or waits for children.
+    Running,
+    /// Ended with a result.
+    Completed,
+    /// Ended with an error.
+    Failed,
+    /// Ended by a cancellation.
+    Cancelled,
+}
+
+/// Why a live execution is not running now.
+#[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum WaitReason {
+    /// Waits for a free slot.
+    Queue,
+    /// Backs off before the next attempt.
+    Retry,
+    /// Its start time has not come.
+    Schedule,
+    /// Waits for its children.
+    Children,
+    /// No node or worker that serves its handler has taken it.
+    Worker,
+}
+
+impl From<model::WaitReason> for WaitReason {
+    fn from(reason: model::WaitReason) -> Self {
+        match reason {
+            model::WaitReason::Queue => Self::Queue,
+            model::WaitReason::Retry => Self::Retry,
+            model::WaitReason::Schedule => Self::Schedule,
+            model::WaitReason::Children => Self::Children,
+            model::WaitReason::Worker => Self::Worker,
+        }
+    }
+}
+
+/// Why an attempt failed, in words that are safe for the tenant.
+#[derive(SimpleObject, Debug)]
+pub(crate) struct ExecutionError {
+    /// A machine-readable code, `SCREAMING_SNAKE`.
+    code: String,
+    /// The outermost message, then its causes.
+    message: String,
+    /// Whether another attempt could have helped.
+    retryable: bool,
+    /// The attempt that failed, from 1.
+    attempt: i32,
+    /// The errors of earlier attempts, oldest first; at most the last ten.
+    earlier: Vec<EarlierError>,
+}
+
+/// The error of an earlier attempt.
+#[derive(SimpleObject, Debug)]
+pub(crate) struct EarlierError {
+    /// The attempt that failed, from 1.
+    attempt: i32,
+    /// Its machine-readable code.
+    code: String,
+    /// Its message.
+    message: String,
+}
+
+impl From<&model::ExecutionError> for ExecutionError {
+    fn from(error: &model::ExecutionError) -> Self {
+        let earlier = error.earlier.iter().map(|link| EarlierError {
+            attempt: int(link.attempt),
+            code: link.code.clone(),
+            message: link.message.clone(),
+        });
+        Self {
+            code: error.code.clone(),
+            message: error.message.clone(),
+            retryable: error.retryable,
+            attempt: int(error.attempt),
+            earlier: earlier.collect(),
+        }
+    }
+}
+
+/// A recorded step.
+pub(crate) struct ExecutionStep(model::Step);
+
+/// A step whose result is recorded and never computed again.
+#[Object]
+impl ExecutionStep {
+    /// Its name, unique within the execution.
+    async fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// The attempt that ran it, from 1.
+    async fn attempt(&self) -> i32 {
+        int(self.0.attempt)
+    }
+
+    /// What it returned.
+    async fn result(&self, ctx: &Context<'_>) -> Nullable<Json> {
+        Some(Json::load(ctx, &self.0.result).await)
+    }
+
+    /// When it began.
+    async fn started_at(&self) -> DateTime {
+        DateTime(self.0.started_at)
+    }
+
+    /// When its result became durable.
+    async fn finished_at(&self) -> Option<DateTime> {
+        Some(DateTime(self.0.finished_at))
+    }
+}
+
+/// An execution with its intent.
+pub(crate) struct Execution(pub(crate) Arc<model::Execution>);
+
+impl Execution {
+    /// The execution with that id, as it stands; none where it is absent or not the caller's.
+    pub(crate) async fn find(ctx: &Context<'_>, id: model::ExecutionId) -> Nullable<Self> {
+        let loaders = match Caller::of(ctx) {
+            Ok(caller) => caller.loaders(),
+            Err(error) => return Some(Err(error)),
+        };
+        let found = loaders.executions.load(id).await;
+        found.map(|found| found.map(Self)).transpose()
+    }
+}
+
+/// What became of an intent.
+#[Object]
+impl Execution {
+    /// Opaque id of the form `exe_…`.
+    pub(crate) async fn id(&self) -> ID {
+        self.0.id.into()
+    }
+
+    /// Where it is in its life.
+    async fn status(&self) -> ExecutionStatus {
+        self.0.status.into()
+    }
+
+    /// What it executes.
+    async fn intent(&self) -> Intent {
+        Intent(Arc::clone(&self.0))
+    }
+
+    /// The handler that was chosen when the intent was submitted.
+    async fn handler_name(&self) -> &str {
+        &self.0.handler_name
+    }
+
+    /// Who submitted it: the name of the caller, for a child that of its root's. Null where an earlier
+    /// version of the server submitted it.
+    async fn submitted_by(&self) -> Option<&str> {
+        self.0.submitted_by.as_deref()
+    }
+
+    /// 0 before the first start, then 1 and up.
+    async fn attempt(&self) -> i32 {
+        int(self.0.attempt)
+    }
+
+    /// 0 (first) to 9.
+    async fn priority(&self) -> i32 {
+        int(self.0.priority)
+    }
+
+    /// Why it is not running now; null while it runs and after its end.
+    async fn waiting_for(&self, ctx: &Context<'_>) -> Nullable<WaitReason> {
+        if self.0.status.is_terminal() {
+            return None;
+        }
+        let reason = async {
+            let loaders = Caller::of(ctx)?.loaders();
+            let reason = loaders.wait_reasons.load(self.0.id).await?;
+            Ok(reason.map(Into::into))
+        };
+        reason.await.transpose()
+    }
+
+    /// What the handler returned, once it is completed.
+    async fn result(&self, ctx: &Context<'_>) -> Nullable<Json> {
+        Some(Json::load(ctx, self.0.result.as_ref()?).await)
+    }
+
+    /// Why it failed, or why its last attempt did.
+    async fn error(&self) -> Option<ExecutionError> {
+        self.0.error.as_ref().map(Into::into)
+    }
+
+    /// Its recorded steps, oldest first.
+    async fn steps(&self, ctx: &Context<'_>) -> Result<Listed<ExecutionStep>, ApiError> {
+        let loaders = Caller::of(ctx)?.loaders();
+        let steps = loaders.steps.load(self.0.id).await?.unwrap_or_default();
+        Ok(steps.iter().cloned().map(ExecutionStep).collect())
+    }
+
+    /// The execution that submitted it, if one did.
+    async fn parent(&self, ctx: &Context<'_>) -> Nullable<Execution> {
+        Execution::find(ctx, self.0.parent_id?).await
+    }
+
+    /// The executions it submitted, oldest first.
+    async fn children(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Items of the page, 1 to 200; 50 when left out.")] first: Option<i32>,
+        #[graphql(desc = "Only items after this cursor.")] after: Option<String>,
+        #[graphql(desc = "Items of the page, counted from the end.")] last: Option<i32>,
+        #[graphql(desc = "Only items before this cursor.")] before: Option<String>,
+    ) -> Result<ExecutionConnection, ApiError> {
+        let args = PageArgs {
+            first,
+            after,
+            last,
+            before,
+        };
+        let caller = Caller::of(ctx)?;
+        let total = Total::Members(Members::ExecutionsOfExecution, self.0.id.0);
+        if let Some(size) = args.first_page()? {
+            let page = caller
+                .loaders()
+                .child_executions
+                .load((self.0.id, size))
+                .await?;
+            return Ok(ExecutionConnection::shared(page, total));
+        }
+        let filter = ExecutionFilter {
+            parent_id: Some(self.0.id),
+            oldest_first: true,
+            ..ExecutionFilter::default()
+        };
+        let storage = &caller.services.storage;
+        let page = storage
+            .list_executions(&caller.scope, &filter, &args.request()?)
+            .await?;
+        Ok(ExecutionConnection::of(page, total))
+    }
+
+    /// The finished execution that it repeats, if it does.
+    async fn rerun_of(&self, ctx: &Context<'_>) -> Nullable<Execution> {
+        Execution::find(ctx, self.0.rerun_of?).await
+    }
+
+    /// The artifacts it made, and those it found again because the same work had made them before, in
+    /// order of registration.
+    async fn artifacts(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Items of the page, 1 to 200; 50 when left out.")] first: Option<i32>,
+        #[graphql(desc = "Only items after this cursor.")] after: Option<String>,
+        #[graphql(desc = "Items of the page, counted from the end.")] last: Option<i32>,
+        #[graphql(desc = "Only items before this cursor.")] before: Option<String>,
+    ) -> Result<ArtifactConnection, ApiError> {
+        let args = PageArgs {
+            first,
+            after,
+            last,
+            before,
+        };
+        let caller = Caller::of(ctx)?;
+        let total = Total::Members(Members::ArtifactsOfExecution, self.0.id.0);
+        if let Some(size) = args.first_page()? {
+            let page = caller
+                .loaders()
+                .execution_artifacts
+                .load((self.0.id, size))
+                .await?;
+            return Ok(ArtifactConnection::shared(page, total));
+        }
+        let filter = ArtifactFilter {
+            execution_id: Some(self.0.id),
+            oldest_first: true,
+            ..ArtifactFilter::default()
+        };
+        let storage = &caller.services.storage;
+        let page = storage
+            .list_artifacts(&caller.scope, &filter, &args.request()?)
+            .await?;
+        Ok(ArtifactConnection::of(page, total))
+    }
+
+    /// What happened, oldest first: the same items and cursors as `executionEvents`.
+    async fn events(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Items of the page, 1 to 200; 50 when left out.")] first: Option<i32>,
+        #[graphql(desc = "Only events after this cursor.")] after: Option<String>,
+    ) -> Result<ExecutionEventConnection, ApiError> {
+        let is_first = after.is_none();
+        let (size, start) = PageArgs::forward(first, after).after_cursor()?;
+        let caller = Caller::of(ctx)?;
+        let storage = &caller.services.storage;
+        if !is_first {
+            let reading = Reading::Execution(self.0.id);
+            storage
+                .check_position(&caller.scope, reading, start)
+                .await?;
+        }
+        let events = storage
+            .events_after(&caller.scope, self.0.id, start.seq, size + 1)
+            .await?;
+        let has_next = events.len() > size as usize;
+        let page = events.iter().take(size as usize);
+        let nodes =
+            page.filter_map(|event| Some((event.cursor.to_string(), ExecutionEvent::of(event)?)));
+        // The numbers are dense.
+        let total = Total::Known(Count::of(self.0.next_seq - 1, true));
+        Ok(ExecutionEventConnection::of_log(
+            nodes,
+            has_next,
+            start.seq > 0,
+            total,
+        ))
+    }
+
+    /// When it was accepted.
+    async fn created_at(&self) -> DateTime {
+        DateTime(self.0.created_at)
+    }
+
+    /// It does not start before this time.
+    async fn run_at(&self) -> Option<DateTime> {
+        self.0.run_at.map(DateTime)
+    }
+
+    /// It fails when this time comes before its end.
+    async fn deadline_at(&self) -> Option<DateTime> {
+        self.0.deadline_at.map(DateTime)
+    }
+
+    /// When its cancellation was accepted, whether or not that has taken effect.
+    async fn cancel_requested_at(&self) -> Option<DateTime> {
+        self.0.cancel_requested_at.map(DateTime)
+    }
+
+    /// When its first attempt began.
+    async fn started_at(&self) -> Option<DateTime> {
+        self.0.started_at.map(DateTime)
+    }
+
+    /// When it ended.
+    async fn finished_at(&self) -> Option<DateTime> {
+        self.0.finished_at.map(DateTime)
+    }
+}

@@ -1,0 +1,203 @@
+//! Filters and orders of lists, and how they become those of storage.
+
+use async_graphql::{Enum, ID, InputObject};
+use uuid::Uuid;
+
+use super::{
+    artifact::ArtifactLifecycleState,
+    execution::ExecutionStatus,
+    ids,
+    scalars::{DateTime, Json},
+    session::SessionStatus,
+};
+use crate::{
+    api::ApiError,
+    model::{ArtifactId, ExecutionId},
+    storage::{self, MetadataMember, StreamName},
+};
+
+/// The order of a list of executions.
+#[derive(Enum, Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum ExecutionOrder {
+    /// The latest first.
+    #[default]
+    NewestFirst,
+    /// The earliest first.
+    OldestFirst,
+}
+
+/// The order of a list of artifacts.
+#[derive(Enum, Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum ArtifactOrder {
+    /// The latest registered first.
+    #[default]
+    NewestFirst,
+    /// The earliest registered first.
+    OldestFirst,
+}
+
+/// A member of an object of metadata.
+#[derive(InputObject, Debug)]
+pub(crate) struct MetadataFilter {
+    /// Its name.
+    key: String,
+    /// What it is: a text, a number or a boolean. Numbers are compared by value.
+    value: Json,
+}
+
+fn members(filter: Option<Vec<MetadataFilter>>) -> Result<Vec<MetadataMember>, ApiError> {
+    let filter = filter.unwrap_or_default().into_iter();
+    let members = filter.map(|member| (member.key, member.value.0.to_value()));
+    MetadataMember::all(members).map_err(ApiError::bad_input)
+}
+
+/// Which executions to list; all conditions hold together. Conditions that no index answers together are looked for among 16 rows for each item of the page, 800 at
+/// least: it may have fewer items than asked for, or none, and another page after it.
+#[derive(InputObject, Debug, Default)]
+pub(crate) struct ExecutionFilter {
+    /// Only in one of these states.
+    status: Option<Vec<ExecutionStatus>>,
+    /// Only of intents of these types.
+    intent_type: Option<Vec<String>>,
+    /// Only of this session.
+    session_id: Option<ID>,
+    /// Only accepted after this time.
+    created_after: Option<DateTime>,
+    /// Only accepted before this time.
+    created_before: Option<DateTime>,
+    /// Only those that no other execution submitted, if true.
+    roots_only: Option<bool>,
+    /// Only the one that a submit or a re-run with this key finds, in whatever session of the tenant.
+    idempotency_key: Option<String>,
+    /// Only of intents with all of these in their metadata; at most 5.
+    metadata: Option<Vec<MetadataFilter>>,
+}
+
+impl ExecutionFilter {
+    /// The filter of storage.
+    pub(crate) fn read(self, order: ExecutionOrder) -> Result<storage::ExecutionFilter, ApiError> {
+        Ok(storage::ExecutionFilter {
+            statuses: all(self.status),
+            intent_types: self.intent_type.unwrap_or_default(),
+            session_id: ids::optional(self.session_id.as_ref(), "sessionId")?,
+            parent_id: None,
+            created_after: self.created_after.map(|time| time.0),
+            created_before: self.created_before.map(|time| time.0),
+            roots_only: self.roots_only.unwrap_or_default(),
+            idempotency_key: self.idempotency_key,
+            metadata: members(self.metadata)?,
+            oldest_first: order == ExecutionOrder::OldestFirst,
+        })
+    }
+}
+
+/// Which artifacts to list; all conditions hold together. Conditions that no index answers together are looked for among 16 rows for each item of the page, 800 at
+/// least: it may have fewer items than asked for, or none, and another page after it.
+#[derive(InputObject, Debug, Default)]
+pub(crate) struct ArtifactFilter {
+    /// Only of these types.
+    artifact_type: Option<Vec<String>>,
+    /// Only in one of these states.
+    lifecycle_state: Option<Vec<ArtifactLifecycleState>>,
+    /// Only those that intents of this type accept as input.
+    pub(crate) eligible_for: Option<String>,
+    /// Only produced by this execution.
+    execution_id: Option<ID>,
+    /// Only produced in this session.
+    session_id: Option<ID>,
+    /// Only registered after this time.
+    created_after: Option<DateTime>,
+    /// Only registered before this time.
+    created_before: Option<DateTime>,
+    /// Only with this text in their display name.
+    name_contains: Option<String>,
+}
+
+impl ArtifactFilter {
+    /// The filter of storage; `eligibleFor` is the registry's to resolve.
+    pub(crate) fn read(self, order: ArtifactOrder) -> Result<storage::ArtifactFilter, ApiError> {
+        Ok(storage::ArtifactFilter {
+            artifact_types: self.artifact_type.unwrap_or_default(),
+            states: all(self.lifecycle_state),
+            execution_id: ids::optional(self.execution_id.as_ref(), "executionId")?,
+            session_id: ids::optional(self.session_id.as_ref(), "sessionId")?,
+            created_after: self.created_after.map(|time| time.0),
+            created_before: self.created_before.map(|time| time.0),
+            name_contains: self.name_contains,
+            oldest_first: order == ArtifactOrder::OldestFirst,
+        })
+    }
+}
+
+/// Which sessions to list; all conditions hold together. Conditions that no index answers together are looked for among 16 rows for each item of the page, 800 at
+/// least: it may have fewer items than asked for, or none, and another page after it.
+#[derive(InputObject, Debug, Default)]
+pub(crate) struct SessionFilter {
+    /// Only in one of these states.
+    status: Option<Vec<SessionStatus>>,
+    /// Only of this user.
+    user_id: Option<String>,
+    /// Only with all of these in their metadata; at most 5.
+    metadata: Option<Vec<MetadataFilter>>,
+}
+
+impl SessionFilter {
+    /// The filter of storage.
+    pub(crate) fn read(self) -> Result<storage::SessionFilter, ApiError> {
+        Ok(storage::SessionFilter {
+            statuses: all(self.status),
+            user_id: self.user_id,
+            metadata: members(self.metadata)?,
+        })
+    }
+}
+
+/// Which entries of the log to read.
+#[derive(InputObject, Debug, Default)]
+pub(crate) struct WalFilter {
+    /// Only entries of these types, e.g. `session.created`.
+    types: Option<Vec<String>>,
+    /// Only entries of this execution, session or artifact.
+    stream_id: Option<ID>,
+    /// Only entries of this session, its executions and their artifacts.
+    session_id: Option<ID>,
+    /// Only entries after this time.
+    created_after: Option<DateTime>,
+    /// Only entries before this time.
+    created_before: Option<DateTime>,
+}
+
+impl WalFilter {
+    /// The filter of storage.
+    pub(crate) fn read(self) -> Result<storage::WalFilter, ApiError> {
+        Ok(storage::WalFilter {
+            types: self.types.unwrap_or_default(),
+            stream: self.stream_id.as_ref().map(stream).transpose()?,
+            session_id: ids::optional(self.session_id.as_ref(), "sessionId")?,
+            created_after: self.created_after.map(|time| time.0),
+            created_before: self.created_before.map(|time| time.0),
+        })
+    }
+}
+
+/// The stream that the id names, of whatever kind.
+fn stream(id: &ID) -> Result<StreamName, ApiError> {
+    let any = Uuid::try_parse(id).map(StreamName::Any);
+    let execution = || id.parse().map(|ExecutionId(id)| StreamName::Id(id));
+    let session = || id.parse().map(StreamName::Session);
+    let artifact = || id.parse().map(|ArtifactId(id)| StreamName::Id(id));
+    any.or_else(|_| execution())
+        .or_else(|_| session())
+        .or_else(|_| artifact())
+        .map_err(|_| {
+            ApiError::bad_input(
+                "streamId: expected the id of an execution, a session or an artifact",
+            )
+        })
+}
+
+/// The wanted values of an enum; empty for any.
+fn all<A, B: From<A>>(values: Option<Vec<A>>) -> Vec<B> {
+    let values = values.unwrap_or_default();
+    values.into_iter().map(B::from).collect()
+}

@@ -1,0 +1,67 @@
+//! Intents: what a client asked for.
+
+use std::sync::Arc;
+
+use async_graphql::{Context, ID, Object};
+
+use super::{
+    scalars::{DateTime, Json},
+    session::Session,
+};
+use crate::{api::ApiError, graphql::loading::Caller, model};
+
+/// The intent of an execution.
+pub(crate) struct Intent(pub(crate) Arc<model::Execution>);
+
+/// What a client asked for. Immutable; several executions share one when it was run again.
+#[Object]
+impl Intent {
+    /// Opaque id of the form `int_…`.
+    pub(crate) async fn id(&self) -> ID {
+        self.0.intent.id.into()
+    }
+
+    /// What is to be done, e.g. `ingest_file`.
+    async fn intent_type(&self) -> &str {
+        &self.0.intent.intent_type
+    }
+
+    /// The tenant it belongs to.
+    async fn tenant_id(&self) -> &str {
+        self.0.intent.tenant_id.as_str()
+    }
+
+    /// The session it was submitted in.
+    async fn session(&self, ctx: &Context<'_>) -> Result<Session, ApiError> {
+        let id = self.0.intent.session_id;
+        let session = Caller::of(ctx)?.loaders().sessions.load(id).await?;
+        session
+            .map(Session)
+            .ok_or_else(|| ApiError::dangling("session of an intent"))
+    }
+
+    /// The solution it is meant for.
+    async fn solution_id(&self) -> &str {
+        &self.0.intent.solution_id
+    }
+
+    /// The handler's parameters.
+    async fn parameters(&self, ctx: &Context<'_>) -> Result<Json, ApiError> {
+        Json::load(ctx, &self.0.intent.parameters).await
+    }
+
+    /// What the client noted; the runtime does not read it.
+    async fn metadata(&self) -> Json {
+        Json(self.0.intent.metadata.clone())
+    }
+
+    /// The key that makes a repetition of the request harmless, when one was given.
+    async fn idempotency_key(&self) -> Option<&str> {
+        self.0.intent.idempotency_key.as_deref()
+    }
+
+    /// When it was accepted.
+    async fn created_at(&self) -> DateTime {
+        DateTime(self.0.intent.created_at)
+    }
+}

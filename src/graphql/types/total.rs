@@ -1,0 +1,72 @@
+//! How many items a connection has in all: counted when it is asked for, and no further than a bound.
+
+use async_graphql::{Context, SimpleObject};
+use uuid::Uuid;
+
+use super::scalars::int;
+use crate::{
+    api::ApiError,
+    graphql::loading::Caller,
+    storage::{self, Count, Members},
+};
+
+/// How many items there are, as far as they were counted: to 10,000, and among the first 20,000 of the
+/// list where no index answers its filter (10,000 where it looks into metadata or names).
+#[derive(SimpleObject)]
+pub(crate) struct TotalCount {
+    /// So many items there are at least; at most 10,000.
+    count: i32,
+    /// Whether there are no more than that.
+    exact: bool,
+}
+
+impl From<Count> for TotalCount {
+    fn from(count: Count) -> Self {
+        Self {
+            count: int(count.count),
+            exact: count.exact,
+        }
+    }
+}
+
+/// What a connection goes through.
+#[derive(Debug)]
+pub(crate) enum Total {
+    /// So many items.
+    Known(Count),
+    /// The executions that fit.
+    Executions(storage::ExecutionFilter),
+    /// The sessions that fit.
+    Sessions(storage::SessionFilter),
+    /// The artifacts that fit; with an intent type, those that it takes.
+    Artifacts(storage::ArtifactFilter, Option<String>),
+    /// The entries of the log that fit.
+    WalEntries(storage::WalFilter),
+    /// What belongs to something.
+    Members(Members, Uuid),
+}
+
+impl Total {
+    /// How many there are.
+    pub(crate) async fn count(&self, ctx: &Context<'_>) -> Result<TotalCount, ApiError> {
+        let caller = Caller::of(ctx)?;
+        let (storage, scope) = (&caller.services.storage, &caller.scope);
+        let count = match self {
+            Self::Known(count) => *count,
+            Self::Executions(filter) => storage.count_executions(scope, filter).await?,
+            Self::Sessions(filter) => storage.count_sessions(scope, filter).await?,
+            Self::Artifacts(filter, eligible_for) => {
+                let artifacts = &caller.services.artifacts;
+                artifacts
+                    .count(scope, filter, eligible_for.as_deref())
+                    .await?
+            }
+            Self::WalEntries(filter) => storage.count_wal(scope, filter).await?,
+            Self::Members(members, id) => {
+                let counts = &caller.loaders().member_counts;
+                counts.load((*members, *id)).await?.unwrap_or(Count::NONE)
+            }
+        };
+        Ok(count.into())
+    }
+}

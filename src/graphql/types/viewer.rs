@@ -1,0 +1,23 @@
+//! Who the server takes the caller for.
+
+use async_graphql::SimpleObject;
+
+use crate::model::Principal;
+
+/// Whoever asks.
+#[derive(SimpleObject)]
+pub(crate) struct Viewer {
+    /// The tenant whose data is reached.
+    tenant_id: String,
+    /// The name that histories record.
+    actor: String,
+}
+
+impl From<&Principal> for Viewer {
+    fn from(principal: &Principal) -> Self {
+        Self {
+            tenant_id: principal.tenant().to_string(),
+            actor: principal.actor().to_string(),
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! Entries of the log as an operator reads them: of executions, sessions and artifacts alike.
+
+use async_graphql::{Context, Enum, ID, Object};
+
+use super::scalars::{BigInt, DateTime, Json};
+use crate::{
+    api::ApiError,
+    graphql::error::Nullable,
+    model::{self, ArtifactId, ExecutionId, RawJson},
+};
+
+/// What a stream of the log belongs to.
+#[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
+#[graphql(remote = "model::StreamKind")]
+pub(crate) enum WalStreamKind {
+    /// One execution.
+    Execution,
+    /// One session.
+    Session,
+    /// One artifact, for changes that no running execution makes.
+    Artifact,
+}
+
+/// An entry of the log.
+pub(crate) struct WalEntry(pub(crate) model::Event);
+
+/// One entry of the append-only log.
+#[Object]
+impl WalEntry {
+    /// Opaque id of the form `evt_…`; the same at every reading.
+    async fn id(&self) -> ID {
+        self.0.id().into()
+    }
+
+    /// What the entry's stream belongs to.
+    async fn stream_kind(&self) -> WalStreamKind {
+        self.0.stream_kind.into()
+    }
+
+    /// The execution, session or artifact.
+    async fn stream_id(&self) -> ID {
+        match self.0.stream_kind {
+            model::StreamKind::Execution => ExecutionId(self.0.stream_id).into(),
+            model::StreamKind::Session => self.0.session_id.into(),
+            model::StreamKind::Artifact => ArtifactId(self.0.stream_id).into(),
+        }
+    }
+
+    /// The entry's place in its stream: 1, 2, 3, without gaps.
+    async fn sequence(&self) -> BigInt {
+        BigInt(self.0.cursor.seq)
+    }
+
+    /// The stable machine name, e.g. `session.created`.
+    #[graphql(name = "type")]
+    async fn event_type(&self) -> String {
+        self.0.body.type_name()
+    }
+
+    /// What the entry says, as it is stored.
+    #[expect(clippy::unused_async, reason = "resolvers are asynchronous")]
+    async fn data(&self) -> Result<Json, ApiError> {
+        let (_, data) = self
+            .0
+            .body
+            .encode()
+            .map_err(|fault| ApiError::internal(&fault))?;
+        Ok(Json(RawJson::trusted(data)))
+    }
+
+    /// The large value that goes with it: parameters, a result, a state.
+    async fn payload(&self, ctx: &Context<'_>) -> Nullable<Json> {
+        Some(Json::load(ctx, self.0.payload.as_ref()?).await)
+    }
+
+    /// Who caused it: the name of the caller, and for what a handler does that of whoever submitted its
+    /// execution. Null where the runtime did it by itself, or an earlier version of the server wrote the
+    /// entry.
+    async fn actor(&self) -> Option<&str> {
+        self.0.actor.as_deref()
+    }
+
+    /// When it happened.
+    async fn occurred_at(&self) -> DateTime {
+        DateTime(self.0.occurred_at)
+    }
+
+    /// Pass it as `after` to go on behind this entry.
+    async fn cursor(&self) -> String {
+        self.0.cursor.to_string()
+    }
+}
