@@ -1,4 +1,4 @@
-//! Puts GraphiQL into the server: with npm the packages of `graphiql/package-lock.json`, without it
+//! Puts GraphiQL into the server: with npm the packages of `web/graphiql/package-lock.json`, without it
 //! a page that loads the same versions from a CDN. Nothing is written outside of the build folder.
 
 #![expect(
@@ -15,6 +15,8 @@ use std::{
     process::{Command, ExitCode, Stdio},
 };
 
+/// The folder of the page and of the list of its packages.
+const PAGE: &str = "web/graphiql";
 /// Files of the packages: what the page calls each, and where npm puts it.
 const PACKAGED: &[(&str, &str)] = &[
     ("react.js", "react/umd/react.production.min.js"),
@@ -38,7 +40,7 @@ fn main() -> ExitCode {
         "page.css",
         "tour.graphql",
     ] {
-        println!("cargo::rerun-if-changed=graphiql/{file}");
+        println!("cargo::rerun-if-changed={PAGE}/{file}");
     }
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-env-changed={REQUIRED}");
@@ -70,7 +72,7 @@ fn install(out: &Path) -> Result<(), String> {
     let told = |error: io::Error| error.to_string();
     fs::create_dir_all(&work).map_err(told)?;
     for file in ["package.json", "package-lock.json"] {
-        fs::copy(Path::new("graphiql").join(file), work.join(file)).map_err(told)?;
+        fs::copy(Path::new(PAGE).join(file), work.join(file)).map_err(told)?;
     }
     let npm = Command::new(if cfg!(windows) { "npm.cmd" } else { "npm" })
         .args([
@@ -100,9 +102,7 @@ fn install(out: &Path) -> Result<(), String> {
 /// Writes the list of files that the server includes.
 fn generate(out: &Path, is_embedded: bool) -> io::Result<()> {
     let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").unwrap_or_default());
-    let own = OWN
-        .iter()
-        .map(|name| (*name, root.join("graphiql").join(name)));
+    let own = OWN.iter().map(|name| (*name, root.join(PAGE).join(name)));
     let packaged = PACKAGED.iter().map(|(name, _)| (*name, out.join(name)));
     let packaged: Vec<_> = packaged.filter(|_| is_embedded).collect();
     let mut list = vec!["&[\n".to_owned()];

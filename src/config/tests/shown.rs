@@ -128,7 +128,7 @@ fn the_printed_configuration_is_one() {
     reason = "a switch of the tests themselves"
 )]
 fn the_documented_file_is_the_defaults() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("takeoff.toml");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("takeoff.sample.toml");
     let documented = Config::documented_toml().unwrap();
     if std::env::var_os("TAKEOFF_BLESS").is_some() {
         std::fs::write(&path, &documented).unwrap();
@@ -136,11 +136,11 @@ fn the_documented_file_is_the_defaults() {
     let file = std::fs::read_to_string(&path).unwrap();
     assert!(
         file == documented,
-        "takeoff.toml is not what the code says; run the tests with TAKEOFF_BLESS=1"
+        "takeoff.sample.toml is not what the code says; run the tests with TAKEOFF_BLESS=1"
     );
     let loaded = load(&file, NO_ENV, &Overrides::default()).unwrap();
     assert!(same(&loaded, &defaults()));
-    for key in layers::keys() {
+    for key in sections::keys() {
         assert!(file.contains(&format!("{} = ", key.name)), "{}", key.path());
     }
 }

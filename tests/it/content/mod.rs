@@ -12,10 +12,10 @@ use takeoff::{
 
 use crate::support::{TestApp, backends};
 
-const ORDERS: &str = include_str!("../../../samples/orders.csv");
-const CATALOG: &str = include_str!("../../../samples/catalog.json");
-const READINGS: &str = include_str!("../../../samples/readings.ndjson");
-const NOTES: &str = include_str!("../../../samples/notes.txt");
+const ORDERS: &str = include_str!("../../../src/cli/demo/samples/orders.csv");
+const CATALOG: &str = include_str!("../../../src/cli/demo/samples/catalog.json");
+const READINGS: &str = include_str!("../../../src/cli/demo/samples/readings.ndjson");
+const NOTES: &str = include_str!("../../../src/cli/demo/samples/notes.txt");
 
 fn result(execution: &Execution) -> Value {
     assert_eq!(

@@ -98,7 +98,7 @@ fn the_samples_of_the_demonstration_parse() {
     ];
     for (name, format) in samples {
         let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("samples")
+            .join("src/cli/demo/samples")
             .join(name);
         let found = parsed(&std::fs::read(path).unwrap(), name);
         assert_eq!(found.parser_type, format);

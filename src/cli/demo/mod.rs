@@ -13,8 +13,9 @@ use super::{
         operations::{SubmitIntent, submit_intent},
         refusal,
     },
+    field::text,
     files::Input,
-    follow::{Feed, is_end, text},
+    follow::{Feed, is_end},
     lineage, output,
     show::Show,
     submit::new_session,
@@ -23,13 +24,10 @@ use crate::app::{App, Server};
 
 /// The files that ship with the program.
 const SAMPLES: [(&str, &[u8]); 4] = [
-    ("orders.csv", include_bytes!("../../samples/orders.csv")),
-    ("catalog.json", include_bytes!("../../samples/catalog.json")),
-    (
-        "readings.ndjson",
-        include_bytes!("../../samples/readings.ndjson"),
-    ),
-    ("notes.txt", include_bytes!("../../samples/notes.txt")),
+    ("orders.csv", include_bytes!("samples/orders.csv")),
+    ("catalog.json", include_bytes!("samples/catalog.json")),
+    ("readings.ndjson", include_bytes!("samples/readings.ndjson")),
+    ("notes.txt", include_bytes!("samples/notes.txt")),
 ];
 
 /// What to show.
