@@ -16,7 +16,7 @@ use super::{
         Client, Target,
         operations::{GetArtifact, get_artifact},
     },
-    follow::text,
+    field::text,
     names::Kind,
     output,
 };

@@ -13,15 +13,12 @@ use super::{
             watch_session,
         },
     },
+    field::text,
     show::Show,
 };
 
 /// How often a broken connection is made again before the command gives up.
 const RECONNECTS: u32 = 10;
-
-pub(super) fn text<'a>(value: &'a Value, name: &str) -> &'a str {
-    value[name].as_str().unwrap_or_default()
-}
 
 /// Whether an execution's stream ends with this event.
 pub(super) fn is_end(event: &Value) -> bool {

@@ -13,7 +13,7 @@ use super::{
         Client, Target,
         operations::{GetLineage, get_lineage},
     },
-    follow::text,
+    field::text,
     names::Kind,
     output::{self, Line, Tone},
 };

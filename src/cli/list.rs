@@ -14,7 +14,7 @@ use super::{
         },
     },
     failure,
-    follow::text,
+    field::text,
     names::Kind,
     output::{self, Line, Tone},
     paging::{Paging, Part},

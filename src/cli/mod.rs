@@ -4,6 +4,7 @@ mod client;
 mod demo;
 mod download;
 mod failure;
+mod field;
 mod files;
 mod follow;
 mod inspect;

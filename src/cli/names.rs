@@ -8,8 +8,7 @@ use super::{
             list_execution_ids, list_session_ids,
         },
     },
-    follow::text,
-    output,
+    field::text,
     paging::Part,
 };
 
@@ -97,13 +96,6 @@ impl Kind {
         };
         let ids = page.items.iter().map(|node| text(node, "id").to_owned());
         Ok((ids.collect(), page.next))
-    }
-}
-
-/// Says that a list has nothing in it, where a person would wonder.
-pub(super) fn say_if_empty(is_empty: bool, what: &str) {
-    if is_empty {
-        output::complain(&format!("there are no {what}"));
     }
 }
 

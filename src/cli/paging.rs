@@ -5,8 +5,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::{
-    follow::text,
-    names::say_if_empty,
+    field::text,
     output::{self, Line},
 };
 
@@ -61,7 +60,9 @@ impl Part {
         } else {
             let lines = self.items.iter().flat_map(lines);
             lines.for_each(|line| output::say(&line));
-            say_if_empty(self.items.is_empty(), what);
+            if self.items.is_empty() {
+                output::complain(&format!("there are no {what}"));
+            }
         }
         match &self.next {
             Some(after) if is_json => {

@@ -15,7 +15,7 @@ use super::{
         },
         refusal,
     },
-    follow::text,
+    field::text,
     inspect::{document, fact},
     list::{named, noted},
     names::Kind,

@@ -9,11 +9,7 @@ use std::{
 
 use toml::de::{DeTable, DeValue};
 
-use super::{
-    Error, Origin,
-    layers::{Given, keys},
-    sections,
-};
+use super::{Error, Origin, layers::Given, sections};
 
 const DEFAULT: &str = "takeoff.toml";
 
@@ -64,7 +60,7 @@ impl File {
             match value.get_ref() {
                 DeValue::Table(table) if is_section(&path) => self.flatten(&path, table, given)?,
                 _ if is_section(&path) => return Err(not_a_table(path, origin)),
-                _ if !keys().any(|key| key.path() == path) => {
+                _ if !sections::keys().any(|key| key.path() == path) => {
                     return Err(Error::UnknownKey { key: path, origin });
                 }
                 value => {

@@ -2,12 +2,14 @@
 //!
 //! Defaults, then a file, then the environment, then flags; the later layer wins. Each key, its
 //! type, default, range and meaning is written once, in `sections`; the names of the environment
-//! variables, the documented `takeoff.toml` and the redaction follow from it. Invariant: a key or
+//! variables, the documented `takeoff.sample.toml` and the redaction follow from it. Invariant: a key or
 //! variable that is not known, or a value that is not valid, is an error that names it and its
 //! origin; a secret is in no error, no `Debug` and no printed configuration.
 
+mod assemble;
 mod check;
 mod document;
+mod environment;
 mod error;
 mod file;
 mod key;
@@ -76,7 +78,7 @@ impl Config {
     /// # Errors
     /// As [`Self::load`], and [`Error::NotUnicode`].
     pub fn from_process(cli: &Overrides) -> Result<Self, Error> {
-        Self::load(cli, layers::process_environment()?.into_iter())
+        Self::load(cli, environment::of_process()?.into_iter())
     }
 
     /// Where the value of `key` came from; none if there is no such key.

@@ -2,10 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, path::PathBuf};
 
-use super::{
-    Error, Origin,
-    layers::{Given, keys},
-};
+use super::{Error, Origin, layers::Given, sections};
 
 /// Flags over the environment and the file.
 #[derive(Clone, Default, clap::Args)]
@@ -134,7 +131,7 @@ fn insert(
     value: &str,
 ) -> Result<(), Error> {
     let origin = Origin::Flag(flag);
-    if !keys().any(|known| known.path() == key) {
+    if !sections::keys().any(|known| known.path() == key) {
         let key = beginning_of_key(key);
         return Err(Error::UnknownKey { key, origin });
     }

@@ -1,6 +1,6 @@
 //! Every key: its type, default, range and meaning. The one place to add or change one.
 //!
-//! The doc comments are also the comments of `takeoff.toml`.
+//! The doc comments are also the comments of `takeoff.sample.toml`.
 
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -62,6 +62,11 @@ pub(super) const ALL: &[Section] = &[
     Sessions::SECTION,
     Telemetry::SECTION,
 ];
+
+/// Every key.
+pub(super) fn keys() -> impl Iterator<Item = &'static Key> {
+    ALL.iter().flat_map(|section: &Section| section.keys)
+}
 
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;

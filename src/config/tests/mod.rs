@@ -7,7 +7,7 @@ use clap::{CommandFactory as _, Parser as _};
 mod refused;
 mod shown;
 
-use super::{Config, Error, Origin, Overrides, file::File, layers};
+use super::{Config, Error, Origin, Overrides, file::File, sections};
 
 const NO_ENV: [(&str, &str); 0] = [];
 
@@ -125,7 +125,7 @@ fn the_named_variables_and_flags_reach_their_keys() {
 
 #[test]
 fn every_key_has_a_variable_of_its_own() {
-    let mut variables: Vec<_> = layers::keys().map(super::key::Key::variable).collect();
+    let mut variables: Vec<_> = sections::keys().map(super::key::Key::variable).collect();
     assert!(variables.contains(&"TAKEOFF_RUNTIME_MAX_CONCURRENT_EXECUTIONS".to_owned()));
     assert!(variables.contains(&"TAKEOFF_CONTENT_S3_ENDPOINT".to_owned()));
     let count = variables.len();
