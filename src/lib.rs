@@ -8,6 +8,7 @@ pub mod clock;
 pub mod config;
 pub mod content;
 pub mod events;
+pub mod executions;
 pub mod graphql;
 pub mod hot;
 pub mod ids;

@@ -1,19 +1,31 @@
-//! The services that the API layers call.
+//! The services that the API layers call, and the plain types that several of them share. No API layer
+//! calls the storage itself.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
+
+use uuid::Uuid;
 
 use crate::{
-    api::RequestThreads, artifact_registry::ArtifactRegistry, events::Events, model::Budget,
-    runtime::Runtime, state_surface::StateSurface, storage::Storage, uploads::Uploads,
+    api::DearThreads,
+    artifact_registry::ArtifactRegistry,
+    events::Events,
+    executions::Executions,
+    model::{Budget, TenantScope},
+    runtime::Runtime,
+    state_surface::StateSurface,
+    storage::Storage,
+    uploads::Uploads,
 };
+
+pub use crate::storage::{Count, Error, Members, MetadataMember, NodeInfo, Page, PageRequest};
 
 /// Everything that an API needs. Clones share it.
 #[derive(Clone)]
 pub struct Services {
     /// Accepts, runs, cancels.
     pub runtime: Runtime,
-    /// Reads.
-    pub storage: Storage,
+    /// Executions as they stand.
+    pub executions: Executions,
     /// Sessions and state.
     pub state: StateSurface,
     /// Artifacts and lineage.
@@ -24,6 +36,23 @@ pub struct Services {
     pub uploads: Uploads,
     /// What tenants may ask of this node.
     pub budget: Arc<Budget>,
-    /// The threads on which requests are answered.
-    pub threads: RequestThreads,
+    /// Threads for what takes long to answer.
+    pub dear: DearThreads,
+    /// The database itself, for what looks after the node: probes, tools, tests.
+    pub storage: Storage,
+}
+
+impl Services {
+    /// How many belong to each of several executions, sessions or artifacts.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn count_members(
+        &self,
+        scope: &TenantScope,
+        members: Members,
+        ids: &[Uuid],
+    ) -> Result<HashMap<Uuid, Count>, Error> {
+        self.storage.count_members(scope, members, ids).await
+    }
 }

@@ -13,6 +13,7 @@ use crate::{
     config::Config,
     content::{ContentStore, Payloads, S3Options, Signer, load_or_create_key},
     events::Events,
+    executions::Executions,
     graphql,
     hot::{HotCopies, InProcess, Layered},
     model::{Budget, Principal, TenantId},
@@ -125,6 +126,7 @@ impl Node {
         tokio::spawn(uploads.clone().release_until(stop.clone()));
         let services = Services {
             runtime,
+            executions: Executions::new(storage.clone()),
             storage,
             state,
             artifacts,

@@ -4,6 +4,7 @@
 //! where they are found, resolved, listed, traced, and changed by clients.
 
 mod mermaid;
+mod read;
 #[cfg(test)]
 mod tests;
 
@@ -15,14 +16,16 @@ use std::{
 
 pub use mermaid::mermaid;
 
+pub use crate::storage::{
+    ArtifactFilter, Direction, Lineage, LineageEdge, LineageNode, LineageRequest, Relation,
+    Truncation,
+};
+
 use crate::{
     model::{
         Artifact, ArtifactId, ArtifactState, Principal, Refusal, TenantScope, TransitionRequest,
     },
-    storage::{
-        ArtifactFilter, Count, Direction, Error, Lineage, LineageRequest, Page, PageRequest,
-        Storage,
-    },
+    storage::{Count, Error, Page, PageRequest, Storage},
 };
 
 /// So many artifacts are deleted at once at most.

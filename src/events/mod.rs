@@ -5,6 +5,7 @@
 //! or so, one query for all.
 
 mod hub;
+mod read;
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,10 +18,12 @@ use crate::{
         TenantScope,
     },
     redis::HintBus,
-    storage::{Error, Feed, Notice, Reading, Storage},
+    storage::{Error, Notice, Reading, Storage},
     telemetry::metrics::Metrics,
 };
 use hub::{Hub, Watch};
+
+pub use crate::storage::{Feed, StreamName, WalFilter};
 
 /// The most events of one batch.
 pub const BATCH_EVENTS: u32 = 100;

@@ -15,9 +15,9 @@ use super::{
 };
 use crate::{
     api::ApiError,
-    events::EventBatch,
+    events::{EventBatch, Feed},
     model::Meter,
-    storage::{self, Feed},
+    services::Error,
 };
 
 /// Which of the tenant's events to watch; all conditions hold together.
@@ -115,7 +115,7 @@ impl Subscription {
 fn shown<'a>(
     caller: &'a Caller,
     reads: Arc<Meter>,
-    batches: impl Stream<Item = Result<EventBatch, storage::Error>> + 'a,
+    batches: impl Stream<Item = Result<EventBatch, Error>> + 'a,
 ) -> impl Stream<Item = Result<ExecutionEventBatch, ApiError>> + 'a {
     batches.then(move |batch| {
         reads.renew();

@@ -16,11 +16,11 @@ use super::{
 };
 use crate::{
     api::ApiError,
+    artifact_registry::{ArtifactFilter, Relation},
     model::{
         Artifact, ArtifactId, ArtifactState, Materialization, Principal, RawJson, TenantScope,
     },
     services::Services,
-    storage::{ArtifactFilter, Relation},
 };
 
 /// So many parents of an artifact are shown; `lineage` of the GraphQL API shows all.
@@ -77,7 +77,10 @@ impl ArtifactBody {
         let scope = principal.scope();
         let ids: Vec<ArtifactId> = artifacts.iter().map(|artifact| artifact.id).collect();
         let mut parents = parents(services, &scope, &ids).await?;
-        let mut forms = services.storage.find_materializations(&scope, &ids).await?;
+        let mut forms = services
+            .artifacts
+            .find_materializations(&scope, &ids)
+            .await?;
         let bodies = artifacts.into_iter().map(|artifact| {
             let parents = parents.remove(&artifact.id).unwrap_or_default();
             let forms = forms.remove(&artifact.id).unwrap_or_default();
@@ -120,9 +123,9 @@ async fn parents(
     scope: &TenantScope,
     ids: &[ArtifactId],
 ) -> Result<HashMap<ArtifactId, Vec<String>>, Failure> {
-    let storage = &services.storage;
-    let found = storage
-        .relatives_of(scope, ids, Relation::Parents, MOST_PARENTS)
+    let registry = &services.artifacts;
+    let found = registry
+        .list_first_relatives(scope, ids, Relation::Parents, MOST_PARENTS)
         .await?;
     let named = found.into_iter().map(|(id, parents)| {
         let names = parents.iter().map(|(_, parent)| parent.id.to_string());

@@ -90,11 +90,10 @@ pub(super) async fn download(
     Parameters(form): Parameters<Form>,
 ) -> Result<Redirect, Failure> {
     let (services, scope) = (&served.services, principal.scope());
-    let found = services.storage.find_artifacts(&scope, &[id]).await?;
-    let artifact = found.into_iter().next();
+    let artifact = services.artifacts.find(&scope, id).await?;
     let artifact = artifact.ok_or_else(|| Failure::not_found("artifact"))?;
     let mut forms = services
-        .storage
+        .artifacts
         .find_materializations(&scope, &[id])
         .await?;
     let forms = forms.remove(&id).unwrap_or_default();

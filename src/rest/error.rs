@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 use crate::{
     api::{ApiError, ErrorCode, RefusalCode, seconds},
     model::{Fault, Refusal},
-    storage,
+    services,
 };
 
 /// One fault of an input.
@@ -124,10 +124,10 @@ impl From<Refusal> for Failure {
     }
 }
 
-impl From<storage::Error> for Failure {
-    fn from(error: storage::Error) -> Self {
+impl From<services::Error> for Failure {
+    fn from(error: services::Error) -> Self {
         match error {
-            storage::Error::Refused(refusal) => refusal.into(),
+            services::Error::Refused(refusal) => refusal.into(),
             other => ApiError::from(other).into(),
         }
     }

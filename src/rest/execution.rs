@@ -19,8 +19,9 @@ use super::{
 };
 use crate::{
     api::ApiError,
+    executions::ExecutionFilter,
     model::{Execution, ExecutionId, ExecutionStatus, Principal, RawJson},
-    storage::{ExecutionFilter, MetadataMember, PageRequest},
+    services::{MetadataMember, PageRequest},
 };
 
 /// So many artifacts and events are shown; the rest is read by `artifact/list` and the stream.
@@ -76,9 +77,8 @@ pub(super) async fn status(
     Id(id): Id<ExecutionId>,
     Parameters(including): Parameters<Including>,
 ) -> Result<Json<StatusBody>, Failure> {
-    let storage = &served.services.storage;
-    let found = storage.find_executions(&principal.scope(), &[id]).await?;
-    let execution = found.into_iter().next();
+    let executions = &served.services.executions;
+    let execution = executions.find(&principal.scope(), id).await?;
     let execution = execution.ok_or_else(|| Failure::not_found("execution"))?;
     let artifacts = if including.include_artifacts == Some(true) {
         Some(artifacts(&served, &principal, id).await?)
@@ -129,8 +129,10 @@ async fn artifacts(
     principal: &Principal,
     id: ExecutionId,
 ) -> Result<Vec<ArtifactBody>, Failure> {
-    let (storage, scope) = (&served.services.storage, principal.scope());
-    let mut found = storage.artifacts_of_executions(&scope, &[id], MOST).await?;
+    let (registry, scope) = (&served.services.artifacts, principal.scope());
+    let mut found = registry
+        .list_first_of_executions(&scope, &[id], MOST)
+        .await?;
     let records = found.remove(&id).unwrap_or_default();
     let records = records.into_iter().map(|(_, artifact)| artifact).collect();
     ArtifactBody::of_all(&served.services, principal, records).await
@@ -141,11 +143,9 @@ async fn events(
     principal: &Principal,
     id: ExecutionId,
 ) -> Result<Vec<EventShown>, Failure> {
-    let storage = &served.services.storage;
+    let log = &served.services.events;
     let mut shown = Vec::new();
-    let events = storage
-        .events_after(&principal.scope(), id, 0, MOST)
-        .await?;
+    let events = log.list(&principal.scope(), id, None, MOST).await?;
     for event in events.iter() {
         shown.extend(EventShown::of(&served.services, principal, event).await?);
     }
@@ -301,10 +301,10 @@ pub(super) async fn list(
         after: input.after.as_deref().map(id).transpose()?,
         ..PageRequest::first(limit)
     };
-    let (storage, scope) = (&served.services.storage, principal.scope());
-    let page = storage.list_executions(&scope, &filter, &page).await?;
+    let (stored, scope) = (&served.services.executions, principal.scope());
+    let page = stored.list(&scope, &filter, &page).await?;
     let total = if input.count == Some(true) {
-        Some(storage.count_executions(&scope, &filter).await?)
+        Some(stored.count(&scope, &filter).await?)
     } else {
         None
     };

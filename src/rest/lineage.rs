@@ -16,8 +16,8 @@ use super::{
 };
 use crate::{
     api::ApiError,
+    artifact_registry::{Direction, LineageRequest},
     model::ArtifactId,
-    storage::{Direction, LineageRequest},
 };
 
 const MAX_DEPTH: u32 = 100;

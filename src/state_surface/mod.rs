@@ -8,6 +8,7 @@
 mod check;
 mod copies;
 mod execution;
+mod read;
 mod session;
 
 use std::sync::Arc;
@@ -18,6 +19,8 @@ use copies::Copies;
 pub use check::StateLimits;
 pub use copies::CopyKey;
 pub use session::NewSession;
+
+pub use crate::storage::SessionFilter;
 
 /// State of sessions and executions. Clones are the same surface.
 #[derive(Debug, Clone)]

@@ -22,6 +22,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "config",
             "content",
             "events",
+            "executions",
             "graphql",
             "hot",
             "ids",
@@ -42,13 +43,12 @@ const MAY_USE: &[(&str, &[&str])] = &[
         &[
             "api",
             "artifact_registry",
-            "content",
             "events",
+            "executions",
             "model",
             "runtime",
             "services",
             "state_surface",
-            "storage",
             "uploads",
         ],
     ),
@@ -56,11 +56,12 @@ const MAY_USE: &[(&str, &[&str])] = &[
         "rest",
         &[
             "api",
+            "artifact_registry",
+            "executions",
             "model",
             "runtime",
             "services",
             "state_surface",
-            "storage",
         ],
     ),
     ("api", &["model", "storage"]),
@@ -70,6 +71,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "api",
             "artifact_registry",
             "events",
+            "executions",
             "model",
             "runtime",
             "state_surface",
@@ -102,6 +104,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         &["content", "hot", "ids", "model", "storage"],
     ),
     ("artifact_registry", &["model", "storage"]),
+    ("executions", &["model", "storage"]),
     ("events", &["model", "redis", "storage", "telemetry"]),
     ("redis", &["hot", "model", "storage"]),
     ("hot", &[]),
@@ -261,6 +264,35 @@ fn every_module_uses_only_what_is_to_its_right() {
     }
     assert!(edges > 100, "the imports were not found");
     assert_eq!(faults, Vec::<String>::new());
+}
+
+#[test]
+fn resolvers_and_routes_ask_the_services_and_not_the_database() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    for layer in ["graphql", "rest"] {
+        sources(&root.join(layer), &mut files);
+    }
+    let asks = |path: &&PathBuf| !is_test(path) && asks_the_database(&code_of(path));
+    let faults: Vec<&PathBuf> = files.iter().filter(asks).collect();
+    assert!(files.len() > 50, "the files were not found");
+    assert_eq!(faults, Vec::<&PathBuf>::new());
+    for code in [
+        "services.storage.ping()",
+        "services\n    .storage\n    .ping()",
+    ] {
+        assert!(asks_the_database(code), "{code}");
+    }
+    assert!(!asks_the_database("form.storage_type"));
+}
+
+/// Whether code reaches for the storage among the services.
+fn asks_the_database(code: &str) -> bool {
+    let mut fields = code.match_indices(".storage");
+    fields.any(|(at, found)| {
+        let next = code[at + found.len()..].chars().next();
+        next.is_none_or(|c| !c.is_alphanumeric() && c != '_')
+    })
 }
 
 #[test]

@@ -81,7 +81,7 @@ impl Caller {
 
     /// The loaders of the request.
     pub(crate) fn loaders(&self) -> &Loaders {
-        let make = || Box::new(Loaders::new(&self.services.storage, &self.scope));
+        let make = || Box::new(Loaders::new(&self.services, &self.scope));
         self.loaders.get_or_init(make)
     }
 

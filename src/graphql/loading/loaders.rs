@@ -11,11 +11,12 @@ use uuid::Uuid;
 use super::loader::Loader;
 use crate::{
     api::ApiError,
+    artifact_registry::Relation,
     model::{
         Artifact, ArtifactId, ArtifactTransition, Execution, ExecutionId, Materialization, Session,
         SessionId, Step, TenantScope, WaitReason,
     },
-    storage::{self, Count, Members, Page, Relation, Storage},
+    services::{Count, Error, Members, Page, Services},
 };
 
 /// One page of shared records.
@@ -39,12 +40,12 @@ pub(crate) struct Loaders {
     pub(crate) member_counts: Loader<(Members, Uuid), Count>,
 }
 
-/// A loader whose read has a storage and a scope of its own.
+/// A loader whose read has the services and a scope of its own.
 macro_rules! loader {
-    ($at:ident, |$storage:ident, $scope:ident, $keys:ident| $read:expr) => {{
+    ($at:ident, |$services:ident, $scope:ident, $keys:ident| $read:expr) => {{
         let at = $at.clone();
         Loader::new(move |$keys| {
-            let ($storage, $scope) = at.clone();
+            let ($services, $scope) = at.clone();
             async move { $read }.boxed()
         })
     }};
@@ -52,30 +53,33 @@ macro_rules! loader {
 
 impl Loaders {
     /// Loaders that read within `scope`.
-    pub(crate) fn new(storage: &Storage, scope: &TenantScope) -> Self {
-        let at = (storage.clone(), scope.clone());
+    pub(crate) fn new(services: &Arc<Services>, scope: &TenantScope) -> Self {
+        let at = (Arc::clone(services), scope.clone());
         Self {
-            executions: loader!(at, |storage, scope, ids| {
-                let found = storage.find_executions(&scope, &ids).await?;
+            executions: loader!(at, |services, scope, ids| {
+                let found = services.executions.find_many(&scope, &ids).await?;
                 Ok(by_id(found, |execution| execution.id))
             }),
-            sessions: loader!(at, |storage, scope, ids| {
-                let found = storage.find_sessions(&scope, &ids).await?;
+            sessions: loader!(at, |services, scope, ids| {
+                let found = services.state.find_sessions(&scope, &ids).await?;
                 Ok(by_id(found, |session| session.id))
             }),
-            artifacts: loader!(at, |storage, scope, ids| {
-                let found = storage.find_artifacts(&scope, &ids).await?;
+            artifacts: loader!(at, |services, scope, ids| {
+                let found = services.artifacts.find_many(&scope, &ids).await?;
                 Ok(by_id(found, |artifact| artifact.id))
             }),
-            steps: loader!(at, |storage, scope, ids| {
-                Ok(shared(storage.find_steps(&scope, &ids).await?))
+            steps: loader!(at, |services, scope, ids| {
+                Ok(shared(services.executions.find_steps(&scope, &ids).await?))
             }),
-            wait_reasons: loader!(at, |storage, scope, ids| {
-                Ok(storage.wait_reasons(&scope, &ids).await?)
+            wait_reasons: loader!(at, |services, scope, ids| {
+                Ok(services.executions.find_wait_reasons(&scope, &ids).await?)
             }),
-            child_executions: loader!(at, |storage, scope, keys| {
+            child_executions: loader!(at, |services, scope, keys| {
                 let read = async |ids: Vec<_>, limit| {
-                    let found = storage.first_children(&scope, &ids, limit).await?;
+                    let found = services
+                        .executions
+                        .list_first_children(&scope, &ids, limit)
+                        .await?;
                     let keyed = |executions: Vec<Execution>| {
                         executions.into_iter().map(|it| (it.id, it)).collect()
                     };
@@ -83,42 +87,54 @@ impl Loaders {
                 };
                 first_pages(keys, read).await
             }),
-            execution_artifacts: loader!(at, |storage, scope, keys| {
+            execution_artifacts: loader!(at, |services, scope, keys| {
                 let read = async |ids: Vec<_>, limit| {
-                    storage.artifacts_of_executions(&scope, &ids, limit).await
-                };
-                first_pages(keys, read).await
-            }),
-            parents: loader!(at, |storage, scope, keys| {
-                let read = async |ids: Vec<_>, limit| {
-                    storage
-                        .relatives_of(&scope, &ids, Relation::Parents, limit)
+                    services
+                        .artifacts
+                        .list_first_of_executions(&scope, &ids, limit)
                         .await
                 };
                 first_pages(keys, read).await
             }),
-            children: loader!(at, |storage, scope, keys| {
+            parents: loader!(at, |services, scope, keys| {
                 let read = async |ids: Vec<_>, limit| {
-                    storage
-                        .relatives_of(&scope, &ids, Relation::Children, limit)
+                    services
+                        .artifacts
+                        .list_first_relatives(&scope, &ids, Relation::Parents, limit)
                         .await
                 };
                 first_pages(keys, read).await
             }),
-            materializations: loader!(at, |storage, scope, ids| {
-                Ok(shared(storage.find_materializations(&scope, &ids).await?))
+            children: loader!(at, |services, scope, keys| {
+                let read = async |ids: Vec<_>, limit| {
+                    services
+                        .artifacts
+                        .list_first_relatives(&scope, &ids, Relation::Children, limit)
+                        .await
+                };
+                first_pages(keys, read).await
             }),
-            transitions: loader!(at, |storage, scope, ids| {
-                Ok(shared(storage.find_transitions(&scope, &ids).await?))
+            materializations: loader!(at, |services, scope, ids| {
+                Ok(shared(
+                    services
+                        .artifacts
+                        .find_materializations(&scope, &ids)
+                        .await?,
+                ))
             }),
-            member_counts: loader!(at, |storage, scope, keys| {
+            transitions: loader!(at, |services, scope, ids| {
+                Ok(shared(
+                    services.artifacts.find_transitions(&scope, &ids).await?,
+                ))
+            }),
+            member_counts: loader!(at, |services, scope, keys| {
                 let mut by_kind: HashMap<Members, Vec<Uuid>> = HashMap::new();
                 for (members, id) in keys {
                     by_kind.entry(members).or_default().push(id);
                 }
                 let mut counts = HashMap::new();
                 for (members, ids) in by_kind {
-                    let counted = storage.count_members(&scope, members, &ids).await?;
+                    let counted = services.count_members(&scope, members, &ids).await?;
                     counts.extend(counted.into_iter().map(|(id, it)| ((members, id), it)));
                 }
                 Ok(counts)
@@ -167,7 +183,7 @@ where
     Id: Eq + Hash,
     K: Copy,
     F: Fn(Vec<Id>, u32) -> Fut,
-    Fut: Future<Output = Result<HashMap<Id, Vec<(K, T)>>, storage::Error>>,
+    Fut: Future<Output = Result<HashMap<Id, Vec<(K, T)>>, Error>>,
 {
     let mut by_size: HashMap<u32, Vec<Id>> = HashMap::new();
     for (id, size) in keys {

@@ -199,7 +199,7 @@ async fn submit_all(
 /// The answer for the intent at `index`. A failure that is nobody's mistake fails the whole field:
 /// what was accepted is found again by its idempotency key.
 fn one(
-    answer: Option<Result<Submitted, crate::storage::Error>>,
+    answer: Option<Result<Submitted, crate::services::Error>>,
     index: usize,
 ) -> Result<MutationResult<Submitted>, Failure> {
     let answer =

@@ -7,7 +7,7 @@ use crate::{
         types::user_error::{UserError, user_errors},
     },
     model::Refusal,
-    storage,
+    services,
 };
 
 /// A value, or what the caller did wrong.
@@ -23,16 +23,16 @@ pub(super) enum Failure {
 
 impl Failure {
     /// A failure of a service; `at` is the way to the input that it was given.
-    pub(super) fn at(at: &[&str], error: storage::Error) -> Self {
+    pub(super) fn at(at: &[&str], error: services::Error) -> Self {
         match error {
-            storage::Error::Refused(refusal) => Self::Refused(user_errors(refusal, at)),
+            services::Error::Refused(refusal) => Self::Refused(user_errors(refusal, at)),
             other => Self::Failed(other.into()),
         }
     }
 }
 
-impl From<storage::Error> for Failure {
-    fn from(error: storage::Error) -> Self {
+impl From<services::Error> for Failure {
+    fn from(error: services::Error) -> Self {
         Self::at(&["input"], error)
     }
 }

@@ -60,10 +60,8 @@ impl ExecutionQuery {
             .unwrap_or_default()
             .read(order_by.unwrap_or_default())?;
         let caller = Caller::of(ctx)?;
-        let storage = &caller.services.storage;
-        let page = storage
-            .list_executions(&caller.scope, &filter, &page)
-            .await?;
+        let executions = &caller.services.executions;
+        let page = executions.list(&caller.scope, &filter, &page).await?;
         Ok(ExecutionConnection::of(page, Total::Executions(filter)))
     }
 }

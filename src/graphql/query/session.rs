@@ -55,8 +55,8 @@ impl SessionQuery {
         .request()?;
         let filter = filter.unwrap_or_default().read()?;
         let caller = Caller::of(ctx)?;
-        let storage = &caller.services.storage;
-        let page = storage.list_sessions(&caller.scope, &filter, &page).await?;
+        let state = &caller.services.state;
+        let page = state.list_sessions(&caller.scope, &filter, &page).await?;
         Ok(SessionConnection::of(page, Total::Sessions(filter)))
     }
 }

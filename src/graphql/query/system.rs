@@ -11,7 +11,6 @@ use crate::{
             runtime_status::RuntimeStatus, total::Total, wal::WalEntry,
         },
     },
-    storage::Reading,
 };
 
 #[derive(Default)]
@@ -27,19 +26,12 @@ impl SystemQuery {
         #[graphql(desc = "Items of the page, 1 to 200; 50 when left out.")] first: Option<i32>,
         #[graphql(desc = "Only entries after this cursor.")] after: Option<String>,
     ) -> Result<WalEntryConnection, ApiError> {
-        let is_first = after.is_none();
         let (size, start) = PageArgs::forward(first, after).after_cursor()?;
         let filter = filter.unwrap_or_default().read()?;
         let caller = Caller::of(ctx)?;
-        let storage = &caller.services.storage;
-        if !is_first {
-            let reading = Reading::Tenant;
-            storage
-                .check_position(&caller.scope, reading, start)
-                .await?;
-        }
-        let entries = storage
-            .wal_after(&caller.scope, &filter, start, size + 1)
+        let events = &caller.services.events;
+        let entries = events
+            .list_log(&caller.scope, &filter, start, size + 1)
             .await?;
         let has_next = entries.len() > size as usize;
         let page = entries.into_iter().take(size as usize);
@@ -48,7 +40,7 @@ impl SystemQuery {
         Ok(WalEntryConnection::of_log(
             nodes,
             has_next,
-            start.tx > 0,
+            start.is_some_and(|cursor| cursor.tx > 0),
             total,
         ))
     }

@@ -15,9 +15,10 @@ use super::{
 };
 use crate::{
     api::ApiError,
+    artifact_registry::Relation,
     graphql::{error::Nullable, loading::Caller},
     model,
-    storage::{Members, Relation},
+    services::Members,
 };
 
 /// Where an artifact is in its life. Ready and archived artifacts resolve.
@@ -221,8 +222,8 @@ async fn relatives(
     relation: Relation,
     args: &PageArgs,
 ) -> Result<ArtifactConnection, ApiError> {
-    let storage = &caller.services.storage;
-    let page = storage
+    let artifacts = &caller.services.artifacts;
+    let page = artifacts
         .list_relatives(&caller.scope, id, relation, &args.request()?)
         .await?;
     Ok(ArtifactConnection::of(page, total(id, relation)))

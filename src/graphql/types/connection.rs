@@ -14,7 +14,7 @@ use super::{
     total::{Total, TotalCount},
     wal::WalEntry,
 };
-use crate::{api::ApiError, graphql::loading::SharedPage, model, storage::Page};
+use crate::{api::ApiError, graphql::loading::SharedPage, model, services::Page};
 
 /// Where a page is in its list. Its ends are mostly its items'; those of a page for which not the whole list
 /// was looked at are where that ended.

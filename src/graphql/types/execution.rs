@@ -15,9 +15,11 @@ use super::{
 };
 use crate::{
     api::ApiError,
+    artifact_registry::ArtifactFilter,
+    executions::ExecutionFilter,
     graphql::{error::Nullable, loading::Caller},
     model,
-    storage::{ArtifactFilter, Count, ExecutionFilter, Members, Reading},
+    services::{Count, Members},
 };
 
 /// Where an execution is in its life. Completed, failed and cancelled are for ever.
@@ -257,9 +259,9 @@ impl Execution {
             oldest_first: true,
             ..ExecutionFilter::default()
         };
-        let storage = &caller.services.storage;
-        let page = storage
-            .list_executions(&caller.scope, &filter, &args.request()?)
+        let executions = &caller.services.executions;
+        let page = executions
+            .list(&caller.scope, &filter, &args.request()?)
             .await?;
         Ok(ExecutionConnection::of(page, total))
     }
@@ -300,9 +302,9 @@ impl Execution {
             oldest_first: true,
             ..ArtifactFilter::default()
         };
-        let storage = &caller.services.storage;
-        let page = storage
-            .list_artifacts(&caller.scope, &filter, &args.request()?)
+        let artifacts = &caller.services.artifacts;
+        let page = artifacts
+            .list(&caller.scope, &filter, None, &args.request()?)
             .await?;
         Ok(ArtifactConnection::of(page, total))
     }
@@ -314,18 +316,11 @@ impl Execution {
         #[graphql(desc = "Items of the page, 1 to 200; 50 when left out.")] first: Option<i32>,
         #[graphql(desc = "Only events after this cursor.")] after: Option<String>,
     ) -> Result<ExecutionEventConnection, ApiError> {
-        let is_first = after.is_none();
         let (size, start) = PageArgs::forward(first, after).after_cursor()?;
         let caller = Caller::of(ctx)?;
-        let storage = &caller.services.storage;
-        if !is_first {
-            let reading = Reading::Execution(self.0.id);
-            storage
-                .check_position(&caller.scope, reading, start)
-                .await?;
-        }
-        let events = storage
-            .events_after(&caller.scope, self.0.id, start.seq, size + 1)
+        let events = &caller.services.events;
+        let events = events
+            .list(&caller.scope, self.0.id, start, size + 1)
             .await?;
         let has_next = events.len() > size as usize;
         let page = events.iter().take(size as usize);
@@ -336,7 +331,7 @@ impl Execution {
         Ok(ExecutionEventConnection::of_log(
             nodes,
             has_next,
-            start.seq > 0,
+            start.is_some_and(|cursor| cursor.seq > 0),
             total,
         ))
     }

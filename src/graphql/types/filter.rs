@@ -1,4 +1,4 @@
-//! Filters and orders of lists, and how they become those of storage.
+//! Filters and orders of lists, and how they become those of the services.
 
 use async_graphql::{Enum, ID, InputObject};
 use uuid::Uuid;
@@ -12,8 +12,12 @@ use super::{
 };
 use crate::{
     api::ApiError,
+    artifact_registry,
+    events::{self, StreamName},
+    executions,
     model::{ArtifactId, ExecutionId},
-    storage::{self, MetadataMember, StreamName},
+    services::MetadataMember,
+    state_surface,
 };
 
 /// The order of a list of executions.
@@ -74,9 +78,12 @@ pub(crate) struct ExecutionFilter {
 }
 
 impl ExecutionFilter {
-    /// The filter of storage.
-    pub(crate) fn read(self, order: ExecutionOrder) -> Result<storage::ExecutionFilter, ApiError> {
-        Ok(storage::ExecutionFilter {
+    /// The filter of the service.
+    pub(crate) fn read(
+        self,
+        order: ExecutionOrder,
+    ) -> Result<executions::ExecutionFilter, ApiError> {
+        Ok(executions::ExecutionFilter {
             statuses: all(self.status),
             intent_types: self.intent_type.unwrap_or_default(),
             session_id: ids::optional(self.session_id.as_ref(), "sessionId")?,
@@ -114,9 +121,12 @@ pub(crate) struct ArtifactFilter {
 }
 
 impl ArtifactFilter {
-    /// The filter of storage; `eligibleFor` is the registry's to resolve.
-    pub(crate) fn read(self, order: ArtifactOrder) -> Result<storage::ArtifactFilter, ApiError> {
-        Ok(storage::ArtifactFilter {
+    /// The filter of the service; `eligibleFor` is the registry's to resolve.
+    pub(crate) fn read(
+        self,
+        order: ArtifactOrder,
+    ) -> Result<artifact_registry::ArtifactFilter, ApiError> {
+        Ok(artifact_registry::ArtifactFilter {
             artifact_types: self.artifact_type.unwrap_or_default(),
             states: all(self.lifecycle_state),
             execution_id: ids::optional(self.execution_id.as_ref(), "executionId")?,
@@ -142,9 +152,9 @@ pub(crate) struct SessionFilter {
 }
 
 impl SessionFilter {
-    /// The filter of storage.
-    pub(crate) fn read(self) -> Result<storage::SessionFilter, ApiError> {
-        Ok(storage::SessionFilter {
+    /// The filter of the service.
+    pub(crate) fn read(self) -> Result<state_surface::SessionFilter, ApiError> {
+        Ok(state_surface::SessionFilter {
             statuses: all(self.status),
             user_id: self.user_id,
             metadata: members(self.metadata)?,
@@ -168,9 +178,9 @@ pub(crate) struct WalFilter {
 }
 
 impl WalFilter {
-    /// The filter of storage.
-    pub(crate) fn read(self) -> Result<storage::WalFilter, ApiError> {
-        Ok(storage::WalFilter {
+    /// The filter of the service.
+    pub(crate) fn read(self) -> Result<events::WalFilter, ApiError> {
+        Ok(events::WalFilter {
             types: self.types.unwrap_or_default(),
             stream: self.stream_id.as_ref().map(stream).transpose()?,
             session_id: ids::optional(self.session_id.as_ref(), "sessionId")?,

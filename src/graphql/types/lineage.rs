@@ -7,10 +7,9 @@ use async_graphql::{Context, Enum, ID, InputObject, Object, SimpleObject};
 use super::{artifact::Artifact, counted::Listed, scalars::int};
 use crate::{
     api::ApiError,
-    artifact_registry,
+    artifact_registry::{self, Direction, LineageRequest, Truncation},
     graphql::loading::Caller,
     model::ArtifactId,
-    storage::{self, Direction, LineageRequest, Truncation},
 };
 
 const MAX_DEPTH: i32 = 100;
@@ -108,7 +107,7 @@ fn bounded(number: i32, name: &str, least: i32, most: i32) -> Result<u32, ApiErr
 }
 
 /// A lineage that was walked.
-pub(crate) struct Lineage(storage::Lineage);
+pub(crate) struct Lineage(artifact_registry::Lineage);
 
 /// Artifacts and how they descend from each other.
 #[Object]
@@ -154,8 +153,8 @@ pub(crate) struct LineageNode {
     is_root: bool,
 }
 
-impl From<&storage::LineageNode> for LineageNode {
-    fn from(node: &storage::LineageNode) -> Self {
+impl From<&artifact_registry::LineageNode> for LineageNode {
+    fn from(node: &artifact_registry::LineageNode) -> Self {
         Self {
             artifact: Artifact(Arc::clone(&node.artifact)),
             depth: int(node.depth),
@@ -175,8 +174,8 @@ pub(crate) struct LineageEdge {
     intent_type: String,
 }
 
-impl From<&storage::LineageEdge> for LineageEdge {
-    fn from(edge: &storage::LineageEdge) -> Self {
+impl From<&artifact_registry::LineageEdge> for LineageEdge {
+    fn from(edge: &artifact_registry::LineageEdge) -> Self {
         Self {
             parent_id: edge.parent_id.into(),
             child_id: edge.child_id.into(),

@@ -5,7 +5,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use crate::{
     api::ApiError,
     model::{Cursor, ExecutionId, SessionId},
-    storage::PageRequest,
+    services::PageRequest,
 };
 
 /// Items of a page when the client does not say.
@@ -89,12 +89,9 @@ impl PageArgs {
         Ok(is_first.then_some(size))
     }
 
-    /// The size of the page and the place in the log after which it begins.
-    pub(crate) fn after_cursor(&self) -> Result<(u32, Cursor), ApiError> {
-        Ok((
-            self.size()?,
-            cursor(self.after.as_deref())?.unwrap_or_default(),
-        ))
+    /// The size of the page and the place in the log after which it begins, if not at its start.
+    pub(crate) fn after_cursor(&self) -> Result<(u32, Option<Cursor>), ApiError> {
+        Ok((self.size()?, cursor(self.after.as_deref())?))
     }
 
     fn size(&self) -> Result<u32, ApiError> {

@@ -3,7 +3,7 @@
 use async_graphql::{Context, ID, Object, SimpleObject};
 
 use super::scalars::{BigInt, DateTime, int};
-use crate::{api::ApiError, graphql::loading::Caller, model, storage};
+use crate::{api::ApiError, graphql::loading::Caller, model, services::NodeInfo};
 
 /// The state of the runtime.
 pub(crate) struct RuntimeStatus;
@@ -63,7 +63,7 @@ pub(crate) struct RuntimeNode {
 
 impl RuntimeNode {
     /// A node as `this` one sees it.
-    fn of(node: storage::NodeInfo, this: model::NodeId) -> Self {
+    fn of(node: NodeInfo, this: model::NodeId) -> Self {
         Self {
             id: node.id.into(),
             name: node.name,

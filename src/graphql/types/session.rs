@@ -11,10 +11,7 @@ use super::{
     total::Total,
 };
 use crate::{
-    api::ApiError,
-    graphql::loading::Caller,
-    model,
-    storage::{ExecutionFilter, Members},
+    api::ApiError, executions::ExecutionFilter, graphql::loading::Caller, model, services::Members,
 };
 
 /// Where a session is in its life.
@@ -103,9 +100,9 @@ impl Session {
             session_id: Some(self.0.id),
             ..ExecutionFilter::default()
         };
-        let storage = &caller.services.storage;
-        let page = storage
-            .list_executions(&caller.scope, &filter, &args.request()?)
+        let executions = &caller.services.executions;
+        let page = executions
+            .list(&caller.scope, &filter, &args.request()?)
             .await?;
         let total = Total::Members(Members::ExecutionsOfSession, self.0.id.0);
         Ok(ExecutionConnection::of(page, total))

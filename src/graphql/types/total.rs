@@ -6,8 +6,12 @@ use uuid::Uuid;
 use super::scalars::int;
 use crate::{
     api::ApiError,
+    artifact_registry::ArtifactFilter,
+    events::WalFilter,
+    executions::ExecutionFilter,
     graphql::loading::Caller,
-    storage::{self, Count, Members},
+    services::{Count, Members},
+    state_surface::SessionFilter,
 };
 
 /// How many items there are, as far as they were counted: to 10,000, and among the first 20,000 of the
@@ -35,13 +39,13 @@ pub(crate) enum Total {
     /// So many items.
     Known(Count),
     /// The executions that fit.
-    Executions(storage::ExecutionFilter),
+    Executions(ExecutionFilter),
     /// The sessions that fit.
-    Sessions(storage::SessionFilter),
+    Sessions(SessionFilter),
     /// The artifacts that fit; with an intent type, those that it takes.
-    Artifacts(storage::ArtifactFilter, Option<String>),
+    Artifacts(ArtifactFilter, Option<String>),
     /// The entries of the log that fit.
-    WalEntries(storage::WalFilter),
+    WalEntries(WalFilter),
     /// What belongs to something.
     Members(Members, Uuid),
 }
@@ -50,18 +54,18 @@ impl Total {
     /// How many there are.
     pub(crate) async fn count(&self, ctx: &Context<'_>) -> Result<TotalCount, ApiError> {
         let caller = Caller::of(ctx)?;
-        let (storage, scope) = (&caller.services.storage, &caller.scope);
+        let (services, scope) = (&caller.services, &caller.scope);
         let count = match self {
             Self::Known(count) => *count,
-            Self::Executions(filter) => storage.count_executions(scope, filter).await?,
-            Self::Sessions(filter) => storage.count_sessions(scope, filter).await?,
+            Self::Executions(filter) => services.executions.count(scope, filter).await?,
+            Self::Sessions(filter) => services.state.count_sessions(scope, filter).await?,
             Self::Artifacts(filter, eligible_for) => {
                 let artifacts = &caller.services.artifacts;
                 artifacts
                     .count(scope, filter, eligible_for.as_deref())
                     .await?
             }
-            Self::WalEntries(filter) => storage.count_wal(scope, filter).await?,
+            Self::WalEntries(filter) => services.events.count_log(scope, filter).await?,
             Self::Members(members, id) => {
                 let counts = &caller.loaders().member_counts;
                 counts.load((*members, *id)).await?.unwrap_or(Count::NONE)

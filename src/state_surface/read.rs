@@ -1,0 +1,46 @@
+//! Reads of many sessions at once.
+
+use super::StateSurface;
+use crate::{
+    model::{Session, SessionId, TenantScope},
+    storage::{Count, Error, Page, PageRequest, SessionFilter},
+};
+
+impl StateSurface {
+    /// Those of the sessions that are there, in no order.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn find_sessions(
+        &self,
+        scope: &TenantScope,
+        ids: &[SessionId],
+    ) -> Result<Vec<Session>, Error> {
+        self.0.storage.find_sessions(scope, ids).await
+    }
+
+    /// A page of the sessions that fit a filter, newest first.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn list_sessions(
+        &self,
+        scope: &TenantScope,
+        filter: &SessionFilter,
+        page: &PageRequest<SessionId>,
+    ) -> Result<Page<SessionId, Session>, Error> {
+        self.0.storage.list_sessions(scope, filter, page).await
+    }
+
+    /// How many sessions [`Self::list_sessions`] goes through.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn count_sessions(
+        &self,
+        scope: &TenantScope,
+        filter: &SessionFilter,
+    ) -> Result<Count, Error> {
+        self.0.storage.count_sessions(scope, filter).await
+    }
+}
