@@ -104,7 +104,7 @@ fn gate(criterion: &mut Criterion) -> anyhow::Result<()> {
         .tempdir()?;
     let runtime = Runtime::new()?;
     let node = runtime.block_on(start(folder.path()))?;
-    let gate = graphql::Gate::new(&graphql::export_schema(), &graphql::Limits::default())?;
+    let gate = graphql::Gate::new(&graphql::export_schema(), &graphql::GateLimits::default())?;
     let options = graphql::HttpOptions {
         bodies: takeoff::api::Bodies::new(1 << 20, 1 << 26),
         stop: CancellationToken::new(),

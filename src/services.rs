@@ -6,7 +6,7 @@ use std::{collections::HashMap, sync::Arc};
 use uuid::Uuid;
 
 use crate::{
-    api::DearThreads,
+    api::RequestThreads,
     artifact_registry::ArtifactRegistry,
     events::Events,
     executions::Executions,
@@ -36,8 +36,8 @@ pub struct Services {
     pub uploads: Uploads,
     /// What tenants may ask of this node.
     pub budget: Arc<Budget>,
-    /// Threads for what takes long to answer.
-    pub dear: DearThreads,
+    /// The threads on which requests are answered.
+    pub threads: RequestThreads,
     /// The database itself, for what looks after the node: probes, tools, tests.
     pub storage: Storage,
 }

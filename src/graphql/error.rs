@@ -1,4 +1,4 @@
-//! How an [`ApiError`] looks in a GraphQL response: `extensions {code, retryable}`, with
+//! The form of an [`ApiError`] in a GraphQL response: `extensions {code, retryable}`, with
 //! `retryAfterMs` where that is known; the executor adds `requestId`.
 
 use async_graphql::{Error, ErrorExtensionValues, ServerError};

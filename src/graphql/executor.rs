@@ -1,4 +1,4 @@
-//! Where every transport enters: lets a request through the gate, gives it its caller, runs it,
+//! The entry for every transport: lets a request through the gate, gives it its caller, runs it,
 //! completes its errors.
 
 use std::sync::Arc;
@@ -22,7 +22,7 @@ use crate::{
     services::Services,
 };
 
-/// More errors than this of the fields of one answer help nobody.
+/// The most errors of one answer; more of them help nobody.
 const MAX_ERRORS: usize = 100;
 
 /// Writing an answer with more bytes of text takes long.
@@ -49,7 +49,7 @@ pub(super) struct Ready {
 }
 
 impl Ready {
-    /// What kind of operation it is.
+    /// The kind of the operation.
     pub(super) fn kind(&self) -> OperationType {
         self.admitted.kind
     }
@@ -66,12 +66,12 @@ impl Api {
         }
     }
 
-    /// Where the tasks of connections run.
+    /// The threads for the tasks of connections.
     pub(super) fn threads(&self) -> &RequestThreads {
         &self.services.threads
     }
 
-    /// Takes the price of a request, whatever it is.
+    /// Charges the base price of a request.
     ///
     /// # Errors
     /// `RATE_LIMITED` when the tenant has spent what it may.
@@ -96,7 +96,7 @@ impl Api {
         self.services.threads.run(meter, read).await?
     }
 
-    /// Reads what is large and not known to be a request yet, when its sender owes nothing.
+    /// Reads a large message that may not be a request, once its sender owes nothing.
     pub(super) async fn read_long<T: Send + 'static>(
         &self,
         principal: &Principal,

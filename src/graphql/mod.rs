@@ -16,6 +16,6 @@ mod transport;
 mod types;
 
 pub use executor::Api;
-pub use gate::{Gate, Limits, TrustedError};
+pub use gate::{Gate, GateLimits, TrustedError};
 pub use schema::{Schema, export_schema};
 pub use transport::{HttpOptions, WebSocketOptions, routes};

@@ -1,4 +1,4 @@
-//! How routes refuse, for the OpenAPI document: what several of them may answer stands here once.
+//! Refusals for the OpenAPI document; those that several routes share are described here once.
 
 use std::collections::BTreeMap;
 

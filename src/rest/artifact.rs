@@ -23,7 +23,7 @@ use crate::{
     services::Services,
 };
 
-/// So many parents of an artifact are shown; `lineage` of the GraphQL API shows all.
+/// The most parents of an artifact in its record; `lineage` of the GraphQL API shows all.
 const MOST_PARENTS: u32 = 1000;
 const MAX_OFFSET: u32 = 10_000;
 
@@ -210,7 +210,7 @@ pub(super) struct List {
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct ArtifactPage {
     artifacts: Vec<ArtifactBody>,
-    /// How many there are on all pages: counted to 10,000.
+    /// The number of items on all pages: counted to 10,000.
     total: u32,
     /// Whether there are no more than `total`.
     total_exact: bool,

@@ -1,4 +1,4 @@
-//! What comes in: JSON bodies, ids in paths, queries; each with an error that says what is wrong.
+//! Extractors of JSON bodies, ids in paths and query parameters; each fails with an error that names the fault.
 
 use std::{str::FromStr, sync::Arc};
 

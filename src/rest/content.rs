@@ -1,4 +1,4 @@
-//! Content: announcing an upload, and the way to a download. The bytes themselves go by signed links.
+//! Content: announcing an upload, and the link to a download. The bytes themselves go by signed links.
 
 #![expect(unused_qualifications, reason = "the macro for parameters writes them")]
 
@@ -25,7 +25,7 @@ pub(super) struct CreateUpload {
     /// Its media type, if known.
     #[schema(max_length = 255)]
     mime_type: Option<String>,
-    /// How many bytes it has; other content is refused.
+    /// Its size in bytes; content of another size is refused.
     #[schema(minimum = 1)]
     size_bytes: i64,
 }

@@ -1,4 +1,4 @@
-//! What a request that fails is answered with.
+//! Answers to requests that fail.
 
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ use crate::{
 pub(super) struct Detail {
     /// The way to the faulty value.
     path: Vec<String>,
-    /// What is wrong with it.
+    /// A description of the fault.
     message: String,
 }
 
@@ -71,7 +71,7 @@ impl Failure {
         }
     }
 
-    /// What the URL names does not exist, or is not the caller's.
+    /// The record that the URL names does not exist, or is not the caller's.
     pub(super) fn not_found(what: &'static str) -> Self {
         ApiError::new(ErrorCode::NotFound, format!("{what} not found")).into()
     }

@@ -25,7 +25,7 @@ pub(super) struct EventShown {
     occurred_at: String,
     /// Passed as `Last-Event-ID`, it is where the stream goes on.
     pub(super) cursor: String,
-    /// What the type has besides.
+    /// The fields of its type.
     #[schema(value_type = Object)]
     data: Data,
 }

@@ -1,4 +1,4 @@
-//! Executions: how they stand, and their end before their time.
+//! Executions: status, cancellation, re-run, list.
 
 #![expect(unused_qualifications, reason = "the macro for parameters writes them")]
 
@@ -24,7 +24,7 @@ use crate::{
     services::{MetadataMember, PageRequest},
 };
 
-/// So many artifacts and events are shown; the rest is read by `artifact/list` and the stream.
+/// The most artifacts and events in a status; the rest is read by `artifact/list` and the stream.
 const MOST: u32 = 1000;
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -37,7 +37,7 @@ pub(super) struct Including {
     include_events: Option<bool>,
 }
 
-/// How an execution stands.
+/// The status of an execution.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct StatusBody {
     execution_id: String,
@@ -49,7 +49,7 @@ pub(super) struct StatusBody {
     /// Who submitted it; none where an earlier version of the server did.
     submitted_by: Option<String>,
     attempt: i64,
-    /// What the handler returned.
+    /// The handler's result.
     #[schema(value_type = Option<Value>)]
     result: Option<RawJson>,
     #[schema(value_type = Option<Object>)]
@@ -65,10 +65,10 @@ pub(super) struct StatusBody {
     finished_at: Option<String>,
 }
 
-/// How an execution stands.
+/// The status of an execution.
 #[utoipa::path(get, path = "/api/execution/{execution_id}/status", tag = "execution",
     params(("execution_id" = String, Path, description = "The execution", pattern = "^exe_[0-9a-z]{26}$"), Including), responses(
-    (status = 200, description = "How it stands", body = StatusBody),
+    (status = 200, description = "Its status", body = StatusBody),
     ToId, ToExecution, ToAny,
 ))]
 pub(super) async fn status(
@@ -264,7 +264,7 @@ pub(super) struct ExecutionPage {
     executions: Vec<ExecutionBody>,
     /// Goes into `after` for the next page; none at the end.
     next: Option<String>,
-    /// How many there are on all pages, when that is asked for: counted to 10,000.
+    /// The number of items on all pages, if `count` was true: counted to 10,000.
     #[serde(skip_serializing_if = "Option::is_none")]
     total: Option<u32>,
     /// Whether there are no more than `total`.

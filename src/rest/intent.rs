@@ -24,7 +24,7 @@ use crate::{
 #[schema(example = json!({"intent_type": "echo", "session_id": "ses_01kaa000000000000000000000",
     "parameters": {"message": "hello"}}))]
 pub(super) struct Submit {
-    /// What is to be done.
+    /// The type of work.
     intent_type: String,
     /// The session it belongs to.
     #[schema(pattern = "^ses_[0-9a-z]{26}$")]

@@ -1,4 +1,4 @@
-//! What an artifact was made from, and what was made from it.
+//! The ancestors and descendants of an artifact.
 
 #![expect(unused_qualifications, reason = "the macro for parameters writes them")]
 
@@ -33,10 +33,10 @@ pub(super) struct Walk {
     /// `upstream`, which it is when left out, `downstream` or `both`.
     #[param(pattern = "^(upstream|downstream|both)$")]
     direction: Option<String>,
-    /// How many edges away at most, 0 to 100; 10 when left out.
+    /// The most edges from the artifact, 0 to 100; 10 when left out.
     #[param(value_type = Option<u32>, minimum = 0, maximum = 100)]
     max_depth: Option<String>,
-    /// How many artifacts at most, 1 to 10,000; 500 when left out.
+    /// The most artifacts, 1 to 10,000; 500 when left out.
     #[param(value_type = Option<u32>, minimum = 1, maximum = 10_000)]
     max_nodes: Option<String>,
 }
@@ -49,7 +49,7 @@ pub(super) struct LineageNodeBody {
     display_name: Option<String>,
     /// `pending`, `ready`, `failed`, `archived` or `deleted`.
     lifecycle_state: String,
-    /// How many edges away it is.
+    /// Its distance in edges.
     depth: u32,
 }
 
@@ -72,7 +72,7 @@ pub(super) struct LineageBody {
     truncated: bool,
 }
 
-/// What an artifact descends from, or what descends from it.
+/// The artifacts that an artifact descends from, or that descend from it.
 #[utoipa::path(get, path = "/api/artifact/{artifact_id}/lineage", tag = "artifact",
     params(("artifact_id" = String, Path, description = "The artifact", pattern = "^art_[0-9a-z]{26}$"), Walk), responses(
     (status = 200, description = "The graph", body = LineageBody),

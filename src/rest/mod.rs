@@ -33,18 +33,18 @@ use crate::{
 const DEFAULT_LIMIT: u32 = 50;
 const MAX_LIMIT: u32 = 200;
 
-/// How the routes are served.
+/// Options of the routes.
 #[derive(Debug, Clone)]
 pub struct RestOptions {
     /// Reads bodies.
     pub bodies: Bodies,
     /// Ends the streams that would last for ever.
     pub stop: CancellationToken,
-    /// How many bytes of records may be read for one answer.
+    /// The most bytes of records that are read for one answer.
     pub answer_bytes: u64,
 }
 
-/// What the routes share.
+/// State that the routes share.
 #[derive(Clone)]
 struct Served {
     services: Services,

@@ -102,7 +102,7 @@ pub(super) async fn follow(
         .into_response())
 }
 
-/// What counts the batches, and what counts the reads for them.
+/// The meters of the batches, and of the reads for them.
 fn feed(served: &Served, principal: &Principal) -> (Arc<Meter>, Arc<Meter>) {
     let meter = served.services.budget.meter(principal.tenant(), u64::MAX);
     let reads = meter.for_feed();

@@ -1,4 +1,4 @@
-//! How large a document is once its fragments are put where they are used, found without doing so:
+//! The size of a document with its fragments expanded, counted without expanding them:
 //! each fragment is looked at once.
 
 use std::collections::HashMap;
@@ -8,7 +8,7 @@ use apollo_compiler::ast::{Definition, Document, FragmentDefinition, Selection};
 use super::GateLimits;
 use crate::api::ApiError;
 
-/// What a set of selections comes to.
+/// The size of a selection set with its fragments expanded.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Size {
     selections: u64,

@@ -1,5 +1,5 @@
-//! What a request may cost: what stands below a list costs as many times as the list may be long. The
-//! rows that a list is counted by, and those that its filter looks into, cost once.
+//! The cost of a request before it runs. A selection below a list is multiplied by the most items that the
+//! list may have; counting the list and looking into the rows of its filter cost once.
 
 use std::collections::HashMap;
 
@@ -24,9 +24,9 @@ pub(super) struct Cost {
     pub(super) most: u64,
     /// With empty lists.
     pub(super) least: u64,
-    /// What its changes take, which is the writers' to do. It is part of both.
+    /// The part for its changes, which the writers carry out. It is included in both bounds.
     pub(super) changes: u64,
-    /// What is paid once for the list that stands around, however long it is; in neither of both yet.
+    /// The part that the enclosing list pays once, whatever its length. It is included in neither bound yet.
     once: u64,
 }
 
@@ -90,7 +90,7 @@ pub(super) fn of(
     })
 }
 
-/// How often a field gives what is selected of it.
+/// The number of times that a field's selection is resolved.
 enum Length {
     One,
     /// Items of a list.
@@ -197,7 +197,7 @@ impl<'a> Counter<'a> {
         }
     }
 
-    /// How many times what stands below is fetched.
+    /// Returns how many times the selection below a field is resolved.
     fn length(&self, field: &Field, parent: &Name) -> Length {
         let has = |name: &str| field.definition.argument_by_name(name).is_some();
         if has("first") {

@@ -69,7 +69,7 @@ impl Document {
         })
     }
 
-    /// What the executor is to be told; it takes no name where there is no choice by name.
+    /// The operation name for the executor, which takes none where the document has one operation.
     pub(super) fn name_of(&self, operation: &Operation) -> Option<String> {
         let has_choice = self.checked.operations.named.len() > 1;
         operation
@@ -90,7 +90,7 @@ fn parsed(text: &str, checked: &ExecutableDocument) -> Result<Parsed, ApiError> 
     read.map_err(|_| ApiError::bad_input("the document cannot be parsed"))
 }
 
-/// What kind of operation it is.
+/// The kind of an operation.
 pub(super) fn kind(operation: &Operation) -> OperationType {
     match operation.operation_type {
         Kind::Query => OperationType::Query,

@@ -1,8 +1,8 @@
-//! What a request may ask for.
+//! Limits of one request.
 
 use std::{path::PathBuf, time::Duration};
 
-/// Beyond these nothing of a request is run.
+/// Limits of one request. One that exceeds any of them does not run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GateLimits {
     /// Bytes of a document.
@@ -19,13 +19,13 @@ pub struct GateLimits {
     pub directives: u64,
     /// Fields at the root of an operation.
     pub root_fields: u64,
-    /// What one request may cost.
+    /// The most points that one request may cost.
     pub cost: u64,
     /// Queries and mutations of a tenant that run on this node at the same time.
     pub concurrent_operations: usize,
     /// Bytes of an answer, and of what is read for it.
     pub answer_bytes: u64,
-    /// How long a query or mutation may take.
+    /// The time limit of a query or mutation.
     pub timeout: Duration,
     /// Checked documents that are kept.
     pub cached_documents: u64,

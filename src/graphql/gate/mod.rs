@@ -46,7 +46,7 @@ use crate::{
 pub(super) const LARGE_REQUEST: usize = 4 * 1024;
 const LARGE_DOCUMENT: usize = 1024;
 
-/// What passes, and what keeps count of it.
+/// Checks requests before they run, and counts those that run.
 pub struct Gate {
     schema: Valid<Schema>,
     limits: GateLimits,
@@ -61,7 +61,7 @@ pub(super) struct Admitted {
     pub(super) request: Request,
     pub(super) kind: OperationType,
     pub(super) ticket: Option<Ticket>,
-    /// What making its answer may cost; of a subscription, each batch.
+    /// The most that its answer may cost; for a subscription, each batch.
     pub(super) cost: u64,
     is_one_submit: bool,
 }
@@ -89,7 +89,7 @@ impl Gate {
     ///
     /// # Errors
     /// When the text is no schema, the folder of trusted documents cannot be read, or one of them is not valid.
-    pub fn new(schema: &str, limits: &Limits) -> Result<Self, TrustedError> {
+    pub fn new(schema: &str, limits: &GateLimits) -> Result<Self, TrustedError> {
         let schema = Schema::parse_and_validate(schema, "schema.graphql")
             .map_err(|invalid| TrustedError::Schema(invalid.errors.to_string()))?;
         let mut gate = Self {
@@ -107,12 +107,12 @@ impl Gate {
         Ok(gate)
     }
 
-    /// How long a query or mutation may take.
+    /// The time limit of a query or mutation.
     pub(super) fn timeout(&self) -> Duration {
         self.limits.timeout
     }
 
-    /// How large an answer may be.
+    /// The most bytes of an answer.
     #[must_use]
     pub fn answer_bytes(&self) -> u64 {
         self.limits.answer_bytes

@@ -10,12 +10,12 @@ use crate::{
     graphql::error::{complete, refusal},
 };
 
-/// More errors than this help nobody.
+/// The most errors of one answer; more of them help nobody.
 const MAX_ERRORS: usize = 10;
 /// A parser may repeat what it was given.
 const MAX_MESSAGE_CHARS: usize = 300;
 
-/// What a request that is not run is answered with; at least one error.
+/// The answer to a request that is not run: at least one error.
 #[derive(Debug)]
 pub(crate) struct Refused {
     code: ErrorCode,
@@ -24,7 +24,7 @@ pub(crate) struct Refused {
 }
 
 impl Refused {
-    /// What the document is accused of.
+    /// A document with these faults.
     pub(super) fn by_diagnostics(found: &DiagnosticList) -> Self {
         let errors = found.iter().take(MAX_ERRORS);
         Self::faulty(errors.map(|diagnostic| shown(&diagnostic.to_json())))
@@ -43,12 +43,12 @@ impl Refused {
         }
     }
 
-    /// What kind of refusal it is.
+    /// The code of the refusal.
     pub(crate) fn code(&self) -> ErrorCode {
         self.code
     }
 
-    /// How long to wait before the same request may pass, where that is known.
+    /// The time to wait before the same request may pass, where that is known.
     pub(crate) fn retry_after(&self) -> Option<Duration> {
         self.retry_after
     }

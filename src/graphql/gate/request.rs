@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use crate::api::ApiError;
 
-/// What a client sends, on any transport. A parameter that is null is one that is absent; unknown
+/// A request as a client sends it, on any transport. A parameter that is null is one that is absent; unknown
 /// ones are for others.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -18,7 +18,7 @@ pub(crate) struct Incoming {
     pub(crate) operation_name: Option<String>,
     /// Values of the operation's variables.
     pub(crate) variables: Option<JsonMap>,
-    /// What the protocol has no place for.
+    /// Extensions of the protocol.
     extensions: Option<JsonMap>,
     /// Bytes of the JSON it was read from.
     #[serde(skip)]

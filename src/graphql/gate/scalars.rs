@@ -1,5 +1,5 @@
-//! What a library that knows the schema alone lets pass: values of the API's own scalars, so that a text
-//! that is no time is refused before another field of the request has run, and lists of any length.
+//! Checks of inputs that validation by the schema cannot make: values of the API's own scalars, so that a
+//! malformed time is refused before another field of the request has run, and the lengths of lists.
 
 use apollo_compiler::{
     Schema,

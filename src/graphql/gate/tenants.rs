@@ -1,4 +1,4 @@
-//! How many requests of a tenant run on this node at the same time.
+//! The bound on the requests of a tenant that run on this node at the same time.
 
 use std::{
     collections::HashMap,

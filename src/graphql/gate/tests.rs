@@ -11,7 +11,7 @@ use crate::{
 mod hostile;
 use hostile::{hostile, numbered};
 
-fn gate(limits: &Limits) -> Gate {
+fn gate(limits: &GateLimits) -> Gate {
     Gate::new(&export_schema(), limits).unwrap()
 }
 

@@ -21,7 +21,7 @@ pub enum TrustedError {
     /// The folder, or something in it, cannot be read.
     #[error("{path} cannot be read")]
     Read {
-        /// What.
+        /// The fault.
         path: String,
         /// Why.
         #[source]
@@ -38,7 +38,7 @@ pub enum TrustedError {
     Invalid {
         /// Its id.
         id: String,
-        /// Where it was found.
+        /// The file.
         path: String,
         /// The first error.
         reason: String,

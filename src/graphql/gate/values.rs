@@ -14,7 +14,7 @@ use apollo_compiler::{
 
 use crate::api::ApiError;
 
-/// What stands at a place: its type, and whether something else stands there when nothing is given.
+/// The type of an input, and whether a default stands in when it is left out.
 type Place<'a> = Option<(&'a Type, bool)>;
 
 struct Walk<'a> {

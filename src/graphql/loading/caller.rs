@@ -1,4 +1,4 @@
-//! Who asks, with the services and the loaders of this one request. Every resolver starts here, so
+//! The caller of one request, with the services and the loaders for it. Every resolver starts here, so
 //! no data is reached without a principal.
 
 use std::sync::{Arc, OnceLock};
@@ -13,16 +13,16 @@ use crate::{
     services::Services,
 };
 
-/// What a request is run with, besides what it says itself.
+/// The identity and the headers that a request is run with, besides its own text.
 #[derive(Debug, Clone)]
 pub(crate) struct Asking {
-    /// Who asks.
+    /// The caller.
     pub(crate) principal: Principal,
-    /// By what the request is found in logs.
+    /// The id by which the request is found in logs.
     pub(crate) request_id: Option<RequestId>,
     /// The key of a submit that brings none itself.
     pub(crate) idempotency_key: Option<Arc<str>>,
-    /// Where a subscription goes on, whatever its own argument says.
+    /// The cursor after which a subscription resumes; it takes the place of the argument `after`.
     pub(crate) last_event_id: Option<Arc<str>>,
 }
 
@@ -50,7 +50,7 @@ pub(crate) struct Caller {
     loaders: OnceLock<Box<Loaders>>,
     /// The key of a submit that brings none itself.
     pub(crate) idempotency_key: Option<Arc<str>>,
-    /// Where a subscription goes on, whatever its own argument says.
+    /// The cursor after which a subscription resumes; it takes the place of the argument `after`.
     pub(crate) last_event_id: Option<Arc<str>>,
 }
 
@@ -103,7 +103,7 @@ impl Caller {
         }
     }
 
-    /// Where a subscription goes on: at its argument, or where a broken connection was.
+    /// The cursor after which a subscription begins: that of a broken connection, else its argument.
     pub(crate) fn after(&self, argument: Option<&str>) -> Result<Option<Cursor>, ApiError> {
         cursor(self.last_event_id.as_deref().or(argument))
     }

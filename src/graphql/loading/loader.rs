@@ -16,14 +16,14 @@ use tokio::sync::oneshot;
 
 use crate::api::ApiError;
 
-/// How many keys one read takes at most.
+/// The most keys of one read.
 const MAX_KEYS: usize = 1_000;
 
 type Answer<V> = Result<Option<V>, ApiError>;
 type Read<K, V> =
     Box<dyn Fn(Vec<K>) -> BoxFuture<'static, Result<HashMap<K, V>, ApiError>> + Send + Sync>;
 
-/// Who waits for which key.
+/// The resolvers that wait, by the key that they wait for.
 type Waiting<K, V> = HashMap<K, Vec<oneshot::Sender<Answer<V>>>>;
 
 /// Loads values of one kind by key for one request.

@@ -1,4 +1,4 @@
-//! Who asks, and the reads of one request: records that many fields of a request name are read once
+//! The caller of a request, and its reads: records that many fields of a request name are read once
 //! and together.
 
 mod caller;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 
-use super::outcome::{MutationResult, parts, payload};
+use super::result::{MutationResult, parts, payload};
 use crate::{
     api::ApiError,
     artifact_registry::{DeleteRequest, Deletion},
@@ -30,12 +30,12 @@ struct TransitionArtifactInput {
     reason: Option<String>,
 }
 
-/// What came of `transitionArtifact`.
+/// The result of `transitionArtifact`.
 #[derive(SimpleObject)]
 struct TransitionArtifactPayload {
     /// The artifact; null when there are errors.
     artifact: Option<Artifact>,
-    /// What the caller did wrong.
+    /// The caller's mistakes; empty when there are none.
     errors: Vec<UserError>,
 }
 
@@ -47,7 +47,7 @@ impl From<MutationResult<model::Artifact>> for TransitionArtifactPayload {
     }
 }
 
-/// What is to be deleted.
+/// The artifact to delete.
 #[derive(InputObject)]
 struct DeleteArtifactInput {
     /// The artifact.
@@ -62,7 +62,7 @@ struct DeleteArtifactInput {
     reason: Option<String>,
 }
 
-/// What came of `deleteArtifact`.
+/// The result of `deleteArtifact`.
 struct DeleteArtifactPayload {
     deletion: Option<Deletion>,
     errors: Vec<UserError>,
@@ -75,7 +75,7 @@ impl From<MutationResult<Deletion>> for DeleteArtifactPayload {
     }
 }
 
-/// What came of `deleteArtifact`.
+/// The result of `deleteArtifact`.
 #[Object]
 impl DeleteArtifactPayload {
     /// The artifact as it stands now; null when there are errors.
@@ -84,7 +84,7 @@ impl DeleteArtifactPayload {
         Some(Artifact(Arc::new(artifact)))
     }
 
-    /// What was made from it and was still there before, nearest first: deleted, too, with
+    /// The artifacts that were made from it and were still there before, nearest first: deleted, too, with
     /// `includeDescendants`, and left as it is without.
     async fn descendants(
         &self,
@@ -98,7 +98,7 @@ impl DeleteArtifactPayload {
             .collect()
     }
 
-    /// How many descendants there are; 1,000 when there are more.
+    /// The number of descendants; 1,000 when there are more.
     async fn descendant_count(&self) -> i32 {
         let count = self.deletion.as_ref().map_or(0, |it| it.descendants.len());
         i32::try_from(count).unwrap_or(i32::MAX)
@@ -109,7 +109,7 @@ impl DeleteArtifactPayload {
         self.deletion.as_ref().is_some_and(|it| it.truncated)
     }
 
-    /// What the caller did wrong.
+    /// The caller's mistakes; empty when there are none.
     async fn errors(&self) -> &[UserError] {
         &self.errors
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 
-use super::outcome::{Failure, MutationResult, parts, payload};
+use super::result::{Failure, MutationResult, parts, payload};
 use crate::{
     api::ApiError,
     graphql::{
@@ -34,12 +34,12 @@ struct RerunExecutionInput {
     idempotency_key: Option<String>,
 }
 
-/// What came of `cancelExecution`.
+/// The result of `cancelExecution`.
 #[derive(SimpleObject)]
 struct CancelExecutionPayload {
     /// The execution; it may still run until its handler has stopped. Null when there are errors.
     execution: Option<Execution>,
-    /// What the caller did wrong.
+    /// The caller's mistakes; empty when there are none.
     errors: Vec<UserError>,
 }
 
@@ -51,14 +51,14 @@ impl From<MutationResult<model::Execution>> for CancelExecutionPayload {
     }
 }
 
-/// What came of `rerunExecution`.
+/// The result of `rerunExecution`.
 #[derive(SimpleObject)]
 struct RerunExecutionPayload {
     /// The new execution of the same intent; null when there are errors.
     execution: Option<Execution>,
     /// Whether the same request was accepted before and this is its execution.
     replayed: bool,
-    /// What the caller did wrong.
+    /// The caller's mistakes; empty when there are none.
     errors: Vec<UserError>,
 }
 

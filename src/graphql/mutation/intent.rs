@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 
-use super::outcome::{Failure, MutationResult, payload};
+use super::result::{Failure, MutationResult, payload};
 use crate::{
     api::ApiError,
     graphql::{
@@ -24,7 +24,7 @@ use crate::{
 /// An intent to submit.
 #[derive(InputObject)]
 pub(super) struct SubmitIntentInput {
-    /// What is to be done, e.g. `ingest_file`.
+    /// The type of work, e.g. `ingest_file`.
     intent_type: String,
     /// The session it belongs to; it must be active.
     session_id: ID,
@@ -70,14 +70,14 @@ struct SubmitIntentsInput {
     intents: Vec<SubmitIntentInput>,
 }
 
-/// What came of submitting an intent.
+/// The result of submitting an intent.
 #[derive(SimpleObject)]
 pub(super) struct SubmitIntentPayload {
     /// The execution; null when there are errors.
     execution: Option<Execution>,
     /// Whether the same request was accepted before and this is its execution.
     replayed: bool,
-    /// What the caller did wrong.
+    /// The caller's mistakes; empty when there are none.
     errors: Vec<UserError>,
 }
 
@@ -98,12 +98,12 @@ impl From<MutationResult<Submitted>> for SubmitIntentPayload {
     }
 }
 
-/// What came of `submitIntents`.
+/// The result of `submitIntents`.
 #[derive(SimpleObject)]
 struct SubmitIntentsPayload {
     /// One for each intent, in their order; empty when there are errors.
     results: Listed<SubmitIntentPayload>,
-    /// What is wrong with the input as a whole; nothing was submitted then.
+    /// Mistakes in the input as a whole; if there are any, nothing was submitted.
     errors: Vec<UserError>,
 }
 

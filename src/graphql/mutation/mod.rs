@@ -4,7 +4,7 @@
 mod artifact;
 mod execution;
 mod intent;
-mod outcome;
+mod result;
 mod session;
 mod upload;
 

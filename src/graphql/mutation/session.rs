@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 
-use super::outcome::{Failure, MutationResult, parts, payload};
+use super::result::{Failure, MutationResult, parts, payload};
 use crate::{
     api::ApiError,
     graphql::{
@@ -33,7 +33,7 @@ struct CreateSessionInput {
     metadata: Option<Json>,
     /// The first state; `{}` when left out.
     state: Option<Json>,
-    /// How long it accepts intents and state, in seconds.
+    /// The time for which it accepts intents and state, in seconds.
     ttl_seconds: Option<i32>,
 }
 
@@ -50,7 +50,7 @@ impl CreateSessionInput {
     }
 }
 
-/// Who an anonymous session belongs to from now on.
+/// The user that an anonymous session belongs to from now on.
 #[derive(InputObject)]
 struct UpgradeSessionInput {
     /// The session.
@@ -77,7 +77,7 @@ struct SetSessionStateInput {
     session_id: ID,
     /// The new state, or the patch.
     state: Json,
-    /// How to treat the state that is there.
+    /// The way in which the state that is there is treated.
     #[graphql(default_with = "StateWriteMode::Replace")]
     mode: StateWriteMode,
     /// Write only when the state has this version.
@@ -92,7 +92,7 @@ macro_rules! session_payloads {
         struct $name {
             /// The session; null when there are errors.
             session: Option<Session>,
-            /// What the caller did wrong.
+            /// The caller's mistakes; empty when there are none.
             errors: Vec<UserError>,
         }
 
@@ -106,13 +106,13 @@ macro_rules! session_payloads {
 }
 
 session_payloads! {
-    /// What came of `createSession`.
+    /// The result of `createSession`.
     CreateSessionPayload;
-    /// What came of `upgradeSession`.
+    /// The result of `upgradeSession`.
     UpgradeSessionPayload;
-    /// What came of `closeSession`.
+    /// The result of `closeSession`.
     CloseSessionPayload;
-    /// What came of `setSessionState`.
+    /// The result of `setSessionState`.
     SetSessionStatePayload;
 }
 

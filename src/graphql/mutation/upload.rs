@@ -2,7 +2,7 @@
 
 use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 
-use super::outcome::{MutationResult, parts, payload};
+use super::result::{MutationResult, parts, payload};
 use crate::{
     api::ApiError,
     graphql::{
@@ -23,7 +23,7 @@ struct CreateUploadInput {
     filename: String,
     /// Its media type, if known.
     mime_type: Option<String>,
-    /// How many bytes it has; other content is refused.
+    /// Its size in bytes; content of another size is refused.
     size_bytes: BigInt,
 }
 
@@ -36,7 +36,7 @@ struct Upload {
     filename: String,
     /// Its media type, if known.
     mime_type: Option<String>,
-    /// How many bytes are expected.
+    /// The expected size in bytes.
     size_bytes: BigInt,
     /// Until when they are accepted.
     expires_at: DateTime,
@@ -54,14 +54,14 @@ impl From<model::Upload> for Upload {
     }
 }
 
-/// What came of `createUpload`.
+/// The result of `createUpload`.
 #[derive(SimpleObject)]
 struct CreateUploadPayload {
     /// The upload; null when there are errors.
     upload: Option<Upload>,
-    /// Where to PUT the bytes; null when there are errors.
+    /// The URL that takes the bytes by PUT; null when there are errors.
     url: Option<String>,
-    /// What the caller did wrong.
+    /// The caller's mistakes; empty when there are none.
     errors: Vec<UserError>,
 }
 

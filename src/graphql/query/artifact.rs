@@ -20,7 +20,7 @@ use crate::{
     },
 };
 
-/// How many roots one lineage takes.
+/// The most roots of one lineage.
 const MAX_ROOTS: usize = 100;
 
 #[derive(Default)]

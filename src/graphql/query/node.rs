@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-/// How many ids one `nodes` takes.
+/// The most ids of one `nodes`.
 const MAX_IDS: usize = 100;
 
 #[derive(Default)]
@@ -52,7 +52,7 @@ impl NodeQuery {
         Ok(nodes.into_iter().map(Result::transpose).collect())
     }
 
-    /// Who the server takes the caller for.
+    /// The caller, as the server identified it.
     #[expect(clippy::unused_async, reason = "resolvers are asynchronous")]
     async fn viewer(&self, ctx: &Context<'_>) -> Result<Viewer, ApiError> {
         Ok((&Caller::of(ctx)?.principal).into())

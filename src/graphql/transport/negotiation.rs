@@ -36,7 +36,7 @@ pub(super) fn accepts_events(headers: &HeaderMap) -> bool {
     headers.contains_key(ACCEPT) && best(headers, takes).is_some()
 }
 
-/// What the first of the best media ranges stands for. Without a header everything is accepted.
+/// The form that the first of the best media ranges stands for. Without a header everything is accepted.
 fn best<T>(headers: &HeaderMap, known: impl Fn(&str) -> Option<T>) -> Option<T> {
     if !headers.contains_key(ACCEPT) {
         return known("*/*");

@@ -1,11 +1,11 @@
-//! How the API is served.
+//! Options of the routes.
 
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::websocket::WebSocketOptions;
 use crate::api::Bodies;
 
-/// How the API is served.
+/// Options of the routes.
 #[derive(Debug, Clone)]
 pub struct HttpOptions {
     /// Reads bodies; a message of a WebSocket may be as large as one.

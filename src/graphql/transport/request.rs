@@ -24,7 +24,7 @@ use crate::{
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
-/// What the routes share.
+/// State that the routes share.
 pub(crate) struct Served {
     pub(crate) api: Api,
     pub(crate) bodies: Bodies,
@@ -65,7 +65,7 @@ pub(crate) async fn accept(
     Ok(ready)
 }
 
-/// Who asks, with what the headers say besides.
+/// The caller and the headers that a request is run with.
 fn asking(asker: Asker, headers: &HeaderMap) -> Result<Asking, ApiError> {
     let mut asking = Asking::new(asker.principal?, asker.request_id);
     let text = |name: HeaderName| {

@@ -85,12 +85,12 @@ pub(crate) struct Shown<'a> {
 }
 
 impl<'a> Shown<'a> {
-    /// What did not run.
+    /// The answer to a request that did not run.
     pub(crate) fn refusing(errors: &'a [ServerError]) -> Self {
         Self { data: None, errors }
     }
 
-    /// What ran.
+    /// The answer to a request that ran.
     pub(crate) fn of(answer: &'a Answer) -> Self {
         Self {
             data: Some(&answer.data),
@@ -117,7 +117,7 @@ pub(crate) fn response(form: Form, status: StatusCode, shown: &Shown<'_>) -> Res
     }
 }
 
-/// What is written, in chunks: a large answer in one piece would be copied while it grows, and be in
+/// A body that grows in chunks. A large answer in one piece would be copied while it grows, and be in
 /// memory three times at the end.
 #[derive(Default)]
 struct Chunks {

@@ -28,11 +28,11 @@ use crate::{
     graphql::gate::Refused,
 };
 
-/// A stream that says nothing for longer looks broken to what is in between.
+/// The interval of comments in a silent stream; proxies close connections that are silent for longer.
 const KEEP_ALIVE: Duration = Duration::from_secs(12);
 
-/// What a client that comes back has missed, or that there is nothing more, is known by then. A
-/// stream that waits for what is to come begins after this time.
+/// The time in which a resumed stream learns whether it has ended or has events to catch up on. One
+/// that has only future events to wait for begins after this time.
 const MOST_FOR_THE_FIRST: Duration = Duration::from_millis(500);
 
 /// Runs any operation as a stream of its results.

@@ -21,7 +21,7 @@ use crate::{
     services::Members,
 };
 
-/// Where an artifact is in its life. Ready and archived artifacts resolve.
+/// The lifecycle state of an artifact. Ready and archived artifacts resolve.
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
 #[graphql(remote = "model::ArtifactState")]
 pub(crate) enum ArtifactLifecycleState {
@@ -60,7 +60,7 @@ impl Artifact {
         self.0.id.into()
     }
 
-    /// What kind of thing it is, e.g. `parsed_content`.
+    /// Its type, e.g. `parsed_content`.
     async fn artifact_type(&self) -> &str {
         &self.0.artifact_type
     }
@@ -75,17 +75,17 @@ impl Artifact {
         self.0.display_name.as_deref()
     }
 
-    /// Who it belongs to, as its handler says.
+    /// Its owner, as its handler says.
     async fn owner(&self) -> Option<&str> {
         self.0.owner.as_deref()
     }
 
-    /// What it is for, as its handler says.
+    /// Its purpose, as its handler says.
     async fn purpose(&self) -> Option<&str> {
         self.0.purpose.as_deref()
     }
 
-    /// Where it is in its life.
+    /// Its lifecycle state.
     async fn lifecycle_state(&self) -> ArtifactLifecycleState {
         self.0.state.into()
     }
@@ -135,7 +135,7 @@ impl Artifact {
         int(self.0.generation)
     }
 
-    /// What it was made from, in order of registration.
+    /// The artifacts that it was made from, in order of registration.
     async fn parents(
         &self,
         ctx: &Context<'_>,
@@ -159,7 +159,7 @@ impl Artifact {
         relatives(caller, self.0.id, Relation::Parents, &args).await
     }
 
-    /// What was made from it, in order of registration.
+    /// The artifacts that were made from it, in order of registration.
     async fn children(
         &self,
         ctx: &Context<'_>,
@@ -233,10 +233,10 @@ fn total(id: model::ArtifactId, relation: Relation) -> Total {
     Total::Members(Members::RelativesOfArtifact(relation), id.0)
 }
 
-/// Where an artifact comes from.
+/// The origin of an artifact.
 pub(crate) struct ProducedBy(Arc<model::Artifact>);
 
-/// What an artifact comes from.
+/// The origin of an artifact.
 #[Object]
 impl ProducedBy {
     /// The type of the intent.
@@ -259,7 +259,7 @@ pub(crate) struct ArtifactTransition {
     to: ArtifactLifecycleState,
     /// When.
     at: DateTime,
-    /// Who.
+    /// The name of whoever changed it.
     actor: String,
     /// Why, if a reason was given.
     reason: Option<String>,
@@ -291,7 +291,7 @@ impl Materialization {
         self.form.id.into()
     }
 
-    /// What keeps the bytes; `content` for the content store.
+    /// The store that keeps the bytes; `content` for the content store.
     async fn storage_type(&self) -> &str {
         &self.form.storage_type
     }
@@ -301,7 +301,7 @@ impl Materialization {
         &self.form.format
     }
 
-    /// How they are compressed, if they are.
+    /// The compression of the bytes, if they are compressed.
     async fn compression(&self) -> Option<&str> {
         self.form.compression.as_deref()
     }

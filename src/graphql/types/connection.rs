@@ -16,8 +16,8 @@ use super::{
 };
 use crate::{api::ApiError, graphql::loading::SharedPage, model, services::Page};
 
-/// Where a page is in its list. Its ends are mostly its items'; those of a page for which not the whole list
-/// was looked at are where that ended.
+/// The place of a page in its list. It begins and ends with its first and last item, except where the read
+/// stopped before it had found enough items: then it ends where the read stopped.
 #[derive(Debug, Default)]
 struct Info {
     has_next: bool,
@@ -48,7 +48,7 @@ macro_rules! connections {
         pub(crate) struct $edge {
             /// The item.
             node: $node,
-            /// Where the item is in the list; pass it as `after` or `before`.
+            /// The item's place in the list; pass it as `after` or `before`.
             cursor: String,
         }
 
@@ -84,7 +84,7 @@ macro_rules! connections {
                 self.edges.iter().map(|edge| &edge.node).collect()
             }
 
-            /// Where the page begins and ends, and whether there are more.
+            /// The first and last cursor of the page, and whether there are more items.
             async fn page_info(&self) -> PageInfo {
                 PageInfo {
                     has_previous_page: self.info.has_previous,
@@ -94,7 +94,7 @@ macro_rules! connections {
                 }
             }
 
-            /// How many items the list has, on all its pages.
+            /// The number of items on all pages of the list.
             async fn total_count(&self, ctx: &Context<'_>) -> Result<TotalCount, ApiError> {
                 self.total.count(ctx).await
             }
@@ -125,7 +125,7 @@ connections! {
     WalEntryEdge of WalEntry;
 }
 
-/// How pages of records become connections.
+/// Makes connections from pages of records.
 macro_rules! pages {
     ($($connection:ident of $node:ident;)*) => {$(
         impl $connection {
@@ -140,7 +140,7 @@ macro_rules! pages {
     )*};
 }
 
-/// How pages that a loader found become connections; an empty one when it found none.
+/// Makes connections from pages that a loader found; an empty one when it found none.
 macro_rules! shared_pages {
     ($($connection:ident of $node:ident;)*) => {$(
         impl $connection {
@@ -160,7 +160,7 @@ macro_rules! shared_pages {
     )*};
 }
 
-/// How entries of the log become connections.
+/// Makes connections from entries of the log.
 macro_rules! pages_of_log {
     ($($connection:ident of $node:ident;)*) => {$(
         impl $connection {

@@ -1,4 +1,4 @@
-//! How much of an answer there is already: what can make it large is counted while it is made.
+//! The size of an answer, counted while the answer is made: its lists and its JSON, which can make it large.
 
 use std::borrow::Cow;
 
@@ -60,7 +60,7 @@ impl<T: OutputType> OutputType for Listed<T> {
     }
 }
 
-/// What counts the request of `ctx`.
+/// The meter of the request that `ctx` belongs to.
 pub(crate) fn meter<'a>(ctx: &ContextSelectionSet<'a>) -> Option<&'a Meter> {
     ctx.data_opt::<Caller>().map(|caller| &*caller.meter)
 }
@@ -75,7 +75,8 @@ pub(crate) fn counted(
     })
 }
 
-/// How many fields are selected below. The gate has bounded the document, fragments expanded.
+/// Returns the number of fields that are selected below. The gate has bounded the document with its fragments
+/// expanded, so the walk is short.
 fn selections<'a>(
     set: &'a SelectionSet,
     fragment: &impl Fn(&Name) -> Option<&'a Positioned<FragmentDefinition>>,

@@ -18,8 +18,8 @@ use crate::{
     model::{self, ArtifactId, EventBody, ExecutionId, Payload},
 };
 
-/// What every event has.
-pub(crate) struct Head {
+/// The fields that every event has.
+pub(crate) struct EventFields {
     id: ID,
     execution_id: ID,
     sequence: i64,
@@ -36,47 +36,47 @@ macro_rules! event_types {
         $name:ident { $($field:ident: $type:ty),* } { $($own:tt)* }
     )*) => {$(
         $(#[$doc])*
-        pub(crate) struct $name { head: Head, $($field: $type),* }
+        pub(crate) struct $name { common: EventFields, $($field: $type),* }
 
         $(#[$doc])*
         #[Object]
         impl $name {
             /// Opaque id of the form `evt_…`; the same at every reading.
             async fn id(&self) -> &ID {
-                &self.head.id
+                &self.common.id
             }
 
             /// The execution it happened in.
             async fn execution_id(&self) -> &ID {
-                &self.head.execution_id
+                &self.common.execution_id
             }
 
             /// Its place among the execution's events: 1, 2, 3, without gaps.
             async fn sequence(&self) -> BigInt {
-                BigInt(self.head.sequence)
+                BigInt(self.common.sequence)
             }
 
             /// The stable machine name, e.g. `execution.completed`.
             #[graphql(name = "type")]
             async fn event_type(&self) -> &str {
-                &self.head.name
+                &self.common.name
             }
 
             /// Who caused it: the name of the caller, and for what a handler does that of whoever
             /// submitted its execution. Null where the runtime did it by itself, or an earlier version of
             /// the server wrote the entry.
             async fn actor(&self) -> Option<&str> {
-                self.head.actor.as_deref()
+                self.common.actor.as_deref()
             }
 
             /// When it happened.
             async fn occurred_at(&self) -> DateTime {
-                DateTime(self.head.occurred_at)
+                DateTime(self.common.occurred_at)
             }
 
             /// Pass it as `after` to go on behind this event.
             async fn cursor(&self) -> &str {
-                &self.head.cursor
+                &self.common.cursor
             }
 
             $($own)*
@@ -196,7 +196,7 @@ event_types! {
 
     /// The execution's own state was written: `execution.state_changed`.
     ExecutionStateChanged { mode: model::StateWriteMode, version: i64 } {
-        /// How it was written.
+        /// The mode of the write.
         async fn mode(&self) -> StateWriteMode {
             self.mode.into()
         }
@@ -217,7 +217,7 @@ event_types! {
 
     /// The end, with a result: `execution.completed`.
     ExecutionCompleted { result: Option<Payload> } {
-        /// What the handler returned.
+        /// The result that the handler returned.
         async fn result(&self, ctx: &Context<'_>) -> Nullable<Json> {
             Some(Json::load(ctx, self.result.as_ref()?).await)
         }
@@ -302,7 +302,7 @@ pub(crate) enum ExecutionEvent {
 impl ExecutionEvent {
     /// The event of an execution's stream; none for entries of sessions.
     pub(crate) fn of(event: &model::Event) -> Option<Self> {
-        let head = Head {
+        let common = EventFields {
             id: event.id().into(),
             execution_id: event.execution_id()?.into(),
             sequence: event.cursor.seq,
@@ -313,11 +313,11 @@ impl ExecutionEvent {
         };
         let payload = event.payload.clone();
         Some(match event.body.clone() {
-            EventBody::ExecutionCreated { .. } => ExecutionCreated { head }.into(),
+            EventBody::ExecutionCreated { .. } => ExecutionCreated { common }.into(),
             EventBody::ExecutionStarted {
                 attempt, node_id, ..
             } => ExecutionStarted {
-                head,
+                common,
                 attempt,
                 node_id,
             }
@@ -328,26 +328,26 @@ impl ExecutionEvent {
                 next_attempt_at,
                 ..
             } => ExecutionRetrying {
-                head,
+                common,
                 attempt,
                 error,
                 next_attempt_at,
             }
             .into(),
             EventBody::StepCompleted { name, attempt, .. } => StepCompleted {
-                head,
+                common,
                 name,
                 attempt,
             }
             .into(),
             EventBody::ProgressReported { fraction, message } => ProgressReported {
-                head,
+                common,
                 fraction,
                 message,
             }
             .into(),
             EventBody::ArtifactRegistered { artifact, .. } => ArtifactRegistered {
-                head,
+                common,
                 artifact_id: artifact.id,
             }
             .into(),
@@ -357,33 +357,37 @@ impl ExecutionEvent {
                 to,
                 ..
             } => ArtifactTransitioned {
-                head,
+                common,
                 artifact_id,
                 from,
                 to,
             }
             .into(),
-            EventBody::ChildSubmitted { child_id, .. } => ChildSubmitted { head, child_id }.into(),
+            EventBody::ChildSubmitted { child_id, .. } => {
+                ChildSubmitted { common, child_id }.into()
+            }
             EventBody::Domain { name } => DomainEvent {
-                head,
+                common,
                 name,
                 payload,
             }
             .into(),
             EventBody::ExecutionStateChanged { mode, version } => ExecutionStateChanged {
-                head,
+                common,
                 mode,
                 version,
             }
             .into(),
-            EventBody::CancelRequested { reason, .. } => CancelRequested { head, reason }.into(),
+            EventBody::CancelRequested { reason, .. } => CancelRequested { common, reason }.into(),
             EventBody::ExecutionCompleted {} => ExecutionCompleted {
-                head,
+                common,
                 result: payload,
             }
             .into(),
-            EventBody::ExecutionFailed { error } => ExecutionFailed { head, error }.into(),
-            EventBody::ExecutionCancelled { reason } => ExecutionCancelled { head, reason }.into(),
+            EventBody::ExecutionFailed { error } => ExecutionFailed { common, error }.into(),
+            EventBody::ExecutionCancelled { reason } => {
+                ExecutionCancelled { common, reason }.into()
+            }
             EventBody::SessionCreated { .. }
             | EventBody::SessionUpgraded { .. }
             | EventBody::SessionClosed { .. }

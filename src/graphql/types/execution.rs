@@ -1,4 +1,4 @@
-//! Executions: what became of an intent.
+//! Executions of intents, with their steps and errors.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ use crate::{
     services::{Count, Members},
 };
 
-/// Where an execution is in its life. Completed, failed and cancelled are for ever.
+/// The status of an execution. Completed, failed and cancelled are final.
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
 #[graphql(remote = "model::ExecutionStatus")]
 pub(crate) enum ExecutionStatus {
@@ -124,7 +124,7 @@ impl ExecutionStep {
         int(self.0.attempt)
     }
 
-    /// What it returned.
+    /// The recorded result.
     async fn result(&self, ctx: &Context<'_>) -> Nullable<Json> {
         Some(Json::load(ctx, &self.0.result).await)
     }
@@ -155,7 +155,7 @@ impl Execution {
     }
 }
 
-/// What became of an intent.
+/// The execution of an intent.
 #[Object]
 impl Execution {
     /// Opaque id of the form `exe_…`.
@@ -163,12 +163,12 @@ impl Execution {
         self.0.id.into()
     }
 
-    /// Where it is in its life.
+    /// Its status.
     async fn status(&self) -> ExecutionStatus {
         self.0.status.into()
     }
 
-    /// What it executes.
+    /// The intent that it executes.
     async fn intent(&self) -> Intent {
         Intent(Arc::clone(&self.0))
     }
@@ -207,7 +207,7 @@ impl Execution {
         reason.await.transpose()
     }
 
-    /// What the handler returned, once it is completed.
+    /// The handler's result, once it is completed.
     async fn result(&self, ctx: &Context<'_>) -> Nullable<Json> {
         Some(Json::load(ctx, self.0.result.as_ref()?).await)
     }
@@ -309,7 +309,7 @@ impl Execution {
         Ok(ArtifactConnection::of(page, total))
     }
 
-    /// What happened, oldest first: the same items and cursors as `executionEvents`.
+    /// Its events, oldest first: the same items and cursors as `executionEvents`.
     async fn events(
         &self,
         ctx: &Context<'_>,

@@ -45,7 +45,7 @@ pub(crate) enum ArtifactOrder {
 pub(crate) struct MetadataFilter {
     /// Its name.
     key: String,
-    /// What it is: a text, a number or a boolean. Numbers are compared by value.
+    /// Its value: a text, a number or a boolean. Numbers are compared by value.
     value: Json,
 }
 

@@ -13,7 +13,7 @@ use crate::{api::ApiError, graphql::loading::Caller, model};
 /// The intent of an execution.
 pub(crate) struct Intent(pub(crate) Arc<model::Execution>);
 
-/// What a client asked for. Immutable; several executions share one when it was run again.
+/// A client's request for work. Immutable; several executions share one when it was run again.
 #[Object]
 impl Intent {
     /// Opaque id of the form `int_…`.
@@ -21,7 +21,7 @@ impl Intent {
         self.0.intent.id.into()
     }
 
-    /// What is to be done, e.g. `ingest_file`.
+    /// The type of work, e.g. `ingest_file`.
     async fn intent_type(&self) -> &str {
         &self.0.intent.intent_type
     }
@@ -50,7 +50,7 @@ impl Intent {
         Json::load(ctx, &self.0.intent.parameters).await
     }
 
-    /// What the client noted; the runtime does not read it.
+    /// Notes of the client, which the runtime does not read.
     async fn metadata(&self) -> Json {
         Json(self.0.intent.metadata.clone())
     }

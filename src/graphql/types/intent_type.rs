@@ -8,7 +8,7 @@ use crate::runtime::{HandlerInfo, IntentTypeInfo};
 /// A registered intent type.
 pub(crate) struct IntentType(pub(crate) IntentTypeInfo);
 
-/// What can be asked for, and who does it.
+/// A type of work that can be submitted, with the handlers that do it.
 #[Object]
 impl IntentType {
     /// Its name, e.g. `ingest_file`.
@@ -25,7 +25,7 @@ impl IntentType {
 /// A registered handler.
 pub(crate) struct IntentHandler(HandlerInfo);
 
-/// Who does what an intent asks for.
+/// A function that does the work of an intent type.
 #[Object]
 impl IntentHandler {
     /// Its name, unique within the type.
@@ -33,7 +33,7 @@ impl IntentHandler {
         &self.0.handler_name
     }
 
-    /// What it does.
+    /// Its description, as its author wrote it.
     async fn description(&self) -> &str {
         &self.0.description
     }
@@ -63,17 +63,17 @@ impl IntentHandler {
         self.0.remote
     }
 
-    /// How often it is tried at most.
+    /// The most attempts of one execution.
     async fn max_attempts(&self) -> i32 {
         int(self.0.max_attempts)
     }
 
-    /// How long one attempt may take, in milliseconds.
+    /// The time limit of one attempt, in milliseconds.
     async fn attempt_timeout_ms(&self) -> Option<BigInt> {
         self.0.attempt_timeout_ms.map(BigInt)
     }
 
-    /// How long an execution may take with all its attempts, in milliseconds.
+    /// The time limit of an execution with all its attempts, in milliseconds.
     async fn execution_timeout_ms(&self) -> Option<BigInt> {
         self.0.execution_timeout_ms.map(BigInt)
     }

@@ -49,7 +49,7 @@ pub(crate) enum TruncationReason {
     Deadline,
 }
 
-/// What to leave out of a lineage.
+/// A filter of the artifacts of a lineage.
 #[derive(InputObject, Debug)]
 pub(crate) struct LineageFilter {
     /// Only artifacts of these types are shown; the walk goes on through the others.
@@ -58,7 +58,7 @@ pub(crate) struct LineageFilter {
     stop_at_type: Option<Vec<String>>,
 }
 
-/// What a client wants to know of a lineage.
+/// The arguments of a lineage.
 pub(crate) struct LineageQuestion {
     pub(crate) roots: Vec<ArtifactId>,
     pub(crate) direction: LineageDirection,
@@ -117,7 +117,7 @@ impl Lineage {
         self.0.nodes.iter().map(LineageNode::from).collect()
     }
 
-    /// Who was made from whom, among the nodes.
+    /// The edges among the nodes, each from a parent to a child that was made from it.
     async fn edges(&self) -> Listed<LineageEdge> {
         self.0.edges.iter().map(LineageEdge::from).collect()
     }
@@ -147,7 +147,7 @@ impl Lineage {
 pub(crate) struct LineageNode {
     /// The artifact.
     artifact: Artifact,
-    /// How many edges lie between it and the nearest root.
+    /// The number of edges between it and the nearest root.
     depth: i32,
     /// Whether the walk began here.
     is_root: bool,

@@ -1,4 +1,4 @@
-//! Whatever has an id of its own and can be fetched by it.
+//! Records that can be fetched by their id alone.
 
 use async_graphql::{ID, Interface};
 
@@ -9,7 +9,7 @@ use crate::{
     model::{ArtifactId, EventId, ExecutionId, IntentId, MaterializationId, SessionId, UploadId},
 };
 
-/// Whatever can be fetched by its id.
+/// A record that can be fetched by its id.
 #[derive(Interface)]
 #[graphql(field(
     name = "id",

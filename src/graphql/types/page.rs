@@ -13,7 +13,7 @@ pub(crate) const DEFAULT_SIZE: u32 = 50;
 /// Items of the largest page.
 pub(crate) const MAX_SIZE: u32 = 200;
 
-/// What a list is ordered by, as clients hold it: opaque text.
+/// The key that a list is ordered by. Clients hold it as opaque text, the cursor.
 pub(crate) trait PageKey: Sized {
     /// The cursor's text.
     fn encode(&self) -> String;
@@ -72,7 +72,7 @@ impl PageArgs {
         }
     }
 
-    /// What to read, or `BAD_USER_INPUT` for arguments that make no sense.
+    /// Returns the page to read, or `BAD_USER_INPUT` for arguments that contradict each other.
     pub(crate) fn request<K: PageKey>(&self) -> Result<PageRequest<K>, ApiError> {
         Ok(PageRequest {
             limit: self.size()?,

@@ -1,4 +1,4 @@
-//! What operators see of the runtime itself.
+//! The runtime itself, for operators.
 
 use async_graphql::{Context, ID, Object, SimpleObject};
 
@@ -26,7 +26,7 @@ impl RuntimeStatus {
         Ok(nodes.map(|node| RuntimeNode::of(node, this)).collect())
     }
 
-    /// How much waits and how much runs, over all tenants.
+    /// Numbers of executions that wait and that run, over all tenants.
     async fn backlog(&self, ctx: &Context<'_>) -> Result<RuntimeBacklog, ApiError> {
         let caller = Caller::of(ctx)?;
         // It counts what waits of all tenants, which may be much.
@@ -45,13 +45,13 @@ impl RuntimeStatus {
 pub(crate) struct RuntimeNode {
     /// Opaque id of the form `nod_…`, another one at each start.
     id: ID,
-    /// What its operator calls it.
+    /// The name that its operator gave it.
     name: String,
     /// The version it runs.
     version: String,
-    /// How many executions it runs at most.
+    /// The most executions that it runs at the same time.
     capacity: i32,
-    /// How many it runs now.
+    /// The executions that it runs now.
     running: i32,
     /// When it began to serve.
     started_at: DateTime,

@@ -1,4 +1,4 @@
-//! Sessions: who talks to the runtime, and the state that is theirs.
+//! Sessions of clients, with their state.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::{
     api::ApiError, executions::ExecutionFilter, graphql::loading::Caller, model, services::Members,
 };
 
-/// Where a session is in its life.
+/// The status of a session.
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
 #[graphql(remote = "model::SessionStatus")]
 pub(crate) enum SessionStatus {
@@ -31,7 +31,7 @@ pub(crate) enum SessionStatus {
 /// A session as it stands.
 pub(crate) struct Session(pub(crate) Arc<model::Session>);
 
-/// Who talks to the runtime, with the state that lasts from one intent to the next.
+/// A client's session, with the state that lasts from one intent to the next.
 #[Object]
 impl Session {
     /// Opaque id of the form `ses_…`.
@@ -59,12 +59,12 @@ impl Session {
         self.0.is_anonymous
     }
 
-    /// Where it is in its life.
+    /// Its status.
     async fn status(&self) -> SessionStatus {
         self.0.status.into()
     }
 
-    /// What the client noted at creation and upgrade.
+    /// Notes of the client at creation and upgrade.
     async fn metadata(&self) -> Json {
         Json(self.0.metadata.clone())
     }
@@ -124,7 +124,7 @@ impl Session {
     }
 }
 
-/// How a state write treats the state that is there.
+/// The way in which a state write treats the state that is there.
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
 #[graphql(remote = "model::StateWriteMode")]
 pub(crate) enum StateWriteMode {

@@ -1,4 +1,4 @@
-//! How many items a connection has in all: counted when it is asked for, and no further than a bound.
+//! The number of items of a whole connection: counted when it is selected, up to a bound.
 
 use async_graphql::{Context, SimpleObject};
 use uuid::Uuid;
@@ -14,11 +14,11 @@ use crate::{
     state_surface::SessionFilter,
 };
 
-/// How many items there are, as far as they were counted: to 10,000, and among the first 20,000 of the
+/// The number of items, as far as they were counted: to 10,000, and among the first 20,000 of the
 /// list where no index answers its filter (10,000 where it looks into metadata or names).
 #[derive(SimpleObject)]
 pub(crate) struct TotalCount {
-    /// So many items there are at least; at most 10,000.
+    /// The items that were counted, at most 10,000.
     count: i32,
     /// Whether there are no more than that.
     exact: bool,
@@ -33,10 +33,10 @@ impl From<Count> for TotalCount {
     }
 }
 
-/// What a connection goes through.
+/// The list that a connection is a page of.
 #[derive(Debug)]
 pub(crate) enum Total {
-    /// So many items.
+    /// A list whose length is known.
     Known(Count),
     /// The executions that fit.
     Executions(ExecutionFilter),
@@ -46,12 +46,12 @@ pub(crate) enum Total {
     Artifacts(ArtifactFilter, Option<String>),
     /// The entries of the log that fit.
     WalEntries(WalFilter),
-    /// What belongs to something.
+    /// The records that belong to another one.
     Members(Members, Uuid),
 }
 
 impl Total {
-    /// How many there are.
+    /// Counts the items, up to the bound.
     pub(crate) async fn count(&self, ctx: &Context<'_>) -> Result<TotalCount, ApiError> {
         let caller = Caller::of(ctx)?;
         let (services, scope) = (&caller.services, &caller.scope);

@@ -1,4 +1,4 @@
-//! What a caller did wrong in a mutation: an interface, a plain error, and errors that carry what
+//! Mistakes of a caller in a mutation: an interface, a plain error, and errors that carry what
 //! the caller needs to go on.
 
 use async_graphql::{Context, Enum, Interface, Object};
@@ -14,7 +14,7 @@ use crate::{
     model::{ArtifactState, ExecutionId, Refusal},
 };
 
-/// What a caller did wrong.
+/// The kinds of mistakes of a caller.
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
 #[graphql(remote = "RefusalCode")]
 pub(crate) enum UserErrorCode {
@@ -50,17 +50,17 @@ macro_rules! user_errors {
     )*) => {$(
         $(#[$doc])*
         #[derive(Debug)]
-        pub(crate) struct $name { head: Head, $($field: $type),* }
+        pub(crate) struct $name { common: ErrorFields, $($field: $type),* }
 
         $(#[$doc])*
         #[Object]
         impl $name {
-            /// What kind of mistake it is.
+            /// The kind of the mistake.
             async fn code(&self) -> UserErrorCode {
                 self.common.code.into()
             }
 
-            /// What is wrong, in words.
+            /// A description of the mistake for people.
             async fn message(&self) -> &str {
                 &self.common.message
             }
@@ -75,9 +75,9 @@ macro_rules! user_errors {
     )*};
 }
 
-/// What every user error has.
+/// The fields that every user error has.
 #[derive(Debug)]
-struct CommonFields {
+struct ErrorFields {
     code: RefusalCode,
     message: String,
     path: Option<Vec<String>>,
@@ -125,15 +125,15 @@ user_errors! {
     }
 }
 
-/// What a caller did wrong in a mutation.
+/// A mistake of the caller in a mutation.
 #[derive(Interface, Debug)]
 #[graphql(
+    field(name = "code", ty = "UserErrorCode", desc = "The kind of the mistake."),
     field(
-        name = "code",
-        ty = "UserErrorCode",
-        desc = "What kind of mistake it is."
+        name = "message",
+        ty = "&str",
+        desc = "A description of the mistake for people."
     ),
-    field(name = "message", ty = "&str", desc = "What is wrong, in words."),
     field(
         name = "path",
         ty = "Option<&[String]>",
@@ -154,7 +154,7 @@ pub(crate) fn plain(
     message: impl Into<String>,
     path: Option<Vec<String>>,
 ) -> UserError {
-    let common = CommonFields {
+    let common = ErrorFields {
         code,
         message: message.into(),
         path,
@@ -170,7 +170,7 @@ pub(crate) fn user_errors(refusal: Refusal, at: &[&str]) -> Vec<UserError> {
             |fault: crate::model::Fault| plain(code, fault.message, Some(path(at, fault.path)));
         return faults.into_iter().map(fault).collect();
     }
-    let common = CommonFields {
+    let common = ErrorFields {
         code,
         message: refusal.to_string(),
         path: place(&refusal, at),

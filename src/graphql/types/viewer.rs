@@ -1,10 +1,10 @@
-//! Who the server takes the caller for.
+//! The caller, as the server identified it.
 
 use async_graphql::SimpleObject;
 
 use crate::model::Principal;
 
-/// Whoever asks.
+/// The caller.
 #[derive(SimpleObject)]
 pub(crate) struct Viewer {
     /// The tenant whose data is reached.

@@ -9,7 +9,7 @@ use crate::{
     model::{self, ArtifactId, ExecutionId, RawJson},
 };
 
-/// What a stream of the log belongs to.
+/// The kind of record that a stream of the log belongs to.
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
 #[graphql(remote = "model::StreamKind")]
 pub(crate) enum WalStreamKind {
@@ -32,7 +32,7 @@ impl WalEntry {
         self.0.id().into()
     }
 
-    /// What the entry's stream belongs to.
+    /// The kind of record that the entry's stream belongs to.
     async fn stream_kind(&self) -> WalStreamKind {
         self.0.stream_kind.into()
     }
@@ -57,7 +57,7 @@ impl WalEntry {
         self.0.body.type_name()
     }
 
-    /// What the entry says, as it is stored.
+    /// The entry's data, as it is stored.
     #[expect(clippy::unused_async, reason = "resolvers are asynchronous")]
     async fn data(&self) -> Result<Json, ApiError> {
         let (_, data) = self

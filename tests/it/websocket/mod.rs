@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use serde_json::{Value, json};
 use takeoff::{
     api::Bodies,
-    graphql::{Api, Gate, HttpOptions, Limits, WebSocketOptions, export_schema, routes},
+    graphql::{Api, Gate, GateLimits, HttpOptions, WebSocketOptions, export_schema, routes},
 };
 use tokio::{net::TcpListener, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -47,7 +47,7 @@ impl Served {
         set(&mut options);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let gate = Gate::new(&export_schema(), &Limits::default()).unwrap();
+        let gate = Gate::new(&export_schema(), &GateLimits::default()).unwrap();
         let routes = routes(Api::new(app.services().clone(), gate), &options);
         tokio::spawn(async move { axum::serve(listener, routes).await });
         Self {

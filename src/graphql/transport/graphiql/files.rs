@@ -8,7 +8,7 @@ pub(super) struct File {
     pub(super) body: &'static [u8],
 }
 
-/// What the build embedded: the project's own files, and the packages' if npm was there.
+/// The files that the build embedded: the project's own files, and the packages' if npm was there.
 pub(super) const FILES: &[File] = include!(concat!(env!("OUT_DIR"), "/graphiql_files.rs"));
 
 /// A file of a package, and the same one at a CDN.

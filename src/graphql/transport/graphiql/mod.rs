@@ -33,7 +33,7 @@ fn is_embedded() -> bool {
     FILES.iter().any(|file| file.name == "graphiql.js")
 }
 
-/// What the page may load and whom it may talk to. Its styles are files, too, but the editor that
+/// The content security policy of the page: what it may load and connect to. Its styles are files, too, but the editor that
 /// GraphiQL stands on places its lines by style attributes.
 fn policy(is_embedded: bool) -> String {
     let code = if is_embedded {
@@ -70,7 +70,7 @@ fn own(name: &str) -> String {
     file.map(address).unwrap_or_default()
 }
 
-/// How the page gets one of the packages' files.
+/// The element by which the page loads one of the packages' files.
 fn reference(source: &Source, is_embedded: bool) -> String {
     let (url, more) = if is_embedded {
         (own(source.name), String::new())

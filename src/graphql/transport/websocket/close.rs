@@ -17,7 +17,7 @@ pub(super) enum Close {
     BadRequest(&'static str),
     /// An operation before the connection was acknowledged.
     Unauthorized,
-    /// What `connection_init` says is refused.
+    /// The payload of `connection_init` is refused.
     Forbidden,
     /// No `connection_init` came in time.
     InitTimeout,
@@ -41,7 +41,7 @@ pub(super) enum Close {
 }
 
 impl Close {
-    /// What a fault of the connection is to the client; none when there is nobody left to tell.
+    /// The close code for a fault of the connection; none when there is nobody left to tell.
     pub(super) fn of(fault: Error) -> Option<Self> {
         let fault = fault.into_inner().downcast::<Fault>().ok()?;
         match *fault {

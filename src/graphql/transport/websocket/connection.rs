@@ -36,7 +36,7 @@ const OUTGOING: usize = 16;
 /// Bytes of the head of a control frame that is masked.
 const FRAME_HEAD_BYTES: usize = 6;
 
-/// How a connection ends.
+/// The ways in which a connection ends.
 enum End {
     /// The server closes it.
     Close(Close),
@@ -70,7 +70,7 @@ pub(super) struct Connection {
     arrivals: Arc<Arrivals>,
     operations: Operations,
     outgoing: mpsc::Receiver<Box<Outgoing>>,
-    /// Who runs operations, once `connection_init` was taken.
+    /// The identity that operations run under, once `connection_init` was taken.
     caller: Option<OperationCaller>,
     init_deadline: Instant,
     heartbeat: Interval,
@@ -283,7 +283,7 @@ impl Connection {
             // reset the connection, and the frame could be lost.
             while let Some(Ok(_)) = self.socket.next().await {}
         };
-        // Who does not answer in time is left.
+        // A peer that does not answer in time is disconnected.
         let _ = timeout(self.options.close_timeout, closing).await;
     }
 }

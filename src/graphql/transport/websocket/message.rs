@@ -21,7 +21,7 @@ const BAD_PAYLOAD: Close = Close::BadRequest("the payload must be an object");
 const BAD_OPERATION: Close =
     Close::BadRequest("the payload must be an object with a query, and variables of its form");
 
-/// What a client says.
+/// A message of the client.
 #[derive(Debug)]
 pub(super) enum ClientMessage {
     /// Begins the connection, with whatever the client has to say of itself.
@@ -112,7 +112,7 @@ fn is_object(json: &str) -> bool {
     json.trim_start().starts_with('{')
 }
 
-/// What the server says.
+/// A message of the server.
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(super) enum ServerMessage<'a> {

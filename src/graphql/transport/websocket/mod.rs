@@ -30,7 +30,7 @@ use crate::{
 
 const PROTOCOL: &str = "graphql-transport-ws";
 
-/// What every socket of a server shares.
+/// State that all sockets of a server share.
 pub(crate) struct Sockets {
     api: Api,
     options: WebSocketOptions,

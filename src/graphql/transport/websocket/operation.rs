@@ -16,7 +16,7 @@ use crate::{
     model::Priority,
 };
 
-/// What an operation says to the client. It is boxed on its way: a channel keeps places for 32 items
+/// A message of an operation to the client. It is boxed on its way: a channel keeps places for 32 items
 /// even when it is empty.
 pub(super) struct Outgoing {
     id: Arc<str>,
@@ -82,7 +82,7 @@ impl Operations {
         self.live.clear();
     }
 
-    /// What the client is to get: nothing of an operation that was stopped meanwhile. After the
+    /// Returns the message for the client: none of an operation that was stopped meanwhile. After the
     /// last message the id is free again.
     pub(super) fn pass(&mut self, outgoing: Outgoing) -> Option<Message> {
         let is_live = |live: &Live| live.run == outgoing.run;
@@ -96,7 +96,7 @@ impl Operations {
     }
 }
 
-/// Who runs operations, and through what.
+/// The identity that operations run under, and the API that runs them.
 #[derive(Clone)]
 pub(super) struct OperationCaller {
     pub(super) api: Api,

@@ -5,13 +5,13 @@ use std::time::Duration;
 /// Times and sizes of a WebSocket.
 #[derive(Debug, Clone)]
 pub struct WebSocketOptions {
-    /// How long a client may take to send `connection_init`.
+    /// The time limit for `connection_init`.
     pub init_timeout: Duration,
-    /// How often the server sends `ping`, and how long the client may be silent after one.
+    /// The interval of the server's `ping`, and the time limit for the client's answer to it.
     pub heartbeat: Duration,
-    /// How long writing one message may take; a client that reads so slowly is disconnected.
+    /// The time limit for writing one message; a client that reads so slowly is disconnected.
     pub write_timeout: Duration,
-    /// How long the client may take to answer the server's close frame.
+    /// The time limit for the client's answer to the server's close frame.
     pub close_timeout: Duration,
     /// Operations that may run on one socket at a time.
     pub max_operations: usize,

@@ -1,4 +1,4 @@
-//! What comes of a mutation: a value, user errors, or a failure of the field.
+//! The result of a mutation: a value, user errors, or a failure of the field.
 
 use crate::{
     api::ApiError,
