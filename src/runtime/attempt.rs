@@ -61,6 +61,7 @@ pub(super) trait Submitter: Send + Sync {
 /// What the attempt shares with whoever watches over it.
 pub(super) struct Attempt {
     pub(super) handles: Arc<Handles>,
+    /// The engine, as far as the attempt needs it.
     pub(super) submitter: Arc<dyn Submitter>,
     pub(super) execution: Execution,
     pub(super) parameters: RawJson,

@@ -37,7 +37,7 @@ fn type_of(value: &Value) -> (ArrayType, &'static str) {
 }
 
 /// Rows that a statement reads as the table `x`.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(in crate::storage) struct Rows {
     pub(super) columns: Vec<&'static str>,
     pub(super) rows: Vec<Vec<Value>>,

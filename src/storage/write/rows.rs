@@ -1,6 +1,6 @@
 //! Rows as a transaction holds them.
 
-use std::{borrow::Borrow, collections::HashMap, hash::Hash};
+use std::{collections::HashMap, hash::Hash};
 
 use crate::model::{ExecutionId, RawJson, TenantId};
 
@@ -26,37 +26,30 @@ impl<K, T> Default for Held<K, T> {
 impl<K: Eq + Hash, T> Held<K, T> {
     /// Takes in a whole row of the database.
     pub(super) fn load(&mut self, key: K, row: T) {
-        let row = Row {
-            value: row,
-            is_new: false,
-            is_changed: false,
-        };
-        self.0.insert(key, row);
+        self.hold(key, row, false);
     }
 
     /// Makes a row.
     pub(super) fn make(&mut self, key: K, row: T) {
+        self.hold(key, row, true);
+    }
+
+    fn hold(&mut self, key: K, value: T, is_new: bool) {
         let row = Row {
-            value: row,
-            is_new: true,
+            value,
+            is_new,
             is_changed: false,
         };
         self.0.insert(key, row);
     }
 
     /// The row as this transaction has left it so far.
-    pub(super) fn see<Q: Eq + Hash + ?Sized>(&self, key: &Q) -> Option<&T>
-    where
-        K: Borrow<Q>,
-    {
+    pub(super) fn see(&self, key: &K) -> Option<&T> {
         self.0.get(key).map(|held| &held.value)
     }
 
     /// The row, to be changed and written back.
-    pub(super) fn change<Q: Eq + Hash + ?Sized>(&mut self, key: &Q) -> Option<&mut T>
-    where
-        K: Borrow<Q>,
-    {
+    pub(super) fn change(&mut self, key: &K) -> Option<&mut T> {
         let held = self.0.get_mut(key)?;
         held.is_changed = true;
         Some(&mut held.value)
