@@ -9,6 +9,7 @@ mod canonical_json;
 mod cursor;
 mod event;
 mod execution;
+mod grants;
 mod id;
 mod json;
 mod meter;
@@ -30,6 +31,7 @@ pub use event::{Event, EventBody, EventCodecError, EventType, StateWriteMode, St
 pub use execution::{
     ErrorLink, Execution, ExecutionError, ExecutionStatus, Intent, Queue, Step, WaitReason,
 };
+pub use grants::{Action, Grants, GrantsError, GrantsTextError, Scope, ScopeError};
 pub use id::{
     ArtifactId, EventId, ExecutionId, IdError, IntentId, MaterializationId, NodeId, SessionId,
     UploadId,

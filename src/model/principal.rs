@@ -11,7 +11,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{Execution, Meter};
+use super::{Execution, Grants, Meter};
 
 /// A tenant's name: 1 to 64 of `A-Z a-z 0-9 . _ -`, beginning with a letter or digit.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -80,19 +80,20 @@ impl fmt::Display for TenantId {
 pub struct Principal {
     tenant: TenantId,
     actor: Arc<str>,
+    grants: Grants,
     meter: Option<Arc<Meter>>,
 }
 
 impl PartialEq for Principal {
     fn eq(&self, other: &Self) -> bool {
-        self.tenant == other.tenant && self.actor == other.actor
+        self.tenant == other.tenant && self.actor == other.actor && self.grants == other.grants
     }
 }
 
 impl Eq for Principal {}
 
 impl Principal {
-    /// The identity of every caller while the server listens on loopback only.
+    /// The identity of every caller while the server listens on loopback only: it may do everything.
     #[must_use]
     pub(crate) fn development(tenant: TenantId) -> Self {
         static ACTOR: LazyLock<Arc<str>> = LazyLock::new(|| "development".into());
@@ -100,17 +101,19 @@ impl Principal {
         Self {
             tenant,
             actor,
+            grants: Grants::all(),
             meter: None,
         }
     }
 
     /// Whoever submitted an execution: what its attempts do is done for them. The runtime itself where
-    /// the submitter is not recorded.
+    /// the submitter is not recorded. A handler may do everything within the tenant.
     #[must_use]
     pub(crate) fn on_behalf_of(execution: &Execution) -> Self {
         Self {
             tenant: execution.intent.tenant_id.clone(),
             actor: execution.acts_for().into(),
+            grants: Grants::all(),
             meter: None,
         }
     }
@@ -131,6 +134,12 @@ impl Principal {
     #[must_use]
     pub fn actor(&self) -> &Arc<str> {
         &self.actor
+    }
+
+    /// All that this principal may do.
+    #[must_use]
+    pub fn grants(&self) -> &Grants {
+        &self.grants
     }
 
     /// The same, for a request that is bounded by `meter`.

@@ -1,0 +1,341 @@
+//! What a principal may do. A [`Scope`] is one permission by its name, as keys, tokens and roles carry it;
+//! [`Grants`] are all that a principal has. A name without a suffix concerns whatever the tenant has.
+//!
+//! Invariant: [`Grants::covers`] holds for exactly those whose every permission is there, so that nobody
+//! can hand on what they lack.
+
+use std::{fmt, str::FromStr, sync::Arc};
+
+use super::is_name;
+
+/// Longest name of an intent type in a scope.
+const MAX_TYPE_CHARS: usize = 200;
+
+/// Most intent types that one set of grants names.
+const MAX_TYPES: usize = 100;
+
+/// A kind of permission.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Action {
+    /// Submit intents, of any type unless the scope names one.
+    SubmitIntents,
+    /// Read executions, their events and intents.
+    ReadExecutions,
+    /// Cancel executions and run them again.
+    ControlExecutions,
+    /// Read sessions and their state.
+    ReadSessions,
+    /// Create, change, upgrade and close sessions.
+    WriteSessions,
+    /// Read artifacts, their content and lineage.
+    ReadArtifacts,
+    /// Upload content, and change or delete artifacts.
+    WriteArtifacts,
+    /// Read the log of the tenant.
+    ReadLog,
+    /// Create, list and revoke keys.
+    ManageKeys,
+    /// Look after the installation, whatever the tenant.
+    OperateRuntime,
+}
+
+impl Action {
+    /// Each of them.
+    pub const ALL: &'static [Self] = &[
+        Self::SubmitIntents,
+        Self::ReadExecutions,
+        Self::ControlExecutions,
+        Self::ReadSessions,
+        Self::WriteSessions,
+        Self::ReadArtifacts,
+        Self::WriteArtifacts,
+        Self::ReadLog,
+        Self::ManageKeys,
+        Self::OperateRuntime,
+    ];
+
+    /// Its name in a scope.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::SubmitIntents => "intents:submit",
+            Self::ReadExecutions => "executions:read",
+            Self::ControlExecutions => "executions:control",
+            Self::ReadSessions => "sessions:read",
+            Self::WriteSessions => "sessions:write",
+            Self::ReadArtifacts => "artifacts:read",
+            Self::WriteArtifacts => "artifacts:write",
+            Self::ReadLog => "log:read",
+            Self::ManageKeys => "keys:manage",
+            Self::OperateRuntime => "runtime:operate",
+        }
+    }
+
+    fn bit(self) -> u16 {
+        1 << self as u16
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// One permission, such as `executions:read` or `intents:submit:parse_content`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Scope {
+    /// The action, on whatever there is.
+    Any(Action),
+    /// Submit intents of this type.
+    Submit(Arc<str>),
+}
+
+/// The text names no scope.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "a scope is one of intents:submit, intents:submit:TYPE, executions:read, executions:control, sessions:read, \
+     sessions:write, artifacts:read, artifacts:write, log:read, keys:manage, runtime:operate"
+)]
+pub struct ScopeError;
+
+impl FromStr for Scope {
+    type Err = ScopeError;
+
+    fn from_str(text: &str) -> Result<Self, ScopeError> {
+        if let Some(action) = Action::ALL.iter().find(|action| action.name() == text) {
+            return Ok(Self::Any(*action));
+        }
+        let intent_type = text.strip_prefix("intents:submit:").ok_or(ScopeError)?;
+        // White space and commas stand between scopes, and a colon before what qualifies one.
+        let separates = |c: char| c.is_whitespace() || matches!(c, ':' | ',');
+        if !is_name(intent_type, MAX_TYPE_CHARS) || intent_type.contains(separates) {
+            return Err(ScopeError);
+        }
+        Ok(Self::Submit(intent_type.into()))
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Any(action) => f.write_str(action.name()),
+            Self::Submit(intent_type) => write!(f, "{}:{intent_type}", Action::SubmitIntents),
+        }
+    }
+}
+
+/// All that a principal may do. Clones share the names of intent types.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Grants {
+    /// A bit for each action that is permitted on whatever there is.
+    actions: u16,
+    /// The intent types that may be submitted besides, in order; empty where any may be.
+    submits: Option<Arc<[Arc<str>]>>,
+}
+
+/// A set of grants names too many intent types.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("at most {MAX_TYPES} intent types can be named")]
+pub struct GrantsError;
+
+impl Grants {
+    /// Every permission.
+    #[must_use]
+    pub fn all() -> Self {
+        let actions = Action::ALL.iter().map(|action| action.bit());
+        Self {
+            actions: actions.fold(0, |all, one| all | one),
+            submits: None,
+        }
+    }
+
+    /// No permission.
+    #[must_use]
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// These permissions.
+    ///
+    /// # Errors
+    /// When they name more than a hundred intent types.
+    pub fn of(scopes: impl IntoIterator<Item = Scope>) -> Result<Self, GrantsError> {
+        let (mut actions, mut submits) = (0, std::collections::BTreeSet::new());
+        for scope in scopes {
+            match scope {
+                Scope::Any(action) => actions |= action.bit(),
+                Scope::Submit(intent_type) => {
+                    submits.insert(intent_type);
+                    if submits.len() > MAX_TYPES {
+                        return Err(GrantsError);
+                    }
+                }
+            }
+        }
+        let permits_any = actions & Action::SubmitIntents.bit() != 0;
+        let is_named = !permits_any && !submits.is_empty();
+        Ok(Self {
+            actions,
+            submits: is_named.then(|| submits.into_iter().collect()),
+        })
+    }
+
+    /// Whether the action is permitted on whatever there is.
+    #[must_use]
+    pub fn permits(&self, action: Action) -> bool {
+        self.actions & action.bit() != 0
+    }
+
+    /// Whether intents of this type may be submitted.
+    #[must_use]
+    pub fn permits_submit(&self, intent_type: &str) -> bool {
+        let named = || self.submits.iter().flat_map(|submits| submits.iter());
+        self.permits(Action::SubmitIntents) || named().any(|one| **one == *intent_type)
+    }
+
+    /// Whether this permission is among them, by itself or within a wider one.
+    #[must_use]
+    pub fn contains(&self, scope: &Scope) -> bool {
+        match scope {
+            Scope::Any(action) => self.permits(*action),
+            Scope::Submit(intent_type) => self.permits_submit(intent_type),
+        }
+    }
+
+    /// Whether every permission of `others` is among them.
+    #[must_use]
+    pub fn covers(&self, others: &Self) -> bool {
+        others.scopes().all(|scope| self.contains(&scope))
+    }
+
+    /// Each permission, in a fixed order.
+    pub fn scopes(&self) -> impl Iterator<Item = Scope> + '_ {
+        let actions = Action::ALL.iter().copied();
+        let permitted = actions.filter(|action| self.permits(*action));
+        let named = self.submits.iter().flat_map(|submits| submits.iter());
+        let named = named.map(|intent_type| Scope::Submit(Arc::clone(intent_type)));
+        permitted.map(Scope::Any).chain(named)
+    }
+}
+
+/// The scopes with spaces between them, as [`FromStr`] reads them.
+impl fmt::Display for Grants {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, scope) in self.scopes().enumerate() {
+            let space = if at == 0 { "" } else { " " };
+            write!(f, "{space}{scope}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Why a text is no set of grants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum GrantsTextError {
+    /// One of the scopes is unknown.
+    #[error(transparent)]
+    Scope(#[from] ScopeError),
+    /// There are too many of them.
+    #[error(transparent)]
+    Grants(#[from] GrantsError),
+}
+
+impl FromStr for Grants {
+    type Err = GrantsTextError;
+
+    fn from_str(text: &str) -> Result<Self, GrantsTextError> {
+        let scopes = text.split_whitespace().map(str::parse);
+        let scopes: Vec<Scope> = scopes.collect::<Result<_, _>>()?;
+        Ok(Self::of(scopes)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn grants(text: &str) -> Grants {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn each_action_is_read_from_its_name() {
+        for action in Action::ALL {
+            assert_eq!(action.name().parse(), Ok(Scope::Any(*action)), "{action}");
+        }
+        let scope: Scope = "intents:submit:parse_content".parse().unwrap();
+        assert_eq!(scope, Scope::Submit("parse_content".into()));
+        assert_eq!(scope.to_string(), "intents:submit:parse_content");
+    }
+
+    #[test]
+    fn what_names_no_scope_is_refused() {
+        let long = format!("intents:submit:{}", "x".repeat(201));
+        for bad in [
+            "",
+            "*",
+            "executions",
+            "executions:",
+            "Executions:read",
+            "executions:read:own",
+            "intents:submit:",
+            "intents:submit:a:own",
+            "intents:submit:a,b",
+            "intents:submit:a\u{0}",
+            long.as_str(),
+        ] {
+            assert_eq!(bad.parse::<Scope>(), Err(ScopeError), "{bad}");
+        }
+        assert!("executions:read bad".parse::<Grants>().is_err());
+    }
+
+    #[test]
+    fn grants_are_read_from_what_they_are_written_as() {
+        let text = "executions:read log:read intents:submit:a intents:submit:b";
+        assert_eq!(grants(text).to_string(), text);
+        assert_eq!(grants("").to_string(), "");
+        assert_eq!(grants(""), Grants::none());
+        assert_eq!(grants(&Grants::all().to_string()), Grants::all());
+    }
+
+    #[test]
+    fn the_order_and_repetitions_make_no_difference() {
+        let one = grants("intents:submit:b intents:submit:a log:read");
+        let other = grants("log:read intents:submit:a  intents:submit:b log:read");
+        assert_eq!(one, other);
+    }
+
+    #[test]
+    fn a_permission_is_there_by_itself_or_within_a_wider_one() {
+        let some = grants("intents:submit:echo executions:read");
+        assert!(some.permits_submit("echo") && !some.permits_submit("add"));
+        assert!(!some.permits(Action::SubmitIntents), "of any type");
+        assert!(some.permits(Action::ReadExecutions) && !some.permits(Action::ReadLog));
+        let any = grants("intents:submit intents:submit:echo");
+        assert!(any.permits_submit("add"));
+        assert_eq!(any, grants("intents:submit"), "the wider one says it all");
+    }
+
+    #[test]
+    fn grants_cover_no_more_than_they_hold() {
+        let all = Grants::all();
+        assert!(all.covers(&all) && all.covers(&Grants::none()));
+        assert!(!Grants::none().covers(&grants("log:read")));
+        let typed = grants("intents:submit:echo");
+        assert!(grants("intents:submit").covers(&typed));
+        assert!(!typed.covers(&grants("intents:submit")));
+        assert!(!typed.covers(&grants("intents:submit:add")));
+        for action in Action::ALL {
+            let rest = all.scopes().filter(|scope| *scope != Scope::Any(*action));
+            let rest = Grants::of(rest).unwrap();
+            assert!(!rest.permits(*action) && !rest.covers(&all), "{action}");
+        }
+    }
+
+    #[test]
+    fn the_intent_types_that_are_named_are_bounded() {
+        let many = (0..=MAX_TYPES).map(|n| Scope::Submit(n.to_string().into()));
+        assert_eq!(Grants::of(many), Err(GrantsError));
+    }
+}
