@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use uuid::Uuid;
 
-use crate::model::{ExecutionId, NodeId, SessionId, UploadId};
+use crate::model::{ExecutionId, KeyId, NodeId, SessionId, UploadId};
 
 /// Makes ids. Clones share the source.
 #[derive(Clone)]
@@ -53,6 +53,12 @@ impl IdSource {
     #[must_use]
     pub fn upload(&self) -> UploadId {
         UploadId((self.0)())
+    }
+
+    /// An id for a key of the API.
+    #[must_use]
+    pub fn key(&self) -> KeyId {
+        KeyId((self.0)())
     }
 
     /// An id for one start of a node.

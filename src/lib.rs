@@ -3,6 +3,7 @@
 pub mod api;
 pub mod app;
 pub mod artifact_registry;
+pub mod auth;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -8,6 +8,7 @@ use uuid::Uuid;
 use crate::{
     api::RequestThreads,
     artifact_registry::ArtifactRegistry,
+    auth::{Authenticator, Keys},
     events::Events,
     executions::Executions,
     model::{Budget, TenantScope},
@@ -36,6 +37,10 @@ pub struct Services {
     pub uploads: Uploads,
     /// What tenants may ask of this node.
     pub budget: Arc<Budget>,
+    /// Knows who calls.
+    pub authenticator: Authenticator,
+    /// Keys of the API.
+    pub keys: Arc<Keys>,
     /// The threads on which requests are answered.
     pub threads: RequestThreads,
     /// The database itself, for what looks after the node: probes, tools, tests.

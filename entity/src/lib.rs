@@ -7,6 +7,7 @@
     reason = "a column is explained where the model gives it a meaning"
 )]
 
+pub mod api_key;
 pub mod artifact;
 pub mod artifact_edge;
 pub mod artifact_found;

@@ -17,6 +17,7 @@ mod m20261128_000009_roots;
 mod m20261128_000010_sessions_of_tenants;
 mod m20261128_000011_actors;
 mod m20261128_000012_lists;
+mod m20261128_000013_api_keys;
 
 /// One step of the schema: its name in `seaql_migrations`, and the statements it consists of.
 type Migration = (&'static str, fn(DbBackend) -> Vec<String>);
@@ -41,6 +42,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(m20261128_000010_sessions_of_tenants),
     migration!(m20261128_000011_actors),
     migration!(m20261128_000012_lists),
+    migration!(m20261128_000013_api_keys),
 ];
 
 /// Applies what the database lacks and returns the names of the migrations that were applied.

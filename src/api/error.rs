@@ -8,9 +8,10 @@ use crate::{model::Refusal, storage};
 super::codes::codes! {
     /// What kind of failure a request met, by a stable name.
     pub enum ErrorCode {
-        /// Nobody is known to ask.
+        /// Nobody is known to ask: the request has no proof of who asks, or one that is not good. The answer does
+        /// not say which; the server's log does.
         Unauthenticated = "UNAUTHENTICATED", 401;
-        /// Whoever asks may not.
+        /// Whoever asks may not: the message names the scope that is lacking.
         Forbidden = "FORBIDDEN", 403;
         /// The tenant asks for more than its share; `Retry-After`, in GraphQL `retryAfterMs`, says when to
         /// come back.
@@ -72,7 +73,10 @@ impl ApiError {
     /// Nobody is known to ask.
     #[must_use]
     pub fn unauthenticated() -> Self {
-        Self::new(ErrorCode::Unauthenticated, "authentication is required")
+        Self::new(
+            ErrorCode::Unauthenticated,
+            "the request does not prove who asks: a valid token is needed",
+        )
     }
 
     /// A fault of the server. `cause` goes to the log, not to the client.
@@ -151,6 +155,7 @@ impl From<Refusal> for ApiError {
                 (ErrorCode::RateLimited, Some(retry_after_ms))
             }
             Refusal::AnswerTooLarge { .. } => (ErrorCode::CostExceeded, None),
+            Refusal::Forbidden { .. } => (ErrorCode::Forbidden, None),
             _ => (ErrorCode::BadUserInput, None),
         };
         Self {

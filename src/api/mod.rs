@@ -16,8 +16,8 @@ use axum::http::HeaderValue;
 pub use body::{Arrivals, Bodies, TooSlow, declared_bytes};
 pub use codes::errors_document;
 pub use error::{ApiError, ErrorCode};
-pub use identity::{Asker, TENANT_HEADER};
-pub(crate) use identity::{principal, principal_named};
+pub use identity::{Asker, Authenticates, TENANT_HEADER};
+pub(crate) use identity::{Claim, agrees};
 pub use link::LinkCode;
 pub use refusal::RefusalCode;
 #[cfg(test)]

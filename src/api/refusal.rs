@@ -7,6 +7,8 @@ super::codes::codes! {
     pub enum RefusalCode {
         /// Something that the input names does not exist or is not the caller's.
         NotFound = "NOT_FOUND", 404;
+        /// The caller lacks the scope that the message names.
+        Forbidden = "FORBIDDEN", 403;
         /// The input is faulty.
         InvalidInput = "INVALID_INPUT", 400;
         /// No handler serves the intent type.
@@ -34,6 +36,7 @@ impl From<&Refusal> for RefusalCode {
     fn from(refusal: &Refusal) -> Self {
         match refusal {
             Refusal::NotFound { .. } => Self::NotFound,
+            Refusal::Forbidden { .. } => Self::Forbidden,
             Refusal::InvalidInput(_) => Self::InvalidInput,
             Refusal::UnknownIntentType { .. } => Self::UnknownIntentType,
             Refusal::AmbiguousHandler { .. } => Self::AmbiguousHandler,

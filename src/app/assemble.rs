@@ -6,10 +6,11 @@ use anyhow::Context;
 use tokio::{runtime::Handle, sync::watch};
 use tokio_util::sync::CancellationToken;
 
-use super::{App, keep_private, lock, probes};
+use super::{App, callers, keep_private, lock, probes};
 use crate::{
-    api::{self, RequestThreads},
+    api::RequestThreads,
     artifact_registry::ArtifactRegistry,
+    auth,
     config::Config,
     content::{ContentStore, Payloads, S3Options, Signer, load_or_create_key},
     events::Events,
@@ -54,6 +55,7 @@ impl Node {
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let config = &app.config;
         keep_private(config);
+        let roles = callers::roles(config)?;
         let file = sqlite_file(config);
         let lock = file.as_deref().map(lock::take).transpose()?;
         let [handlers, lease, costly, heavy] = Threads::of_a_node()?;
@@ -124,8 +126,11 @@ impl Node {
         let (metrics, stopped) = (app.metrics.clone(), stop.clone());
         tokio::spawn(async move { metrics.maintain(stopped).await });
         tokio::spawn(uploads.clone().release_until(stop.clone()));
+        let callers = callers::Callers::of(&app, &storage, roles, &stop);
         let services = Services {
             runtime,
+            authenticator: callers.authenticator,
+            keys: callers.keys,
             executions: Executions::new(storage.clone()),
             storage,
             state,
@@ -152,7 +157,7 @@ impl Node {
     /// do. Handlers are given no node, and so no tenant but their own.
     #[must_use]
     pub fn principal(&self, tenant: TenantId) -> Principal {
-        api::principal(tenant)
+        auth::program(tenant)
     }
 
     /// Lets executions finish for a while, gives the rest back, and ends the node's lease.
@@ -266,7 +271,7 @@ pub(crate) fn database_options(config: &Config) -> storage::Options {
     }
 }
 
-fn write_options(config: &Config) -> WriteOptions {
+pub(super) fn write_options(config: &Config) -> WriteOptions {
     WriteOptions {
         writers: config.database.writers,
         batch_max_items: config.runtime.batch_max_items,

@@ -4,6 +4,7 @@
 //! that the whole server is compiled in this crate, and not again in each that starts one.
 
 mod assemble;
+mod callers;
 mod connections;
 mod guard;
 mod lock;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 
 pub use assemble::Node;
 pub(crate) use assemble::{database_options, unusable_database, verify};
+pub(crate) use callers::keys;
 pub(crate) use private::keep_private;
 pub use serve::Server;
 pub(crate) use serve::told_to_stop;
@@ -86,7 +88,7 @@ impl App {
     /// Starts and serves the API in the background.
     ///
     /// # Errors
-    /// As [`Self::start`]; when the address is not a loopback address or is in use.
+    /// As [`Self::start`]; when callers without proof could reach the server from elsewhere, or the address is in use.
     pub fn listen(self) -> BoxFuture<'static, anyhow::Result<Server>> {
         Box::pin(self.listening())
     }

@@ -15,20 +15,34 @@ use tower_http::{compression::CompressionLayer, cors::CorsLayer};
 use super::{Node, connections, guard::Guard, probes, trace::Traced};
 use crate::{
     api::{Bodies, TENANT_HEADER},
-    config::{Config, Http},
+    config::{AuthMode, Config, Http},
     graphql, rest,
     telemetry::metrics::Metrics,
     uploads,
 };
 
-/// Every caller is trusted while there is only the development identity, so nobody else may reach
-/// the server.
+/// Where every caller is trusted nobody else may reach the server, and where others may reach it, it must have a
+/// name by which they do.
 pub(super) fn check_address(config: &Config) -> anyhow::Result<()> {
-    let bind = config.http.bind;
-    anyhow::ensure!(
-        bind.ip().is_loopback(),
-        "http.bind is {bind}: without authentication the server listens on loopback addresses only"
-    );
+    let (bind, http) = (config.http.bind, &config.http);
+    let is_local = bind.ip().is_loopback();
+    match config.auth.mode {
+        AuthMode::Development => {
+            anyhow::ensure!(
+                is_local,
+                "http.bind is {bind}: with auth.mode = \"development\" every caller is trusted, so the server \
+                 listens on loopback addresses only; set auth.mode to \"required\""
+            );
+            tracing::warn!(
+                "auth.mode is development: whoever reaches the server on this machine is trusted"
+            );
+        }
+        AuthMode::Required => anyhow::ensure!(
+            is_local || http.public_url.is_some() || !http.allowed_hosts.list().is_empty(),
+            "http.bind is {bind}, and the server would answer to the names of the loopback interface only: set \
+             http.public_url or http.allowed_hosts to the names by which clients reach it"
+        ),
+    }
     Ok(())
 }
 

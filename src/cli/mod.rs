@@ -8,6 +8,7 @@ mod field;
 mod files;
 mod follow;
 mod inspect;
+mod keys;
 mod lineage;
 mod list;
 mod names;
@@ -62,6 +63,8 @@ enum OfServer {
     Migrate(Configured),
     /// Rebuild executions and artifacts from the log and report every difference from their rows.
     Verify(Configured),
+    /// Make, list and revoke keys of the API, in the database itself.
+    Keys(keys::Keys),
     /// Print the GraphQL schema.
     Schema,
     /// Print the effective configuration and where each value comes from.
@@ -142,6 +145,10 @@ fn serve(command: OfServer, before: Overrides, build: Build<'_>) -> anyhow::Resu
         }
         OfServer::Migrate(behind) => server::migrate(&both(behind)?),
         OfServer::Verify(behind) => server::verify(&both(behind)?),
+        OfServer::Keys(keys) => {
+            let overrides = both(keys.configured.clone())?;
+            keys.run(&overrides)
+        }
         OfServer::Schema => Ok(server::schema()),
         OfServer::Config(behind) => server::config(&both(behind)?),
     }

@@ -11,7 +11,7 @@ use crate::{
     graphql, storage, telemetry,
 };
 
-fn configured(overrides: &Overrides) -> anyhow::Result<Config> {
+pub(super) fn configured(overrides: &Overrides) -> anyhow::Result<Config> {
     Config::from_process(overrides).context("the configuration is refused")
 }
 

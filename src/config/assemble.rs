@@ -5,7 +5,7 @@ use super::{
     file::File,
     layers::Layers,
     sections::{
-        Content, Database, Graphql, Http, Limits, Redis, Runtime, Sessions, Telemetry, Top,
+        Auth, Content, Database, Graphql, Http, Limits, Redis, Runtime, Sessions, Telemetry, Top,
     },
 };
 
@@ -33,6 +33,7 @@ impl Config {
         Ok(Self {
             data_dir: top.data_dir,
             http: Http::read(&mut layers)?,
+            auth: Auth::read(&mut layers)?,
             graphql: Graphql::read(&mut layers)?,
             database: Database::read(&mut layers)?,
             redis: Redis::read(&mut layers)?,

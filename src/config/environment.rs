@@ -9,7 +9,12 @@ const PREFIX: &str = "TAKEOFF_";
 /// Whether a variable configures the server. The others with its prefix are the command line
 /// client's and the tests'.
 fn is_ours(name: &str) -> bool {
-    const OF_OTHERS: [&str; 3] = ["TAKEOFF_URL", "TAKEOFF_TENANT", "TAKEOFF_BLESS"];
+    const OF_OTHERS: [&str; 4] = [
+        "TAKEOFF_URL",
+        "TAKEOFF_TENANT",
+        "TAKEOFF_TOKEN",
+        "TAKEOFF_BLESS",
+    ];
     name.starts_with(PREFIX) && !name.starts_with("TAKEOFF_TEST_") && !OF_OTHERS.contains(&name)
 }
 

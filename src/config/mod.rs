@@ -15,6 +15,7 @@ mod file;
 mod key;
 mod layers;
 mod overrides;
+mod roles;
 mod sections;
 mod setting;
 #[cfg(test)]
@@ -23,9 +24,9 @@ mod tests;
 pub use error::{Error, Origin};
 pub use overrides::Overrides;
 pub use sections::{
-    Content, Database, Graphql, Http, Limits, Redis, Runtime, S3, Sessions, Telemetry,
+    Auth, Content, Database, Graphql, Http, Limits, Redis, Runtime, S3, Sessions, Telemetry,
 };
-pub use setting::{Hosts, LogFormat, Origins, Secret, ServiceUrl};
+pub use setting::{AuthMode, Hosts, LogFormat, Origins, Roles, Secret, ServiceUrl};
 
 use std::path::PathBuf;
 
@@ -38,6 +39,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// The HTTP server.
     pub http: Http,
+    /// Who may call.
+    pub auth: Auth,
     /// The GraphQL API.
     pub graphql: Graphql,
     /// The database.

@@ -8,7 +8,7 @@ use super::{
     Error,
     key::{Key, Section},
     layers::Layers,
-    setting::{Hosts, LogFormat, Origins, Secret, ServiceUrl, Weights},
+    setting::{AuthMode, Hosts, LogFormat, Origins, Roles, Secret, ServiceUrl, Weights},
 };
 
 /// Defines a section as a struct, with the table of its keys and the way it is read.
@@ -52,6 +52,7 @@ macro_rules! section {
 pub(super) const ALL: &[Section] = &[
     Top::SECTION,
     Http::SECTION,
+    Auth::SECTION,
     Graphql::SECTION,
     Database::SECTION,
     Redis::SECTION,
@@ -115,6 +116,17 @@ section! {
         /// Web origins besides the server's own whose pages may call it, with commas between them.
         cors_origins: Origins [.example("https://app.example.com, http://localhost:5173")]
             = Origins::default(),
+    }
+}
+
+section! {
+    /// Who may call.
+    pub Auth "auth" {
+        /// `development` trusts whoever reaches the server, which then listens on loopback addresses only;
+        /// `required` serves nobody without a valid token.
+        mode: AuthMode [] = AuthMode::Development,
+        /// Roles that keys and tokens may have: each a name and its scopes, with commas between the roles.
+        roles: Roles [] = Roles::default(),
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf};
 
+pub use super::roles::Roles;
+
 /// A type that a key can have.
 pub(super) trait Setting: Sized {
     /// The TOML type a file must use.
@@ -117,6 +119,15 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
+}
+
+/// Who may call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AuthMode {
+    /// Whoever reaches the server.
+    Development,
+    /// Whoever has a valid token.
+    Required,
 }
 
 const REDACTED: &str = "***";
@@ -263,6 +274,22 @@ impl Setting for LogFormat {
     }
 }
 
+impl Setting for AuthMode {
+    const TYPE: &'static str = "string";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        match text {
+            "development" => Ok(Self::Development),
+            "required" => Ok(Self::Required),
+            _ => Err(format!("expected development or required, found `{text}`")),
+        }
+    }
+
+    fn text(&self) -> Option<String> {
+        Some(format!("{self:?}").to_lowercase())
+    }
+}
+
 impl Setting for Origins {
     const TYPE: &'static str = "string";
 
@@ -288,7 +315,7 @@ impl Setting for Hosts {
 }
 
 /// What stands between commas.
-fn listed(text: &str) -> impl Iterator<Item = &str> {
+pub(super) fn listed(text: &str) -> impl Iterator<Item = &str> {
     text.split(',').map(str::trim).filter(|one| !one.is_empty())
 }
 

@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     api::{ApiError, ErrorCode, RequestId, RequestThreads},
+    auth::Authenticator,
     model::{Meter, Principal, price},
     services::Services,
 };
@@ -64,6 +65,11 @@ impl Api {
             services: Arc::new(services),
             gate: Arc::new(gate),
         }
+    }
+
+    /// Knows the callers.
+    pub(super) fn authenticator(&self) -> &Authenticator {
+        &self.services.authenticator
     }
 
     /// The threads for the tasks of connections.

@@ -7,7 +7,8 @@ use uuid::Uuid;
 
 use super::{
     Artifact, ArtifactId, ArtifactState, Cursor, EventId, ExecutionError, ExecutionId, IntentId,
-    Materialization, Micros, NodeId, Payload, RawJson, SessionId, SessionStatus, TenantId,
+    KeyId, KeyRights, Materialization, Micros, NodeId, Payload, RawJson, SessionId, SessionStatus,
+    TenantId,
 };
 
 /// What a stream of the log belongs to.
@@ -19,6 +20,8 @@ pub enum StreamKind {
     Session,
     /// One artifact, for changes that no running execution makes.
     Artifact,
+    /// One key of the API.
+    Key,
 }
 
 impl StreamKind {
@@ -31,7 +34,7 @@ impl StreamKind {
     /// The kind with that number.
     #[must_use]
     pub fn from_code(code: i64) -> Option<Self> {
-        [Self::Execution, Self::Session, Self::Artifact]
+        [Self::Execution, Self::Session, Self::Artifact, Self::Key]
             .into_iter()
             .find(|k| k.code() == code)
     }
@@ -277,6 +280,26 @@ bodies! {
         /// The version after.
         version: i64,
     }
+    /// A key of the API was made.
+    KeyCreated = "key.created" {
+        /// The key.
+        key_id: KeyId,
+        /// The part of its text that is no secret.
+        prefix: String,
+        /// Its roles and scopes.
+        rights: KeyRights,
+        /// What it is for.
+        label: Option<String>,
+        /// When it ends by itself.
+        expires_at: Option<Micros>,
+    }
+    /// A key of the API was revoked.
+    KeyRevoked = "key.revoked" {
+        /// The key.
+        key_id: KeyId,
+        /// Why.
+        reason: Option<String>,
+    }
 }
 
 /// Who causes an entry of the log.
@@ -336,7 +359,9 @@ impl EventBody {
             Self::SessionCreated { .. }
             | Self::SessionUpgraded { .. }
             | Self::SessionStateChanged { .. }
-            | Self::SessionClosed { .. } => Cause::Caller,
+            | Self::SessionClosed { .. }
+            | Self::KeyCreated { .. }
+            | Self::KeyRevoked { .. } => Cause::Caller,
             Self::ExecutionStarted { .. }
             | Self::ExecutionRetrying { .. }
             | Self::ExecutionCompleted { .. }
@@ -384,15 +409,15 @@ impl EventBody {
 pub struct Event {
     /// What the stream belongs to.
     pub stream_kind: StreamKind,
-    /// The execution or the artifact; of a session only where the server made the session's id.
+    /// The execution, the artifact or the key; of a session only where the server made the session's id.
     pub stream_id: Uuid,
     /// Its place: dense within the stream, and in the order of the whole log.
     pub cursor: Cursor,
     /// The tenant.
     pub tenant_id: TenantId,
-    /// The session it happened in.
+    /// The session it happened in; the nil id for what is in none, as a key.
     pub session_id: SessionId,
-    /// The type of the execution's intent; none in streams of sessions and artifacts.
+    /// The type of the execution's intent; none in other streams.
     pub intent_type: Option<String>,
     /// Who caused it: the caller's name, and for what a handler does that of whoever submitted its
     /// execution. None where the runtime did it by itself, and in entries that were written before this

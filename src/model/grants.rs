@@ -6,6 +6,8 @@
 
 use std::{fmt, str::FromStr, sync::Arc};
 
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
 use super::is_name;
 
 /// Longest name of an intent type in a scope.
@@ -248,6 +250,19 @@ impl FromStr for Grants {
         let scopes = text.split_whitespace().map(str::parse);
         let scopes: Vec<Scope> = scopes.collect::<Result<_, _>>()?;
         Ok(Self::of(scopes)?)
+    }
+}
+
+impl Serialize for Grants {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Grants {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
     }
 }
 

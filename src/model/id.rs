@@ -143,6 +143,8 @@ ids! {
     MaterializationId "mat";
     /// An upload that was announced.
     UploadId "upl";
+    /// A key by which a service or a script proves who it is.
+    KeyId "key";
     /// One start of one node: a fresh id each time a process begins to serve.
     NodeId "nod";
 }

@@ -3,6 +3,7 @@
 //! Everything here is plain data. States carry one `can_become` table each; whoever changes a
 //! state asks it.
 
+mod api_key;
 mod artifact;
 mod budget;
 mod canonical_json;
@@ -20,6 +21,7 @@ mod session;
 mod text;
 mod upload;
 
+pub use api_key::{ApiKey, KeyRights};
 pub use artifact::{
     Artifact, ArtifactState, ArtifactTransition, Materialization, NewArtifact, NewMaterialization,
     TransitionRequest,
@@ -33,8 +35,8 @@ pub use execution::{
 };
 pub use grants::{Action, Grants, GrantsError, GrantsTextError, Scope, ScopeError};
 pub use id::{
-    ArtifactId, EventId, ExecutionId, IdError, IntentId, MaterializationId, NodeId, SessionId,
-    UploadId,
+    ArtifactId, EventId, ExecutionId, IdError, IntentId, KeyId, MaterializationId, NodeId,
+    SessionId, UploadId,
 };
 pub use json::{JsonError, Payload, RawJson, merge_patch};
 pub use meter::{Meter, Running, Usage};

@@ -106,6 +106,23 @@ impl Principal {
         }
     }
 
+    /// Whoever has the machine with the database: what they do there is not checked.
+    #[must_use]
+    pub(crate) fn operator(tenant: TenantId) -> Self {
+        Self::proven(tenant, "operator", Grants::all())
+    }
+
+    /// The holder of a proof, for whoever checked it.
+    #[must_use]
+    pub(crate) fn proven(tenant: TenantId, actor: &str, grants: Grants) -> Self {
+        Self {
+            tenant,
+            actor: actor.into(),
+            grants,
+            meter: None,
+        }
+    }
+
     /// Whoever submitted an execution: what its attempts do is done for them. The runtime itself where
     /// the submitter is not recorded. A handler may do everything within the tenant.
     #[must_use]

@@ -1,7 +1,7 @@
 //! What a caller did wrong, in terms the caller can act on. GraphQL shows these as user errors,
 //! REST as error bodies, handlers as errors of their calls.
 
-use super::{ArtifactState, ExecutionId, ExecutionStatus, SessionStatus};
+use super::{ArtifactState, ExecutionId, ExecutionStatus, Scope, SessionStatus};
 
 /// One fault of an input: where and what.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +33,12 @@ pub enum Refusal {
         what: &'static str,
         /// The input that named it.
         path: Vec<String>,
+    },
+    /// The caller lacks a scope.
+    #[error("the scope {scope} is needed")]
+    Forbidden {
+        /// The scope.
+        scope: Scope,
     },
     /// Faulty input; at least one fault.
     #[error("{}", .0.first().map_or("invalid input", |fault| fault.message.as_str()))]

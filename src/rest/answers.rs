@@ -27,13 +27,14 @@ answers! {
     /// To an id in the path.
     ToId: "400" "Not an id";
     /// To a tenant that is named.
-    ToTenant: "403" "Another tenant";
+    ToTenant: "404" "Nothing of that tenant is there";
     /// To the id of an execution.
     ToExecution: "404" "No such execution";
     /// To the id of a session.
     ToSession: "404" "No such session";
     /// To whatever a tenant asks.
-    ToAny: "429" "Saturated, or the tenant asks for more than its share; see `Retry-After`",
+    ToAny: "401" "No valid token",
+        "429" "Saturated, or the tenant asks for more than its share; see `Retry-After`",
         "503" "Not available";
 }
 

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 
 use super::{
     DEFAULT_LIMIT, MAX_LIMIT, Served,
-    answers::{ToAny, ToBody, ToTenant},
+    answers::{ToAny, ToBody},
     body::{Body, Caller, id},
     check_tenant,
     error::{ErrorBody, Failure},
@@ -18,7 +18,8 @@ use crate::{
     api::ApiError,
     artifact_registry::{ArtifactFilter, Relation},
     model::{
-        Artifact, ArtifactId, ArtifactState, Materialization, Principal, RawJson, TenantScope,
+        Artifact, ArtifactId, ArtifactState, Materialization, Principal, RawJson, Refusal,
+        TenantScope,
     },
     services::Services,
 };
@@ -168,14 +169,16 @@ pub(super) struct Resolve {
 #[utoipa::path(post, path = "/api/artifact/resolve", tag = "artifact", request_body = Resolve, responses(
     (status = 200, description = "The record", body = ArtifactBody),
     (status = 404, description = "No such artifact, whatever the reason", body = ErrorBody),
-    ToBody, ToTenant, ToAny,
+    ToBody, ToAny,
 ))]
 pub(super) async fn resolve(
     State(served): State<Served>,
     Caller(principal): Caller,
     Body(input): Body<Resolve>,
 ) -> Result<Json<ArtifactBody>, Failure> {
-    check_tenant(&principal, input.tenant_id.as_deref())?;
+    check_tenant(&principal, input.tenant_id.as_deref(), || {
+        Refusal::not_found("artifact", "artifactId").into()
+    })?;
     let registry = &served.services.artifacts;
     let artifact = registry
         .resolve(

@@ -26,7 +26,12 @@ impl FromRequestParts<Served> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, served: &Served) -> Result<Self, Failure> {
         let asker = Asker::from_request_parts(parts, served).await;
-        let principal = asker.unwrap_or_else(|never| match never {}).principal?;
+        let asker = asker.unwrap_or_else(|never| match never {});
+        let principal = asker.principal()?;
+        if let Ok(caller) = asker.caller {
+            // A stream ends with its proof.
+            parts.extensions.insert(caller);
+        }
         let (budget, tenant) = (&served.services.budget, principal.tenant());
         let entered = budget.enter(tenant).await;
         entered.map_err(ApiError::over_budget)?;

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use axum::{
     Json,
-    http::{StatusCode, header::RETRY_AFTER},
+    http::{
+        HeaderValue, StatusCode,
+        header::{RETRY_AFTER, WWW_AUTHENTICATE},
+    },
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
@@ -163,6 +166,10 @@ impl IntoResponse for Failure {
         let status = StatusCode::from_u16(self.status);
         let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = (status, Json(self.body)).into_response();
+        if status == StatusCode::UNAUTHORIZED {
+            let bearer = HeaderValue::from_static("Bearer");
+            response.headers_mut().insert(WWW_AUTHENTICATE, bearer);
+        }
         if let Some(wait) = self.retry_after {
             response.headers_mut().insert(RETRY_AFTER, seconds(wait));
         }

@@ -153,6 +153,8 @@ fn data_of(body: &EventBody) -> Option<Value> {
         | EventBody::SessionUpgraded { .. }
         | EventBody::SessionClosed { .. }
         | EventBody::SessionStateChanged { .. }
-        | EventBody::ExecutionStateChanged { .. } => return None,
+        | EventBody::ExecutionStateChanged { .. }
+        | EventBody::KeyCreated { .. }
+        | EventBody::KeyRevoked { .. } => return None,
     })
 }

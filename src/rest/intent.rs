@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     api::ApiError,
-    model::RawJson,
+    model::{RawJson, Refusal},
     runtime::{HandlerInfo, SubmitIntent, Submitted},
 };
 
@@ -70,7 +70,9 @@ pub(super) async fn submit(
     headers: HeaderMap,
     Body(input): Body<Submit>,
 ) -> Result<Json<SubmittedBody>, Failure> {
-    check_tenant(&principal, input.tenant_id.as_deref())?;
+    check_tenant(&principal, input.tenant_id.as_deref(), || {
+        Refusal::not_found("session", "sessionId").into()
+    })?;
     let object = |value: Option<&Value>| value.map_or_else(RawJson::empty_object, RawJson::from);
     let intent = SubmitIntent {
         solution_id: input.solution_id,

@@ -21,10 +21,12 @@ use axum::{
     routing::{get, patch, post, put},
 };
 use chrono::SecondsFormat;
+use error::Failure;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    api::{ApiError, Bodies, ErrorCode},
+    api::{Authenticates, Bodies},
+    auth::Authenticator,
     model::{Micros, Principal, time_of},
     services::Services,
 };
@@ -51,6 +53,12 @@ struct Served {
     bodies: Bodies,
     stop: CancellationToken,
     answer_bytes: u64,
+}
+
+impl Authenticates for Served {
+    fn authenticator(&self) -> &Authenticator {
+        &self.services.authenticator
+    }
 }
 
 /// The routes under `/api`.
@@ -99,13 +107,12 @@ fn shown(time: Micros) -> String {
     time_of(time).to_rfc3339_opts(SecondsFormat::Micros, true)
 }
 
-/// Refuses a request that names another tenant than its caller's, whatever it asks for.
-fn check_tenant(principal: &Principal, named: Option<&str>) -> Result<(), ApiError> {
-    if named.is_none_or(|tenant| tenant == principal.tenant().as_str()) {
-        return Ok(());
-    }
-    Err(ApiError::new(
-        ErrorCode::Forbidden,
-        "tenant_id names another tenant than the caller's",
-    ))
+/// Refuses a request that names another tenant than its caller's by what it answers where nothing is there.
+fn check_tenant(
+    principal: &Principal,
+    named: Option<&str>,
+    absent: impl FnOnce() -> Failure,
+) -> Result<(), Failure> {
+    let is_own = named.is_none_or(|tenant| tenant == principal.tenant().as_str());
+    if is_own { Ok(()) } else { Err(absent()) }
 }

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     api::ApiError,
-    model::{RawJson, Session, SessionId, SessionStatus, StateWriteMode},
+    model::{RawJson, Refusal, Session, SessionId, SessionStatus, StateWriteMode},
     state_surface::NewSession,
 };
 
@@ -59,7 +59,9 @@ pub(super) async fn create(
     Caller(principal): Caller,
     Body(input): Body<CreateSession>,
 ) -> Result<Json<CreatedSession>, Failure> {
-    check_tenant(&principal, input.tenant_id.as_deref())?;
+    check_tenant(&principal, input.tenant_id.as_deref(), || {
+        Refusal::not_found("tenant", "tenantId").into()
+    })?;
     let new = NewSession {
         session_id: input.session_id.as_deref().map(id).transpose()?,
         user_id: input.user_id,
@@ -151,14 +153,14 @@ pub(super) async fn read(
     Id(id): Id<SessionId>,
     Parameters(of): Parameters<OfTenant>,
 ) -> Result<Json<SessionBody>, Failure> {
-    check_tenant(&principal, of.tenant_id.as_deref())?;
+    let absent = || Failure::not_found("session");
+    check_tenant(&principal, of.tenant_id.as_deref(), absent)?;
     let found = served
         .services
         .state
         .get_session(&principal.scope(), id)
         .await?;
-    let session = found.ok_or_else(|| Failure::not_found("session"))?;
-    Ok(Json(session.into()))
+    Ok(Json(found.ok_or_else(absent)?.into()))
 }
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -189,7 +191,9 @@ pub(super) async fn upgrade(
     Id(id): Id<SessionId>,
     Body(input): Body<UpgradeSession>,
 ) -> Result<Json<SessionBody>, Failure> {
-    check_tenant(&principal, input.tenant_id.as_deref())?;
+    check_tenant(&principal, input.tenant_id.as_deref(), || {
+        Refusal::not_found("session", "sessionId").into()
+    })?;
     let metadata = input.metadata.as_ref().map(RawJson::from);
     let state = &served.services.state;
     let session = state

@@ -3,6 +3,7 @@
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use axum::{
+    Extension,
     extract::State,
     http::{HeaderMap, StatusCode},
     response::{
@@ -21,7 +22,8 @@ use super::{
     event::EventShown,
 };
 use crate::{
-    api::ApiError,
+    api::{ApiError, Authenticates},
+    auth::{Authenticated, proof_ended},
     model::{Cursor, ExecutionId, Meter, Principal, price},
 };
 
@@ -55,6 +57,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 pub(super) async fn follow(
     State(served): State<Served>,
     Caller(principal): Caller,
+    Extension(caller): Extension<Authenticated>,
     Id(id): Id<ExecutionId>,
     headers: HeaderMap,
 ) -> Result<Response, Failure> {
@@ -95,8 +98,14 @@ pub(super) async fn follow(
     let whole =
         shown.take_while(|batch: &Result<Vec<Event>, ()>| std::future::ready(batch.is_ok()));
     let frames = whole.flat_map(|batch| futures::stream::iter(batch.unwrap_or_default()));
-    let until_stop = frames.take_until(served.stop.clone().cancelled_owned());
-    let stream = until_stop.map(Ok::<_, Infallible>).boxed();
+    let (stop, clock) = (served.stop.clone(), served.authenticator().clock().clone());
+    let until = async move {
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = proof_ended(Some(caller), clock) => {}
+        }
+    };
+    let stream = frames.take_until(until).map(Ok::<_, Infallible>).boxed();
     Ok(Sse::new(stream)
         .keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
         .into_response())

@@ -2,6 +2,7 @@
 //! one kind of transaction (see `write`), so that a change, its log entries and its artifacts
 //! cannot be written apart.
 
+mod api_keys;
 mod convert;
 mod db;
 mod era;
@@ -35,9 +36,9 @@ pub use read::{
 };
 pub use verify::{Difference, Report};
 pub use write::{
-    Claim, ClaimedBatch, CloseSession, Complete, CreateSession, Emit, Fence, Key, KeyScope,
-    NewExecution, Notice, Outcome, RecordStep, Shares, StateTarget, Submission, Submit,
-    UpgradeSession, WriteState, WrittenState,
+    Claim, ClaimedBatch, CloseSession, Complete, CreateKey, CreateSession, Emit, Fence, Key,
+    KeyScope, NewExecution, Notice, Outcome, RecordStep, RevokeKey, Shares, StateTarget,
+    Submission, Submit, UpgradeSession, WriteState, WrittenState,
 };
 
 use crate::model::{

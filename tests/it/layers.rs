@@ -11,13 +11,23 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("main", &["cli"]),
     (
         "cli",
-        &["app", "clock", "config", "graphql", "storage", "telemetry"],
+        &[
+            "app",
+            "auth",
+            "clock",
+            "config",
+            "graphql",
+            "model",
+            "storage",
+            "telemetry",
+        ],
     ),
     (
         "app",
         &[
             "api",
             "artifact_registry",
+            "auth",
             "clock",
             "config",
             "content",
@@ -43,6 +53,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         &[
             "api",
             "artifact_registry",
+            "auth",
             "events",
             "executions",
             "model",
@@ -57,6 +68,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
         &[
             "api",
             "artifact_registry",
+            "auth",
             "executions",
             "model",
             "runtime",
@@ -64,12 +76,14 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "state_surface",
         ],
     ),
-    ("api", &["model", "storage"]),
+    ("api", &["auth", "model", "storage"]),
+    ("auth", &["clock", "ids", "model", "storage"]),
     (
         "services",
         &[
             "api",
             "artifact_registry",
+            "auth",
             "events",
             "executions",
             "model",
@@ -131,18 +145,17 @@ const OWNED: &[(&str, &str)] = &[
 /// Calls that give the right to reach a tenant's data, and the places that may make them. Every other
 /// `Principal::…(` and `TenantScope::…(` is a fault outside the file that defines them.
 const RIGHTS: &[(&str, &[&str])] = &[
-    ("Principal::development(", &["api/identity.rs"]),
+    (
+        "Principal::development(",
+        &["auth/authenticator.rs", "auth/mod.rs"],
+    ),
+    ("Principal::operator(", &["auth/mod.rs"]),
+    ("Principal::proven(", &["auth/authenticator.rs"]),
     ("Principal::on_behalf_of(", &["runtime/"]),
     ("TenantScope::of_link(", &["content/signing.rs"]),
     ("TenantScope::of_row(", &["storage/read/releases.rs"]),
-    ("api::principal(", &["app/assemble.rs"]),
-    (
-        "principal_named(",
-        &[
-            "api/identity.rs",
-            "graphql/transport/websocket/connection.rs",
-        ],
-    ),
+    ("auth::operator(", &["app/callers.rs"]),
+    ("auth::program(", &["app/assemble.rs"]),
 ];
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {

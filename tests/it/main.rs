@@ -10,6 +10,7 @@ mod actors;
 mod api;
 mod artifacts;
 mod attempts;
+mod auth;
 mod cancel;
 mod chaos;
 mod cli;

@@ -98,6 +98,50 @@ fn an_address_that_others_can_reach_is_refused() {
 }
 
 #[test]
+fn an_address_that_others_can_reach_needs_a_name_where_a_proof_is_required() {
+    let backend = Backend::sqlite();
+    let everywhere = ["--http-bind", "0.0.0.0:0", "--set", "auth.mode=required"];
+    let said = refusal(takeoff(&backend, &everywhere));
+    assert_names(
+        &said,
+        &["http.bind", "http.public_url", "http.allowed_hosts"],
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_address_that_others_can_reach_is_served_where_a_proof_is_required() {
+    let backend = Backend::sqlite();
+    let settings = [
+        "auth.mode=required",
+        "http.bind=0.0.0.0:0",
+        "http.allowed_hosts=takeoff.internal",
+    ];
+    let app = TestApp::start_with(&backend, &settings).await;
+    let url = format!(
+        "http://127.0.0.1:{}/api/intents",
+        app.server.address().port()
+    );
+    for (host, expected) in [("takeoff.internal", 401), ("evil.example", 421)] {
+        let asked = app
+            .http
+            .get(&url)
+            .header("host", host)
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(asked.status().as_u16(), expected, "{host}");
+    }
+}
+
+#[test]
+fn a_role_with_an_unknown_scope_is_refused() {
+    let backend = Backend::sqlite();
+    let roles = "auth.roles=reader = executions:all";
+    let said = refusal(takeoff(&backend, &["--set", roles]));
+    assert_names(&said, &["auth.roles", "reader", "executions:all"]);
+}
+
+#[test]
 fn a_port_in_use_is_named_before_anything_is_written() {
     let backend = Backend::sqlite();
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();

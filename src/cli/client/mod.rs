@@ -4,6 +4,8 @@ mod error;
 pub(super) mod operations;
 mod socket;
 
+use std::fmt;
+
 use clap::Args;
 pub(super) use error::{Error, Problem, refusal};
 use graphql_client::{GraphQLQuery, Response};
@@ -17,9 +19,35 @@ pub(super) struct Target {
     /// The tenant to act for.
     #[arg(long, env = "TAKEOFF_TENANT")]
     pub(super) tenant: Option<String>,
+    /// The token that proves who asks.
+    #[arg(long, env = "TAKEOFF_TOKEN", hide_env_values = true)]
+    pub(super) token: Option<Token>,
     /// Print JSON, errors included.
     #[arg(long)]
     pub(super) json: bool,
+}
+
+/// A token. It is not shown.
+#[derive(Clone)]
+pub(super) struct Token(String);
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token")
+    }
+}
+
+impl From<String> for Token {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl Token {
+    /// As `Authorization` has it.
+    fn bearer(&self) -> String {
+        format!("Bearer {}", self.0.trim())
+    }
 }
 
 /// A client of one server.
@@ -27,6 +55,7 @@ pub(super) struct Target {
 pub(super) struct Client {
     base: String,
     tenant: Option<String>,
+    token: Option<Token>,
     http: reqwest::Client,
 }
 
@@ -35,6 +64,7 @@ impl Client {
         Self {
             base: target.url.trim_end_matches('/').to_owned(),
             tenant: target.tenant.clone(),
+            token: target.token.clone(),
             http: reqwest::Client::new(),
         }
     }
@@ -57,6 +87,9 @@ impl Client {
             .json(&Q::build_query(variables));
         if let Some(tenant) = &self.tenant {
             request = request.header("x-takeoff-tenant", tenant);
+        }
+        if let Some(token) = &self.token {
+            request = request.header("authorization", token.bearer());
         }
         let answer = request.send().await.map_err(|e| self.unreachable(e))?;
         let bytes = answer.bytes().await.map_err(|e| self.unreachable(e))?;

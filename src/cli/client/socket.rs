@@ -40,7 +40,10 @@ impl Client {
         };
         let mut init = json!({"type": "connection_init"});
         if let Some(tenant) = &self.tenant {
-            init["payload"] = json!({"x-takeoff-tenant": tenant});
+            init["payload"]["x-takeoff-tenant"] = json!(tenant);
+        }
+        if let Some(token) = &self.token {
+            init["payload"]["authorization"] = json!(token.bearer());
         }
         subscription.send(&init).await?;
         match subscription.receive().await? {

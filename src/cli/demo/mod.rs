@@ -82,6 +82,7 @@ impl Demo {
         let target = Target {
             url: base.clone(),
             tenant: None,
+            token: None,
             json: false,
         };
         let client = Client::new(&target);

@@ -1,6 +1,7 @@
 //! The root of all changes, one file for each noun. What a caller did wrong is a user error in the
 //! payload; only what is nobody's mistake of input fails the field.
 
+mod api_key;
 mod artifact;
 mod execution;
 mod intent;
@@ -18,4 +19,5 @@ pub struct Mutation(
     execution::ExecutionMutation,
     upload::UploadMutation,
     artifact::ArtifactMutation,
+    api_key::ApiKeyMutation,
 );

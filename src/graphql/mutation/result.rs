@@ -25,6 +25,9 @@ impl Failure {
     /// A failure of a service; `at` is the way to the input that it was given.
     pub(super) fn at(at: &[&str], error: services::Error) -> Self {
         match error {
+            services::Error::Refused(refusal @ Refusal::Forbidden { .. }) => {
+                Self::Failed(refusal.into())
+            }
             services::Error::Refused(refusal) => Self::Refused(user_errors(refusal, at)),
             other => Self::Failed(other.into()),
         }

@@ -1,6 +1,7 @@
 //! The root of all reads, one file for each noun. What is absent or another tenant's is `null`;
 //! only a faulty request is an error.
 
+mod api_key;
 mod artifact;
 mod execution;
 mod intent;
@@ -19,4 +20,5 @@ pub struct Query(
     execution::ExecutionQuery,
     artifact::ArtifactQuery,
     system::SystemQuery,
+    api_key::ApiKeyQuery,
 );

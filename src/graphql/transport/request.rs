@@ -12,7 +12,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::response::Rejection;
 use crate::{
-    api::{ApiError, Asker, Bodies},
+    api::{ApiError, Asker, Authenticates, Bodies},
+    auth::Authenticator,
     graphql::{
         Api,
         executor::Ready,
@@ -38,7 +39,7 @@ pub(crate) async fn accept(
     request: Request,
 ) -> Result<Ready, Rejection> {
     let bad = |error| Rejection::new(StatusCode::BAD_REQUEST, error);
-    let asking = asking(asker, request.headers()).map_err(bad)?;
+    let asking = asking(asker, request.headers()).map_err(unknown)?;
     let entered = served.api.enter(&asking.principal).await;
     let entered = entered.map_err(Refused::from)?;
     let is_get = request.method() != Method::POST;
@@ -65,9 +66,21 @@ pub(crate) async fn accept(
     Ok(ready)
 }
 
+impl Authenticates for Served {
+    fn authenticator(&self) -> &Authenticator {
+        self.api.authenticator()
+    }
+}
+
+/// A request whose caller, or whose headers, cannot be known.
+pub(crate) fn unknown(error: ApiError) -> Rejection {
+    let status = StatusCode::from_u16(error.code().http_status());
+    Rejection::new(status.unwrap_or(StatusCode::BAD_REQUEST), error)
+}
+
 /// The caller and the headers that a request is run with.
 fn asking(asker: Asker, headers: &HeaderMap) -> Result<Asking, ApiError> {
-    let mut asking = Asking::new(asker.principal?, asker.request_id);
+    let mut asking = Asking::new(asker.principal()?, asker.request_id);
     let text = |name: HeaderName| {
         let value = headers.get(&name).map(|value| value.to_str());
         let value = value.transpose();

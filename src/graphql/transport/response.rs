@@ -7,7 +7,7 @@ use axum::{
     body::{Body, Bytes},
     http::{
         HeaderValue, StatusCode,
-        header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER},
+        header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
     },
     response::{IntoResponse, Response},
 };
@@ -49,6 +49,10 @@ impl Rejection {
         let mut response = response(form, status, &Shown::refusing(&errors));
         if let Some(wait) = wait {
             response.headers_mut().insert(RETRY_AFTER, seconds(wait));
+        }
+        if status == StatusCode::UNAUTHORIZED {
+            let bearer = HeaderValue::from_static("Bearer");
+            response.headers_mut().insert(WWW_AUTHENTICATE, bearer);
         }
         if status == StatusCode::METHOD_NOT_ALLOWED {
             let post = HeaderValue::from_static("POST");

@@ -17,6 +17,7 @@ use axum::{
 };
 use futures::{Stream, StreamExt, stream};
 use tokio::time;
+use tokio_util::sync::CancellationToken;
 
 use super::{
     negotiation::{Form, accepts_events},
@@ -25,6 +26,7 @@ use super::{
 };
 use crate::{
     api::{ApiError, Asker, RequestId},
+    auth::proof_ended,
     graphql::gate::Refused,
 };
 
@@ -46,6 +48,8 @@ pub(crate) async fn run(
         let error = ApiError::bad_input("the answer is text/event-stream");
         return failed(StatusCode::NOT_ACCEPTABLE, id.as_ref(), error);
     }
+    let caller = asker.caller.clone().ok();
+    let clock = served.api.authenticator().clock().clone();
     let is_resumed = request.headers().contains_key("last-event-id");
     match accept(&served, asker, request).await {
         Ok(ready) => {
@@ -68,11 +72,19 @@ pub(crate) async fn run(
                 }
             }
             let events = answers.map(|answer| next(&answer));
-            let until_stop = events.take_until(served.stop.clone().cancelled_owned());
-            // A server that stops completes nothing: the client comes back, to another one.
-            let stop = served.stop.clone();
-            let end = stream::once(async move { (!stop.is_cancelled()).then(complete) });
-            events_of(until_stop.chain(end.filter_map(std::future::ready)))
+            // A server that stops, or a proof that ends, completes nothing: the client comes back.
+            let cut = CancellationToken::new();
+            let (stop, is_cut) = (served.stop.clone(), cut.clone());
+            let until = async move {
+                tokio::select! {
+                    () = stop.cancelled() => {}
+                    () = proof_ended(caller, clock) => {}
+                }
+                cut.cancel();
+            };
+            let uncut = events.take_until(until);
+            let end = stream::once(async move { (!is_cut.is_cancelled()).then(complete) });
+            events_of(uncut.chain(end.filter_map(std::future::ready)))
         }
         Err(rejection) if rejection.is_of_transport() => rejection.shown(Form::Json, id.as_ref()),
         Err(Rejection { refused, .. }) => {

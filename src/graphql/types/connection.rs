@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_graphql::{Context, Object, SimpleObject, connection::PageInfo};
 
 use super::{
+    api_key::ApiKey,
     artifact::Artifact,
     counted::Listed,
     event::ExecutionEvent,
@@ -115,6 +116,10 @@ connections! {
     ArtifactConnection,
     /// An artifact in a page.
     ArtifactEdge of Artifact;
+    /// A page of keys.
+    ApiKeyConnection,
+    /// A key in a page.
+    ApiKeyEdge of ApiKey;
     /// A page of an execution's events, oldest first.
     ExecutionEventConnection,
     /// An event in a page.
@@ -185,6 +190,7 @@ pages! {
     ExecutionConnection of Execution;
     SessionConnection of Session;
     ArtifactConnection of Artifact;
+    ApiKeyConnection of ApiKey;
 }
 
 shared_pages! {

@@ -391,7 +391,9 @@ impl ExecutionEvent {
             EventBody::SessionCreated { .. }
             | EventBody::SessionUpgraded { .. }
             | EventBody::SessionClosed { .. }
-            | EventBody::SessionStateChanged { .. } => return None,
+            | EventBody::SessionStateChanged { .. }
+            | EventBody::KeyCreated { .. }
+            | EventBody::KeyRevoked { .. } => return None,
         })
     }
 }

@@ -1,6 +1,7 @@
 //! The types of the schema that are read and answered. Inputs and payloads of one mutation stand beside
 //! the mutation.
 
+pub(crate) mod api_key;
 pub(crate) mod artifact;
 pub(crate) mod connection;
 pub(crate) mod counted;

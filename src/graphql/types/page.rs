@@ -4,7 +4,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use crate::{
     api::ApiError,
-    model::{Cursor, ExecutionId, SessionId},
+    model::{Cursor, ExecutionId, KeyId, SessionId},
     services::PageRequest,
 };
 
@@ -32,6 +32,16 @@ impl PageKey for ExecutionId {
 }
 
 impl PageKey for SessionId {
+    fn encode(&self) -> String {
+        self.to_string()
+    }
+
+    fn decode(cursor: &str) -> Option<Self> {
+        cursor.parse().ok()
+    }
+}
+
+impl PageKey for KeyId {
     fn encode(&self) -> String {
         self.to_string()
     }

@@ -46,6 +46,8 @@ pub(crate) enum Total {
     Artifacts(ArtifactFilter, Option<String>),
     /// The entries of the log that fit.
     WalEntries(WalFilter),
+    /// The tenant's keys.
+    ApiKeys,
     /// The records that belong to another one.
     Members(Members, Uuid),
 }
@@ -66,6 +68,7 @@ impl Total {
                     .await?
             }
             Self::WalEntries(filter) => services.events.count_log(scope, filter).await?,
+            Self::ApiKeys => services.keys.count(&caller.principal).await?,
             Self::Members(members, id) => {
                 let counts = &caller.loaders().member_counts;
                 counts.load((*members, *id)).await?.unwrap_or(Count::NONE)

@@ -20,6 +20,8 @@ use crate::{
 pub(crate) enum UserErrorCode {
     /// Something that the input names does not exist or is not the caller's.
     NotFound,
+    /// The caller lacks the scope that the message names.
+    Forbidden,
     /// The input is faulty; `path` says where.
     InvalidInput,
     /// No handler serves the intent type.
@@ -208,7 +210,9 @@ fn place(refusal: &Refusal, at: &[&str]) -> Option<Vec<String>> {
         Refusal::InvalidTransition { .. } => "to",
         Refusal::AlreadyTerminal { .. } => "executionId",
         Refusal::TooLarge { .. } | Refusal::InvalidInput(_) => return Some(path(at, Vec::new())),
-        Refusal::QuotaExceeded { .. } | Refusal::AnswerTooLarge { .. } => return None,
+        Refusal::QuotaExceeded { .. }
+        | Refusal::AnswerTooLarge { .. }
+        | Refusal::Forbidden { .. } => return None,
     };
     Some(path(at, vec![argument.to_owned()]))
 }

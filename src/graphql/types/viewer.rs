@@ -2,6 +2,7 @@
 
 use async_graphql::SimpleObject;
 
+use super::counted::Listed;
 use crate::model::Principal;
 
 /// The caller.
@@ -11,6 +12,8 @@ pub(crate) struct Viewer {
     tenant_id: String,
     /// The name that histories record.
     actor: String,
+    /// What it may do.
+    scopes: Listed<String>,
 }
 
 impl From<&Principal> for Viewer {
@@ -18,6 +21,11 @@ impl From<&Principal> for Viewer {
         Self {
             tenant_id: principal.tenant().to_string(),
             actor: principal.actor().to_string(),
+            scopes: principal
+                .grants()
+                .scopes()
+                .map(|it| it.to_string())
+                .collect(),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Entries of the log as an operator reads them: of executions, sessions and artifacts alike.
+//! Entries of the log as an operator reads them: of executions, sessions, artifacts and keys alike.
 
 use async_graphql::{Context, Enum, ID, Object};
 
@@ -6,7 +6,7 @@ use super::scalars::{BigInt, DateTime, Json};
 use crate::{
     api::ApiError,
     graphql::error::Nullable,
-    model::{self, ArtifactId, ExecutionId, RawJson},
+    model::{self, ArtifactId, ExecutionId, KeyId, RawJson},
 };
 
 /// The kind of record that a stream of the log belongs to.
@@ -19,6 +19,8 @@ pub(crate) enum WalStreamKind {
     Session,
     /// One artifact, for changes that no running execution makes.
     Artifact,
+    /// One key of the API.
+    Key,
 }
 
 /// An entry of the log.
@@ -37,12 +39,13 @@ impl WalEntry {
         self.0.stream_kind.into()
     }
 
-    /// The execution, session or artifact.
+    /// The execution, session, artifact or key.
     async fn stream_id(&self) -> ID {
         match self.0.stream_kind {
             model::StreamKind::Execution => ExecutionId(self.0.stream_id).into(),
             model::StreamKind::Session => self.0.session_id.into(),
             model::StreamKind::Artifact => ArtifactId(self.0.stream_id).into(),
+            model::StreamKind::Key => KeyId(self.0.stream_id).into(),
         }
     }
 

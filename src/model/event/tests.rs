@@ -30,7 +30,7 @@ fn a_body_is_read_back_from_its_columns() {
 }
 
 /// An entry of each type as an earlier version wrote it. A field that is added later is optional.
-const FORMER: [(&str, &str); 19] = [
+const FORMER: [(&str, &str); 21] = [
     (
         "execution.created",
         r#"{"intent_id":"int_01m8j2gztx80s9dsh9amr3byj4","intent_type":"echo","session_id":"ses_01m8j2gzpxfmv9xyk8ycfmwv9e","solution_id":"default","metadata":{"from":"a page"},"idempotency_key":"once","intent_created_at":1795902963621000,"handler_name":"content","priority":5,"run_at":null,"deadline_at":null,"parent_id":null,"child_key":null,"rerun_of":null}"#,
@@ -82,6 +82,14 @@ const FORMER: [(&str, &str); 19] = [
     (
         "execution.state_changed",
         r#"{"mode":"REPLACE","version":1}"#,
+    ),
+    (
+        "key.created",
+        r#"{"key_id":"key_01m8j2gztx80s9dsh9amr3byj4","prefix":"4tfb4aj44gge","rights":{"roles":["viewer"],"scopes":"log:read"},"label":"reports","expires_at":null}"#,
+    ),
+    (
+        "key.revoked",
+        r#"{"key_id":"key_01m8j2gztx80s9dsh9amr3byj4","reason":null}"#,
     ),
 ];
 

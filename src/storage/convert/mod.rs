@@ -3,15 +3,16 @@
 mod records;
 
 use entity::{
-    artifact, artifact_transition, event, execution, materialization, session, step, upload,
+    api_key, artifact, artifact_transition, event, execution, materialization, session, step,
+    upload,
 };
 
 use super::Error;
 use crate::model::{
-    Artifact, ArtifactId, ArtifactState, ArtifactTransition, Cursor, Event, EventBody, Execution,
-    ExecutionId, ExecutionStatus, Intent, IntentId, Materialization, MaterializationId, Payload,
-    Queue, RawJson, Session, SessionId, SessionStatus, Step, StreamKind, TenantId, Upload,
-    UploadId,
+    ApiKey, Artifact, ArtifactId, ArtifactState, ArtifactTransition, Cursor, Event, EventBody,
+    Execution, ExecutionId, ExecutionStatus, Intent, IntentId, KeyId, KeyRights, Materialization,
+    MaterializationId, Payload, Queue, RawJson, Session, SessionId, SessionStatus, Step,
+    StreamKind, TenantId, Upload, UploadId,
 };
 pub(super) use records::{ArtifactRow, EventRow, SessionRow};
 
@@ -374,6 +375,72 @@ impl From<upload::Model> for Upload {
             created_at,
             expires_at,
             completed_at,
+        }
+    }
+}
+
+/// A key with the digest of its secret.
+#[derive(Debug, Clone)]
+pub(super) struct StoredKey {
+    pub(super) key: ApiKey,
+    /// SHA-256 (hex) of its whole text.
+    pub(super) digest: String,
+}
+
+impl TryFrom<api_key::Model> for StoredKey {
+    type Error = Error;
+
+    fn try_from(row: api_key::Model) -> Result<Self, Error> {
+        let api_key::Model {
+            id,
+            tenant_id,
+            prefix,
+            digest,
+            roles,
+            scopes,
+            label,
+            created_by,
+            created_at,
+            expires_at,
+            last_used_at,
+            revoked_at,
+        } = row;
+        let scopes = scopes.parse();
+        let rights = KeyRights {
+            roles: roles.split_whitespace().map(str::to_owned).collect(),
+            scopes: scopes.map_err(|e| Error::corrupt("scopes of a key", e))?,
+        };
+        let key = ApiKey {
+            id: KeyId(id),
+            tenant_id: TenantId::stored(&tenant_id),
+            prefix,
+            rights,
+            label,
+            created_by,
+            created_at,
+            expires_at,
+            last_used_at,
+            revoked_at,
+        };
+        Ok(Self { key, digest })
+    }
+}
+
+impl From<StoredKey> for api_key::Model {
+    fn from(StoredKey { key, digest }: StoredKey) -> Self {
+        Self {
+            id: key.id.0,
+            tenant_id: key.tenant_id.to_string(),
+            prefix: key.prefix,
+            digest,
+            roles: key.rights.roles.join(" "),
+            scopes: key.rights.scopes.to_string(),
+            label: key.label,
+            created_by: key.created_by,
+            created_at: key.created_at,
+            expires_at: key.expires_at,
+            last_used_at: key.last_used_at,
+            revoked_at: key.revoked_at,
         }
     }
 }

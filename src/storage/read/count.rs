@@ -7,7 +7,7 @@ use super::{
 use sql::get;
 
 /// Items of a list are counted up to this number.
-pub(super) const MOST_COUNTED: u32 = 10_000;
+pub(in crate::storage) const MOST_COUNTED: u32 = 10_000;
 /// Among so many rows those that fit are counted.
 pub(super) const MOST_COUNTED_AMONG: u32 = 20_000;
 /// Among so many rows, where their metadata or names are looked into.

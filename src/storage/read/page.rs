@@ -35,7 +35,7 @@ impl<K> PageRequest<K> {
     }
 
     /// The same part of the list by other keys.
-    pub(super) fn map<L>(self, key: impl Fn(K) -> L) -> PageRequest<L> {
+    pub(in crate::storage) fn map<L>(self, key: impl Fn(K) -> L) -> PageRequest<L> {
         PageRequest {
             limit: self.limit,
             after: self.after.map(&key),
@@ -81,9 +81,9 @@ impl<K, T> Page<K, T> {
 
 /// Conditions and values of a statement with `$1`, `$2`, … as places.
 #[derive(Debug, Default)]
-pub(super) struct Conditions {
+pub(in crate::storage) struct Conditions {
     parts: Vec<String>,
-    pub(super) values: Vec<Value>,
+    pub(in crate::storage) values: Vec<Value>,
 }
 
 impl Conditions {
@@ -96,7 +96,11 @@ impl Conditions {
     }
 
     /// Adds a condition that needs all of `values`; each `?` in it stands for one of them.
-    pub(super) fn add(&mut self, condition: &str, values: impl IntoIterator<Item = Value>) {
+    pub(in crate::storage) fn add(
+        &mut self,
+        condition: &str,
+        values: impl IntoIterator<Item = Value>,
+    ) {
         let values: Vec<Value> = values.into_iter().collect();
         if values.iter().any(cannot_be_stored) {
             self.parts.push("1 = 0".to_owned());
@@ -179,7 +183,7 @@ impl Conditions {
 
     /// The page's range over `key`, then `ORDER BY` and `LIMIT`; one row more than wanted shows
     /// whether there are more.
-    pub(super) fn page<K: Into<Value> + Copy>(
+    pub(in crate::storage) fn page<K: Into<Value> + Copy>(
         &mut self,
         key: &str,
         ascending: bool,
@@ -206,14 +210,14 @@ impl Conditions {
     }
 
     /// `WHERE …`.
-    pub(super) fn clause(&self) -> String {
+    pub(in crate::storage) fn clause(&self) -> String {
         format!("WHERE {}", self.parts.join(" AND "))
     }
 }
 
 /// Cuts the row that was read to see whether there are more, and restores the list's order. Rows
 /// behind `cut`, if there is one, were not looked at.
-pub(super) fn finish<K: Copy, T>(
+pub(in crate::storage) fn finish<K: Copy, T>(
     mut items: Vec<(K, T)>,
     request: &PageRequest<K>,
     cut: Option<K>,

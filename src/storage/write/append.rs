@@ -102,7 +102,7 @@ impl Working {
         });
     }
 
-    fn next_ord(&self) -> i64 {
+    pub(super) fn next_ord(&self) -> i64 {
         let before = i64::try_from(self.changes.events.len()).unwrap_or(i64::MAX);
         self.first_ord.saturating_add(before)
     }

@@ -10,6 +10,7 @@
 //! An execution's status, its events, its artifacts and its place in the queues therefore change
 //! together or not at all.
 
+mod api_key;
 mod append;
 mod apply;
 mod artifact;
@@ -38,6 +39,7 @@ mod upload;
 mod working;
 mod writer;
 
+pub use api_key::{CreateKey, RevokeKey};
 pub use claim::{Claim, ClaimedBatch};
 pub use complete::{Complete, Outcome};
 pub use handler::{Emit, RecordStep, StateTarget, WriteState, WrittenState};
@@ -47,6 +49,7 @@ pub use shares::Shares;
 pub use submit::{Key, KeyScope, NewExecution, Submission, Submit};
 pub use working::Fence;
 
+pub(super) use api_key::NoteKeyUses;
 pub(super) use artifact::{AdvanceReleases, DeleteArtifacts, TransitionArtifact};
 pub(super) use cancel::{Cancel, CancelBelow, EndCancellation};
 pub(super) use claim::EndSolitude;

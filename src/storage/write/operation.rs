@@ -3,7 +3,7 @@
 use tokio::sync::oneshot;
 
 use super::{super::Error, claim::Wanted, submit::KeyClaim, working::Working};
-use crate::model::{ArtifactId, ExecutionId, SessionKey, TenantId, TenantScope};
+use crate::model::{ArtifactId, ExecutionId, KeyId, SessionKey, TenantId, TenantScope};
 
 /// Rows that an operation wants locked and loaded before it decides.
 #[derive(Debug, Default)]
@@ -40,6 +40,10 @@ pub(in crate::storage) struct Needs {
     pub(super) execution_states: Vec<ExecutionId>,
     /// Tenants of which it must be known how much they have announced and not sent.
     pub(super) announced: Vec<TenantId>,
+    /// Keys of the API to lock and change.
+    pub(super) api_keys: Vec<KeyId>,
+    /// Tenants of which it must be known how many keys they have.
+    pub(super) api_key_counts: Vec<TenantId>,
     /// Artifacts to read.
     pub(super) artifacts: Vec<ArtifactId>,
     /// Artifacts to lock and change.
@@ -67,6 +71,8 @@ impl Needs {
             sessions_locked: _,
             execution_states: _,
             announced: _,
+            api_keys: _,
+            api_key_counts: _,
             artifacts: _,
             artifacts_locked: _,
         } = self;

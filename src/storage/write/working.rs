@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::{
     super::{
         Error,
-        convert::{ArtifactRow, SessionRow},
+        convert::{ArtifactRow, SessionRow, StoredKey},
     },
     changes::Changes,
     claim::Claimed,
@@ -19,7 +19,7 @@ use super::{
     submit::{KeyClaim, KeyName},
 };
 use crate::model::{
-    ArtifactId, ArtifactState, Execution, ExecutionId, ExecutionStatus, Micros, Refusal,
+    ArtifactId, ArtifactState, Execution, ExecutionId, ExecutionStatus, KeyId, Micros, Refusal,
     SessionKey, TenantId,
 };
 
@@ -75,6 +75,9 @@ pub(in crate::storage) struct Working {
     pub(super) overdue_sessions: Vec<SessionKey>,
     /// Bytes of uploads that were announced and have not arrived.
     pub(super) announced_bytes: HashMap<TenantId, i64>,
+    pub(super) api_keys: Held<KeyId, StoredKey>,
+    /// How many keys tenants have that can be used.
+    pub(super) api_key_counts: HashMap<TenantId, i64>,
     pub(super) changes: Changes,
 }
 

@@ -15,10 +15,12 @@ const MAX_REASON_BYTES: usize = 123;
 pub(super) enum Close {
     /// The message breaks the protocol, in these words.
     BadRequest(&'static str),
-    /// An operation before the connection was acknowledged.
+    /// An operation before the connection was acknowledged, or no proof of who asks.
     Unauthorized,
-    /// The payload of `connection_init` is refused.
+    /// The payload of `connection_init` is refused, or the proof of who asks has ended.
     Forbidden,
+    /// The proof of who asks cannot be checked now.
+    Unavailable,
     /// No `connection_init` came in time.
     InitTimeout,
     /// An operation with this id runs already.
@@ -62,7 +64,7 @@ impl Close {
             Self::SecondInit => 4429,
             Self::PongTimeout | Self::Stopping => close_code::AWAY,
             Self::TooBig => close_code::SIZE,
-            Self::NoRoom => close_code::AGAIN,
+            Self::NoRoom | Self::Unavailable => close_code::AGAIN,
             Self::NotText => close_code::INVALID,
             Self::BadFrame => close_code::PROTOCOL,
         }
@@ -74,6 +76,7 @@ impl Close {
             Self::BadRequest(reason) => reason,
             Self::Unauthorized => "Unauthorized",
             Self::Forbidden => "Forbidden",
+            Self::Unavailable => "the service is not available; try again",
             Self::InitTimeout => "Connection initialisation timeout",
             Self::SecondInit => "Too many initialisation requests",
             Self::PongTimeout => "pong timeout",
@@ -114,6 +117,7 @@ mod tests {
         for close in [
             Close::Unauthorized,
             Close::Forbidden,
+            Close::Unavailable,
             Close::InitTimeout,
             Close::Duplicate("1".into()),
             Close::Duplicate(long),

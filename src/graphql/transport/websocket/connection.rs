@@ -9,8 +9,9 @@ use std::{sync::Arc, time::Duration};
 use axum::{
     Error,
     extract::ws::{Message, Utf8Bytes, WebSocket},
+    http::header::AUTHORIZATION,
 };
-use futures::{FutureExt, SinkExt, StreamExt};
+use futures::{FutureExt, SinkExt, StreamExt, future::BoxFuture};
 use serde_json::{Map, Value};
 use tokio::{
     sync::mpsc,
@@ -25,9 +26,9 @@ use super::{
     operation::{OperationCaller, Operations, Outgoing},
 };
 use crate::{
-    api::{ApiError, Arrivals, ErrorCode, RequestId, TENANT_HEADER, principal_named},
+    api::{ApiError, Arrivals, Claim, ErrorCode, RequestId, TENANT_HEADER, agrees},
+    auth::{Authenticated, Authenticator, Mode, proof_ended},
     graphql::{Api, gate::LARGE_REQUEST, loading::Asking},
-    model::Principal,
 };
 
 /// Answers of all operations that wait for the socket.
@@ -54,9 +55,10 @@ impl From<Close> for End {
 
 /// The caller as the HTTP request has it.
 pub(super) struct HandshakeCaller {
-    pub(super) principal: Principal,
-    /// Whether a header named the tenant.
-    pub(super) is_named: bool,
+    /// None where the request proves nothing.
+    pub(super) caller: Option<Authenticated>,
+    /// The tenant that a header names.
+    pub(super) tenant: Option<String>,
 }
 
 /// An accepted connection.
@@ -72,6 +74,8 @@ pub(super) struct Connection {
     outgoing: mpsc::Receiver<Box<Outgoing>>,
     /// The identity that operations run under, once `connection_init` was taken.
     caller: Option<OperationCaller>,
+    /// Is done when the proof of that identity ends; none where it needs no proof.
+    proof_end: Option<BoxFuture<'static, ()>>,
     init_deadline: Instant,
     heartbeat: Interval,
     /// Whether something came since the last ping.
@@ -104,6 +108,7 @@ impl Connection {
             operations: Operations::new(sender),
             outgoing,
             caller: None,
+            proof_end: None,
             init_deadline: now + options.init_timeout,
             heartbeat,
             is_heard: true,
@@ -140,6 +145,7 @@ impl Connection {
                 None => Ok(()),
             },
             _ = self.heartbeat.tick() => self.beat().await,
+            () = ended(&mut self.proof_end) => Err(Close::Forbidden.into()),
             () = sleep_until(self.init_deadline), if self.caller.is_none() => {
                 Err(Close::InitTimeout.into())
             }
@@ -219,11 +225,16 @@ impl Connection {
         if self.caller.is_some() {
             return Err(Close::SecondInit.into());
         }
-        let principal = principal(&self.of_request, payload).map_err(|_| Close::Forbidden)?;
+        let authenticator = self.api.authenticator();
+        let caller = identify(authenticator, &self.of_request, payload).await?;
         self.caller = Some(OperationCaller {
             api: self.api.clone(),
-            asking: Asking::new(principal, self.request_id.clone()),
+            asking: Asking::new(caller.principal().clone(), self.request_id.clone()),
         });
+        if caller.may_end() {
+            let clock = authenticator.clock().clone();
+            self.proof_end = Some(proof_ended(Some(caller), clock).boxed());
+        }
         self.say(&ServerMessage::ConnectionAck).await
     }
 
@@ -308,59 +319,52 @@ async fn in_time(
     }
 }
 
-/// The caller that `connection_init` names, else the one of the HTTP request. What a header named
-/// stands: it may be from a proxy that knows who asks.
-fn principal(
-    of_request: &HandshakeCaller,
-    payload: &Map<String, Value>,
-) -> Result<Principal, ApiError> {
-    let known = &of_request.principal;
-    let named = match payload.get(TENANT_HEADER) {
-        None | Some(Value::Null) => return Ok(known.clone()),
-        Some(tenant) => principal_named(tenant.as_str().unwrap_or_default())?,
-    };
-    if of_request.is_named && named.tenant() != known.tenant() {
-        let message = "connection_init names another tenant than the header";
-        return Err(ApiError::new(ErrorCode::Forbidden, message));
+/// Returns when the proof ends; never without one.
+async fn ended(proof_end: &mut Option<BoxFuture<'static, ()>>) {
+    match proof_end {
+        Some(end) => end.await,
+        None => std::future::pending().await,
     }
-    Ok(named)
 }
 
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    fn tenant(payload: &Value) -> Option<String> {
-        tenant_beside(payload, false)
+/// The caller that `connection_init` names, else the one of the HTTP request. A tenant that a header names
+/// stands: it may be from a proxy that knows who asks.
+async fn identify(
+    authenticator: &Authenticator,
+    of_request: &HandshakeCaller,
+    payload: &Map<String, Value>,
+) -> Result<Authenticated, Close> {
+    let text = |name: &str| {
+        let value = payload.get(name).filter(|value| !value.is_null());
+        value.map(|value| value.as_str().unwrap_or_default())
+    };
+    let (proof, tenant) = (text(AUTHORIZATION.as_str()), text(TENANT_HEADER));
+    if tenant.is_some() && of_request.tenant.is_some() && tenant != of_request.tenant.as_deref() {
+        return Err(Close::Forbidden);
     }
-
-    /// With a header that says `default`, or none.
-    fn tenant_beside(payload: &Value, is_named: bool) -> Option<String> {
-        let of_request = HandshakeCaller {
-            principal: Principal::for_test("default"),
-            is_named,
-        };
-        let named = principal(&of_request, payload.as_object().unwrap()).ok()?;
-        Some(named.tenant().to_string())
-    }
-
-    #[test]
-    fn connection_init_may_name_the_tenant() {
-        assert_eq!(tenant(&json!({})).as_deref(), Some("default"));
-        let named = json!({ "x-takeoff-tenant": "team-7" });
-        assert_eq!(tenant(&named).as_deref(), Some("team-7"));
-        for bad in [json!("a/b"), json!(7), json!("")] {
-            assert_eq!(tenant(&json!({ "x-takeoff-tenant": bad })), None);
+    let is_trusted = authenticator.mode() == Mode::Development;
+    let caller = match &of_request.caller {
+        Some(caller) if is_trusted && tenant.is_none() => caller.clone(),
+        Some(caller) if !is_trusted && proof.is_none() => caller.clone(),
+        None if proof.is_none() => return Err(Close::Unauthorized),
+        _ => {
+            let tenant = tenant.or(of_request.tenant.as_deref());
+            let claim = Claim { proof, tenant };
+            claim
+                .check(authenticator)
+                .await
+                .map_err(|error| refused(&error))?
         }
+    };
+    if agrees(&caller, tenant) {
+        return Ok(caller);
     }
+    Err(Close::Forbidden)
+}
 
-    #[test]
-    fn connection_init_does_not_overrule_the_header() {
-        let named = |name: &str| tenant_beside(&json!({ "x-takeoff-tenant": name }), true);
-        assert_eq!(named("default").as_deref(), Some("default"));
-        assert_eq!(named("team-7"), None);
-        assert_eq!(tenant_beside(&json!({}), true).as_deref(), Some("default"));
+fn refused(error: &ApiError) -> Close {
+    match error.code() {
+        ErrorCode::Unavailable | ErrorCode::Internal => Close::Unavailable,
+        _ => Close::Forbidden,
     }
 }

@@ -14,16 +14,17 @@ use async_graphql_axum::GraphQLResponse;
 use axum::{
     Extension,
     extract::{State, WebSocketUpgrade, ws::rejection::WebSocketUpgradeRejection},
-    http::{HeaderMap, StatusCode},
+    http::{HeaderMap, StatusCode, header::AUTHORIZATION},
     response::{IntoResponse, Response},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::connection::{Connection, HandshakeCaller};
 pub use self::options::WebSocketOptions;
-use super::HttpOptions;
+use super::{HttpOptions, negotiation::Form, request::unknown};
 use crate::{
-    api::{ApiError, Arrivals, Asker, Bodies, TENANT_HEADER},
+    api::{ApiError, Arrivals, Asker, Authenticates, Bodies, ErrorCode, TENANT_HEADER},
+    auth::Authenticator,
     graphql::{Api, error::refusal},
     model::Priority,
 };
@@ -62,8 +63,17 @@ impl Sockets {
     }
 }
 
-/// Takes a connection over. The tenant is that of the header, else the one that `connection_init`
-/// names.
+impl Authenticates for Sockets {
+    fn authenticator(&self) -> &Authenticator {
+        self.api.authenticator()
+    }
+}
+
+fn has_proof(headers: &HeaderMap) -> bool {
+    headers.contains_key(AUTHORIZATION)
+}
+
+/// Takes a connection over. Who asks is said by the headers, or else by `connection_init`.
 pub(crate) async fn connect(
     State(sockets): State<Arc<Sockets>>,
     asker: Asker,
@@ -71,20 +81,21 @@ pub(crate) async fn connect(
     arrivals: Option<Extension<Arc<Arrivals>>>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
-    let Asker {
-        principal,
-        request_id,
-    } = asker;
+    let Asker { caller, request_id } = asker;
     let refused = |status, error| {
         let answer = Answer::from_errors(refusal(error, request_id.as_ref()));
         (status, GraphQLResponse::from(answer)).into_response()
     };
-    let caller = match principal {
-        Ok(principal) => HandshakeCaller {
-            principal,
-            is_named: headers.contains_key(TENANT_HEADER),
-        },
-        Err(error) => return refused(StatusCode::BAD_REQUEST, error),
+    let caller = match caller {
+        Ok(caller) => Some(caller),
+        // A browser cannot send the header: the proof may come with `connection_init`.
+        Err(error) if error.code() == ErrorCode::Unauthenticated && !has_proof(&headers) => None,
+        Err(error) => return unknown(error).shown(Form::Json, request_id.as_ref()),
+    };
+    let tenant = headers.get(TENANT_HEADER);
+    let caller = HandshakeCaller {
+        caller,
+        tenant: tenant.map(|name| name.to_str().unwrap_or_default().to_owned()),
     };
     let upgrade = match upgrade {
         Ok(upgrade) => sockets.configure(upgrade),

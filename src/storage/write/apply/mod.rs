@@ -1,6 +1,7 @@
 //! The third phase: what was decided is written, by one statement a table on SQLite and by one or two
 //! in all on PostgreSQL.
 
+mod api_keys;
 mod artifacts;
 mod executions;
 mod log;
@@ -13,6 +14,7 @@ use super::{
     super::{Error, db::Transaction, sql},
     working::Working,
 };
+use api_keys::api_keys;
 use artifacts::{changed_artifacts, edges, histories, new_artifacts, releases, uploads};
 use executions::{executions, states};
 use log::events;
@@ -40,6 +42,7 @@ pub(super) async fn apply(
     histories(&mut all, &mut working.changes);
     uploads(&mut all, &mut working.changes);
     releases(&mut all, &mut working.changes);
+    api_keys(&mut all, working);
     marks(&mut all, working);
     let rows = artifacts + all.len();
     Ok((all.run(db).await?, rows))

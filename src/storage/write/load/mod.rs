@@ -1,5 +1,6 @@
 //! The first phase: rows are picked and locked in one fixed order, then loaded.
 
+mod api_keys;
 mod sessions;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -59,6 +60,7 @@ async fn load_others(db: &Transaction, needs: &Needs, working: &mut Working) -> 
     sessions::load(db, needs, working).await?;
     states(db, &needs.execution_states, working).await?;
     announced(db, &needs.announced, working).await?;
+    api_keys::load(db, needs, working).await?;
     artifacts(db, needs, working).await
 }
 

@@ -1,0 +1,119 @@
+//! A caller whose proof was found good, and when it ends.
+
+use std::{sync::Arc, time::Duration};
+
+use super::keys_in_use::KeyInUse;
+use crate::{
+    clock::Clock,
+    model::{Micros, Principal},
+};
+
+/// The longest sleep before the clock is looked at again: it may be set.
+const LONGEST_SLEEP: Duration = Duration::from_mins(1);
+
+/// A caller whose proof was found good. Clones are cheap.
+#[derive(Debug, Clone)]
+pub struct Authenticated {
+    principal: Principal,
+    /// None for a caller that needs no proof.
+    proof: Option<Arc<Proof>>,
+}
+
+#[derive(Debug)]
+struct Proof {
+    /// None for a proof that ends by being revoked alone.
+    expires_at: Option<Micros>,
+    key: Option<Arc<KeyInUse>>,
+}
+
+impl Authenticated {
+    /// A caller that needs no proof.
+    pub(super) fn trusted(principal: Principal) -> Self {
+        Self {
+            principal,
+            proof: None,
+        }
+    }
+
+    /// The holder of a key.
+    pub(super) fn by_key(
+        principal: Principal,
+        expires_at: Option<Micros>,
+        key: Arc<KeyInUse>,
+    ) -> Self {
+        let key = Some(key);
+        Self {
+            principal,
+            proof: Some(Arc::new(Proof { expires_at, key })),
+        }
+    }
+
+    /// Who it is.
+    #[must_use]
+    pub fn principal(&self) -> &Principal {
+        &self.principal
+    }
+
+    /// The key that is the proof, if it is one.
+    pub(super) fn key(&self) -> Option<&KeyInUse> {
+        self.proof.as_ref()?.key.as_deref()
+    }
+
+    /// When the proof ends by itself, if it does.
+    #[must_use]
+    pub fn expires_at(&self) -> Option<Micros> {
+        self.proof.as_ref()?.expires_at
+    }
+
+    /// Whether the proof may end before its holder is done.
+    #[must_use]
+    pub fn may_end(&self) -> bool {
+        self.proof.is_some()
+    }
+
+    /// Whether the proof is good at `now`.
+    #[must_use]
+    pub fn is_valid(&self, now: Micros) -> bool {
+        let is_revoked = self.key().is_some_and(KeyInUse::is_revoked);
+        !is_revoked && self.expires_at().is_none_or(|end| now < end)
+    }
+
+    /// Returns when the proof is not good any more: its time has passed, or it was revoked.
+    pub async fn ended(&self, clock: &Clock) {
+        let revoked = async {
+            match self.key() {
+                Some(key) => key.revoked().await,
+                None => std::future::pending().await,
+            }
+        };
+        let expired = async {
+            match self.expires_at() {
+                Some(end) => until(end, clock).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = revoked => {}
+            () = expired => {}
+        }
+    }
+}
+
+async fn until(end: Micros, clock: &Clock) {
+    loop {
+        let left = end.saturating_sub(clock.now());
+        if left <= 0 {
+            return;
+        }
+        let left = Duration::from_micros(left.unsigned_abs());
+        tokio::time::sleep(left.min(LONGEST_SLEEP)).await;
+    }
+}
+
+/// Returns when the proof of a caller ends; never without one.
+pub async fn proof_ended(caller: Option<Authenticated>, clock: Clock) {
+    match caller.filter(Authenticated::may_end) {
+        Some(caller) => caller.ended(&clock).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,197 @@
+//! From the text of a proof to its holder.
+
+use std::sync::Arc;
+
+use moka::sync::Cache;
+use sha2::{Digest, Sha256};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Authenticated, Roles,
+    key_text::{MARK, is_digest_of, prefix_of},
+    keys_in_use::{CHECK_EVERY, KeysInUse},
+};
+use crate::{
+    clock::Clock,
+    model::{ApiKey, KeyId, Principal, TenantId},
+    storage::{self, Storage},
+};
+
+/// Longer texts are no proof.
+const MAX_PROOF_BYTES: usize = 8 * 1024;
+
+/// Proofs that were found good and are kept.
+const MAX_VERIFIED: u64 = 10_000;
+
+/// Proofs that are looked up at the same time; callers without one cannot take every connection of the database.
+const MAX_LOOKUPS: usize = 8;
+
+/// Who may call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Whoever reaches the server, as any tenant.
+    Development,
+    /// Whoever has a proof.
+    Required,
+}
+
+/// Why a caller is not known.
+#[derive(Debug, thiserror::Error)]
+pub enum Unproven {
+    /// There is no proof.
+    #[error("there is no proof")]
+    Missing,
+    /// The proof is not good.
+    #[error("the proof is not good")]
+    Bad,
+    /// The proof cannot be checked now.
+    #[error("the proof cannot be checked")]
+    Unavailable(#[from] storage::Error),
+}
+
+/// Turns proofs into callers. Clones share what was found good.
+#[derive(Debug, Clone)]
+pub struct Authenticator(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    mode: Mode,
+    storage: Storage,
+    clock: Clock,
+    roles: Roles,
+    /// By the SHA-256 of the proof.
+    verified: Cache<[u8; 32], Authenticated>,
+    keys: KeysInUse,
+    lookups: Semaphore,
+}
+
+impl Authenticator {
+    /// One that looks keys up in `storage`.
+    #[must_use]
+    pub fn new(mode: Mode, storage: Storage, clock: Clock, roles: Roles) -> Self {
+        Self(Arc::new(Shared {
+            mode,
+            storage,
+            clock,
+            roles,
+            verified: Cache::new(MAX_VERIFIED),
+            keys: KeysInUse::new(),
+            lookups: Semaphore::new(MAX_LOOKUPS),
+        }))
+    }
+
+    /// Who may call.
+    #[must_use]
+    pub fn mode(&self) -> Mode {
+        self.0.mode
+    }
+
+    /// The clock by which proofs end.
+    #[must_use]
+    pub fn clock(&self) -> &Clock {
+        &self.0.clock
+    }
+
+    /// The caller from `tenant` that brings no proof.
+    ///
+    /// # Errors
+    /// [`Unproven::Missing`] unless every caller is trusted.
+    pub fn without_proof(&self, tenant: TenantId) -> Result<Authenticated, Unproven> {
+        match self.0.mode {
+            Mode::Development => Ok(Authenticated::trusted(Principal::development(tenant))),
+            Mode::Required => Err(Unproven::Missing),
+        }
+    }
+
+    /// The holder of a bearer token.
+    ///
+    /// # Errors
+    /// [`Unproven::Bad`] whatever is wrong with it; the log says what. [`Unproven::Unavailable`] when the
+    /// database does not answer.
+    pub async fn bearer(&self, token: &str) -> Result<Authenticated, Unproven> {
+        let this = &*self.0;
+        if token.len() > MAX_PROOF_BYTES {
+            return Err(refused("it is too long"));
+        }
+        let digest: [u8; 32] = Sha256::digest(token.as_bytes()).into();
+        let now = this.clock.now();
+        let found = this.verified.get(&digest);
+        let found = found.filter(|caller| caller.is_valid(now) && this.keys.are_watched());
+        if let Some(caller) = found {
+            if let Some(key) = caller.key() {
+                key.used(now);
+            }
+            return Ok(caller);
+        }
+        this.verified.invalidate(&digest);
+        let caller = self.verify(token).await?;
+        if caller.is_valid(now) {
+            this.verified.insert(digest, caller.clone());
+        }
+        Ok(caller)
+    }
+
+    async fn verify(&self, token: &str) -> Result<Authenticated, Unproven> {
+        if token.starts_with(MARK) {
+            return self.key(token).await;
+        }
+        Err(refused("it is of no known kind"))
+    }
+
+    async fn key(&self, token: &str) -> Result<Authenticated, Unproven> {
+        let this = &*self.0;
+        let prefix = prefix_of(token).ok_or_else(|| refused("it is not formed like a key"))?;
+        let found = {
+            // The semaphore is never closed.
+            let _turn = this.lookups.acquire().await;
+            this.storage.find_key(prefix).await?
+        };
+        let (key, digest) = found.ok_or_else(|| refused("there is no such key"))?;
+        if !is_digest_of(&digest, token) {
+            return Err(refused_key(&key, "its secret is another one"));
+        }
+        let now = this.clock.now();
+        if key.revoked_at.is_some() {
+            return Err(refused_key(&key, "it was revoked"));
+        }
+        if !key.is_valid(now) {
+            return Err(refused_key(&key, "it has expired"));
+        }
+        let grants = this.roles.grants(&key.rights);
+        let grants =
+            grants.map_err(|_| refused_key(&key, "its roles name too many intent types"))?;
+        let in_use = this.keys.enter(key.id, key.last_used_at);
+        in_use.used(now);
+        let principal = Principal::proven(key.tenant_id.clone(), &key.id.to_string(), grants);
+        Ok(Authenticated::by_key(principal, key.expires_at, in_use))
+    }
+
+    /// Ends what a key has proved on this node. Other nodes find it out by themselves.
+    pub(super) fn forget(&self, key: KeyId) {
+        self.0.keys.revoke(key);
+    }
+
+    /// Looks for keys that were revoked, until the node stops.
+    pub async fn watch_until(self, stop: CancellationToken) {
+        loop {
+            tokio::select! {
+                () = tokio::time::sleep(CHECK_EVERY) => {}
+                () = stop.cancelled() => return,
+            }
+            if let Err(error) = self.0.keys.check(&self.0.storage).await {
+                tracing::warn!(%error, "it is not known which keys were revoked; each is looked up until it is");
+            }
+        }
+    }
+}
+
+fn refused(reason: &'static str) -> Unproven {
+    tracing::info!(reason, "a proof was refused");
+    Unproven::Bad
+}
+
+fn refused_key(key: &ApiKey, reason: &'static str) -> Unproven {
+    tracing::info!(key = %key.id, tenant = %key.tenant_id, reason, "a key was refused");
+    Unproven::Bad
+}

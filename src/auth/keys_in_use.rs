@@ -1,0 +1,226 @@
+//! Keys that this node has found good: whether they were revoked since, and when they were last used.
+//!
+//! The database is asked for all of them together, now and then. A proof that was found good before counts only
+//! while the last answer is recent ([`KeysInUse::are_watched`]), so a node that is cut off from the database
+//! does not go on with keys that may have been revoked.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicI64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use tokio::sync::Notify;
+
+use crate::{
+    model::{KeyId, Micros},
+    storage::{Error, Storage},
+};
+
+/// The interval at which the database is asked for revoked keys.
+pub(super) const CHECK_EVERY: Duration = Duration::from_secs(2);
+
+/// What was found good before counts for so long without an answer of the database.
+const TRUSTED_FOR: Duration = Duration::from_secs(5);
+
+/// A key's last use is written so often at most.
+const NOTE_EVERY_MICROS: Micros = 60_000_000;
+
+/// Keys in one statement.
+const AT_ONCE: usize = 1_000;
+
+/// A key that was found good.
+#[derive(Debug)]
+pub(super) struct KeyInUse {
+    id: KeyId,
+    is_revoked: AtomicBool,
+    revoked: Notify,
+    last_used_at: AtomicI64,
+    noted_at: AtomicI64,
+}
+
+impl KeyInUse {
+    fn new(id: KeyId, last_used_at: Option<Micros>) -> Self {
+        let last_used_at = last_used_at.unwrap_or_default();
+        Self {
+            id,
+            is_revoked: AtomicBool::new(false),
+            revoked: Notify::new(),
+            last_used_at: AtomicI64::new(last_used_at),
+            noted_at: AtomicI64::new(last_used_at),
+        }
+    }
+
+    pub(super) fn is_revoked(&self) -> bool {
+        self.is_revoked.load(Ordering::Acquire)
+    }
+
+    /// Returns when the key is revoked.
+    pub(super) async fn revoked(&self) {
+        loop {
+            let told = self.revoked.notified();
+            if self.is_revoked() {
+                return;
+            }
+            told.await;
+        }
+    }
+
+    fn revoke(&self) {
+        self.is_revoked.store(true, Ordering::Release);
+        self.revoked.notify_waiters();
+    }
+
+    /// Notes a use; requests at once do not all write to the same place.
+    pub(super) fn used(&self, now: Micros) {
+        const PRECISION_MICROS: Micros = 1_000_000;
+        if now - self.last_used_at.load(Ordering::Relaxed) >= PRECISION_MICROS {
+            self.last_used_at.store(now, Ordering::Relaxed);
+        }
+    }
+
+    /// The last use, if it is to be written.
+    fn to_note(&self) -> Option<(KeyId, Micros)> {
+        let used = self.last_used_at.load(Ordering::Relaxed);
+        let noted = self.noted_at.load(Ordering::Relaxed);
+        (used - noted >= NOTE_EVERY_MICROS).then_some((self.id, used))
+    }
+}
+
+/// The keys that this node has found good.
+#[derive(Debug)]
+pub(super) struct KeysInUse {
+    keys: Mutex<HashMap<KeyId, Arc<KeyInUse>>>,
+    began: Instant,
+    /// When the database last told of all of them, in microseconds after `began`.
+    checked: AtomicI64,
+}
+
+impl KeysInUse {
+    pub(super) fn new() -> Self {
+        Self {
+            keys: Mutex::default(),
+            began: Instant::now(),
+            checked: AtomicI64::new(0),
+        }
+    }
+
+    /// The key, known from now on until nobody has it any more.
+    pub(super) fn enter(&self, id: KeyId, last_used_at: Option<Micros>) -> Arc<KeyInUse> {
+        let mut keys = self.keys();
+        let new = || Arc::new(KeyInUse::new(id, last_used_at));
+        Arc::clone(keys.entry(id).or_insert_with(new))
+    }
+
+    /// Whether the database has told lately which keys are revoked.
+    pub(super) fn are_watched(&self) -> bool {
+        let checked = self.checked.load(Ordering::Relaxed).unsigned_abs();
+        let age = self.began.elapsed();
+        age.saturating_sub(Duration::from_micros(checked)) < TRUSTED_FOR
+    }
+
+    /// Ends what a key has proved on this node.
+    pub(super) fn revoke(&self, id: KeyId) {
+        if let Some(key) = self.keys().get(&id) {
+            key.revoke();
+        }
+    }
+
+    /// Asks which keys are revoked, and writes when the others were used.
+    pub(super) async fn check(&self, storage: &Storage) -> Result<(), Error> {
+        let asked = self.began.elapsed();
+        let ids = self.known();
+        for ids in ids.chunks(AT_ONCE) {
+            for id in storage.revoked_keys(ids).await? {
+                tracing::info!(key = %id, "the key was revoked");
+                self.revoke(id);
+            }
+        }
+        let asked = i64::try_from(asked.as_micros()).unwrap_or(i64::MAX);
+        self.checked.store(asked, Ordering::Relaxed);
+        self.note_uses(storage).await
+    }
+
+    /// Those that somebody has, or whose last use is to be written.
+    fn known(&self) -> Vec<KeyId> {
+        let mut keys = self.keys();
+        keys.retain(|_, key| Arc::strong_count(key) > 1 || key.to_note().is_some());
+        keys.keys().copied().collect()
+    }
+
+    async fn note_uses(&self, storage: &Storage) -> Result<(), Error> {
+        let uses: Vec<_> = self
+            .keys()
+            .values()
+            .filter_map(|key| key.to_note())
+            .collect();
+        for uses in uses.chunks(AT_ONCE) {
+            storage.note_key_uses(uses.to_vec()).await?;
+            let keys = self.keys();
+            for (id, at) in uses {
+                if let Some(key) = keys.get(id) {
+                    key.noted_at.store(*at, Ordering::Relaxed);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn keys(&self) -> MutexGuard<'_, HashMap<KeyId, Arc<KeyInUse>>> {
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(number: u128) -> KeyId {
+        KeyId(uuid::Uuid::from_u128(number))
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_is_told_that_the_key_was_revoked_and_so_is_who_comes_later() {
+        let keys = KeysInUse::new();
+        let key = keys.enter(id(1), None);
+        let waiting = tokio::spawn({
+            let key = Arc::clone(&key);
+            async move { key.revoked().await }
+        });
+        tokio::task::yield_now().await;
+        assert!(!key.is_revoked());
+        keys.revoke(id(2));
+        assert!(!key.is_revoked(), "another key");
+        keys.revoke(id(1));
+        waiting.await.unwrap();
+        key.revoked().await;
+        assert!(key.is_revoked());
+    }
+
+    #[test]
+    fn a_use_is_to_be_written_a_minute_after_the_last_one_that_was() {
+        let key = KeyInUse::new(id(1), Some(1_000_000_000));
+        for (now, expected) in [
+            (1_000_000_001, None),
+            (1_059_999_999, None),
+            (1_060_000_000, None),
+            (1_062_000_000, Some((id(1), 1_062_000_000))),
+        ] {
+            key.used(now);
+            assert_eq!(key.to_note(), expected, "{now}");
+        }
+    }
+
+    #[test]
+    fn a_key_that_nobody_has_is_forgotten() {
+        let keys = KeysInUse::new();
+        let one = keys.enter(id(1), None);
+        drop(keys.enter(id(2), None));
+        assert_eq!(keys.known(), [id(1)]);
+        drop(one);
+        assert_eq!(keys.known(), []);
+    }
+}

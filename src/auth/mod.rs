@@ -1,0 +1,30 @@
+//! Who is calling. An [`Authenticator`] turns the proof that a request carries into an [`Authenticated`] caller:
+//! a principal, and when its proof ends.
+//!
+//! Invariant: a caller's principal is made here and nowhere else. In `required` mode there is none without a
+//! proof, and its tenant is the proof's. Why a proof is refused stands in the log alone.
+
+mod authenticated;
+mod authenticator;
+mod key_text;
+mod keys;
+mod keys_in_use;
+mod roles;
+
+pub use authenticated::{Authenticated, proof_ended};
+pub use authenticator::{Authenticator, Mode, Unproven};
+pub use key_text::KeyText;
+pub use keys::{CreatedKey, Keys, NewKey};
+pub use roles::{Roles, RolesError};
+
+use crate::model::{Principal, TenantId};
+
+/// The program that a node is part of, which may do everything.
+pub(crate) fn program(tenant: TenantId) -> Principal {
+    Principal::development(tenant)
+}
+
+/// Whoever has the machine with the database.
+pub(crate) fn operator(tenant: TenantId) -> Principal {
+    Principal::operator(tenant)
+}

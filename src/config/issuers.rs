@@ -1,0 +1,93 @@
+//! Issuers of tokens as they are configured: a list of tables in the file, JSON in a variable or a flag.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::setting::Setting;
+
+/// Issuers of tokens.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Issuers(Vec<IssuerConfig>);
+
+/// One issuer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct IssuerConfig {
+    /// The issuer's identifier, as `iss` has it. Its keys are found by OpenID Connect discovery below it.
+    pub url: String,
+    /// The audiences of which a token must name one.
+    pub audience: Vec<String>,
+    /// A file with the issuer's keys, a JWK set. Nothing is asked of the issuer then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jwks_file: Option<PathBuf>,
+    /// The signature algorithms that are allowed.
+    #[serde(default = "algorithms")]
+    pub algorithms: Vec<String>,
+    /// The tenant of all tokens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
+    /// The claim that names the tenant.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant_claim: Option<String>,
+    /// The tenants that the claim may name; any if it is empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tenants: Vec<String>,
+    /// The claim that names the actor.
+    #[serde(default = "subject")]
+    pub actor_claim: String,
+    /// The claim that names roles, in a list or with spaces between them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub roles_claim: Option<String>,
+    /// The role of `auth.roles` that each value of the claim means; without it a value is a role's name.
+    #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
+    pub roles: std::collections::BTreeMap<String, String>,
+    /// Roles of every token.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub default_roles: Vec<String>,
+    /// How far the issuer's clock may be off, in seconds.
+    #[serde(default = "leeway")]
+    pub leeway_seconds: u32,
+}
+
+fn algorithms() -> Vec<String> {
+    ["RS256", "ES256", "EdDSA"].map(str::to_owned).to_vec()
+}
+
+fn subject() -> String {
+    "sub".to_owned()
+}
+
+fn leeway() -> u32 {
+    30
+}
+
+impl Issuers {
+    /// Each of them.
+    #[must_use]
+    pub fn list(&self) -> &[IssuerConfig] {
+        &self.0
+    }
+}
+
+impl Setting for Issuers {
+    const TYPE: &'static str = "array";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        if text.is_empty() {
+            return Ok(Self::default());
+        }
+        let issuers = serde_json::from_str(text);
+        issuers.map(Self).map_err(|fault| fault.to_string())
+    }
+
+    fn text(&self) -> Option<String> {
+        serde_json::to_string(&self.0).ok().filter(|_| !self.0.is_empty())
+    }
+
+    /// As TOML.
+    fn redacted(&self) -> Option<String> {
+        let list = toml::Value::try_from(&self.0).ok()?;
+        Some(list.to_string()).filter(|_| !self.0.is_empty())
+    }
+}

@@ -1,0 +1,184 @@
+//! The command line: the first key, and a client that has one.
+
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+use super::{VIEWER, by, guarded};
+use crate::support::{Backend, NodeProcess, Received, Socket, TestApp};
+
+fn takeoff(backend: &Backend, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_takeoff"));
+    command
+        .env_clear()
+        .current_dir(backend.folder.path())
+        .env("TAKEOFF_DATA_DIR", backend.folder.path())
+        .env("TAKEOFF_DATABASE_URL", backend.url())
+        .args(arguments)
+        .stdin(Stdio::null());
+    command
+}
+
+async fn run(mut command: Command) -> Output {
+    tokio::task::spawn_blocking(move || command.output().unwrap())
+        .await
+        .unwrap()
+}
+
+async fn done(backend: &Backend, arguments: &[&str]) -> String {
+    let output = run(takeoff(backend, arguments)).await;
+    assert!(output.status.success(), "{arguments:?}: {output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The exit code of a client, and what it says.
+async fn client(
+    app: &TestApp,
+    backend: &Backend,
+    token: Option<&str>,
+    arguments: &[&str],
+) -> (i32, String) {
+    let mut command = takeoff(backend, arguments);
+    command.env("TAKEOFF_URL", app.url(""));
+    if let Some(token) = token {
+        command.env("TAKEOFF_TOKEN", token);
+    }
+    let output = run(command).await;
+    let said = [output.stdout, output.stderr].concat();
+    (
+        output.status.code().unwrap(),
+        String::from_utf8(said).unwrap(),
+    )
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_first_key_is_made_on_the_machine_with_the_database() {
+    let backend = Backend::sqlite();
+    // Before the server has ever run.
+    let first = done(&backend, &["keys", "create", "--admin", "--label", "first"]).await;
+    let app = guarded(&backend).await;
+    by(&app, first.trim(), VIEWER, Value::Null).await;
+    // And while it runs.
+    let more = [
+        "keys",
+        "create",
+        "--tenant",
+        "acme",
+        "--role",
+        "viewer",
+        "--scope",
+        "log:read",
+        "--expires",
+        "30d",
+        "--json",
+    ];
+    let more: Value = serde_json::from_str(&done(&backend, &more).await).unwrap();
+    let token = more["token"].as_str().unwrap();
+    assert_eq!(
+        by(&app, token, VIEWER, Value::Null).await["data"]["viewer"]["tenantId"],
+        "acme"
+    );
+
+    let listed = done(&backend, &["keys", "list"]).await;
+    assert!(
+        listed.contains("ACTIVE") && listed.contains("admin") && listed.contains("first"),
+        "{listed}"
+    );
+    let id = more["id"].as_str().unwrap();
+    let revoked = done(&backend, &["keys", "revoke", id, "--tenant", "acme"]).await;
+    assert!(revoked.contains("REVOKED"), "{revoked}");
+    let bearer = format!("Bearer {token}");
+    app.until(|| async {
+        let (status, _) =
+            super::ask(&app, &[("authorization", &bearer)], VIEWER, &Value::Null).await;
+        (status == 401).then_some(())
+    })
+    .await;
+    app.assert_verified().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_proves_who_it_is_by_its_token_and_shows_it_to_nobody() {
+    let backend = Backend::sqlite();
+    let app = guarded(&backend).await;
+    let token = super::token(&app, "developer").await;
+    let submit = [
+        "submit", "add", "--param", "a=1", "--param", "b=2", "--watch",
+    ];
+    let (code, said) = client(&app, &backend, None, &submit).await;
+    assert_eq!(code, 2);
+    assert!(said.contains("UNAUTHENTICATED"), "{said}");
+    let (code, said) = client(&app, &backend, Some(&token), &submit).await;
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains("execution.completed"), "{said}");
+    let (code, said) = client(&app, &backend, Some("tk_nothing"), &submit).await;
+    assert!(code == 2 && !said.contains("tk_nothing"), "{said}");
+    for shown in [&["config"][..], &["submit", "--help"]] {
+        let (_, said) = client(&app, &backend, Some(&token), shown).await;
+        assert!(!said.contains(&token[20..]), "{said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_be_a_key_is_refused_by_the_command() {
+    let backend = Backend::sqlite();
+    for (arguments, word) in [
+        (&["keys", "create"][..], "role"),
+        (&["keys", "create", "--role", "king"], "no such role"),
+        (&["keys", "create", "--scope", "fly"], "scope"),
+        (
+            &["keys", "create", "--admin", "--expires", "soon"],
+            "expected a time",
+        ),
+        (&["keys", "create", "--admin", "--tenant", "../x"], "tenant"),
+        (
+            &["keys", "revoke", "key_01m8j2gztx80s9dsh9amr3byj4"],
+            "not found",
+        ),
+        (
+            &["keys", "revoke", "exe_01m8j2gztx80s9dsh9amr3byj4"],
+            "key_",
+        ),
+    ] {
+        let output = run(takeoff(&backend, arguments)).await;
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains(word), "{arguments:?}: {said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_token_is_in_the_log() {
+    let backend = Backend::sqlite();
+    let key = done(&backend, &["keys", "create", "--role", "developer"]).await;
+    let key = key.trim();
+    let node = NodeProcess::start(&backend, &["auth.mode=required", "telemetry.log=trace"]).await;
+    let swapped = format!("{}{}", &key[..key.len() - 4], "aaaa");
+    let url = format!(
+        "http://{}/graphql?query=%7Bviewer%7BtenantId%7D%7D",
+        node.address
+    );
+    for (token, expected) in [(key, 200), (&swapped, 401)] {
+        let asked = reqwest::Client::new()
+            .get(&url)
+            .bearer_auth(token)
+            .send()
+            .await;
+        assert_eq!(asked.unwrap().status().as_u16(), expected);
+    }
+    let payload = serde_json::json!({"authorization": format!("Bearer {key}")});
+    let mut socket = Socket::open(node.address, &payload).await.unwrap();
+    assert!(matches!(
+        socket.receive_any().await.unwrap(),
+        Received::Message(_)
+    ));
+    let log = node.log();
+    assert!(
+        log.contains("its secret is another one"),
+        "the reason is not in the log"
+    );
+    assert!(
+        !log.contains(&key[20..]) && !log.contains(&swapped[20..]),
+        "a secret is in the log"
+    );
+}
