@@ -6,8 +6,8 @@ use entity::{artifact_found, cancellation, content_release, lease, ready, step, 
 
 use super::{
     super::places::TimerKind,
+    keys::{KeyClaim, KeyName},
     notice::Notice,
-    submit::{KeyClaim, KeyName},
 };
 use crate::model::{ArtifactId, ArtifactTransition, Event, ExecutionId, Materialization, Upload};
 

@@ -192,3 +192,30 @@ pub(super) enum Ending {
     Failed(ExecutionError),
     Cancelled,
 }
+
+/// The error of an execution that ran out of time.
+pub(super) fn deadline_error(execution: &Execution) -> ExecutionError {
+    ExecutionError {
+        code: "EXECUTION_TIMEOUT".into(),
+        message: "the execution did not end in the time that its handler allows".into(),
+        retryable: false,
+        attempt: execution.attempt,
+        earlier: Vec::new(),
+    }
+}
+
+/// The delay after the second interruption in a row; it doubles with each further one.
+const FIRST_DELAY_MICROS: i64 = 500_000;
+
+/// The longest delay after an interruption.
+const LONGEST_DELAY_MICROS: i64 = 60_000_000;
+
+/// How long an execution waits after so many interruptions in a row. The first one is most often a
+/// restart; what goes on is an outage.
+pub(super) fn lost_delay_micros(interruptions: i64) -> i64 {
+    match u32::try_from(interruptions) {
+        Ok(0 | 1) => 0,
+        Ok(many @ 2..=10) => (FIRST_DELAY_MICROS << (many - 2)).min(LONGEST_DELAY_MICROS),
+        _ => LONGEST_DELAY_MICROS,
+    }
+}

@@ -13,47 +13,40 @@
 mod api_key;
 mod append;
 mod apply;
-mod artifact;
-mod cancel;
+mod artifacts;
 mod changes;
-mod claim;
-mod complete;
-mod family;
-mod handler;
+mod keys;
 mod lifecycle;
 mod load;
+mod marks;
 mod notice;
 mod offers;
 mod operation;
-mod overtaken;
-mod pick;
-mod recover;
+mod ops;
+mod queue;
 mod rows;
-mod session;
+mod sessions;
 mod shares;
-mod submit;
 #[cfg(test)]
 mod tests;
-mod timer;
-mod upload;
+mod timers;
 mod working;
 mod writer;
 
 pub use api_key::{CreateKey, RevokeKey};
-pub use claim::{Claim, ClaimedBatch};
-pub use complete::{Complete, Outcome};
-pub use handler::{Emit, RecordStep, StateTarget, WriteState, WrittenState};
+pub use keys::{Key, KeyScope};
 pub use notice::Notice;
-pub use session::{CloseSession, CreateSession, UpgradeSession};
+pub use ops::{
+    Claim, ClaimedBatch, CloseSession, Complete, CreateSession, Emit, NewExecution, Outcome,
+    RecordStep, StateTarget, Submission, Submit, UpgradeSession, WriteState, WrittenState,
+};
 pub use shares::Shares;
-pub use submit::{Key, KeyScope, NewExecution, Submission, Submit};
 pub use working::Fence;
 
 pub(super) use api_key::NoteKeyUses;
-pub(super) use artifact::{AdvanceReleases, DeleteArtifacts, TransitionArtifact};
-pub(super) use cancel::{Cancel, CancelBelow, EndCancellation};
-pub(super) use claim::EndSolitude;
-pub(super) use recover::{ExpireSessions, Recover, Sweep};
-pub(super) use timer::{FireTimers, Wake};
-pub(super) use upload::{CreateUpload, FinishUpload};
+pub(super) use ops::{
+    AdvanceReleases, Cancel, CancelBelow, CreateUpload, DeleteArtifacts, EndCancellation,
+    EndSolitude, ExpireSessions, FinishUpload, FireTimers, Recover, Sweep, TransitionArtifact,
+    Wake,
+};
 pub(super) use writer::{Settings, Writer};

@@ -2,7 +2,7 @@
 
 use tokio::sync::oneshot;
 
-use super::{super::Error, claim::Wanted, submit::KeyClaim, working::Working};
+use super::{super::Error, keys::KeyClaim, queue::Wanted, working::Working};
 use crate::model::{ArtifactId, ExecutionId, KeyId, SessionKey, TenantId, TenantScope};
 
 /// Rows that an operation wants locked and loaded before it decides.
@@ -28,8 +28,6 @@ pub(in crate::storage) struct Needs {
     pub(super) cancel_below: Vec<ExecutionId>,
     /// Executions to lock.
     pub(super) executions: Vec<ExecutionId>,
-    /// Executions of which it must be known whether a node holds them.
-    pub(super) leases: Vec<ExecutionId>,
     /// Steps whose presence matters.
     pub(super) steps: Vec<(ExecutionId, String)>,
     /// Sessions to read.
@@ -65,7 +63,6 @@ impl Needs {
             cancel,
             cancel_below,
             executions: _,
-            leases: _,
             steps: _,
             sessions: _,
             sessions_locked: _,

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, hash::Hash};
 
-use crate::model::{ExecutionId, RawJson, TenantId};
+use crate::model::{ExecutionId, Micros, RawJson, Refusal, Session, SessionStatus, TenantId};
 
 /// The rows of one table that a transaction has loaded or made. They are looked at by [`Self::see`] and
 /// changed by [`Self::change`]; what was changed is written back.
@@ -84,13 +84,6 @@ pub(super) struct StateRow {
     pub(super) version: i64,
 }
 
-/// Who holds a key.
-#[derive(Debug, Clone)]
-pub(super) struct KeyHolder {
-    pub(super) execution_id: ExecutionId,
-    pub(super) request_hash: String,
-}
-
 /// An execution whose node is dead.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Lost {
@@ -106,6 +99,30 @@ pub(super) struct Lost {
 pub(super) struct Mark {
     pub(super) reason: Option<String>,
     pub(super) actor: String,
+}
+
+/// The part of a session that says whether it takes anything.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Standing {
+    pub(super) status: SessionStatus,
+    pub(super) expires_at: Micros,
+}
+
+impl Standing {
+    pub(super) fn of(session: &Session) -> Self {
+        let (status, expires_at) = (session.status, session.expires_at);
+        Self { status, expires_at }
+    }
+
+    /// Refuses when the session has ended, or its time has passed.
+    pub(super) fn check(self, now: Micros) -> Result<(), Refusal> {
+        let status = self.status.when(self.expires_at <= now);
+        if status.accepts_writes() {
+            Ok(())
+        } else {
+            Err(Refusal::SessionNotActive { status })
+        }
+    }
 }
 
 #[cfg(test)]

@@ -13,14 +13,12 @@ use super::{
         convert::{ArtifactRow, SessionRow, StoredKey},
     },
     changes::Changes,
-    claim::Claimed,
-    rows::{Held, KeyHolder, Lost, Mark, StateRow},
-    session::Standing,
-    submit::{KeyClaim, KeyName},
+    keys::{KeyClaim, KeyHolder, KeyName},
+    queue::Claimed,
+    rows::{Held, Lost, Mark, Standing, StateRow},
 };
 use crate::model::{
-    ArtifactId, ArtifactState, Execution, ExecutionId, ExecutionStatus, KeyId, Micros, Refusal,
-    SessionKey, TenantId,
+    ArtifactId, Execution, ExecutionId, ExecutionStatus, KeyId, Micros, SessionKey, TenantId,
 };
 
 /// The right of one attempt to write: it holds while the execution's epoch is this one.
@@ -105,28 +103,6 @@ impl Working {
     /// could not take.
     pub(super) fn is_overtaken(&self) -> bool {
         self.executions.all().any(|row| row.last_tx > self.tx)
-    }
-
-    /// Changes an artifact's state, or refuses.
-    pub(super) fn check_transition(
-        &self,
-        id: ArtifactId,
-        tenant: &TenantId,
-        to: ArtifactState,
-    ) -> Result<ArtifactState, Error> {
-        let found = self.artifacts.see(&id).map(|row| &row.artifact);
-        let artifact = found
-            .filter(|artifact| artifact.tenant_id == *tenant)
-            .ok_or_else(|| Refusal::not_found("artifact", "artifactId"))?;
-        if artifact.state.can_become(to) {
-            Ok(artifact.state)
-        } else {
-            Err(Refusal::InvalidTransition {
-                from: artifact.state,
-                to,
-            }
-            .into())
-        }
     }
 
     /// Whether and how long a session takes anything.

@@ -11,7 +11,7 @@ use super::{
         operation::Needs,
         working::Working,
     },
-    lock_clause,
+    rows::lock_clause,
 };
 use crate::model::{KeyId, TenantId};
 use sql::{Rows, columns, get};

@@ -14,10 +14,10 @@ use super::{
             sql,
         },
         operation::Needs,
-        session::Standing,
+        rows::Standing,
         working::Working,
     },
-    lock_clause,
+    rows::lock_clause,
 };
 use crate::model::{Session, SessionId, SessionKey, TenantId};
 use sql::{Rows, columns, get};

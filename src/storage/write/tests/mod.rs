@@ -1,8 +1,6 @@
-//! Operations that meet in one transaction, in the order that a test gives them.
+//! What the tests of operations share, and tests of several operations that meet: in one transaction, in
+//! the order that a test gives them, or in several at once.
 
-mod cancel;
-mod counts;
-mod keys;
 mod places;
 mod races;
 mod sessions;
@@ -19,10 +17,14 @@ use super::{
 };
 use crate::{
     ids::IdSource,
-    model::{Execution, IntentId, NodeId, Payload, Queue, RawJson, SessionId},
+    model::{
+        Artifact, ArtifactId, ArtifactState, Execution, ExecutionId, IntentId, NewArtifact, NodeId,
+        Payload, Queue, RawJson, Refusal, SessionId,
+    },
     storage::{
         Error,
         read_tests::{World, scope_of},
+        sql,
     },
 };
 
@@ -186,4 +188,76 @@ pub(super) async fn stored(world: &World, execution: &Execution) -> Execution {
         .find_executions(&scope_of(TENANT), &[execution.id])
         .await;
     found.unwrap().remove(0)
+}
+
+/// An artifact without content.
+pub(super) fn thing(id: ArtifactId) -> NewArtifact {
+    NewArtifact {
+        id,
+        artifact_type: "thing".into(),
+        state: ArtifactState::Ready,
+        semantic_descriptor: RawJson::empty_object(),
+        parents: Vec::new(),
+        materializations: Vec::new(),
+        display_name: None,
+        owner: None,
+        purpose: None,
+    }
+}
+
+/// Runs a statement that no operation would.
+pub(super) async fn force(world: &World, text: &str) {
+    world.storage.db.writer.execute(text, []).await.unwrap();
+}
+
+/// The number that a statement reads as `n`.
+pub(super) async fn number(world: &World, text: &str) -> i64 {
+    let rows = sql::query(&world.storage.db.reader, text, [])
+        .await
+        .unwrap();
+    sql::get(&rows[0], "n").unwrap()
+}
+
+/// The types of the entries of an execution's stream.
+pub(super) async fn told(world: &World, id: ExecutionId) -> Vec<String> {
+    let scope = scope_of(TENANT);
+    let events = world.storage.events_after(&scope, id, 0, 1000).await;
+    let events = events.unwrap();
+    events.iter().map(|event| event.body.type_name()).collect()
+}
+
+/// Adds a node that lives or is dead.
+pub(super) async fn add_node(world: &World, id: NodeId, lives: bool) {
+    let text = "INSERT INTO node (id, name, version, capacity, running, started_at, expires_at) \
+         VALUES ($1, 'node', '', 1, 1, 0, $2)";
+    let expires_at = if lives { i64::MAX } else { 0 };
+    let values = [id.0.into(), expires_at.into()];
+    world.storage.db.writer.execute(text, values).await.unwrap();
+}
+
+/// An artifact that an execution of its own has registered.
+pub(super) async fn registered(
+    world: &World,
+    scene: &Scene,
+    name: &str,
+    state: ArtifactState,
+) -> ArtifactId {
+    let id = ArtifactId::derived(TENANT, name.as_bytes(), "thing");
+    let mut complete = completion(&scene.running(world).await);
+    complete.artifacts.push(NewArtifact { state, ..thing(id) });
+    alone(world, complete).await.unwrap();
+    id
+}
+
+/// An artifact as the database has it.
+pub(super) async fn stored_artifact(world: &World, id: ArtifactId) -> Artifact {
+    let found = world.storage.find_artifacts(&scope_of(TENANT), &[id]).await;
+    found.unwrap().remove(0)
+}
+
+pub(super) fn refusal<T: std::fmt::Debug>(answer: Result<T, Error>) -> Refusal {
+    match answer {
+        Err(Error::Refused(refusal)) => refusal,
+        other => panic!("{other:?}"),
+    }
 }

@@ -1,6 +1,6 @@
 use futures::future::join_all;
 
-use super::{ACTOR, Batch, Scene, TENANT, alone, completion, keys::thing, stored};
+use super::{ACTOR, Batch, Scene, TENANT, alone, completion, stored, thing};
 use crate::{
     model::{
         ArtifactId, ArtifactState, Execution, ExecutionStatus, Payload, RawJson, Refusal,

@@ -1,13 +1,15 @@
 use futures::future::join_all;
 
-use super::{Batch, Scene, TENANT, alone, completion, fence, stored};
 use crate::{
     model::{EventBody, Execution, ExecutionId, ExecutionStatus},
     storage::{
         Error,
         read_tests::{World, on_each_database, scope_of},
         sql,
-        write::{Cancel, Emit, Outcome},
+        write::{
+            Cancel, Emit, Outcome,
+            tests::{Batch, Scene, TENANT, alone, completion, fence, stored},
+        },
     },
 };
 

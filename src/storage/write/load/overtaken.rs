@@ -7,9 +7,11 @@
 //! its own, lower number.
 
 use super::{
-    super::{Error, db::Transaction, sql},
-    load::id_rows,
-    working::Working,
+    super::{
+        super::{Error, db::Transaction, sql},
+        working::Working,
+    },
+    rows::id_rows,
 };
 use crate::model::ExecutionId;
 use sql::get;

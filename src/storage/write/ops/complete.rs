@@ -1,11 +1,13 @@
-//! The end of an attempt: a result, an error, a retry, or the slot given back.
+//! Ends an attempt: with a result, an error, a retry, or the slot given back.
 
-use super::{
+#[cfg(test)]
+mod tests;
+
+use super::super::{
     super::{Error, places::TimerKind},
-    artifact,
-    lifecycle::Ending,
+    artifacts,
+    lifecycle::{Ending, lost_delay_micros},
     operation::{Needs, Operation},
-    recover::lost_delay_micros,
     working::{Fence, Working},
 };
 use crate::model::{
@@ -95,7 +97,7 @@ impl Complete {
         working: &mut Working,
         error: &ExecutionError,
         delay_micros: i64,
-        cause: Cause,
+        cause: RetryCause,
     ) -> ExecutionStatus {
         let id = self.fence.execution_id;
         let next_attempt_at = working.now + delay_micros;
@@ -103,17 +105,17 @@ impl Complete {
             return ExecutionStatus::Running;
         };
         match cause {
-            Cause::Handler => {
+            RetryCause::Handler => {
                 execution.error = Some(error.clone());
                 execution.crashes = 0;
                 execution.interruptions = 0;
             }
             // It lasts as long as it lasts, and is no fault of the execution.
-            Cause::Outage => {
+            RetryCause::Outage => {
                 execution.lost_attempts += 1;
                 execution.interruptions += 1;
             }
-            Cause::Overtaken => {
+            RetryCause::Overtaken => {
                 execution.lost_attempts += 1;
                 execution.repetitions += 1;
                 execution.crashes = 0;
@@ -128,7 +130,7 @@ impl Complete {
             attempt,
             error,
             next_attempt_at,
-            lost: cause != Cause::Handler,
+            lost: cause != RetryCause::Handler,
             crashes,
         };
         working.append(id, body, None);
@@ -138,7 +140,7 @@ impl Complete {
 
 /// Why another attempt follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Cause {
+enum RetryCause {
     /// The handler returned an error.
     Handler,
     /// The runtime could not do what the handler asked of it.
@@ -166,7 +168,7 @@ impl Operation for Complete {
 
     fn needs(&self, needs: &mut Needs) {
         needs.executions.push(self.fence.execution_id);
-        artifact::needs(&self.artifacts, &self.transitions, needs);
+        artifacts::needs(&self.artifacts, &self.transitions, needs);
     }
 
     fn decide(&self, working: &mut Working) -> Result<ExecutionStatus, Error> {
@@ -187,17 +189,17 @@ impl Operation for Complete {
             Outcome::Failed(error) => Ok(self.end(working, Ending::Failed(error.clone()))),
             Outcome::Completed(result) => {
                 let (artifacts, transitions) = (&self.artifacts, &self.transitions);
-                if let Err(refused) = artifact::check(working, &tenant, artifacts, transitions) {
+                if let Err(refused) = artifacts::check(working, &tenant, artifacts, transitions) {
                     let is_news = started_at.is_some_and(|began| {
-                        artifact::changed_since(working, artifacts, transitions, began)
+                        artifacts::changed_since(working, artifacts, transitions, began)
                     });
                     if !is_news || repetitions >= MAX_REPETITIONS {
                         return Err(refused);
                     }
-                    return Ok(self.retry(working, &overtaken(attempt), 0, Cause::Overtaken));
+                    return Ok(self.retry(working, &overtaken(attempt), 0, RetryCause::Overtaken));
                 }
-                artifact::write(working, self.fence.execution_id, &self.artifacts, &actor);
-                artifact::transition_all(working, self.fence.execution_id, &self.transitions);
+                artifacts::register_all(working, self.fence.execution_id, &self.artifacts, &actor);
+                artifacts::transition_all(working, self.fence.execution_id, &self.transitions);
                 Ok(self.end(working, Ending::Completed(result.clone())))
             }
             Outcome::Retry {
@@ -207,9 +209,9 @@ impl Operation for Complete {
             } => {
                 let (cause, delay_micros) = if *lost {
                     let least = lost_delay_micros(interruptions + 1);
-                    (Cause::Outage, least.max(*delay_micros))
+                    (RetryCause::Outage, least.max(*delay_micros))
                 } else {
-                    (Cause::Handler, *delay_micros)
+                    (RetryCause::Handler, *delay_micros)
                 };
                 let too_late = deadline.is_some_and(|at| at <= working.now + delay_micros);
                 if too_late {

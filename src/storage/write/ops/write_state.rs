@@ -1,100 +1,18 @@
-//! What a running handler writes on its way: events, step results, state.
+//! Writes the state of a session or of an execution.
 
 use std::sync::Arc;
 
-use entity::step;
-
-use super::{
+use super::super::{
     super::Error,
     operation::{Needs, Operation},
     rows::StateRow,
-    session::Standing,
+    sessions::{active_session, change_session},
     working::{Fence, Working},
 };
 use crate::model::{
-    EventBody, ExecutionId, Micros, Payload, RawJson, Refusal, Session, SessionId, SessionKey,
+    EventBody, ExecutionId, Payload, RawJson, Refusal, Session, SessionId, SessionKey,
     StateWriteMode, TenantScope, merge_patch,
 };
-
-/// Appends an event to the execution's stream.
-#[derive(Debug, Clone)]
-pub struct Emit {
-    /// The attempt's right to write.
-    pub fence: Fence,
-    /// What happened.
-    pub body: EventBody,
-    /// The large value that goes with it.
-    pub payload: Option<Payload>,
-}
-
-impl Operation for Emit {
-    type Output = ();
-
-    fn needs(&self, needs: &mut Needs) {
-        needs.executions.push(self.fence.execution_id);
-    }
-
-    fn decide(&self, working: &mut Working) -> Result<(), Error> {
-        working.fenced(self.fence)?;
-        working.append(
-            self.fence.execution_id,
-            self.body.clone(),
-            self.payload.clone(),
-        );
-        Ok(())
-    }
-}
-
-/// Records a step's result, once.
-#[derive(Debug, Clone)]
-pub struct RecordStep {
-    /// The attempt's right to write.
-    pub fence: Fence,
-    /// The step.
-    pub name: String,
-    /// Its result.
-    pub result: Payload,
-    /// How long it took.
-    pub took_micros: i64,
-}
-
-impl Operation for RecordStep {
-    type Output = ();
-
-    fn needs(&self, needs: &mut Needs) {
-        needs.executions.push(self.fence.execution_id);
-        needs
-            .steps
-            .push((self.fence.execution_id, self.name.clone()));
-    }
-
-    fn decide(&self, working: &mut Working) -> Result<(), Error> {
-        let attempt = working.fenced(self.fence)?.attempt;
-        let id = self.fence.execution_id;
-        if !working.steps.insert((id, self.name.clone())) {
-            let message = format!("step {:?} has a result already", self.name);
-            return Err(Refusal::invalid(["step"], message).into());
-        }
-        let now = working.now;
-        let started_at: Micros = now - self.took_micros;
-        working.changes.steps.push(step::Model {
-            execution_id: id.0,
-            name: self.name.clone(),
-            epoch: self.fence.epoch,
-            attempt,
-            result: self.result.as_str().to_owned(),
-            started_at,
-            finished_at: now,
-        });
-        let body = EventBody::StepCompleted {
-            name: self.name.clone(),
-            attempt,
-            started_at,
-        };
-        working.append(id, body, Some(self.result.clone()));
-        Ok(())
-    }
-}
 
 /// Whose state is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -168,15 +86,11 @@ impl WriteState {
 
     fn write_session(&self, working: &mut Working, id: SessionId) -> Result<WrittenState, Error> {
         let key = SessionKey::of(&self.scope, id);
-        let (now, found) = (working.now, working.sessions.see(&key));
-        let absent = || Refusal::not_found("session", "sessionId");
-        let session = &found.ok_or_else(absent)?.session;
-        Standing::of(session).check(now)?;
+        let session = active_session(working, &key)?;
         let next = self.next(&session.state, session.state_version)?;
-        let session = &mut working.sessions.change(&key).ok_or_else(absent)?.session;
+        let session = change_session(working, &key)?;
         session.state = next;
         session.state_version += 1;
-        session.updated_at = now;
         let session = session.clone();
         let (mode, version) = (self.mode, session.state_version);
         let body = EventBody::SessionStateChanged { mode, version };
@@ -254,5 +168,110 @@ impl Operation for WriteState {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::storage::{
+        read_tests::{on_each_database, scope_of},
+        write::tests::{ACTOR, Scene, TENANT, alone, fence, force, refusal},
+    };
+
+    fn write(target: StateTarget, mode: StateWriteMode, value: &serde_json::Value) -> WriteState {
+        let value = RawJson::from(value);
+        WriteState {
+            scope: scope_of(TENANT),
+            actor: ACTOR.into(),
+            target,
+            fence: None,
+            mode,
+            if_version: None,
+            logged: Payload::inline(&value),
+            value,
+            limit_bytes: 64,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_state_is_replaced_or_merged_and_each_write_has_a_version() {
+        on_each_database(async |world| {
+            let scene = Scene::begin(world, 1).await;
+            let target = StateTarget::Session(scene.session);
+            let replace = write(target, StateWriteMode::Replace, &json!({"a": 1, "b": 2}));
+            assert_eq!(alone(world, replace).await.unwrap().version, 2);
+            let mut merge = write(target, StateWriteMode::Merge, &json!({"a": null, "c": 3}));
+            merge.if_version = Some(2);
+            let merged = alone(world, merge.clone()).await.unwrap();
+            assert_eq!(
+                (merged.version, merged.state.as_str()),
+                (3, r#"{"b":2,"c":3}"#)
+            );
+            let stale = Refusal::StaleVersion { current_version: 3 };
+            assert_eq!(refusal(alone(world, merge).await), stale);
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn a_state_that_would_be_too_large_or_of_an_ended_session_is_not_written() {
+        on_each_database(async |world| {
+            let scene = Scene::begin(world, 2).await;
+            let target = StateTarget::Session(scene.session);
+            let large = json!({"text": "x".repeat(64)});
+            let large = write(target, StateWriteMode::Replace, &large);
+            let refused = refusal(alone(world, large).await);
+            assert!(
+                matches!(
+                    refused,
+                    Refusal::TooLarge {
+                        limit_bytes: 64,
+                        ..
+                    }
+                ),
+                "{refused:?}"
+            );
+            force(world, "UPDATE session SET expires_at = 1").await;
+            let late = write(target, StateWriteMode::Replace, &json!({}));
+            let refused = refusal(alone(world, late).await);
+            assert!(
+                matches!(refused, Refusal::SessionNotActive { .. }),
+                "{refused:?}"
+            );
+            let found = world
+                .storage
+                .find_sessions(&scope_of(TENANT), &[scene.session])
+                .await;
+            assert_eq!(found.unwrap()[0].state_version, 1);
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn an_attempt_writes_the_state_of_its_own_execution_alone() {
+        on_each_database(async |world| {
+            let scene = Scene::begin(world, 3).await;
+            let (own, other) = (scene.running(world).await, scene.running(world).await);
+            for (target, is_own) in [(own.id, true), (other.id, false)] {
+                let target = StateTarget::Execution(target);
+                let mut write = write(target, StateWriteMode::Replace, &json!({"at": 1}));
+                write.fence = Some(fence(&own));
+                let written = alone(world, write).await;
+                assert_eq!(written.is_ok(), is_own, "{written:?}");
+            }
+            let scope = scope_of(TENANT);
+            let state = world.storage.execution_state(&scope, own.id).await.unwrap();
+            assert_eq!(state.unwrap().0.as_str(), r#"{"at":1}"#);
+            let none = world
+                .storage
+                .execution_state(&scope, other.id)
+                .await
+                .unwrap();
+            assert!(none.is_none());
+        })
+        .await;
     }
 }

@@ -1,13 +1,15 @@
-use super::{Batch, Scene, alone, completion, stored};
 use crate::{
     model::{
-        ArtifactId, ArtifactState, ExecutionError, ExecutionStatus, NewArtifact, RawJson, Refusal,
+        ArtifactId, ArtifactState, ExecutionError, ExecutionStatus, Micros, Queue, Refusal,
         SessionId, TransitionRequest,
     },
     storage::{
         Error,
         read_tests::{World, on_each_database, scope_of},
-        write::{Key, KeyScope, Outcome, Submission, Submit, TransitionArtifact},
+        write::{
+            Key, KeyScope, Outcome, Submission, Submit, TransitionArtifact,
+            tests::{Batch, Scene, TENANT, alone, completion, fence, stored, thing},
+        },
     },
 };
 
@@ -123,7 +125,7 @@ async fn a_fingerprint_does_not_find_what_was_deleted() {
     on_each_database(async |world| {
         let scene = Scene::begin(world, 34).await;
         let first = alone(world, fingerprinted(&scene)).await.unwrap().execution;
-        let id = ArtifactId::derived(super::TENANT, b"print", "thing");
+        let id = ArtifactId::derived(TENANT, b"print", "thing");
         let mut made = completion(&first);
         made.artifacts.push(thing(id));
         alone(world, made).await.unwrap();
@@ -136,7 +138,7 @@ async fn a_fingerprint_does_not_find_what_was_deleted() {
                 actor: "test".into(),
                 reason: None,
             };
-            let scope = scope_of(super::TENANT);
+            let scope = scope_of(TENANT);
             alone(world, TransitionArtifact { scope, request })
                 .await
                 .unwrap();
@@ -149,16 +151,50 @@ async fn a_fingerprint_does_not_find_what_was_deleted() {
     .await;
 }
 
-pub(super) fn thing(id: ArtifactId) -> NewArtifact {
-    NewArtifact {
-        id,
-        artifact_type: "thing".into(),
-        state: ArtifactState::Ready,
-        semantic_descriptor: RawJson::empty_object(),
-        parents: Vec::new(),
-        materializations: Vec::new(),
-        display_name: None,
-        owner: None,
-        purpose: None,
-    }
+#[tokio::test]
+async fn an_intent_for_a_free_slot_is_started_at_once_and_others_wait() {
+    on_each_database(async |world| {
+        let scene = Scene::begin(world, 35).await;
+        let mut started = scene.submit();
+        started.start_on = Some(scene.node);
+        let started = alone(world, started).await.unwrap();
+        assert!(started.started_at.is_some() && !started.replayed);
+        let held = world.storage.leases_of(scene.node).await.unwrap();
+        assert_eq!(held, [fence(&started.execution)]);
+        // Not before its time, and not on a node where a worker serves it.
+        let mut delayed = scene.submit();
+        delayed.execution.run_at = Some(Micros::MAX);
+        let mut remote = scene.submit();
+        let handler = "translate/remote".into();
+        remote.execution.queue = Queue::Worker { handler };
+        for mut waiting in [scene.submit(), delayed, remote] {
+            if waiting.execution.run_at.is_some() || waiting.execution.queue != Queue::Node {
+                waiting.start_on = Some(scene.node);
+            }
+            let waiting = alone(world, waiting).await.unwrap();
+            assert_eq!(waiting.execution.status, ExecutionStatus::Created);
+            assert_eq!(waiting.started_at, None);
+        }
+        assert_eq!(world.storage.verify().await.unwrap().differences, []);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_child_is_refused_when_its_parents_attempt_has_ended() {
+    on_each_database(async |world| {
+        let scene = Scene::begin(world, 36).await;
+        let parent = scene.running(world).await;
+        let child = alone(world, scene.child(&parent, "early")).await.unwrap();
+        let child = child.execution;
+        assert_eq!(
+            (child.parent_id, child.root_id),
+            (Some(parent.id), Some(parent.id))
+        );
+        assert_eq!((child.depth, child.status), (1, ExecutionStatus::Created));
+        alone(world, completion(&parent)).await.unwrap();
+        let late = alone(world, scene.child(&parent, "late")).await;
+        assert!(matches!(late, Err(Error::Fenced)), "{late:?}");
+    })
+    .await;
 }

@@ -1,9 +1,6 @@
-//! Announcing an upload and recording that its bytes have arrived.
+//! Announces an upload, within what the tenant may have announced.
 
-use entity::upload;
-use sea_orm::ActiveValue::Set;
-
-use super::{
+use super::super::{
     super::Error,
     load::LEAST_ANNOUNCED_BYTES,
     operation::{Needs, Operation},
@@ -61,27 +58,54 @@ impl Operation for CreateUpload {
     }
 }
 
-/// Records that an upload's bytes are in the content store. The first digest stays.
-#[derive(Debug, Clone)]
-pub(in crate::storage) struct FinishUpload {
-    pub(in crate::storage) scope: TenantScope,
-    pub(in crate::storage) id: UploadId,
-    pub(in crate::storage) digest: String,
-}
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
 
-impl Operation for FinishUpload {
-    type Output = ();
+    use super::*;
+    use crate::storage::{
+        read_tests::{on_each_database, scope_of},
+        write::tests::{Batch, TENANT, alone, refusal},
+    };
 
-    fn needs(&self, _: &mut Needs) {}
+    fn create(number: u128, tenant: &str) -> CreateUpload {
+        CreateUpload {
+            scope: scope_of(tenant),
+            id: UploadId(Uuid::from_u128(number)),
+            filename: "a.csv".into(),
+            mime_type: None,
+            // Counts as the least that an upload counts.
+            declared_size_bytes: 1,
+            ttl_micros: 3_600_000_000,
+            max_announced_bytes: 2 * LEAST_ANNOUNCED_BYTES,
+        }
+    }
 
-    fn decide(&self, working: &mut Working) -> Result<(), Error> {
-        working.changes.uploads_done.push(upload::ActiveModel {
-            id: Set(self.id.0),
-            tenant_id: Set(self.scope.tenant().to_string()),
-            digest: Set(Some(self.digest.clone())),
-            completed_at: Set(Some(working.now)),
-            ..upload::ActiveModel::default()
-        });
-        Ok(())
+    #[tokio::test]
+    async fn what_a_tenant_announces_is_bounded_within_a_batch_and_across_batches() {
+        on_each_database(async |world| {
+            let mut batch = Batch::default();
+            let first = batch.add(create(1, TENANT));
+            let second = batch.add(create(2, TENANT));
+            let third = batch.add(create(3, TENANT));
+            let theirs = batch.add(create(4, "theirs"));
+            batch.run(world).await;
+            let upload = first.get().unwrap();
+            assert_eq!(
+                (upload.digest.as_deref(), upload.completed_at),
+                (None, None)
+            );
+            assert!(second.get().is_ok() && theirs.get().is_ok());
+            for refused in [third.get(), alone(world, create(5, TENANT)).await] {
+                let refused = refusal(refused);
+                assert!(matches!(refused, Refusal::TooLarge { .. }), "{refused:?}");
+            }
+            let found = world
+                .storage
+                .find_upload(&scope_of(TENANT), upload.id)
+                .await;
+            assert_eq!(found.unwrap(), Some(upload));
+        })
+        .await;
     }
 }

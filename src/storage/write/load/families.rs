@@ -5,11 +5,14 @@ use std::collections::{BTreeSet, HashMap};
 use sea_orm::QueryResult;
 
 use super::{
-    super::{Error, db::Transaction, places::LIVE, sql},
-    load::{column, id_rows, lock_more},
-    operation::Needs,
-    rows::Mark,
-    working::Working,
+    super::{
+        super::{Error, db::Transaction, places::LIVE, sql},
+        operation::Needs,
+        rows::Mark,
+        working::Working,
+    },
+    executions::lock_more,
+    rows::{column, id_rows},
 };
 use crate::model::{Execution, ExecutionId};
 use sql::get;
@@ -17,10 +20,6 @@ use sql::get;
 /// Of so many executions below them the cancellations of one transaction take care themselves; the
 /// others are reached later. A transaction that takes long makes all others wait.
 const AT_ONCE: usize = 256;
-
-/// Whether an execution's tree has a cancellation that is under way. Part of what locks executions.
-pub(super) const IS_IN_MARKED_TREE: &str = "(e.root_id IS NOT NULL AND EXISTS \
-     (SELECT 1 FROM cancellation c WHERE c.root_id = e.root_id)) AS is_in_marked_tree";
 
 /// Finds the cancellations above those executions whose trees have any.
 pub(super) async fn marks(db: &Transaction, working: &mut Working) -> Result<(), Error> {

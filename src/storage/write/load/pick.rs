@@ -6,19 +6,21 @@ use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Value};
 
 use super::{
     super::{
-        Error,
-        db::Transaction,
-        node::is_alive,
-        places::{LeaseHolder, PARKED_QUEUE, TimerKind, accepts_writes, is_stranded},
-        sql,
+        super::{
+            Error,
+            db::Transaction,
+            node::is_alive,
+            places::{LeaseHolder, PARKED_QUEUE, TimerKind, accepts_writes, is_stranded},
+            sql,
+        },
+        lifecycle::CHILD_PRIORITY,
+        operation::Needs,
+        queue::{Claimed, Wanted},
+        rows::Lost,
+        shares::Turn,
+        working::Working,
     },
-    claim::{Claimed, Wanted},
-    lifecycle::CHILD_PRIORITY,
-    load::{id_rows, lock_clause},
-    operation::Needs,
-    rows::Lost,
-    shares::Turn,
-    working::Working,
+    rows::{id_rows, lock_clause},
 };
 use crate::model::{ExecutionId, SessionId, SessionKey, TenantId};
 use sql::{Rows, get};

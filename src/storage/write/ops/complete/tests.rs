@@ -1,13 +1,19 @@
-//! What each of an execution's counts counts, and what it does not.
+//! How attempts end, and what each of an execution's counts counts.
 
-use super::{Scene, TENANT, alone, completion, keys::thing, stored};
 use crate::{
     model::{
         ArtifactId, EventBody, Execution, ExecutionError, ExecutionId, ExecutionStatus, Micros,
+        Refusal,
     },
     storage::{
+        Error,
         read_tests::{World, on_each_database, scope_of},
-        write::{Outcome, Recover, Wake},
+        write::{
+            Outcome, Recover, Wake,
+            tests::{
+                Scene, TENANT, add_node, alone, completion, refusal, stored, stored_artifact, thing,
+            },
+        },
     },
 };
 
@@ -117,9 +123,7 @@ async fn an_attempt_that_was_parked_says_that_neither_it_nor_an_outage_ended_the
         let mut one = scene.running(world).await;
         let db = &world.storage.db.writer;
         for expected in [1, 2] {
-            let dead = "INSERT INTO node (id, name, version, capacity, running, started_at, \
-                 expires_at) VALUES ($1, 'dead', '', 1, 1, 0, 0)";
-            db.execute(dead, [scene.node.0.into()]).await.unwrap();
+            add_node(world, scene.node, false).await;
             assert_eq!(alone(world, Recover { limit: 9 }).await.unwrap(), 1);
             assert_eq!(stored(world, &one).await.crashes, expected);
             let forget = "DELETE FROM node WHERE id = $1";
@@ -136,6 +140,83 @@ async fn an_attempt_that_was_parked_says_that_neither_it_nor_an_outage_ended_the
         // It need not run alone any more.
         assert!(!world.storage.something_waits_alone().await.unwrap());
         assert_eq!(world.storage.verify().await.unwrap().differences, []);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_attempt_ends_once_and_with_it_what_it_made_is_registered() {
+    on_each_database(async |world| {
+        let scene = Scene::begin(world, 53).await;
+        let running = scene.running(world).await;
+        let id = ArtifactId::derived(TENANT, b"x", "thing");
+        let mut end = completion(&running);
+        end.artifacts.push(thing(id));
+        let status = alone(world, end.clone()).await.unwrap();
+        assert_eq!(status, ExecutionStatus::Completed);
+        let again = alone(world, end).await;
+        assert!(matches!(again, Err(Error::Fenced)), "{again:?}");
+        let made = stored_artifact(world, id).await;
+        assert_eq!((made.execution_id, made.version), (running.id, 1));
+        assert!(
+            world
+                .storage
+                .leases_of(scene.node)
+                .await
+                .unwrap()
+                .is_empty()
+        );
+        assert_eq!(world.storage.verify().await.unwrap().differences, []);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_refused_artifact_leaves_the_attempt_as_it_was() {
+    on_each_database(async |world| {
+        let scene = Scene::begin(world, 54).await;
+        let running = scene.running(world).await;
+        let id = ArtifactId::derived(TENANT, b"x", "thing");
+        let mut end = completion(&running);
+        end.artifacts.push(thing(id));
+        let mut orphan = thing(ArtifactId::derived(TENANT, b"y", "thing"));
+        orphan
+            .parents
+            .push(ArtifactId::derived(TENANT, b"absent", "thing"));
+        end.artifacts.push(orphan);
+        let refused = refusal(alone(world, end).await);
+        let expected = Refusal::not_found("parent artifact", "parentArtifacts");
+        assert_eq!(refused, expected);
+        assert_eq!(stored(world, &running).await, running);
+        let found = world.storage.find_artifacts(&scope_of(TENANT), &[id]).await;
+        assert!(found.unwrap().is_empty());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_retry_that_would_begin_after_the_deadline_fails_the_execution() {
+    on_each_database(async |world| {
+        let scene = Scene::begin(world, 55).await;
+        let mut submit = scene.submit();
+        submit.execution.timeout_micros = Some(60_000_000);
+        submit.start_on = Some(scene.node);
+        let running = alone(world, submit).await.unwrap().execution;
+        let mut end = completion(&running);
+        let Outcome::Retry { error, .. } = interrupted() else {
+            unreachable!()
+        };
+        end.outcome = Outcome::Retry {
+            error,
+            delay_micros: 120_000_000,
+            lost: false,
+        };
+        let status = alone(world, end).await.unwrap();
+        assert_eq!(status, ExecutionStatus::Failed);
+        assert_eq!(
+            stored(world, &running).await.error.unwrap().code,
+            "UNAVAILABLE"
+        );
     })
     .await;
 }
