@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use super::{columns::MAX_COLUMNS, error::Fault, text::split_line};
+use super::{columns::MAX_COLUMNS, error::Fault, position::split_line};
 
 /// One record: its cells, unquoted, and where each begins in the text.
 #[derive(Debug, Default)]

@@ -4,11 +4,12 @@
 use super::{
     delimited::Dialect,
     error::ParseError,
+    format::Format,
     json::Scanner,
-    options::{Format, ParseOptions},
+    options::ParseOptions,
+    position::split_line,
     preamble,
     sniff::{Sniffed, sniff},
-    text::split_line,
 };
 
 /// How a text is to be read.

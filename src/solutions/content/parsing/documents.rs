@@ -5,16 +5,16 @@ use std::collections::HashMap;
 
 use super::{
     Body,
-    columns::{Column, Kinds, MAX_COLUMNS, MAX_NAME_BYTES},
+    columns::{Column, MAX_COLUMNS, MAX_NAME_BYTES},
     error::{Fault, ParseError},
+    format::Format,
     json::{Member, Scanner},
-    options::Format,
+    kinds::Kinds,
     pointer,
-    position::Position,
+    position::{Position, split_line},
     progress::Progress,
     rejected::{Rejected, Rejections},
     rows::Rows,
-    text::split_line,
 };
 
 /// How much of a path is shown, in characters.

@@ -1,6 +1,6 @@
 //! Why content was refused. Messages name the place and the rule, and never repeat the content.
 
-use super::{options::Format, position::Position};
+use super::{format::Format, position::Position};
 
 /// A refusal of content or of the options it was to be read with.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

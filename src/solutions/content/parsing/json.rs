@@ -7,8 +7,8 @@
 use std::borrow::Cow;
 
 use super::{
-    columns::Kinds,
     error::Fault,
+    kinds::Kinds,
     literal::{kind_of_number, kind_of_text},
     number::{Exactness, exactness, number_length},
 };

@@ -3,7 +3,7 @@
 use chrono::{DateTime, NaiveDate, NaiveDateTime};
 
 use super::{
-    columns::Kinds,
+    kinds::Kinds,
     notation::{Forms, is_grouped, kind_of_comma, kind_of_date},
     number::{self, Exactness},
     options::DecimalMark,

@@ -5,7 +5,7 @@ use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    columns::Kinds,
+    kinds::Kinds,
     number::{Exactness, exactness, is_number},
     options::{DateFormat, DecimalMark},
 };

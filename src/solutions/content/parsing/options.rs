@@ -3,43 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{error::ParseError, pointer};
-
-/// The formats that can be read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum Format {
-    /// Cells separated by a delimiter, quoted as in RFC 4180.
-    Csv,
-    /// The same, separated by tabs.
-    Tsv,
-    /// One JSON document: an array of records, or one record.
-    Json,
-    /// One JSON value a line.
-    Ndjson,
-    /// Plain text; each line is a record.
-    Text,
-}
-
-impl Format {
-    /// The name used in options and descriptors, e.g. `ndjson`.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Csv => "csv",
-            Self::Tsv => "tsv",
-            Self::Json => "json",
-            Self::Ndjson => "ndjson",
-            Self::Text => "text",
-        }
-    }
-
-    /// Whether records are cells between delimiters.
-    #[must_use]
-    pub fn is_delimited(self) -> bool {
-        matches!(self, Self::Csv | Self::Tsv)
-    }
-}
+use super::{error::ParseError, format::Format, pointer};
 
 /// The most lines that may be left out before a table.
 pub const MAX_SKIPPED_ROWS: u32 = 1_000;

@@ -1,4 +1,5 @@
-//! Places in a text as people count them. Computed only when there is a fault to report.
+//! Lines of a text, and places in it as people count them, which are computed only when there is a fault
+//! to report.
 
 /// A line and a column, both from 1. A line ends with `\n`, `\r\n` or `\r`; columns count characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +31,16 @@ impl Position {
         let column = before[line_start..].chars().count() as u64 + 1;
         Self { line, column }
     }
+}
+
+/// The first line without its line break, and what follows the break.
+pub(super) fn split_line(text: &str) -> (&str, &str) {
+    let Some(end) = text.find(['\n', '\r']) else {
+        return (text, "");
+    };
+    let rest = &text[end..];
+    let after = rest.strip_prefix("\r\n").unwrap_or(&rest[1..]);
+    (&text[..end], after)
 }
 
 #[cfg(test)]

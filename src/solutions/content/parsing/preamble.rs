@@ -8,8 +8,8 @@ use super::{
     error::ParseError,
     literal::kind_of_cell,
     notation::Forms,
+    position::split_line,
     sniff::commonest,
-    text::split_line,
 };
 
 /// How much of the text, and how many records, are looked at.

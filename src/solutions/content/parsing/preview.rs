@@ -2,8 +2,8 @@
 
 use super::{
     error::{Fault, ParseError},
+    format::Format,
     json::{InexactNumbers, Scanner},
-    options::Format,
     position::Position,
 };
 use crate::model::RawJson;

@@ -3,7 +3,10 @@
 
 use serde::Serialize;
 
-use super::{error::Fault, position::Position, text::split_line};
+use super::{
+    error::Fault,
+    position::{Position, split_line},
+};
 
 /// So many of the rows are kept.
 pub const MAX_REJECTED_ROWS: usize = 1_000;

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 
 use super::{
     delimited::{Dialect, Reader, Record},
-    options::Format,
-    text::split_line,
+    format::Format,
+    position::split_line,
 };
 
 /// The delimiters that are looked for, in order of preference.

@@ -5,12 +5,13 @@ use std::collections::{HashMap, HashSet};
 
 use super::{
     Body,
-    columns::{Column, ColumnType, Kinds, MAX_NAME_BYTES},
+    columns::{Column, ColumnType, MAX_NAME_BYTES},
     delimited::{Dialect, Reader, Record, Records},
     error::{Fault, ParseError},
+    format::Format,
+    kinds::Kinds,
     literal::{boolean, kind_of_cell},
     notation::{Forms, Notation},
-    options::Format,
     progress::Progress,
     rejected::{Rejected, Rejections},
     rows::{Rows, write_string},

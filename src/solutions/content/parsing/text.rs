@@ -4,6 +4,7 @@ use super::{
     Body,
     columns::{Column, ColumnType},
     error::ParseError,
+    position::split_line,
     progress::Progress,
     rejected::Rejected,
     rows::{Rows, write_string},
@@ -39,16 +40,6 @@ fn columns() -> Vec<Column> {
     [("line", ColumnType::Integer), ("text", ColumnType::String)]
         .map(|(name, column_type)| Column::plain(name.to_owned(), column_type, false))
         .into()
-}
-
-/// The first line without its line break, and what follows the break.
-pub(super) fn split_line(text: &str) -> (&str, &str) {
-    let Some(end) = text.find(['\n', '\r']) else {
-        return (text, "");
-    };
-    let rest = &text[end..];
-    let after = rest.strip_prefix("\r\n").unwrap_or(&rest[1..]);
-    (&text[..end], after)
 }
 
 #[cfg(test)]

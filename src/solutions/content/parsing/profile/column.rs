@@ -7,9 +7,10 @@ use serde_json::Value;
 
 use super::{
     super::{
-        columns::{Column, ColumnType, Kinds},
+        columns::{Column, ColumnType},
         error::Fault,
         json::Member,
+        kinds::Kinds,
     },
     distinct::{Distinct, DistinctValues},
     extremes::Extremes,

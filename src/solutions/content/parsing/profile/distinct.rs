@@ -8,7 +8,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::super::{
-    columns::Kinds,
+    kinds::Kinds,
     number::{Exactness, exactness},
 };
 

@@ -5,7 +5,8 @@ use std::cmp::Ordering;
 use serde_json::Value;
 
 use super::super::{
-    columns::{ColumnType, Kinds},
+    columns::ColumnType,
+    kinds::Kinds,
     literal::instant,
     number::{Exactness, compare, exactness},
 };
