@@ -6,19 +6,22 @@ use std::{collections::HashMap, sync::Arc};
 use uuid::Uuid;
 
 use crate::{
-    api::RequestThreads,
+    api::{ApiError, RequestThreads},
     artifact_registry::ArtifactRegistry,
     auth::{Authenticator, Keys},
     events::Events,
     executions::Executions,
     model::{Budget, TenantScope},
     runtime::Runtime,
-    state_surface::StateSurface,
+    state_surface::{self, StateSurface},
     storage::Storage,
     uploads::Uploads,
 };
 
-pub use crate::storage::{Count, Error, Members, MetadataMember, NodeInfo, Page, PageRequest};
+pub use crate::{
+    runtime::Error,
+    storage::{Count, Members, MetadataMember, NodeInfo, Page, PageRequest},
+};
 
 /// Everything that an API needs. Clones share it.
 #[derive(Clone)]
@@ -58,6 +61,25 @@ impl Services {
         members: Members,
         ids: &[Uuid],
     ) -> Result<HashMap<Uuid, Count>, Error> {
-        self.storage.count_members(scope, members, ids).await
+        Ok(self.storage.count_members(scope, members, ids).await?)
+    }
+}
+
+impl From<Error> for ApiError {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Refused(refusal) => refusal.into(),
+            Error::Storage(error) => error.into(),
+            Error::Content(error) => error.into(),
+            Error::Fingerprint { is_outage, .. } if is_outage => Self::unavailable(&error),
+            Error::Fingerprint { .. } => Self::internal(&error),
+            Error::ShuttingDown => Self::shutting_down(),
+        }
+    }
+}
+
+impl From<state_surface::Error> for ApiError {
+    fn from(error: state_surface::Error) -> Self {
+        Error::from(error).into()
     }
 }

@@ -3,7 +3,7 @@
 
 use std::{borrow::Cow, time::Duration};
 
-use crate::{model::Refusal, storage};
+use crate::{content, model::Refusal, storage};
 
 super::codes::codes! {
     /// What kind of failure a request met, by a stable name.
@@ -86,6 +86,21 @@ impl ApiError {
         Self::new(ErrorCode::Internal, "internal error")
     }
 
+    /// A part that the request needs is away. `cause` goes to the log, not to the client.
+    #[must_use]
+    pub fn unavailable(cause: &(dyn std::error::Error + 'static)) -> Self {
+        tracing::error!(error = %chain(cause), "a request met an outage");
+        let message = "the service is not available; try again";
+        Self::new(ErrorCode::Unavailable, message)
+    }
+
+    /// The server is shutting down.
+    #[must_use]
+    pub fn shutting_down() -> Self {
+        let message = "the service is shutting down; try again";
+        Self::new(ErrorCode::Unavailable, message)
+    }
+
     /// A record that another one points at is not there, which the log names as `what`.
     #[must_use]
     pub fn dangling(what: &'static str) -> Self {
@@ -121,13 +136,7 @@ impl From<storage::Error> for ApiError {
     fn from(error: storage::Error) -> Self {
         match error {
             storage::Error::Refused(refusal) => refusal.into(),
-            storage::Error::Unavailable(_) | storage::Error::Content(_) => {
-                tracing::error!(error = %chain(&error), "a request met an outage");
-                Self::new(
-                    ErrorCode::Unavailable,
-                    "the service is not available; try again",
-                )
-            }
+            storage::Error::Unavailable(_) => Self::unavailable(&error),
             storage::Error::CursorExpired { last } => Self {
                 last_cursor: last.map(|last| last.to_string()),
                 ..Self::new(
@@ -135,14 +144,22 @@ impl From<storage::Error> for ApiError {
                     "no event with this cursor is kept: the database was restored from an older backup",
                 )
             },
-            storage::Error::ShuttingDown => Self::new(
-                ErrorCode::Unavailable,
-                "the service is shutting down; try again",
-            ),
+            storage::Error::Closed => Self::shutting_down(),
             storage::Error::Fenced
             | storage::Error::Database(_)
             | storage::Error::Panicked(_)
             | storage::Error::Corrupt { .. } => Self::internal(&error),
+        }
+    }
+}
+
+impl From<content::Error> for ApiError {
+    fn from(error: content::Error) -> Self {
+        match error {
+            content::Error::Refused(refusal) => refusal.into(),
+            content::Error::Source(_) => Self::unavailable(&error),
+            error if error.is_outage() => Self::unavailable(&error),
+            error => Self::internal(&error),
         }
     }
 }
@@ -191,12 +208,21 @@ mod tests {
 
     #[test]
     fn a_shutdown_may_be_retried_and_a_fault_may_not() {
-        let shutdown = ApiError::from(storage::Error::ShuttingDown);
+        let shutdown = ApiError::from(storage::Error::Closed);
         assert_eq!(shutdown.code(), ErrorCode::Unavailable);
         assert!(shutdown.code().is_retryable());
         let fault = ApiError::from(storage::Error::Fenced);
         assert_eq!(fault.code(), ErrorCode::Internal);
         assert!(!fault.code().is_retryable());
+    }
+
+    #[test]
+    fn content_that_is_away_is_an_outage_and_damaged_content_a_fault() {
+        let code = |error: content::Error| ApiError::from(error).code();
+        assert_eq!(code(content::Error::Absent), ErrorCode::Unavailable);
+        assert_eq!(code(content::Error::Corrupt), ErrorCode::Internal);
+        let refused = Refusal::AnswerTooLarge { limit_bytes: 1 };
+        assert_eq!(code(refused.into()), ErrorCode::CostExceeded);
     }
 
     #[test]

@@ -19,7 +19,7 @@ use crate::{
     hot::{HotCopies, InProcess, Layered},
     model::{Budget, Principal, TenantId},
     redis::{HintBus, Redis, RedisCopies},
-    runtime::{Limits, Parts, Runtime, Settings, Works},
+    runtime::{self, Limits, Parts, Runtime, Settings, Works},
     services::Services,
     state_surface::{self, CopyKey, StateSurface},
     storage::{self, Storage, WriteOptions},
@@ -121,7 +121,7 @@ impl Node {
         };
         let runtime = Runtime::start(parts)
             .await
-            .map_err(|error| unusable_database(config, error).context("the engine cannot start"))?;
+            .map_err(|error| engine_failed(config, error))?;
         let stop = CancellationToken::new();
         let (metrics, stopped) = (app.metrics.clone(), stop.clone());
         tokio::spawn(async move { metrics.maintain(stopped).await });
@@ -292,6 +292,14 @@ pub(crate) fn unusable_database(config: &Config, error: storage::Error) -> anyho
         format!("the database {url} cannot be used")
     };
     anyhow::Error::new(error).context(what)
+}
+
+fn engine_failed(config: &Config, error: runtime::Error) -> anyhow::Error {
+    let error = match error {
+        runtime::Error::Storage(error) => unusable_database(config, error),
+        other => other.into(),
+    };
+    error.context("the engine cannot start")
 }
 
 async fn open_storage(

@@ -1,10 +1,14 @@
 //! Errors of the content store.
 
 use super::plain::NotPlain;
+use crate::model::Refusal;
 
 /// Content that was not stored or cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// The caller may not have it: it is more than the caller's budget or than what is shown of content.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
     /// More bytes than allowed or declared.
     #[error("the content has more than {limit_bytes} bytes")]
     TooLarge {
@@ -77,17 +81,6 @@ impl From<object_store::Error> for Error {
                 Self::NotPlain(error)
             }
             other => Self::Unavailable(other),
-        }
-    }
-}
-
-impl From<Error> for crate::storage::Error {
-    fn from(error: Error) -> Self {
-        match error {
-            Error::Unavailable(_) | Error::Absent | Error::Source(_) => {
-                Self::Content(Box::new(error))
-            }
-            other => Self::corrupt("content", other),
         }
     }
 }

@@ -2,11 +2,8 @@
 
 use bytes::Bytes;
 
-use super::{ContentStore, Digest, Error::NotFound};
-use crate::{
-    model::{Payload, RawJson, TenantScope},
-    storage::Error,
-};
+use super::{ContentStore, Digest, Error};
+use crate::model::{Payload, RawJson, TenantScope};
 
 /// Stores and loads JSON values, small ones inline and large ones in the content store.
 #[derive(Clone, Debug)]
@@ -55,18 +52,15 @@ impl Payloads {
         let reference = payload
             .as_reference()
             .and_then(|(digest, _)| digest.parse::<Digest>().ok());
-        let digest = reference.ok_or(Error::Corrupt {
-            what: "payload",
-            source: None,
-        })?;
+        let digest = reference.ok_or(Error::Corrupt)?;
         if let (Some(meter), Some((_, bytes))) = (scope.meter(), payload.as_reference()) {
             meter.read(bytes)?;
         }
         let bytes = match self.store.get(scope, &digest).await {
-            Err(NotFound) => self.content.get(scope, &digest).await?,
+            Err(Error::NotFound) => self.content.get(scope, &digest).await?,
             found => found?,
         };
-        let text = String::from_utf8(bytes.into()).map_err(|e| Error::corrupt("payload", e))?;
+        let text = String::from_utf8(bytes.into()).map_err(|_| Error::Corrupt)?;
         Ok(RawJson::trusted(text))
     }
 }

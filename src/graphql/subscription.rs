@@ -17,7 +17,6 @@ use crate::{
     api::ApiError,
     events::{EventBatch, Feed},
     model::Meter,
-    services::Error,
 };
 
 /// Which of the tenant's events to watch; all conditions hold together.
@@ -112,17 +111,17 @@ impl Subscription {
 /// Batches as clients see them. Each is resolved before the next one is asked for, so forgetting
 /// what was loaded for the last one shows every batch the records of its own time. It is resolved in
 /// its tenant's turn, for one commit may reach thousands of subscribers.
-fn shown<'a>(
+fn shown<'a, E: Into<ApiError> + 'a>(
     caller: &'a Caller,
     reads: Arc<Meter>,
-    batches: impl Stream<Item = Result<EventBatch, Error>> + 'a,
+    batches: impl Stream<Item = Result<EventBatch, E>> + 'a,
 ) -> impl Stream<Item = Result<ExecutionEventBatch, ApiError>> + 'a {
     batches.then(move |batch| {
         reads.renew();
         async move {
             caller.meter.begin().await;
             caller.forget();
-            let batch = batch?;
+            let batch = batch.map_err(Into::into)?;
             Ok(ExecutionEventBatch {
                 cursor: batch.cursor.to_string(),
                 has_more_past_events: batch.has_more_past_events,

@@ -99,8 +99,8 @@ impl From<ApiError> for Failure {
     }
 }
 
-impl From<Refusal> for Failure {
-    fn from(refusal: Refusal) -> Self {
+impl Failure {
+    fn refused(refusal: Refusal) -> Self {
         let code = RefusalCode::from(&refusal);
         let mut this = Self::new(code.http_status(), code.name(), refusal.to_string());
         match refusal {
@@ -127,10 +127,10 @@ impl From<Refusal> for Failure {
     }
 }
 
-impl From<services::Error> for Failure {
-    fn from(error: services::Error) -> Self {
-        match error {
-            services::Error::Refused(refusal) => refusal.into(),
+impl<E: Into<services::Error>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        match error.into() {
+            services::Error::Refused(refusal) => Self::refused(refusal),
             other => ApiError::from(other).into(),
         }
     }

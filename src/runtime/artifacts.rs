@@ -4,7 +4,7 @@
 use futures::Stream;
 use serde::Serialize;
 
-use super::{attempt::Attempt, error::HandlerError, mutex::lock};
+use super::{attempt::Attempt, handler_error::HandlerError, mutex::lock};
 use crate::{
     content::{self, ContentStream, Digest, Expected, LineWindow, Packed, Stored},
     model::{

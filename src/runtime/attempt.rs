@@ -13,7 +13,7 @@ use futures::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    error::HandlerError,
+    handler_error::HandlerError,
     limits::Limits,
     mutex::lock,
     request::{ChildIntent, Submitted},

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 
-use super::{attempt::Attempt, error::HandlerError, request::Submitted};
+use super::{attempt::Attempt, handler_error::HandlerError, request::Submitted};
 use crate::model::{Execution, ExecutionError, ExecutionId, ExecutionStatus, Payload, RawJson};
 
 /// A child that was submitted.

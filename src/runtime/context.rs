@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use super::{
-    artifacts::ArtifactHandle, attempt::Attempt, children::Child, error::HandlerError,
+    artifacts::ArtifactHandle, attempt::Attempt, children::Child, handler_error::HandlerError,
     request::ChildIntent, state::StateHandle,
 };
 use crate::{

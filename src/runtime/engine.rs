@@ -20,8 +20,8 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    attempt::Handles, catalog::Catalog, handlers::Handlers, limits::Limits, mutex::lock,
-    registry::IntentRegistry, slots::Slots, trees::Trees,
+    attempt::Handles, catalog::Catalog, error::Error, handlers::Handlers, limits::Limits,
+    mutex::lock, registry::IntentRegistry, slots::Slots, trees::Trees,
 };
 use crate::{
     clock::Clock,
@@ -30,7 +30,7 @@ use crate::{
     ids::IdSource,
     model::{NodeId, TenantId},
     state_surface::StateSurface,
-    storage::{Error, Storage},
+    storage::Storage,
     telemetry::metrics::Metrics,
 };
 use parts::{CancelHints, Cancelling, Claims, NodeLease, Parking, Timers};

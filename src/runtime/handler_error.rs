@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt, io};
 
-use crate::{content, storage};
+use crate::{content, runtime, state_surface, storage};
 
 /// A failed attempt. It is built from any error with `?`: then it is retryable, with the messages
 /// of the error and its causes. Messages are shown to the tenant.
@@ -145,18 +145,42 @@ impl Fault {
         if let Some(error) = error.downcast_ref::<content::Error>() {
             return Self::of_content(error);
         }
-        let error = error.downcast_ref::<storage::Error>()?;
-        Some(match error {
+        if let Some(error) = error.downcast_ref::<storage::Error>() {
+            return Some(Self::of_storage(error));
+        }
+        if let Some(error) = error.downcast_ref::<state_surface::Error>() {
+            return match error {
+                state_surface::Error::Refused(_) => Some(Self::Refused),
+                state_surface::Error::Storage(error) => Some(Self::of_storage(error)),
+                state_surface::Error::Content(error) => Self::of_content(error),
+            };
+        }
+        match error.downcast_ref::<runtime::Error>()? {
+            runtime::Error::Refused(_) => Some(Self::Refused),
+            runtime::Error::Storage(error) => Some(Self::of_storage(error)),
+            runtime::Error::Content(error) => Self::of_content(error),
+            runtime::Error::Fingerprint { is_outage, .. } => Some(if *is_outage {
+                Self::Outage
+            } else {
+                Self::Internal
+            }),
+            runtime::Error::ShuttingDown => Some(Self::Outage),
+        }
+    }
+
+    fn of_storage(error: &storage::Error) -> Self {
+        match error {
             storage::Error::Fenced => Self::Fenced,
             storage::Error::Refused(_) => Self::Refused,
             error if error.is_retryable() => Self::Outage,
             _ => Self::Internal,
-        })
+        }
     }
 
     fn of_content(error: &content::Error) -> Option<Self> {
         use content::Error;
         match error {
+            Error::Refused(_) => Some(Self::Refused),
             Error::Unavailable(_) | Error::Absent => Some(Self::Outage),
             Error::Corrupt | Error::NotFound | Error::NotPlain(_) | Error::Url { .. } => {
                 Some(Self::Internal)
@@ -188,6 +212,7 @@ impl Fault {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Refusal;
 
     #[derive(Debug, thiserror::Error)]
     #[error("outer")]
@@ -258,6 +283,23 @@ mod tests {
         );
         let fenced = HandlerError::from(Asked(storage::Error::Fenced));
         assert_eq!(fenced.kind, Kind::Abandoned);
+    }
+
+    #[test]
+    fn errors_of_the_runtime_and_of_state_count_as_what_caused_them() {
+        let kind = |error: HandlerError| error.kind;
+        let fenced = state_surface::Error::from(storage::Error::Fenced);
+        assert_eq!(kind(fenced.into()), Kind::Abandoned);
+        let away = runtime::Error::from(content::Error::Absent);
+        assert_eq!(kind(away.into()), Kind::Interrupted);
+        assert_eq!(kind(runtime::Error::ShuttingDown.into()), Kind::Interrupted);
+        let closed = state_surface::Error::from(storage::Error::Closed);
+        assert_eq!(kind(closed.into()), Kind::Interrupted);
+        let damaged = state_surface::Error::from(content::Error::Corrupt);
+        assert_eq!(HandlerError::from(damaged).code(), "INTERNAL");
+        let refused = Refusal::StaleVersion { current_version: 2 };
+        let told = HandlerError::from(state_surface::Error::from(refused));
+        assert_eq!((told.kind, told.code()), (Kind::Fatal, "REFUSED"));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use futures::future::BoxFuture;
 
-use super::{context::ExecutionContext, error::HandlerError};
+use super::{context::ExecutionContext, handler_error::HandlerError};
 use crate::model::RawJson;
 
 /// A handler's code: it gets the context and returns its result as JSON.

@@ -1,6 +1,6 @@
 //! Published limits, enforced before anything is stored.
 
-use super::error::HandlerError;
+use super::handler_error::HandlerError;
 use crate::model::Refusal;
 
 /// The largest values accepted, in bytes of JSON.

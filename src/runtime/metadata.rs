@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use futures::future::BoxFuture;
 use serde_json::Value;
 
-use super::error::HandlerError;
+use super::handler_error::HandlerError;
 use crate::model::{ExecutionId, Fault, SessionId, TenantScope};
 
 /// How often and how fast failed attempts are repeated.

@@ -10,6 +10,7 @@ mod children;
 mod context;
 mod engine;
 mod error;
+mod handler_error;
 mod handlers;
 mod limits;
 mod metadata;
@@ -33,7 +34,8 @@ pub use catalog::{Catalog, HandlerInfo, IntentTypeInfo, RegistrationError};
 pub use children::{Child, ChildOutcome, EndedChild};
 pub use context::ExecutionContext;
 pub use engine::Settings;
-pub use error::HandlerError;
+pub use error::Error;
+pub use handler_error::HandlerError;
 pub use handlers::HandlerFunction;
 pub use limits::Limits;
 pub use metadata::{
@@ -51,7 +53,7 @@ use crate::{
     model::{
         Execution, ExecutionId, NodeId, Payload, Principal, RawJson, TenantScope, check_reason,
     },
-    storage::{Backlog, Error, NodeInfo},
+    storage::{Backlog, NodeInfo},
 };
 
 /// The runtime of this node. Clones are the same runtime.
@@ -112,10 +114,8 @@ impl Runtime {
     ) -> Result<Execution, Error> {
         check_reason(reason.as_deref())?;
         let actor = principal.actor().to_string();
-        self.0
-            .storage
-            .cancel(principal.scope(), id, reason, actor)
-            .await
+        let storage = &self.0.storage;
+        Ok(storage.cancel(principal.scope(), id, reason, actor).await?)
     }
 
     /// Runs a finished execution's intent again, as a new execution.
@@ -142,7 +142,7 @@ impl Runtime {
     /// # Errors
     /// When the content store is away or the content damaged.
     pub async fn payload(&self, scope: &TenantScope, payload: &Payload) -> Result<RawJson, Error> {
-        self.0.payloads.load(scope, payload).await
+        Ok(self.0.payloads.load(scope, payload).await?)
     }
 
     /// The incarnation of this node.
@@ -156,7 +156,7 @@ impl Runtime {
     /// # Errors
     /// When the database is away.
     pub async fn nodes(&self) -> Result<Vec<NodeInfo>, Error> {
-        self.0.storage.list_nodes().await
+        Ok(self.0.storage.list_nodes().await?)
     }
 
     /// How much work stands where.
@@ -164,7 +164,7 @@ impl Runtime {
     /// # Errors
     /// When the database is away.
     pub async fn backlog(&self) -> Result<Backlog, Error> {
-        self.0.storage.backlog().await
+        Ok(self.0.storage.backlog().await?)
     }
 
     /// Stops accepting, lets handlers finish for a while, gives the rest back.

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::{
     catalog::{Catalog, RegistrationError},
     context::ExecutionContext,
-    error::HandlerError,
+    handler_error::HandlerError,
     handlers::{HandlerFunction, Handlers},
     metadata::{FingerprintFunction, HandlerMetadata, RetryPolicy},
 };

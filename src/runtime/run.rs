@@ -12,7 +12,7 @@ use super::{
     catalog::Declaration,
     context::ExecutionContext,
     engine::Engine,
-    error::{HandlerError, Kind},
+    handler_error::{HandlerError, Kind},
     handlers::HandlerFunction,
     metadata::RetryPolicy,
     mutex::lock,

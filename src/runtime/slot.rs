@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex};
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    error::HandlerError,
+    handler_error::HandlerError,
     mutex::lock,
     slots::{SlotPermit, Slots, WaitingParent},
 };

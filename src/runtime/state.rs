@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{attempt::Attempt, error::HandlerError};
+use super::{attempt::Attempt, handler_error::HandlerError};
 use crate::model::{RawJson, StateWriteMode};
 
 /// The state surface, for one attempt.

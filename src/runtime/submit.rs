@@ -11,12 +11,13 @@ use tracing::Instrument;
 use super::{
     catalog::Declaration,
     engine::Engine,
-    error::Kind,
+    error::Error,
+    handler_error::Kind,
     request::{SubmitIntent, Submitted},
 };
 use crate::{
     model::{ExecutionId, Fault, IntentId, Principal, Refusal, TenantScope, is_name},
-    storage::{Error, Key, KeyScope, NewExecution, Submit},
+    storage::{Key, KeyScope, NewExecution, Submit},
     telemetry::metrics,
 };
 pub(super) use keys::fingerprint;
@@ -126,7 +127,7 @@ impl Engine {
             } else {
                 runtime.storage.submit(submit).await
             };
-            let result = stored.map(|submission| {
+            let result = stored.map_err(Error::from).map(|submission| {
                 let (execution, replayed) = (submission.execution, submission.replayed);
                 if let (Some(at), Some(permit)) = (submission.started_at, permit)
                     && runtime.is_still(node)
@@ -240,10 +241,10 @@ impl Engine {
         let found = fingerprint(&checked.handler, scope, session_id, &checked.parameters).await;
         let fingerprint = found.map_err(|error| match error.kind {
             Kind::Fatal => Refusal::invalid(["parameters"], error.message).into(),
-            Kind::Interrupted => Error::Content(error.message.into()),
-            Kind::Retryable | Kind::Abandoned => {
-                Error::corrupt("fingerprint", std::io::Error::other(error.message))
-            }
+            kind @ (Kind::Interrupted | Kind::Retryable | Kind::Abandoned) => Error::Fingerprint {
+                message: error.message,
+                is_outage: kind == Kind::Interrupted,
+            },
         });
         let to_key = |key: String| Key {
             scope: KeyScope::Fingerprint,

@@ -1,9 +1,9 @@
 //! State that belongs to one execution; only its running attempt writes it.
 
-use super::{StateSurface, copies};
+use super::{Error, StateSurface, copies};
 use crate::{
     model::{ExecutionId, Principal, RawJson, StateWriteMode, TenantScope},
-    storage::{Error, Fence, StateTarget},
+    storage::{Fence, StateTarget},
 };
 
 impl StateSurface {
@@ -34,7 +34,7 @@ impl StateSurface {
     /// Writes the execution's own state; the state after and its version.
     ///
     /// # Errors
-    /// [`Error::Fenced`] when the attempt is no longer the execution's; [`Error::Refused`] for a
+    /// [`Error::Storage`] when the attempt is no longer the execution's; [`Error::Refused`] for a
     /// stale version or a state too large.
     pub async fn set_execution_state_fenced(
         &self,

@@ -7,6 +7,7 @@
 
 mod check;
 mod copies;
+mod error;
 mod execution;
 mod read;
 mod session;
@@ -18,6 +19,7 @@ use copies::Copies;
 
 pub use check::StateLimits;
 pub use copies::CopyKey;
+pub use error::Error;
 pub use session::NewSession;
 
 pub use crate::storage::SessionFilter;

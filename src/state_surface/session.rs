@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use super::{StateSurface, check, copies};
+use super::{Error, StateSurface, check, copies};
 use crate::{
     model::{
         Fault, Principal, RawJson, Refusal, Session, SessionId, StateWriteMode, TenantScope,
         check_reason,
     },
     storage::{
-        CloseSession, CreateSession, Error, Fence, StateStamp, StateTarget, UpgradeSession,
+        self, CloseSession, CreateSession, Fence, StateStamp, StateTarget, UpgradeSession,
         WriteState,
     },
 };
@@ -211,7 +211,7 @@ impl StateSurface {
     /// execution's.
     ///
     /// # Errors
-    /// [`Error::Fenced`] then; else as [`Self::set_session_state`].
+    /// [`storage::Error::Fenced`] then; else as [`Self::set_session_state`].
     pub async fn set_session_state_fenced(
         &self,
         principal: &Principal,
@@ -238,7 +238,7 @@ impl StateSurface {
         let written = self
             .write(principal, fence, target, value, mode, if_version)
             .await?;
-        let session = written.session.ok_or(Error::Corrupt {
+        let session = written.session.ok_or(storage::Error::Corrupt {
             what: "session",
             source: None,
         })?;
@@ -254,7 +254,7 @@ impl StateSurface {
         value: RawJson,
         mode: StateWriteMode,
         if_version: Option<i64>,
-    ) -> Result<crate::storage::WrittenState, Error> {
+    ) -> Result<storage::WrittenState, Error> {
         let inner = &self.0;
         check::state(&inner.limits, &value)?;
         let scope = principal.scope();
@@ -269,7 +269,7 @@ impl StateSurface {
             actor: Arc::clone(principal.actor()),
             scope,
         };
-        inner.storage.write_state(write).await
+        Ok(inner.storage.write_state(write).await?)
     }
 
     async fn keep(&self, principal: &Principal, session: &Session) {

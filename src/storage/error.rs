@@ -41,12 +41,9 @@ pub enum Error {
     /// A defect ended the operation before anything was written.
     #[error("the operation panicked: {0}")]
     Panicked(String),
-    /// The content store cannot be reached; the same call may succeed later.
-    #[error("the content store is not available")]
-    Content(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// The runtime is shutting down.
-    #[error("the runtime is shutting down")]
-    ShuttingDown,
+    /// The writers have ended, as they do when the process stops.
+    #[error("the storage is closed")]
+    Closed,
 }
 
 impl Error {
@@ -66,8 +63,8 @@ impl Error {
     pub fn is_retryable(&self) -> bool {
         matches!(
             self,
-            Self::Unavailable(_) | Self::Content(_) | Self::ShuttingDown
-        ) || matches!(self, Self::Refused(Refusal::QuotaExceeded { .. }))
+            Self::Unavailable(_) | Self::Closed | Self::Refused(Refusal::QuotaExceeded { .. })
+        )
     }
 
     /// Whether SQLite's file is held by another process.

@@ -45,9 +45,12 @@ pub enum Error {
     /// The bytes stopped coming.
     #[error("the content did not arrive whole")]
     Broken(#[source] Box<dyn std::error::Error + Send + Sync>),
-    /// The durable path failed.
+    /// The database failed.
     #[error(transparent)]
     Storage(#[from] storage::Error),
+    /// The content store failed.
+    #[error(transparent)]
+    Content(content::Error),
 }
 
 impl From<content::Error> for Error {
@@ -64,7 +67,7 @@ impl From<content::Error> for Error {
             Content::DigestMismatch => Self::DigestMismatch,
             Content::NotFound => Self::NotFound("content"),
             Content::Source(cause) => Self::Broken(cause),
-            other => Self::Storage(other.into()),
+            other => Self::Content(other),
         }
     }
 }

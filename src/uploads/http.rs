@@ -291,7 +291,8 @@ fn answer(error: &Error) -> (StatusCode, &'static str) {
             LinkCode::QuotaExceeded
         }
         Error::Storage(error) if error.is_retryable() => LinkCode::Unavailable,
-        Error::Storage(_) => LinkCode::Internal,
+        Error::Content(error) if error.is_outage() => LinkCode::Unavailable,
+        Error::Storage(_) | Error::Content(_) => LinkCode::Internal,
     };
     let status = StatusCode::from_u16(code.http_status());
     let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

@@ -2,9 +2,8 @@
 
 use super::{CONTENT, Uploads};
 use crate::{
-    content::{self, Digest, LineWindow},
+    content::{Digest, Error, LineWindow},
     model::{Materialization, RawJson, Refusal, TenantScope},
-    storage::Error,
 };
 
 /// A preview has at most so many bytes.
@@ -26,10 +25,7 @@ impl Uploads {
         if form.storage_type != CONTENT || !matches!(form.format.as_str(), "ndjson" | "jsonl") {
             return Ok(None);
         }
-        let digest: Digest = form
-            .digest
-            .parse()
-            .map_err(|error| Error::corrupt("digest", error))?;
+        let digest: Digest = form.digest.parse().map_err(|_| Error::Corrupt)?;
         let window = LineWindow {
             skip: offset,
             most: first,
@@ -37,15 +33,15 @@ impl Uploads {
         };
         let lines = self.0.content.lines(scope, &digest, window).await;
         let lines = lines.map_err(|error| match error {
-            content::Error::TooLarge { limit_bytes } => Error::Refused(Refusal::TooLarge {
+            Error::TooLarge { limit_bytes } => Error::Refused(Refusal::TooLarge {
                 what: "the preview",
                 actual_bytes: limit_bytes + 1,
                 limit_bytes,
             }),
-            other => other.into(),
+            other => other,
         })?;
-        let text = String::from_utf8(lines).map_err(|error| Error::corrupt("rows", error))?;
-        let row = |line: &str| RawJson::parse(line).map_err(|error| Error::corrupt("row", error));
+        let text = String::from_utf8(lines).map_err(|_| Error::Corrupt)?;
+        let row = |line: &str| RawJson::parse(line).map_err(|_| Error::Corrupt);
         text.lines().map(row).collect::<Result<_, _>>().map(Some)
     }
 }

@@ -8,11 +8,11 @@ use std::{collections::HashSet, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
-use super::Uploads;
+use super::{Error, Uploads};
 use crate::{
     content::Digest,
     model::{ArtifactId, Micros, TenantId, TenantScope},
-    storage::{Error, Release},
+    storage::Release,
 };
 
 /// Releases looked at together.
@@ -64,7 +64,8 @@ impl Uploads {
         for (scope, digest) in free(fresh, used) {
             self.0.content.put_aside(&scope, &digest).await?;
         }
-        self.0.storage.advance_releases(ids(fresh), Some(now)).await
+        let noted = self.0.storage.advance_releases(ids(fresh), Some(now));
+        Ok(noted.await?)
     }
 
     /// What is in use again is brought back, what has been aside for long enough is removed.
@@ -101,7 +102,7 @@ impl Uploads {
         let digests: HashSet<_> = releases.iter().flat_map(keys).collect();
         let digests: Vec<_> = digests.into_iter().collect();
         let storage = &self.0.storage;
-        storage.digests_in_use(&digests, uploaded_after).await
+        Ok(storage.digests_in_use(&digests, uploaded_after).await?)
     }
 }
 

@@ -8,8 +8,9 @@ use takeoff::{
     ids::IdSource,
     model::{Execution, ExecutionId, ExecutionStatus, IntentId, Payload, Queue, RawJson, Refusal},
     runtime::SubmitIntent,
+    services::Error,
     state_surface::NewSession,
-    storage::{Error, Fence, NewExecution, Submit},
+    storage::{self, Fence, NewExecution, Submit},
 };
 
 use crate::support::{TestApp, backends, variable};
@@ -132,7 +133,7 @@ backends! {
             None => TestApp::start(&backend).await,
         };
         let refused = app.services().storage.submit_child(child(&app, &IdSource::seeded(78), &root, MANY)).await;
-        assert!(matches!(refused, Err(Error::Fenced)), "{refused:?}");
+        assert!(matches!(refused, Err(storage::Error::Fenced)), "{refused:?}");
         app.until(|| async { (live_below(&app, root.id).await == 0).then_some(()) }).await;
         assert_eq!(app.ended(root.id).await.status, ExecutionStatus::Cancelled);
         let all = app.all_executions().await;

@@ -6,7 +6,7 @@ use serde_json::json;
 use takeoff::{
     model::{EventBody, ExecutionStatus, RawJson, Refusal, WaitReason},
     runtime::SubmitIntent,
-    storage::Error,
+    services::Error,
 };
 
 use crate::support::{TestApp, backends};

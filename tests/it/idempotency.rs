@@ -6,7 +6,7 @@ use futures::future::join_all;
 use takeoff::{
     model::{RawJson, Refusal, SessionId},
     runtime::SubmitIntent,
-    storage::Error,
+    services::Error,
 };
 
 use crate::support::{TestApp, backends};

@@ -76,7 +76,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "state_surface",
         ],
     ),
-    ("api", &["auth", "model", "storage"]),
+    ("api", &["auth", "content", "model", "storage"]),
     ("auth", &["clock", "ids", "model", "storage"]),
     (
         "services",
@@ -122,7 +122,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("events", &["model", "redis", "storage", "telemetry"]),
     ("redis", &["hot", "model", "storage"]),
     ("hot", &[]),
-    ("content", &["model", "storage"]),
+    ("content", &["model"]),
     ("storage", &["model", "telemetry"]),
     ("telemetry", &["config", "model"]),
     ("ids", &["model"]),

@@ -6,7 +6,8 @@ use proptest::{prelude::*, strategy::ValueTree, test_runner::TestRunner};
 use serde_json::{Value, json};
 use takeoff::{
     model::{ArtifactId, ArtifactState, ExecutionStatus, Refusal, TransitionRequest},
-    storage::Error,
+    services::Error,
+    storage,
 };
 
 use crate::support::{TestApp, backends};
@@ -130,7 +131,7 @@ backends! {
                     history.push(to);
                 } else {
                     let refused = Refusal::InvalidTransition { from: state, to };
-                    assert!(matches!(answer, Err(Error::Refused(found)) if found == refused));
+                    assert!(matches!(answer, Err(storage::Error::Refused(found)) if found == refused));
                 }
                 let resolved = app.services().artifacts.resolve(&scope, id, "thing").await;
                 assert_eq!(resolved.is_ok(), state.resolves());

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use takeoff::app::App;
 use takeoff::clock::Clock;
-use takeoff::storage::Error;
+use takeoff::services::Error;
 
 use crate::support::{TestApp, backends};
 

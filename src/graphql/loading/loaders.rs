@@ -16,7 +16,7 @@ use crate::{
         Artifact, ArtifactId, ArtifactTransition, Execution, ExecutionId, Materialization, Session,
         SessionId, Step, TenantScope, WaitReason,
     },
-    services::{Count, Error, Members, Page, Services},
+    services::{Count, Members, Page, Services},
 };
 
 /// One page of shared records.
@@ -83,7 +83,7 @@ impl Loaders {
                     let keyed = |executions: Vec<Execution>| {
                         executions.into_iter().map(|it| (it.id, it)).collect()
                     };
-                    Ok(found.into_iter().map(|(id, it)| (id, keyed(it))).collect())
+                    Ok::<_, ApiError>(found.into_iter().map(|(id, it)| (id, keyed(it))).collect())
                 };
                 first_pages(keys, read).await
             }),
@@ -175,15 +175,16 @@ fn shared<K: Eq + Hash, T>(found: HashMap<K, T>) -> HashMap<K, Arc<T>> {
 
 /// Reads first pages by `read(ids, limit)`: once for each page size among the keys, and one item
 /// more than the page holds, to know whether another page follows.
-async fn first_pages<Id, K, T, F, Fut>(
+async fn first_pages<Id, K, T, E, F, Fut>(
     keys: Vec<(Id, u32)>,
     read: F,
 ) -> Result<HashMap<(Id, u32), Arc<SharedPage<K, T>>>, ApiError>
 where
     Id: Eq + Hash,
     K: Copy,
+    ApiError: From<E>,
     F: Fn(Vec<Id>, u32) -> Fut,
-    Fut: Future<Output = Result<HashMap<Id, Vec<(K, T)>>, Error>>,
+    Fut: Future<Output = Result<HashMap<Id, Vec<(K, T)>>, E>>,
 {
     let mut by_size: HashMap<u32, Vec<Id>> = HashMap::new();
     for (id, size) in keys {

@@ -23,8 +23,8 @@ pub(super) enum Failure {
 
 impl Failure {
     /// A failure of a service; `at` is the way to the input that it was given.
-    pub(super) fn at(at: &[&str], error: services::Error) -> Self {
-        match error {
+    pub(super) fn at(at: &[&str], error: impl Into<services::Error>) -> Self {
+        match error.into() {
             services::Error::Refused(refusal @ Refusal::Forbidden { .. }) => {
                 Self::Failed(refusal.into())
             }
@@ -34,15 +34,9 @@ impl Failure {
     }
 }
 
-impl From<services::Error> for Failure {
-    fn from(error: services::Error) -> Self {
+impl<E: Into<services::Error>> From<E> for Failure {
+    fn from(error: E) -> Self {
         Self::at(&["input"], error)
-    }
-}
-
-impl From<Refusal> for Failure {
-    fn from(refusal: Refusal) -> Self {
-        Self::Refused(user_errors(refusal, &["input"]))
     }
 }
 

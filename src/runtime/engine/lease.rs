@@ -13,7 +13,8 @@ use tokio::sync::oneshot;
 use super::{Engine, lock};
 use crate::{
     model::NodeId,
-    storage::{Error, LeaseConnection, NodeInfo},
+    runtime::error::Error,
+    storage::{LeaseConnection, NodeInfo},
 };
 
 /// Nobody takes the lease of a process that is alone with its database.
@@ -63,7 +64,7 @@ impl Engine {
             let Ok(mut connection) = task.await else {
                 return Err(Error::ShuttingDown);
             };
-            connection.retire(node).await
+            connection.retire(node).await.map_err(Error::from)
         });
         match tokio::time::timeout(RELEASED_WITHIN, released).await {
             Ok(Ok(Ok(()))) => {}
@@ -100,7 +101,7 @@ impl Engine {
         let (info, micros) = self.lease_wanted();
         let first = connection.announce(&info, micros).await;
         let is_held = first.is_ok();
-        if announced.send(first).is_err() || !is_held {
+        if announced.send(first.map_err(Error::from)).is_err() || !is_held {
             return;
         }
         let mut valid_until = Some(asked + self.held());

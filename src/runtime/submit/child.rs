@@ -10,11 +10,12 @@ use crate::{
     runtime::{
         attempt::{Attempt, Handles, Submitter},
         engine::Engine,
-        error::HandlerError,
+        error::Error,
+        handler_error::HandlerError,
         request::{ChildIntent, SubmitIntent, Submitted},
         trees::Place,
     },
-    storage::{Error, Fence, Key, KeyScope, NewExecution},
+    storage::{Fence, Key, KeyScope, NewExecution},
 };
 
 impl Submitter for Engine {

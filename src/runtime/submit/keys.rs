@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 use crate::runtime::request::SubmitIntent;
 use crate::{
     model::{Fault, SessionId, TenantScope, is_name},
-    runtime::{catalog::Declaration, error::HandlerError, metadata::FingerprintInput},
+    runtime::{catalog::Declaration, handler_error::HandlerError, metadata::FingerprintInput},
 };
 
 /// Parts, each preceded by its length: no two different lists of parts hash alike.

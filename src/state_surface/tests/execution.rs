@@ -6,8 +6,8 @@ use crate::{
         ExecutionId, IntentId, Payload, Queue, Session,
         StateWriteMode::{Merge, Replace},
     },
-    state_surface::NewSession,
-    storage::{Error, Fence, NewExecution, Submit},
+    state_surface::{Error, NewSession},
+    storage::{self, Fence, NewExecution, Submit},
 };
 
 /// A running execution of a new session.
@@ -99,11 +99,11 @@ async fn an_attempt_that_lost_the_execution_writes_nothing() {
     let write = surface
         .set_session_state_fenced(&anyone(), zombie, session.id, json("1"), Replace, None)
         .await;
-    assert!(matches!(write, Err(Error::Fenced)));
+    assert!(matches!(write, Err(Error::Storage(storage::Error::Fenced))));
     let write = surface
         .set_execution_state_fenced(&anyone(), zombie, json("1"), Replace, None)
         .await;
-    assert!(matches!(write, Err(Error::Fenced)));
+    assert!(matches!(write, Err(Error::Storage(storage::Error::Fenced))));
     let read = surface.get_session(&anyone().scope(), session.id).await;
     assert_eq!(read.unwrap(), Some(session.clone()));
     assert_eq!(state(&surface, fence.execution_id).await, None);

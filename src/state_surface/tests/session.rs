@@ -3,8 +3,7 @@
 use super::*;
 use crate::{
     model::{Refusal, Session, SessionStatus, StateWriteMode},
-    state_surface::NewSession,
-    storage::Error,
+    state_surface::{Error, NewSession},
 };
 use StateWriteMode::{Merge, Replace};
 

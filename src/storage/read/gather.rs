@@ -62,8 +62,8 @@ where
     pub(in crate::storage) async fn get(&self, key: K) -> Result<Option<V>, Error> {
         let (asker, answer) = oneshot::channel();
         let sent = self.questions.send(Question { key, asker }).await;
-        sent.map_err(|_| Error::ShuttingDown)?;
-        answer.await.unwrap_or(Err(Error::ShuttingDown))
+        sent.map_err(|_| Error::Closed)?;
+        answer.await.unwrap_or(Err(Error::Closed))
     }
 }
 

@@ -137,7 +137,7 @@ impl<O: Operation> Pending for Request<O> {
         // A caller that has gone away does not undo what is durable.
         let _ = self
             .caller
-            .send(self.decision.unwrap_or(Err(Error::ShuttingDown)));
+            .send(self.decision.unwrap_or(Err(Error::Closed)));
     }
 
     fn fail(self: Box<Self>, error: Error) {

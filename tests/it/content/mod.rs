@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use takeoff::{
     model::{ArtifactId, ArtifactState, Execution, ExecutionStatus, RawJson, Refusal},
     runtime::SubmitIntent,
-    storage::Error,
+    services::Error,
 };
 
 use crate::support::{TestApp, backends};

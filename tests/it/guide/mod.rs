@@ -18,7 +18,7 @@ use takeoff::{
     model::{Execution, ExecutionStatus, Refusal},
     prelude::*,
     runtime::SubmitIntent,
-    storage::Error,
+    services::Error,
 };
 
 use crate::support::{Backend, TestApp, config};

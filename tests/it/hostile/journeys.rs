@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use takeoff::{
     model::{ExecutionStatus, RawJson, Refusal},
     runtime::SubmitIntent,
-    storage::Error,
+    services::Error,
 };
 
 use crate::support::{TestApp, backends};

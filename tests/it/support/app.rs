@@ -9,9 +9,10 @@ use takeoff::{
     config::{Config, Overrides},
     model::{Event, Execution, ExecutionId, ExecutionStatus, Principal, RawJson, SessionId},
     runtime::{SubmitIntent, Submitted},
+    services::Error,
     services::Services,
     state_surface::NewSession,
-    storage::{Error, Report},
+    storage::Report,
 };
 
 use super::{Backend, TrySolution};

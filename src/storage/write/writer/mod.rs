@@ -137,10 +137,10 @@ impl Writer {
             .try_send(offered)
             .map_err(|refused| match refused {
                 mpsc::error::TrySendError::Full(_) => full(),
-                mpsc::error::TrySendError::Closed(_) => Error::ShuttingDown,
+                mpsc::error::TrySendError::Closed(_) => Error::Closed,
             })?;
         let committed = answer.instrument(tracing::info_span!("commit"));
-        committed.await.unwrap_or(Err(Error::ShuttingDown))
+        committed.await.unwrap_or(Err(Error::Closed))
     }
 
     /// Carries out an operation of the runtime's own, however long the queue is.
@@ -154,12 +154,9 @@ impl Writer {
             decision: None,
             caller,
         });
-        self.own
-            .send(request)
-            .await
-            .map_err(|_| Error::ShuttingDown)?;
+        self.own.send(request).await.map_err(|_| Error::Closed)?;
         let committed = answer.instrument(tracing::info_span!("commit"));
-        committed.await.unwrap_or(Err(Error::ShuttingDown))
+        committed.await.unwrap_or(Err(Error::Closed))
     }
 }
 
