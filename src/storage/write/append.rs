@@ -2,9 +2,12 @@
 
 use std::sync::Arc;
 
+use uuid::Uuid;
+
 use super::{notice::Notice, working::Working};
 use crate::model::{
-    ArtifactId, Cause, Cursor, Event, EventBody, ExecutionId, Payload, SessionKey, StreamKind,
+    ApiKey, ArtifactId, Cause, Cursor, Event, EventBody, ExecutionId, Payload, SessionId,
+    SessionKey, StreamKind,
 };
 
 impl Working {
@@ -102,7 +105,30 @@ impl Working {
         });
     }
 
-    pub(super) fn next_ord(&self) -> i64 {
+    /// Appends to a key's stream.
+    pub(super) fn append_to_key(
+        &mut self,
+        key: &ApiKey,
+        seq: i64,
+        actor: &Arc<str>,
+        body: EventBody,
+    ) {
+        let (tx, ord) = (self.tx, self.next_ord());
+        self.changes.events.push(Event {
+            stream_kind: StreamKind::Key,
+            stream_id: key.id.0,
+            cursor: Cursor { tx, ord, seq },
+            tenant_id: key.tenant_id.clone(),
+            session_id: SessionId(Uuid::nil()),
+            intent_type: None,
+            actor: Some(Arc::clone(actor)),
+            body,
+            payload: None,
+            occurred_at: self.now,
+        });
+    }
+
+    fn next_ord(&self) -> i64 {
         let before = i64::try_from(self.changes.events.len()).unwrap_or(i64::MAX);
         self.first_ord.saturating_add(before)
     }

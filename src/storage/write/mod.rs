@@ -10,7 +10,6 @@
 //! An execution's status, its events, its artifacts and its place in the queues therefore change
 //! together or not at all.
 
-mod api_key;
 mod append;
 mod apply;
 mod artifacts;
@@ -33,20 +32,19 @@ mod timers;
 mod working;
 mod writer;
 
-pub use api_key::{CreateKey, RevokeKey};
 pub use keys::{Key, KeyScope};
 pub use notice::Notice;
 pub use ops::{
-    Claim, ClaimedBatch, CloseSession, Complete, CreateSession, Emit, NewExecution, Outcome,
-    RecordStep, StateTarget, Submission, Submit, UpgradeSession, WriteState, WrittenState,
+    Claim, ClaimedBatch, CloseSession, Complete, CreateKey, CreateSession, Emit, NewExecution,
+    Outcome, RecordStep, RevokeKey, StateTarget, Submission, Submit, UpgradeSession, WriteState,
+    WrittenState,
 };
 pub use shares::Shares;
 pub use working::Fence;
 
-pub(super) use api_key::NoteKeyUses;
 pub(super) use ops::{
     AdvanceReleases, Cancel, CancelBelow, CreateUpload, DeleteArtifacts, EndCancellation,
-    EndSolitude, ExpireSessions, FinishUpload, FireTimers, Recover, Sweep, TransitionArtifact,
-    Wake,
+    EndSolitude, ExpireSessions, FinishUpload, FireTimers, NoteKeyUses, Recover, Sweep,
+    TransitionArtifact, Wake,
 };
 pub(super) use writer::{Settings, Writer};

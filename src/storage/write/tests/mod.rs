@@ -8,9 +8,10 @@ mod sessions;
 use std::{collections::HashMap, sync::Arc};
 
 use tokio::sync::oneshot;
+use uuid::Uuid;
 
 use super::{
-    Claim, Complete, CreateSession, Fence, Key, KeyScope, NewExecution, Outcome, Shares,
+    Claim, Complete, CreateKey, CreateSession, Fence, Key, KeyScope, NewExecution, Outcome, Shares,
     Submission, Submit,
     operation::{Operation, Pending, Request},
     writer::carry_out,
@@ -18,8 +19,8 @@ use super::{
 use crate::{
     ids::IdSource,
     model::{
-        Artifact, ArtifactId, ArtifactState, Execution, ExecutionId, IntentId, NewArtifact, NodeId,
-        Payload, Queue, RawJson, Refusal, SessionId,
+        Artifact, ArtifactId, ArtifactState, Execution, ExecutionId, IntentId, KeyId, KeyRights,
+        NewArtifact, NodeId, Payload, Queue, RawJson, Refusal, SessionId,
     },
     storage::{
         Error,
@@ -259,5 +260,19 @@ pub(super) fn refusal<T: std::fmt::Debug>(answer: Result<T, Error>) -> Refusal {
     match answer {
         Err(Error::Refused(refusal)) => refusal,
         other => panic!("{other:?}"),
+    }
+}
+
+/// A key of the API without rights.
+pub(super) fn key(number: u128, tenant: &str) -> CreateKey {
+    CreateKey {
+        scope: scope_of(tenant),
+        actor: ACTOR.into(),
+        id: KeyId(Uuid::from_u128(number)),
+        prefix: format!("tk_{number}"),
+        digest: "0".repeat(64),
+        rights: KeyRights::default(),
+        label: None,
+        expires_at: None,
     }
 }
