@@ -126,7 +126,7 @@ impl Node {
         let (metrics, stopped) = (app.metrics.clone(), stop.clone());
         tokio::spawn(async move { metrics.maintain(stopped).await });
         tokio::spawn(uploads.clone().release_until(stop.clone()));
-        let callers = callers::Callers::of(&app, &storage, roles, &stop);
+        let callers = callers::Callers::start(&app, &storage, roles, &stop).await?;
         let services = Services {
             runtime,
             authenticator: callers.authenticator,

@@ -10,8 +10,9 @@ use super::{
     assemble::{database_options, unusable_database, write_options},
 };
 use crate::{
-    auth::{self, Authenticator, Keys, Mode, Roles},
-    config::{AuthMode, Config},
+    auth::{self, Authenticator, IssuerSettings, Issuers, Keys, Mode, Roles, TenantSource},
+    clock::Clock,
+    config::{AuthMode, Config, IssuerConfig},
     ids::IdSource,
     model::{Principal, TenantId},
     storage::{self, Storage},
@@ -26,19 +27,34 @@ pub(super) struct Callers {
 
 impl Callers {
     /// Watches for revoked keys until `stop`.
-    pub(super) fn of(app: &App, storage: &Storage, roles: Roles, stop: &CancellationToken) -> Self {
+    pub(super) async fn start(
+        app: &App,
+        storage: &Storage,
+        roles: Roles,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<Self> {
         let mode = mode(&app.config);
         let (storage, clock) = (storage.clone(), app.clock.clone());
         let keys = Keys::new(storage.clone(), app.ids.clone(), roles.clone());
-        let authenticator = Authenticator::new(mode, storage, clock, roles);
+        let issuers = match mode {
+            Mode::Development => Issuers::default(),
+            Mode::Required => issuers(&app.config, &roles, &clock).await?,
+        };
+        if mode == Mode::Required && issuers.are_none() && !storage.has_keys().await? {
+            tracing::warn!(
+                "nobody can call: auth.mode is required, auth.issuers is empty and there is no key; \
+                 takeoff keys create --admin makes the first one"
+            );
+        }
+        let authenticator = Authenticator::new(mode, storage, clock, roles, issuers);
         if mode == Mode::Required {
             tokio::spawn(authenticator.clone().watch_until(stop.clone()));
         }
         let keys = Arc::new(keys.serving(authenticator.clone()));
-        Self {
+        Ok(Self {
             authenticator,
             keys,
-        }
+        })
     }
 }
 
@@ -51,6 +67,39 @@ pub(crate) async fn keys(config: &Config, tenant: TenantId) -> anyhow::Result<(K
     let storage = Storage::connect(&options, write_options(config), &Metrics::new()).await;
     let keys = Keys::new(storage.map_err(unusable)?, IdSource::system(), roles);
     Ok((keys, auth::operator(tenant)))
+}
+
+async fn issuers(config: &Config, roles: &Roles, clock: &Clock) -> anyhow::Result<Issuers> {
+    let settings = config.auth.issuers.list().iter().map(settings);
+    let settings = settings.collect::<anyhow::Result<_>>()?;
+    let started = Issuers::start(settings, roles, clock).await;
+    started.context("auth.issuers is refused")
+}
+
+fn settings(config: &IssuerConfig) -> anyhow::Result<IssuerSettings> {
+    let url = &config.url;
+    let refused = || format!("auth.issuers: the issuer {url}");
+    let tenant = match (&config.tenant, &config.tenant_claim) {
+        (Some(tenant), None) => TenantSource::Fixed(tenant.parse().with_context(refused)?),
+        (None, Some(claim)) => {
+            let tenants = config.tenants.iter().map(|tenant| tenant.parse());
+            let tenants = tenants.collect::<Result<_, _>>().with_context(refused)?;
+            TenantSource::Claim(claim.clone(), tenants)
+        }
+        _ => anyhow::bail!("{}: set tenant, or else tenant_claim", refused()),
+    };
+    Ok(IssuerSettings {
+        url: url.clone(),
+        audience: config.audience.clone(),
+        jwks_file: config.jwks_file.clone(),
+        algorithms: config.algorithms.clone(),
+        tenant,
+        actor_claim: config.actor_claim.clone(),
+        roles_claim: config.roles_claim.clone(),
+        roles: config.roles.clone(),
+        default_roles: config.default_roles.clone(),
+        leeway_seconds: config.leeway_seconds,
+    })
 }
 
 fn mode(config: &Config) -> Mode {

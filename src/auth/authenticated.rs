@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::keys_in_use::KeyInUse;
+use super::{keys_in_use::KeyInUse, revocation::Revocation};
 use crate::{
     clock::Clock,
     model::{Micros, Principal},
@@ -23,6 +23,8 @@ pub struct Authenticated {
 struct Proof {
     /// None for a proof that ends by being revoked alone.
     expires_at: Option<Micros>,
+    revocation: Arc<Revocation>,
+    /// Where a key is the proof.
     key: Option<Arc<KeyInUse>>,
 }
 
@@ -41,11 +43,37 @@ impl Authenticated {
         expires_at: Option<Micros>,
         key: Arc<KeyInUse>,
     ) -> Self {
-        let key = Some(key);
-        Self {
+        let revocation = Arc::clone(key.revocation());
+        Self::by(
             principal,
-            proof: Some(Arc::new(Proof { expires_at, key })),
-        }
+            Proof {
+                expires_at,
+                revocation,
+                key: Some(key),
+            },
+        )
+    }
+
+    /// The holder of a token.
+    pub(super) fn by_token(
+        principal: Principal,
+        expires_at: Micros,
+        revocation: Arc<Revocation>,
+    ) -> Self {
+        let expires_at = Some(expires_at);
+        Self::by(
+            principal,
+            Proof {
+                expires_at,
+                revocation,
+                key: None,
+            },
+        )
+    }
+
+    fn by(principal: Principal, proof: Proof) -> Self {
+        let proof = Some(Arc::new(proof));
+        Self { principal, proof }
     }
 
     /// Who it is.
@@ -74,15 +102,16 @@ impl Authenticated {
     /// Whether the proof is good at `now`.
     #[must_use]
     pub fn is_valid(&self, now: Micros) -> bool {
-        let is_revoked = self.key().is_some_and(KeyInUse::is_revoked);
+        let proof = self.proof.as_ref();
+        let is_revoked = proof.is_some_and(|proof| proof.revocation.has_come());
         !is_revoked && self.expires_at().is_none_or(|end| now < end)
     }
 
     /// Returns when the proof is not good any more: its time has passed, or it was revoked.
     pub async fn ended(&self, clock: &Clock) {
         let revoked = async {
-            match self.key() {
-                Some(key) => key.revoked().await,
+            match &self.proof {
+                Some(proof) => proof.revocation.come().await,
                 None => std::future::pending().await,
             }
         };

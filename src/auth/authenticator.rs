@@ -8,7 +8,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Authenticated, Roles,
+    Authenticated, Issuers, Roles,
     key_text::{MARK, is_digest_of, prefix_of},
     keys_in_use::{CHECK_EVERY, KeysInUse},
 };
@@ -60,6 +60,7 @@ struct Shared {
     storage: Storage,
     clock: Clock,
     roles: Roles,
+    issuers: Issuers,
     /// By the SHA-256 of the proof.
     verified: Cache<[u8; 32], Authenticated>,
     keys: KeysInUse,
@@ -67,14 +68,15 @@ struct Shared {
 }
 
 impl Authenticator {
-    /// One that looks keys up in `storage`.
+    /// One that looks keys up in `storage` and trusts tokens of `issuers`.
     #[must_use]
-    pub fn new(mode: Mode, storage: Storage, clock: Clock, roles: Roles) -> Self {
+    pub fn new(mode: Mode, storage: Storage, clock: Clock, roles: Roles, issuers: Issuers) -> Self {
         Self(Arc::new(Shared {
             mode,
             storage,
             clock,
             roles,
+            issuers,
             verified: Cache::new(MAX_VERIFIED),
             keys: KeysInUse::new(),
             lookups: Semaphore::new(MAX_LOOKUPS),
@@ -117,7 +119,9 @@ impl Authenticator {
         let digest: [u8; 32] = Sha256::digest(token.as_bytes()).into();
         let now = this.clock.now();
         let found = this.verified.get(&digest);
-        let found = found.filter(|caller| caller.is_valid(now) && this.keys.are_watched());
+        // The database tells which keys are revoked, and has nothing to say of tokens.
+        let is_watched = |caller: &Authenticated| caller.key().is_none() || this.keys.are_watched();
+        let found = found.filter(|caller| caller.is_valid(now) && is_watched(caller));
         if let Some(caller) = found {
             if let Some(key) = caller.key() {
                 key.used(now);
@@ -136,7 +140,22 @@ impl Authenticator {
         if token.starts_with(MARK) {
             return self.key(token).await;
         }
-        Err(refused("it is of no known kind"))
+        if self.0.issuers.are_none() {
+            return Err(refused("it is no key, and there are no auth.issuers"));
+        }
+        self.token(token).await
+    }
+
+    async fn token(&self, token: &str) -> Result<Authenticated, Unproven> {
+        let this = &*self.0;
+        let holder = this.issuers.verify(token, &this.roles, this.clock.now());
+        let holder = holder.await.map_err(refused)?;
+        let principal = Principal::proven(holder.tenant, &holder.actor, holder.grants);
+        Ok(Authenticated::by_token(
+            principal,
+            holder.expires_at,
+            holder.revocation,
+        ))
     }
 
     async fn key(&self, token: &str) -> Result<Authenticated, Unproven> {
@@ -172,13 +191,14 @@ impl Authenticator {
         self.0.keys.revoke(key);
     }
 
-    /// Looks for keys that were revoked, until the node stops.
+    /// Looks for keys that were revoked, and for those of issuers, until the node stops.
     pub async fn watch_until(self, stop: CancellationToken) {
         loop {
             tokio::select! {
                 () = tokio::time::sleep(CHECK_EVERY) => {}
                 () = stop.cancelled() => return,
             }
+            self.0.issuers.refresh().await;
             if let Err(error) = self.0.keys.check(&self.0.storage).await {
                 tracing::warn!(%error, "it is not known which keys were revoked; each is looked up until it is");
             }

@@ -8,13 +8,12 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicI64, Ordering},
+        atomic::{AtomicI64, Ordering},
     },
     time::{Duration, Instant},
 };
 
-use tokio::sync::Notify;
-
+use super::revocation::Revocation;
 use crate::{
     model::{KeyId, Micros},
     storage::{Error, Storage},
@@ -36,8 +35,7 @@ const AT_ONCE: usize = 1_000;
 #[derive(Debug)]
 pub(super) struct KeyInUse {
     id: KeyId,
-    is_revoked: AtomicBool,
-    revoked: Notify,
+    revocation: Arc<Revocation>,
     last_used_at: AtomicI64,
     noted_at: AtomicI64,
 }
@@ -47,31 +45,15 @@ impl KeyInUse {
         let last_used_at = last_used_at.unwrap_or_default();
         Self {
             id,
-            is_revoked: AtomicBool::new(false),
-            revoked: Notify::new(),
+            revocation: Arc::default(),
             last_used_at: AtomicI64::new(last_used_at),
             noted_at: AtomicI64::new(last_used_at),
         }
     }
 
-    pub(super) fn is_revoked(&self) -> bool {
-        self.is_revoked.load(Ordering::Acquire)
-    }
-
-    /// Returns when the key is revoked.
-    pub(super) async fn revoked(&self) {
-        loop {
-            let told = self.revoked.notified();
-            if self.is_revoked() {
-                return;
-            }
-            told.await;
-        }
-    }
-
-    fn revoke(&self) {
-        self.is_revoked.store(true, Ordering::Release);
-        self.revoked.notify_waiters();
+    /// Comes when the key is revoked.
+    pub(super) fn revocation(&self) -> &Arc<Revocation> {
+        &self.revocation
     }
 
     /// Notes a use; requests at once do not all write to the same place.
@@ -125,7 +107,7 @@ impl KeysInUse {
     /// Ends what a key has proved on this node.
     pub(super) fn revoke(&self, id: KeyId) {
         if let Some(key) = self.keys().get(&id) {
-            key.revoke();
+            key.revocation.revoke();
         }
     }
 
@@ -182,22 +164,15 @@ mod tests {
         KeyId(uuid::Uuid::from_u128(number))
     }
 
-    #[tokio::test]
-    async fn whoever_waits_is_told_that_the_key_was_revoked_and_so_is_who_comes_later() {
+    #[test]
+    fn a_key_is_revoked_by_its_id() {
         let keys = KeysInUse::new();
         let key = keys.enter(id(1), None);
-        let waiting = tokio::spawn({
-            let key = Arc::clone(&key);
-            async move { key.revoked().await }
-        });
-        tokio::task::yield_now().await;
-        assert!(!key.is_revoked());
         keys.revoke(id(2));
-        assert!(!key.is_revoked(), "another key");
+        assert!(!key.revocation().has_come(), "another key");
         keys.revoke(id(1));
-        waiting.await.unwrap();
-        key.revoked().await;
-        assert!(key.is_revoked());
+        assert!(key.revocation().has_come());
+        assert!(keys.enter(id(1), None).revocation().has_come(), "for ever");
     }
 
     #[test]

@@ -6,13 +6,16 @@
 
 mod authenticated;
 mod authenticator;
+mod issuers;
 mod key_text;
 mod keys;
 mod keys_in_use;
+mod revocation;
 mod roles;
 
 pub use authenticated::{Authenticated, proof_ended};
 pub use authenticator::{Authenticator, Mode, Unproven};
+pub use issuers::{IssuerError, IssuerSettings, Issuers, TenantSource};
 pub use key_text::KeyText;
 pub use keys::{CreatedKey, Keys, NewKey};
 pub use roles::{Roles, RolesError};

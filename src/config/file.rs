@@ -84,6 +84,8 @@ fn of(value: &DeValue<'_>, origin: Origin) -> Given {
         DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
             .map_or_else(|_| number.as_str().to_owned(), |number| number.to_string()),
         DeValue::Boolean(value) => value.to_string(),
+        // As the types of such keys read it.
+        DeValue::Array(_) => json(value).to_string(),
         // No key has such a type: the kind alone makes it an error.
         _ => String::new(),
     };
@@ -91,6 +93,25 @@ fn of(value: &DeValue<'_>, origin: Origin) -> Given {
         text,
         kind: Some(value.type_str()),
         origin,
+    }
+}
+
+fn json(value: &DeValue<'_>) -> serde_json::Value {
+    match value {
+        DeValue::String(text) => text.to_string().into(),
+        DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix())
+            .ok()
+            .into(),
+        DeValue::Boolean(value) => (*value).into(),
+        DeValue::Array(list) => list.iter().map(|item| json(item.get_ref())).collect(),
+        DeValue::Table(table) => {
+            let members = table.iter();
+            let members =
+                members.map(|(name, value)| (name.get_ref().to_string(), json(value.get_ref())));
+            serde_json::Value::Object(members.collect())
+        }
+        // A fraction or a time, which nothing in a list is: the text is refused where it stands.
+        other => other.type_str().into(),
     }
 }
 

@@ -82,7 +82,9 @@ impl Setting for Issuers {
     }
 
     fn text(&self) -> Option<String> {
-        serde_json::to_string(&self.0).ok().filter(|_| !self.0.is_empty())
+        serde_json::to_string(&self.0)
+            .ok()
+            .filter(|_| !self.0.is_empty())
     }
 
     /// As TOML.

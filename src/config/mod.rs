@@ -12,6 +12,7 @@ mod document;
 mod environment;
 mod error;
 mod file;
+mod issuers;
 mod key;
 mod layers;
 mod overrides;
@@ -22,6 +23,7 @@ mod setting;
 mod tests;
 
 pub use error::{Error, Origin};
+pub use issuers::{IssuerConfig, Issuers};
 pub use overrides::Overrides;
 pub use sections::{
     Auth, Content, Database, Graphql, Http, Limits, Redis, Runtime, S3, Sessions, Telemetry,

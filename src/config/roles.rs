@@ -49,7 +49,14 @@ impl Setting for Roles {
     const TYPE: &'static str = "string";
 
     fn parse(text: &str) -> Result<Self, String> {
-        listed(text).map(role).collect::<Result<_, _>>().map(Self)
+        let mut roles = BTreeMap::new();
+        for pair in listed(text) {
+            let (role, scopes) = role(pair)?;
+            if roles.insert(role.clone(), scopes).is_some() {
+                return Err(format!("the role {role} is there twice"));
+            }
+        }
+        Ok(Self(roles))
     }
 
     fn text(&self) -> Option<String> {

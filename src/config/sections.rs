@@ -5,7 +5,7 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use super::{
-    Error,
+    Error, Issuers,
     key::{Key, Section},
     layers::Layers,
     setting::{AuthMode, Hosts, LogFormat, Origins, Roles, Secret, ServiceUrl, Weights},
@@ -127,6 +127,12 @@ section! {
         mode: AuthMode [] = AuthMode::Development,
         /// Roles that keys and tokens may have: each a name and its scopes, with commas between the roles.
         roles: Roles [] = Roles::default(),
+        /// Issuers whose tokens (JWT) are trusted, each a table `[[auth.issuers]]`; as JSON in a variable or a flag.
+        /// `url` and `audience` must be given, and `tenant` or `tenant_claim`; besides there are `jwks_file`,
+        /// `algorithms`, `tenants`, `actor_claim`, `roles_claim`, `roles`, `default_roles` and `leeway_seconds`.
+        issuers: Issuers [
+            .example(r#"[{ url = "https://login.example.com", audience = ["takeoff"], tenant = "acme" }]"#)
+        ] = Issuers::default(),
     }
 }
 

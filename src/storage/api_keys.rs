@@ -101,6 +101,15 @@ impl Storage {
         Ok(finish(keys.collect::<Result<_, Error>>()?, page, None))
     }
 
+    /// Whether any tenant has had a key.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn has_keys(&self) -> Result<bool, Error> {
+        let rows = sql::query(&self.db.reader, "SELECT 1 AS one FROM api_key LIMIT 1", []).await?;
+        Ok(!rows.is_empty())
+    }
+
     /// How many keys the tenant has.
     ///
     /// # Errors

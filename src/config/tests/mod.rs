@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{CommandFactory as _, Parser as _};
 
+mod issuers;
 mod refused;
 mod shown;
 
@@ -49,6 +50,7 @@ fn refusal(file: &str, env: &[(&str, &str)], flags: &[&str]) -> String {
 fn same(a: &Config, b: &Config) -> bool {
     a.data_dir == b.data_dir
         && a.http == b.http
+        && a.auth == b.auth
         && a.database == b.database
         && a.redis == b.redis
         && a.content == b.content

@@ -1,9 +1,11 @@
 //! Who is calling, where a proof is required.
 
 mod commands;
+mod issuer;
 mod keys;
 mod proofs;
 mod sockets;
+mod tokens;
 
 use serde_json::{Value, json};
 use takeoff::{

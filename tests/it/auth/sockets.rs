@@ -13,7 +13,7 @@ use crate::support::{Backend, PATIENCE, Received, Socket, TestApp, backends};
 const WATCH: &str = "subscription { tenantEvents { cursor } }";
 
 /// The code by which a socket is closed, which it must be.
-async fn closed(socket: &mut Socket) -> u16 {
+pub(super) async fn closed(socket: &mut Socket) -> u16 {
     let closing = async {
         loop {
             if let Received::Closed(frame) = socket.receive_any().await.unwrap() {
@@ -36,7 +36,7 @@ async fn is_acknowledged(socket: &mut Socket) {
 }
 
 /// A socket on which a subscription runs.
-async fn watching(app: &TestApp, token: &str) -> Socket {
+pub(super) async fn watching(app: &TestApp, token: &str) -> Socket {
     let mut socket = Socket::open(app.server.address(), &payload(token))
         .await
         .unwrap();

@@ -9,10 +9,9 @@ use std::{sync::Arc, time::Duration};
 use axum::{
     Error,
     extract::ws::{Message, Utf8Bytes, WebSocket},
-    http::header::AUTHORIZATION,
 };
 use futures::{FutureExt, SinkExt, StreamExt, future::BoxFuture};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, value::RawValue};
 use tokio::{
     sync::mpsc,
     time::{Instant, Interval, MissedTickBehavior, interval_at, sleep_until, timeout},
@@ -22,12 +21,13 @@ use tokio_util::sync::CancellationToken;
 use super::{
     WebSocketOptions,
     close::Close,
+    identity::{HandshakeCaller, identify, renewed},
     message::{ClientMessage, ServerMessage},
     operation::{OperationCaller, Operations, Outgoing},
 };
 use crate::{
-    api::{ApiError, Arrivals, Claim, ErrorCode, RequestId, TENANT_HEADER, agrees},
-    auth::{Authenticated, Authenticator, Mode, proof_ended},
+    api::{ApiError, Arrivals, ErrorCode, RequestId},
+    auth::{Authenticated, proof_ended},
     graphql::{Api, gate::LARGE_REQUEST, loading::Asking},
 };
 
@@ -51,14 +51,6 @@ impl From<Close> for End {
     fn from(close: Close) -> Self {
         Self::Close(close)
     }
-}
-
-/// The caller as the HTTP request has it.
-pub(super) struct HandshakeCaller {
-    /// None where the request proves nothing.
-    pub(super) caller: Option<Authenticated>,
-    /// The tenant that a header names.
-    pub(super) tenant: Option<String>,
 }
 
 /// An accepted connection.
@@ -198,7 +190,8 @@ impl Connection {
         match message {
             ClientMessage::Init(payload) => self.initialise(&payload).await,
             ClientMessage::Ping(payload) => {
-                let payload = payload.as_deref();
+                let is_proof = self.renew(payload.as_deref()).await?;
+                let payload = payload.as_deref().filter(|_| !is_proof);
                 self.say(&ServerMessage::Pong { payload }).await
             }
             ClientMessage::Pong => Ok(()),
@@ -227,15 +220,33 @@ impl Connection {
         }
         let authenticator = self.api.authenticator();
         let caller = identify(authenticator, &self.of_request, payload).await?;
+        self.go_on_as(caller);
+        self.say(&ServerMessage::ConnectionAck).await
+    }
+
+    /// Goes on by the proof that a ping brings; whether it brings one.
+    async fn renew(&mut self, payload: Option<&RawValue>) -> Result<bool, End> {
+        let (Some(payload), Some(caller)) = (payload, &self.caller) else {
+            return Ok(false);
+        };
+        let known = &caller.asking.principal;
+        let fresh = renewed(self.api.authenticator(), known, payload).await?;
+        let is_proof = fresh.is_some();
+        if let Some(fresh) = fresh {
+            self.go_on_as(fresh);
+        }
+        Ok(is_proof)
+    }
+
+    /// Runs operations under this identity from now on, until its proof ends.
+    fn go_on_as(&mut self, caller: Authenticated) {
         self.caller = Some(OperationCaller {
             api: self.api.clone(),
             asking: Asking::new(caller.principal().clone(), self.request_id.clone()),
         });
-        if caller.may_end() {
-            let clock = authenticator.clock().clone();
-            self.proof_end = Some(proof_ended(Some(caller), clock).boxed());
-        }
-        self.say(&ServerMessage::ConnectionAck).await
+        let clock = self.api.authenticator().clock().clone();
+        let end = caller.may_end();
+        self.proof_end = end.then(|| proof_ended(Some(caller), clock).boxed());
     }
 
     /// Refuses one operation more than there may be; the others go on.
@@ -324,47 +335,5 @@ async fn ended(proof_end: &mut Option<BoxFuture<'static, ()>>) {
     match proof_end {
         Some(end) => end.await,
         None => std::future::pending().await,
-    }
-}
-
-/// The caller that `connection_init` names, else the one of the HTTP request. A tenant that a header names
-/// stands: it may be from a proxy that knows who asks.
-async fn identify(
-    authenticator: &Authenticator,
-    of_request: &HandshakeCaller,
-    payload: &Map<String, Value>,
-) -> Result<Authenticated, Close> {
-    let text = |name: &str| {
-        let value = payload.get(name).filter(|value| !value.is_null());
-        value.map(|value| value.as_str().unwrap_or_default())
-    };
-    let (proof, tenant) = (text(AUTHORIZATION.as_str()), text(TENANT_HEADER));
-    if tenant.is_some() && of_request.tenant.is_some() && tenant != of_request.tenant.as_deref() {
-        return Err(Close::Forbidden);
-    }
-    let is_trusted = authenticator.mode() == Mode::Development;
-    let caller = match &of_request.caller {
-        Some(caller) if is_trusted && tenant.is_none() => caller.clone(),
-        Some(caller) if !is_trusted && proof.is_none() => caller.clone(),
-        None if proof.is_none() => return Err(Close::Unauthorized),
-        _ => {
-            let tenant = tenant.or(of_request.tenant.as_deref());
-            let claim = Claim { proof, tenant };
-            claim
-                .check(authenticator)
-                .await
-                .map_err(|error| refused(&error))?
-        }
-    };
-    if agrees(&caller, tenant) {
-        return Ok(caller);
-    }
-    Err(Close::Forbidden)
-}
-
-fn refused(error: &ApiError) -> Close {
-    match error.code() {
-        ErrorCode::Unavailable | ErrorCode::Internal => Close::Unavailable,
-        _ => Close::Forbidden,
     }
 }

@@ -3,6 +3,7 @@
 
 mod close;
 mod connection;
+mod identity;
 mod message;
 mod operation;
 mod options;
@@ -19,8 +20,8 @@ use axum::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use self::connection::{Connection, HandshakeCaller};
 pub use self::options::WebSocketOptions;
+use self::{connection::Connection, identity::HandshakeCaller};
 use super::{HttpOptions, negotiation::Form, request::unknown};
 use crate::{
     api::{ApiError, Arrivals, Asker, Authenticates, Bodies, ErrorCode, TENANT_HEADER},
