@@ -5,9 +5,11 @@ use std::{fmt::Write, hint::black_box};
 use anyhow::Context;
 use axum::{Router, body::Body, http::Request};
 use criterion::{BatchSize, Criterion};
+use futures::FutureExt as _;
 use takeoff::{
     app::{App, Node},
     artifact_registry::mermaid,
+    auth::NewKey,
     config::{Config, Overrides},
     content::{ContentStore, LineWindow, S3Options},
     graphql,
@@ -26,6 +28,7 @@ fn main() -> anyhow::Result<()> {
     events(&mut criterion)?;
     lineage(&mut criterion)?;
     gate(&mut criterion)?;
+    proof(&mut criterion)?;
     content(&mut criterion)?;
     criterion.final_summary();
     Ok(())
@@ -103,7 +106,7 @@ fn gate(criterion: &mut Criterion) -> anyhow::Result<()> {
         .prefix("takeoff-bench.")
         .tempdir()?;
     let runtime = Runtime::new()?;
-    let node = runtime.block_on(start(folder.path()))?;
+    let node = runtime.block_on(start(folder.path(), &[]))?;
     let gate = graphql::Gate::new(&graphql::export_schema(), &graphql::GateLimits::default())?;
     let options = graphql::HttpOptions {
         bodies: takeoff::api::Bodies::new(1 << 20, 1 << 26),
@@ -129,6 +132,32 @@ fn gate(criterion: &mut Criterion) -> anyhow::Result<()> {
             |body| runtime.block_on(ask(&router, body)),
             BatchSize::SmallInput,
         );
+    });
+    runtime.block_on(node.stop());
+    Ok(())
+}
+
+/// What a request costs more where a proof is required: the key was found good before.
+fn proof(criterion: &mut Criterion) -> anyhow::Result<()> {
+    let folder = tempfile::Builder::new()
+        .prefix("takeoff-bench.")
+        .tempdir()?;
+    let runtime = Runtime::new()?;
+    let node = runtime.block_on(start(folder.path(), &["auth.mode=required"]))?;
+    let new = NewKey {
+        roles: vec!["developer".to_owned()],
+        ..NewKey::default()
+    };
+    let services = node.services.clone();
+    let caller = node.principal(TenantId::default_tenant());
+    let key = runtime.block_on(services.keys.create(&caller, new))?.text;
+    let authenticator = services.authenticator.clone();
+    runtime.block_on(authenticator.bearer(key.expose()))?;
+    criterion.bench_function("proof that was found good before", |b| {
+        b.iter(|| {
+            let known = authenticator.bearer(black_box(key.expose())).now_or_never();
+            known.map(|known| known.is_ok())
+        });
     });
     runtime.block_on(node.stop());
     Ok(())
@@ -168,7 +197,7 @@ fn content(criterion: &mut Criterion) -> anyhow::Result<()> {
     let runtime = Runtime::new()?;
     let url = format!("file://{}", folder.path().display());
     let store = runtime.block_on(ContentStore::open(&url, &S3Options::default()))?;
-    let node = runtime.block_on(start(folder.path()))?;
+    let node = runtime.block_on(start(folder.path(), &[]))?;
     let scope = node.principal(TenantId::default_tenant()).scope();
     let stored = runtime.block_on(store.put_packed(&scope, parsed.rows.clone()))?;
     let window = LineWindow {
@@ -184,14 +213,16 @@ fn content(criterion: &mut Criterion) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn start(folder: &std::path::Path) -> anyhow::Result<Node> {
+async fn start(folder: &std::path::Path, more: &[&str]) -> anyhow::Result<Node> {
     let file = folder.join("takeoff.toml");
     std::fs::write(&file, "")?;
+    let mut set = vec![
+        format!("data_dir={}", folder.display()),
+        format!("graphql.cost_per_second={}", u32::MAX),
+    ];
+    set.extend(more.iter().map(|&setting| setting.to_owned()));
     let overrides = Overrides {
-        set: vec![
-            format!("data_dir={}", folder.display()),
-            format!("graphql.cost_per_second={}", u32::MAX),
-        ],
+        set,
         config: Some(file),
         ..Overrides::default()
     };

@@ -193,15 +193,27 @@ impl Authenticator {
 
     /// Looks for keys that were revoked, and for those of issuers, until the node stops.
     pub async fn watch_until(self, stop: CancellationToken) {
+        // An issuer that does not answer must not hold up what is asked of the database.
+        let both = async { tokio::join!(self.watch_keys(), self.renew_issuers()) };
+        tokio::select! {
+            _ = both => {}
+            () = stop.cancelled() => {}
+        }
+    }
+
+    async fn watch_keys(&self) {
         loop {
-            tokio::select! {
-                () = tokio::time::sleep(CHECK_EVERY) => {}
-                () = stop.cancelled() => return,
-            }
-            self.0.issuers.refresh().await;
+            tokio::time::sleep(CHECK_EVERY).await;
             if let Err(error) = self.0.keys.check(&self.0.storage).await {
                 tracing::warn!(%error, "it is not known which keys were revoked; each is looked up until it is");
             }
+        }
+    }
+
+    async fn renew_issuers(&self) {
+        loop {
+            tokio::time::sleep(CHECK_EVERY).await;
+            self.0.issuers.refresh().await;
         }
     }
 }

@@ -10,6 +10,7 @@ mod settings;
 
 use std::sync::Arc;
 
+use futures::future::join_all;
 use jsonwebtoken::{Header, Validation, decode, decode_header};
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -101,9 +102,7 @@ impl Issuers {
 
     /// Asks the issuers for their keys again.
     pub(super) async fn refresh(&self) {
-        for issuer in &self.0 {
-            issuer.keys.refresh().await;
-        }
+        join_all(self.0.iter().map(|issuer| issuer.keys.refresh())).await;
     }
 
     /// The holder of a token.

@@ -16,6 +16,7 @@ use futures::StreamExt;
 use serde_json::{Value, json};
 use sqlx::{Connection, Executor, PgConnection, SqliteConnection};
 use takeoff::{
+    auth::NewKey,
     model::{
         EventBody, Execution, ExecutionId, ExecutionStatus, RawJson, SessionId, StateWriteMode,
     },

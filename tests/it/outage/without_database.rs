@@ -257,3 +257,32 @@ async fn a_transaction_ended_for_idling_may_be_asked_again() {
     let payload = &closed["data"]["closeSession"];
     assert_eq!(payload["session"]["status"], "CLOSED", "{closed}");
 }
+
+/// PostgreSQL only: a server whose SQLite cannot be reached is not there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_that_cannot_know_which_keys_are_revoked_trusts_none() {
+    let Some((_backend, proxy, app)) = behind_proxy(&["auth.mode=required", LONG_LEASE]).await
+    else {
+        return;
+    };
+    let new = NewKey {
+        roles: vec!["viewer".to_owned()],
+        ..NewKey::default()
+    };
+    let made = app.services().keys.create(&app.principal(), new).await;
+    let made = made.unwrap();
+    // It reads nothing, so that nothing but the proof needs the database.
+    let ask = async || {
+        let request = app.http.get(app.url("/graphql?query=%7B__typename%7D"));
+        let answer = request.bearer_auth(made.text.expose()).send().await;
+        answer.unwrap().status().as_u16()
+    };
+    assert_eq!(ask().await, 200);
+    proxy.cut();
+    app.until(|| async { (ask().await == 503).then_some(()) })
+        .await;
+    assert_eq!(ask().await, 503);
+    proxy.mend().await;
+    app.until(|| async { (ask().await == 200).then_some(()) })
+        .await;
+}
