@@ -11,6 +11,7 @@ mod inspect;
 mod keys;
 mod lineage;
 mod list;
+mod login;
 mod names;
 mod output;
 mod paging;
@@ -18,6 +19,7 @@ mod server;
 mod session;
 mod show;
 mod submit;
+mod tokens;
 
 use std::process::ExitCode;
 
@@ -96,6 +98,10 @@ enum OfClient {
     Types(list::Types),
     /// Begin, show, list and close sessions.
     Session(session::Session),
+    /// Get a token from an issuer, in a browser, and keep it for a server.
+    Login(login::Login),
+    /// Forget the token that is kept for a server.
+    Logout(login::Logout),
 }
 
 /// Makes the server that a command starts, of one without a team's solutions.
@@ -167,6 +173,8 @@ fn ask(command: OfClient) -> anyhow::Result<ExitCode> {
         OfClient::Download(download) => block_on(download.run()),
         OfClient::Types(types) => block_on(types.run()),
         OfClient::Session(session) => block_on(session.run()),
+        OfClient::Login(login) => block_on(login.run()),
+        OfClient::Logout(logout) => logout.run(),
     }
 }
 

@@ -10,6 +10,8 @@ use clap::Args;
 pub(super) use error::{Error, Problem, refusal};
 use graphql_client::{GraphQLQuery, Response};
 
+use super::tokens;
+
 /// How to reach the server.
 #[derive(Debug, Clone, Args)]
 pub(super) struct Target {
@@ -19,7 +21,7 @@ pub(super) struct Target {
     /// The tenant to act for.
     #[arg(long, env = "TAKEOFF_TENANT")]
     pub(super) tenant: Option<String>,
-    /// The token that proves who asks.
+    /// The token that proves who asks; else the one of `takeoff login` for this server.
     #[arg(long, env = "TAKEOFF_TOKEN", hide_env_values = true)]
     pub(super) token: Option<Token>,
     /// Print JSON, errors included.
@@ -64,7 +66,10 @@ impl Client {
         Self {
             base: target.url.trim_end_matches('/').to_owned(),
             tenant: target.tenant.clone(),
-            token: target.token.clone(),
+            token: target
+                .token
+                .clone()
+                .or_else(|| tokens::find(&target.url).map(Token)),
             http: reqwest::Client::new(),
         }
     }

@@ -2,9 +2,12 @@
 
 use std::process::{Command, Output, Stdio};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::{VIEWER, by, guarded};
+use super::{
+    VIEWER, by, guarded,
+    issuer::{Issuer, Key},
+};
 use crate::support::{Backend, NodeProcess, Received, Socket, TestApp};
 
 fn takeoff(backend: &Backend, arguments: &[&str]) -> Command {
@@ -181,4 +184,51 @@ async fn no_token_is_in_the_log() {
         !log.contains(&key[20..]) && !log.contains(&swapped[20..]),
         "a secret is in the log"
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_login_keeps_a_token_for_one_server_and_for_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let backend = Backend::sqlite();
+    let issuer = Issuer::start(&[Key::Ec]).await;
+    let settings = ["auth.mode=required".to_owned(), issuer.setting(json!({}))];
+    let app = TestApp::start_with(&backend, &settings.each_ref().map(String::as_str)).await;
+    let home = backend.folder.path().join("home");
+    let at_home = |server: String, arguments: &[&str]| {
+        let mut command = takeoff(&backend, arguments);
+        command.env("HOME", &home).env("TAKEOFF_URL", server);
+        run(command)
+    };
+    let login = [
+        "login",
+        "--issuer",
+        issuer.url.as_str(),
+        "--client-id",
+        "cli",
+        "--audience",
+        "takeoff",
+        "--scope",
+        "openid",
+    ];
+    let output = at_home(app.url("/"), &login).await;
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{said} {:?}", output.stderr);
+    assert!(
+        said.contains("WDJB-MJHT") && said.contains("/here"),
+        "{said}"
+    );
+    let file = home.join(".config/takeoff/tokens.json");
+    let mode = std::fs::metadata(&file).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+
+    let list = ["executions", "--json"];
+    assert!(at_home(app.url(""), &list).await.status.success());
+    // Another server gets none.
+    let elsewhere = Backend::sqlite();
+    let other = guarded(&elsewhere).await;
+    let refused = at_home(other.url(""), &list).await;
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("UNAUTHENTICATED"));
+    assert!(at_home(app.url(""), &["logout"]).await.status.success());
+    let refused = at_home(app.url(""), &list).await;
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("UNAUTHENTICATED"));
 }

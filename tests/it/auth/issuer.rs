@@ -2,7 +2,13 @@
 
 use std::sync::{Arc, Mutex};
 
-use axum::{Json, Router, extract::State, http::StatusCode, response::IntoResponse, routing::get};
+use axum::{
+    Json, Router,
+    extract::State,
+    http::StatusCode,
+    response::IntoResponse,
+    routing::{get, post},
+};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode, jwk::Jwk};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -60,6 +66,8 @@ struct Shown {
     date: Option<String>,
     is_away: bool,
     asked: usize,
+    /// Whether a device has asked for its token, which the user confirms then.
+    is_confirmed: bool,
 }
 
 /// The issuer.
@@ -80,6 +88,8 @@ impl Issuer {
         let routes = Router::new()
             .route("/.well-known/openid-configuration", get(discovery))
             .route("/jwks", get(jwks))
+            .route("/device", post(device))
+            .route("/token", post(token))
             .with_state(issuer.clone());
         tokio::spawn(async move { axum::serve(listener, routes).await });
         issuer
@@ -141,7 +151,11 @@ async fn discovery(State(issuer): State<Issuer>) -> impl IntoResponse {
     if is_away {
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
     }
-    let document = Json(json!({"issuer": issuer.url, "jwks_uri": format!("{}/jwks", issuer.url)}));
+    let at = |path: &str| format!("{}{path}", issuer.url);
+    let document = Json(json!({
+        "issuer": issuer.url, "jwks_uri": at("/jwks"), "token_endpoint": at("/token"),
+        "device_authorization_endpoint": at("/device"),
+    }));
     match date {
         Some(date) => ([("date", date)], document).into_response(),
         None => document.into_response(),
@@ -154,4 +168,28 @@ async fn jwks(State(issuer): State<Issuer>) -> Json<Value> {
         shown.keys.clone()
     });
     Json(json!({ "keys": keys }))
+}
+
+async fn device(State(issuer): State<Issuer>, form: String) -> Json<Value> {
+    assert_eq!(
+        form,
+        "client_id=cli&scope=openid&audience=takeoff&resource=takeoff"
+    );
+    Json(json!({
+        "device_code": "the device", "user_code": "WDJB-MJHT", "expires_in": 60, "interval": 1,
+        "verification_uri": format!("{}/here", issuer.url),
+    }))
+}
+
+async fn token(State(issuer): State<Issuer>, form: String) -> impl IntoResponse {
+    assert!(
+        form.contains("device_code=the+device") && form.contains("client_id=cli"),
+        "{form}"
+    );
+    if !issuer.shown(|shown| std::mem::replace(&mut shown.is_confirmed, true)) {
+        let pending = Json(json!({"error": "authorization_pending"}));
+        return (StatusCode::BAD_REQUEST, pending).into_response();
+    }
+    let token = Key::Ec.sign(&issuer.claims(json!({"roles": "developer"})));
+    Json(json!({"access_token": token, "token_type": "Bearer", "expires_in": 600})).into_response()
 }
