@@ -1,6 +1,6 @@
-//! How many allocations a request costs, counted in a server of this process, against
-//! `benches/budget.toml`. The count is the same on every machine, but for what runs beside it, so the
-//! least of several rounds is taken.
+//! The number of allocations that a request costs, counted in a server of this process, against
+//! `benches/budget.toml`. The count is the same on every machine, but for what runs beside it, so
+//! the least of several rounds is taken.
 
 mod held;
 

@@ -62,7 +62,7 @@ impl Executions {
         self.storage.list_executions(scope, filter, page).await
     }
 
-    /// How many executions [`Self::list`] goes through.
+    /// Returns the number of executions that [`Self::list`] goes through.
     ///
     /// # Errors
     /// When the database does not answer.

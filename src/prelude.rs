@@ -1,4 +1,4 @@
-//! What a server with its own intents is written with: `use takeoff::prelude::*;`.
+//! The imports of a server with its own intents: `use takeoff::prelude::*;`.
 
 pub use crate::{
     app::App,

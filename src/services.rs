@@ -38,7 +38,7 @@ pub struct Services {
     pub events: Events,
     /// Large content in and out.
     pub uploads: Uploads,
-    /// What tenants may ask of this node.
+    /// The budget of the tenants on this node.
     pub budget: Arc<Budget>,
     /// Knows who calls.
     pub authenticator: Authenticator,
@@ -51,7 +51,7 @@ pub struct Services {
 }
 
 impl Services {
-    /// How many belong to each of several executions, sessions or artifacts.
+    /// Returns the number of members that each of several executions, sessions or artifacts has.
     ///
     /// # Errors
     /// When the database does not answer.

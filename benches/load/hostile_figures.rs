@@ -1,5 +1,6 @@
-//! What single hostile requests cost: memory, processor time, live executions, stored bytes, and how long a
-//! half-open connection lives. Each figure stands beside the one that was measured when nothing bounded it.
+//! The cost of single hostile requests: memory, processor time, live executions, stored bytes, and
+//! how long a half-open connection lives. Each figure stands beside the one that was measured when
+//! nothing bounded it.
 
 use std::{
     net::SocketAddr,

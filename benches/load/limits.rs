@@ -1,4 +1,5 @@
-//! What the machine gives without us: single and batched inserts, and a bare HTTP route.
+//! The machine's own figures, without the server: single and batched inserts, and a bare HTTP
+//! route.
 
 use std::{
     net::SocketAddr,

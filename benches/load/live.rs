@@ -24,7 +24,7 @@ const CANCEL: &str = "mutation Cancel($input: CancelExecutionInput!) \
     { cancelExecution(input: $input) { execution { id } errors { code } } }";
 /// Sockets that are opened at the same time.
 const AT_ONCE: usize = 64;
-/// How often one commit reaches a thousand.
+/// The number of commits, each of which reaches a thousand subscribers.
 const ROUNDS: usize = 11;
 
 impl Run<'_> {

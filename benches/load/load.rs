@@ -34,7 +34,7 @@ pub(crate) fn submit_many(session: &str, count: usize) -> String {
     request(SUBMIT_MANY, &json!({"input": {"intents": intents}}))
 }
 
-/// What a closed loop did.
+/// The counts of a closed loop.
 pub(crate) struct Done {
     pub(crate) requests: u64,
     pub(crate) took: Duration,
@@ -106,5 +106,5 @@ pub(crate) async fn exactly(
     try_join_all(loops).await.map(|_: Vec<()>| ())
 }
 
-/// What the answer to an accepted submit contains.
+/// A text that only the answer to an accepted submit contains.
 pub(crate) const ACCEPTED: &str = r#""id":"exe_"#;

@@ -39,11 +39,11 @@ struct Arguments {
     /// Every driver for a moment, and counts instead of times, against `benches/budget.toml`.
     #[arg(long, conflicts_with = "quick")]
     smoke: bool,
-    /// What a tenant meets while another one is hostile, a row for each kind of attack, and what a point of
-    /// cost takes of the processor.
+    /// Measures a tenant beside a hostile one, a row for each kind of attack, and the processor
+    /// time of a point of cost.
     #[arg(long)]
     hostile: bool,
-    /// How often each row is measured; 3, or 1 with `--quick` or `--smoke`.
+    /// The number of times that each row is measured; 3, or 1 with `--quick` or `--smoke`.
     #[arg(long)]
     runs: Option<usize>,
     /// Only this backend: `postgres` or `sqlite`.
@@ -52,10 +52,11 @@ struct Arguments {
     /// Only the rows whose name contains this.
     #[arg(long)]
     row: Option<String>,
-    /// So many executions, artifacts and sessions the lists are measured among.
+    /// The number of executions, artifacts and sessions among which the lists are measured.
     #[arg(long, default_value_t = 100_000)]
     listed: u64,
-    /// What single hostile requests cost, and nothing else; with a text only the figures whose name contains it.
+    /// Measures the cost of single hostile requests, and nothing else; with a text only the figures
+    /// whose name contains it.
     #[arg(long, num_args = 0..=1, default_missing_value = "")]
     figures: Option<String>,
     /// Serves the bare route at this address; used by the driver itself.
@@ -69,7 +70,7 @@ struct Arguments {
     bench: bool,
 }
 
-/// How long and how large.
+/// The length and the size of a run.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Scale {
     pub(crate) quick: bool,
@@ -91,7 +92,7 @@ pub(crate) struct Scale {
     pub(crate) past: u64,
     /// Seeded rows of each kind that lists go through.
     pub(crate) listed: u64,
-    /// How long a tenant is measured beside a hostile one, and as long without.
+    /// The time for which a tenant is measured beside a hostile one, and as long without.
     pub(crate) beside: Duration,
     /// Seeded artifacts of the hostile tenant, with as many executions.
     pub(crate) hostile_artifacts: u64,

@@ -176,7 +176,7 @@ pub(crate) async fn p95_of(
     Ok(count(latency.value_at_percentile(95.0)) / 1e3)
 }
 
-/// How long request `number` took; the first ones fill caches.
+/// Records the time of request `number`; the first ones fill caches and are left out.
 fn record(latency: &mut hdrhistogram::Histogram<u64>, number: usize, asked: Instant) {
     if number >= 10 {
         latency.saturating_record(micros(asked.elapsed()));

@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-/// What a figure is compared with: the goal, and what the machine gives without us in the same run.
+/// The comparison of a figure: the goal, and the machine's own figure without the server in the
+/// same run.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Beside {
     goal: f64,

@@ -71,7 +71,7 @@ const ROWS: &[&str] = &[
     "age",
 ];
 
-/// How often the server and the bare route are measured in turn.
+/// The number of turns in which the server and the bare route are measured.
 const TURNS: usize = 4;
 
 /// One slot, so that a server whose slot is taken accepts and runs nothing.
@@ -305,7 +305,7 @@ pub(crate) async fn wait_for(server: &Server, intent_type: &str, total: f64) -> 
     Ok(())
 }
 
-/// How many executions of a type have ended since the server was started.
+/// Returns the number of executions of a type that have ended since the server was started.
 pub(crate) async fn ended(server: &Server, intent_type: &str) -> anyhow::Result<f64> {
     let name = format!("takeoff_executions_total{{intent_type=\"{intent_type}\"");
     server.metric(&name).await

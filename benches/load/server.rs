@@ -81,7 +81,7 @@ impl Place {
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_takeoff");
 
-/// How the server was built: Cargo's folder for it.
+/// Returns the name of the Cargo profile that the server was built with: that of its folder.
 pub(crate) fn profile() -> &'static str {
     let folder = Path::new(PROGRAM).parent().and_then(Path::file_name);
     folder.and_then(|name| name.to_str()).unwrap_or_default()

@@ -1,4 +1,4 @@
-//! What can run now.
+//! Executions that can run now.
 
 use sea_orm::entity::prelude::*;
 

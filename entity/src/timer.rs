@@ -1,4 +1,4 @@
-//! What becomes due later: delayed starts, retries, deadlines.
+//! Timers of executions: delayed starts, retries, deadlines.
 
 use sea_orm::entity::prelude::*;
 

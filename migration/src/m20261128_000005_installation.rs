@@ -1,4 +1,4 @@
-//! What tells this database from others.
+//! A random id that tells this database from others.
 
 use sea_orm::DbBackend;
 

@@ -1,5 +1,5 @@
-//! What ended an execution's attempts, each counted by itself, and the place in its tree of what was
-//! accepted before trees were known.
+//! Counts of an execution's attempts by what ended them, and the places in their trees of
+//! executions that were accepted before trees were known.
 
 use sea_orm::DbBackend;
 

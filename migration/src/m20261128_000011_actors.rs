@@ -13,7 +13,8 @@ const COLUMNS: [(&str, &str, &str); 4] = [
 /// In the order in which writers take them.
 const LOCK: &str = "LOCK TABLE execution, lease, event IN ACCESS EXCLUSIVE MODE";
 
-/// What waits for a remote worker says so where it stands.
+/// Returns the statement that gives the queue of a remote worker to the executions that wait for
+/// one.
 fn of_workers(table: &str) -> String {
     let place = format!("FROM {table} p WHERE p.queue LIKE 'worker:%'");
     format!(

@@ -27,7 +27,7 @@ use super::{ApiError, ErrorCode};
 pub struct TooSlow;
 
 impl TooSlow {
-    /// Whether it is the error, or a cause of it.
+    /// Returns whether `error` is this one, or is caused by it.
     #[must_use]
     pub fn is_cause_of(error: &(dyn Error + 'static)) -> bool {
         let mut next = Some(error);
@@ -127,8 +127,8 @@ impl Bodies {
     }
 }
 
-/// What has arrived on a connection of a message that is not whole. Nothing is counted before
-/// [`Bodies::count`].
+/// The bytes of a message that is not whole yet, as they arrive on a connection. Nothing is counted
+/// before [`Bodies::count`].
 #[derive(Debug, Default)]
 pub struct Arrivals(OnceLock<Mutex<Held>>);
 
@@ -164,14 +164,14 @@ impl Arrivals {
         }
     }
 
-    /// So many bytes belonged to no message.
+    /// Notes that `bytes` belonged to no message.
     pub fn have_passed(&self, bytes: usize) {
         if let Some(permit) = self.held().as_mut().and_then(|held| held.permit.as_mut()) {
             drop(permit.split(bytes.min(permit.num_permits())));
         }
     }
 
-    /// Whether there was no room for some of them.
+    /// Returns whether there was no room for some of them.
     #[must_use]
     pub fn are_refused(&self) -> bool {
         self.held().is_some_and(|held| held.is_refused)
@@ -183,7 +183,7 @@ impl Arrivals {
     }
 }
 
-/// How many bytes the headers say that the body has.
+/// Returns the number of bytes that the headers declare for the body.
 #[must_use]
 pub fn declared_bytes(headers: &HeaderMap) -> Option<u64> {
     let length = headers.get(CONTENT_LENGTH)?.to_str().ok()?;

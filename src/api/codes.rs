@@ -29,13 +29,13 @@ macro_rules! codes {
                 match self { $(Self::$variant => $status,)+ }
             }
 
-            /// Whether the same request may succeed later.
+            /// Returns whether the same request may succeed later.
             #[must_use]
             pub fn is_retryable(self) -> bool {
                 match self { $(Self::$variant => false $(|| stringify!($retryable) == "retryable")?,)+ }
             }
 
-            /// What it means.
+            /// Returns the meaning of the code.
             #[must_use]
             pub fn about(self) -> &'static str {
                 match self { $(Self::$variant => concat!($($doc),+).trim_ascii_start(),)+ }

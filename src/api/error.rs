@@ -6,7 +6,7 @@ use std::{borrow::Cow, time::Duration};
 use crate::{content, model::Refusal, storage};
 
 super::codes::codes! {
-    /// What kind of failure a request met, by a stable name.
+    /// The kind of failure that a request met, by a stable name.
     pub enum ErrorCode {
         /// Nobody is known to ask: the request has no proof of who asks, or one that is not good. The answer does
         /// not say which; the server's log does.
@@ -107,7 +107,7 @@ impl ApiError {
         Self::internal(&storage::Error::Corrupt { what, source: None })
     }
 
-    /// What kind of failure it is.
+    /// Returns the kind of failure.
     #[must_use]
     pub fn code(&self) -> ErrorCode {
         self.code
@@ -119,7 +119,7 @@ impl ApiError {
         self.last_cursor.as_deref()
     }
 
-    /// How long the client has to wait before the request may succeed, where that is known.
+    /// Returns the time to wait before the request may succeed, where that is known.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.retry_after

@@ -88,7 +88,7 @@ fn text_of<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a s
     Ok(first.map(|value| value.to_str().unwrap_or_default()))
 }
 
-/// What a caller says of itself.
+/// The proof and the tenant that a request names, unchecked.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Claim<'a> {
     /// `Bearer` and a token.
@@ -127,7 +127,7 @@ impl Claim<'_> {
     }
 }
 
-/// Whether a caller's tenant is the one that is named, if one is.
+/// Returns whether a caller's tenant is the one that is named, if one is.
 pub(crate) fn agrees(caller: &Authenticated, named: Option<&str>) -> bool {
     let own = caller.principal().tenant().as_str();
     named.is_none_or(|tenant| tenant == own)

@@ -1,5 +1,5 @@
-//! What GraphQL and REST share: one set of error codes, and one error that carries nothing of the
-//! layers below to a client.
+//! The common part of GraphQL and REST: one set of error codes, and one error that carries nothing
+//! of the layers below to a client.
 
 mod body;
 mod codes;

@@ -3,7 +3,7 @@
 use crate::model::Refusal;
 
 super::codes::codes! {
-    /// What a caller did wrong, by a stable name.
+    /// The kind of a caller's mistake, by a stable name.
     pub enum RefusalCode {
         /// Something that the input names does not exist or is not the caller's.
         NotFound = "NOT_FOUND", 404;

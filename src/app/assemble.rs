@@ -33,7 +33,7 @@ const LOW_PRIORITY: i32 = 10;
 
 /// A running node. It has to be stopped: dropping it leaves its lease to run out.
 pub struct Node {
-    /// What the API layers call.
+    /// The services that the API layers call.
     pub services: Services,
     pub(super) content_state: watch::Receiver<bool>,
     pub(super) redis: Option<Redis>,
@@ -371,12 +371,12 @@ fn limits(config: &Config) -> Limits {
     }
 }
 
-/// How often what hints may have missed is looked for.
+/// Returns the period of looking for changes that hints may have missed.
 fn poll(config: &Config) -> Duration {
     Duration::from_millis(config.runtime.poll_ms)
 }
 
-/// What tenants may ask of the node.
+/// Returns the budget of the node's tenants.
 fn budget(config: &Config) -> Budget {
     let budget = Budget::new(config.graphql.cost_per_second, config.graphql.max_cost);
     if config.database.url.scheme() == "sqlite" {
@@ -387,7 +387,7 @@ fn budget(config: &Config) -> Budget {
     }
 }
 
-/// What a GraphQL request may ask for.
+/// Returns the limits of a GraphQL request.
 pub(super) fn gate_limits(config: &Config) -> graphql::GateLimits {
     let limits = config.graphql.clone();
     graphql::GateLimits {
@@ -409,7 +409,8 @@ pub(super) fn gate_limits(config: &Config) -> graphql::GateLimits {
     }
 }
 
-/// How long a session may live that its creator gives a time, unless sessions live longer by themselves.
+/// The longest life of a session that its creator gives a time, unless sessions live longer by
+/// default.
 const MAX_SESSION_TTL_SECONDS: i64 = 90 * 24 * 3600;
 
 fn state_limits(config: &Config) -> state_surface::StateLimits {

@@ -30,7 +30,7 @@ const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 const TENANT: HeaderValue = HeaderValue::from_static(TENANT_HEADER);
 
-/// What the server answers to.
+/// The host names that the server answers to.
 pub(super) struct Guard {
     /// Names besides those of the loopback interface.
     hosts: Vec<String>,
@@ -118,7 +118,8 @@ impl Guard {
         Err((StatusCode::FORBIDDEN, error))
     }
 
-    /// Whether a page is one that this server gave out, under this name.
+    /// Returns whether the origin is a page of this server, under the name that the request was
+    /// sent to.
     fn is_own(&self, origin: &str, host: &str) -> bool {
         let is_local = name_of(host).is_some_and(|name| is_loopback(&name));
         let scheme = if is_local { "http" } else { &self.scheme };

@@ -1,4 +1,4 @@
-//! What a server keeps on disk is for its user alone: database, content, keys.
+//! Files of the server on disk are for its user alone: database, content, keys.
 
 use std::path::{Path, PathBuf};
 
@@ -13,7 +13,7 @@ pub(crate) fn keep_private(config: &Config) {
     }
 }
 
-/// What a configuration keeps on this machine.
+/// Returns the files and folders that a configuration keeps on this machine.
 fn kept(config: &Config) -> Vec<PathBuf> {
     let mut kept = vec![config.data_dir.clone()];
     kept.extend(

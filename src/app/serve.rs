@@ -51,7 +51,7 @@ pub(super) async fn bind(http: &Http) -> anyhow::Result<TcpListener> {
     bound.with_context(|| format!("cannot listen on http.bind {}", http.bind))
 }
 
-/// What the routes need besides the node.
+/// The parts of the routes besides the node.
 pub(super) struct RouteParts {
     pub(super) gate: graphql::Gate,
     pub(super) guard: Guard,

@@ -45,7 +45,7 @@ impl<S> Layer<S> for Traced {
     }
 }
 
-/// What [`Traced`] makes of a service.
+/// The service that [`Traced`] makes of another.
 #[derive(Clone)]
 pub(super) struct TracedService<S> {
     inner: S,

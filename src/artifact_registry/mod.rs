@@ -28,10 +28,10 @@ use crate::{
     storage::{Count, Error, Page, PageRequest, Storage},
 };
 
-/// So many artifacts are deleted at once at most.
+/// The most artifacts that are deleted at once.
 pub const MAX_DELETED: u32 = 1000;
 
-/// What is to be deleted.
+/// The deletion of an artifact, and of its descendants if wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeleteRequest {
     /// The artifact.
@@ -44,14 +44,14 @@ pub struct DeleteRequest {
     pub reason: Option<String>,
 }
 
-/// What was deleted, or would be.
+/// The artifacts that were deleted, or would be.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Deletion {
     /// The artifact as it stands now.
     pub artifact: Artifact,
-    /// What was made from it and was still there before, nearest first; at most [`MAX_DELETED`].
+    /// The live artifacts that were made from it, nearest first; at most [`MAX_DELETED`].
     pub descendants: Vec<Arc<Artifact>>,
-    /// Whether there is more that was made from it.
+    /// True if there are more of them.
     pub truncated: bool,
 }
 
@@ -150,7 +150,7 @@ impl ArtifactRegistry {
         }
     }
 
-    /// How many artifacts [`Self::list`] goes through.
+    /// Returns the number of artifacts that [`Self::list`] goes through.
     ///
     /// # Errors
     /// As [`Self::list`].
@@ -248,7 +248,7 @@ impl ArtifactRegistry {
         })
     }
 
-    /// What was made from an artifact and is not deleted, nearest first.
+    /// Returns the artifacts that were made from an artifact and are not deleted, nearest first.
     async fn live_descendants(
         &self,
         scope: &TenantScope,

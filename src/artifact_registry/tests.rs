@@ -1,4 +1,4 @@
-//! What resolves, what is listed, and that the two agree.
+//! Resolving and listing artifacts, and that the two agree.
 
 use std::collections::HashMap;
 

@@ -21,7 +21,7 @@ use super::{
     output,
 };
 
-/// What to download.
+/// The arguments of `download`.
 #[derive(Debug, Clone, Args)]
 pub(super) struct Download {
     /// The artifact.

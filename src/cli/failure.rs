@@ -1,4 +1,4 @@
-//! How a command says that it could not be carried out.
+//! The error by which a command says that it could not be carried out.
 
 use serde_json::json;
 

@@ -23,14 +23,14 @@ const STANDARD_INPUT: &str = "-";
 /// A file to take in.
 #[derive(Debug, Clone)]
 pub(super) struct Input {
-    /// What the user calls it.
+    /// The name that the user gave it.
     pub(super) label: String,
     /// Its name without its folder.
     name: String,
     bytes: Vec<u8>,
 }
 
-/// What a file adds to an intent.
+/// The part of an intent that a file adds.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Brought {
     /// Its parameters.

@@ -17,10 +17,10 @@ use super::{
     show::Show,
 };
 
-/// How often a broken connection is made again before the command gives up.
+/// The number of times that a broken connection is made again before the command gives up.
 const RECONNECTS: u32 = 10;
 
-/// Whether an execution's stream ends with this event.
+/// Returns whether an execution's stream ends with this event.
 pub(super) fn is_end(event: &Value) -> bool {
     matches!(
         text(event, "type"),
@@ -60,7 +60,7 @@ pub(super) async fn follow(
     ))
 }
 
-/// What is followed.
+/// The events that are followed.
 #[derive(Debug, Clone)]
 pub(super) enum Feed {
     Execution(String),

@@ -22,7 +22,7 @@ use super::{
     show::{Show, problem},
 };
 
-/// What to show.
+/// The arguments of `show`.
 #[derive(Debug, Clone, Args)]
 pub(super) struct Inspect {
     /// An execution or an artifact.
@@ -31,7 +31,7 @@ pub(super) struct Inspect {
     target: Target,
 }
 
-/// What to cancel.
+/// The arguments of `cancel`.
 #[derive(Debug, Clone, Args)]
 pub(super) struct Cancel {
     /// The execution; its children are cancelled with it.
@@ -43,7 +43,7 @@ pub(super) struct Cancel {
     target: Target,
 }
 
-/// What to run again.
+/// The arguments of `rerun`.
 #[derive(Debug, Clone, Args)]
 pub(super) struct Rerun {
     /// The execution; it must have ended.

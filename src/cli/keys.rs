@@ -21,7 +21,7 @@ use crate::{
     storage::PageRequest,
 };
 
-/// What to do with keys.
+/// The arguments of `keys`.
 #[derive(Debug, Clone, Args)]
 pub(super) struct Keys {
     #[command(subcommand)]
@@ -57,10 +57,10 @@ struct Create {
     /// A scope besides, such as executions:read; may be repeated.
     #[arg(long = "scope", value_name = "SCOPE")]
     scopes: Vec<String>,
-    /// What it is for.
+    /// Its purpose.
     #[arg(long)]
     label: Option<String>,
-    /// How long it is valid, such as 30d, 12h, 15m or 90s; for ever if not given.
+    /// The time for which it is valid, such as 30d, 12h, 15m or 90s; for ever if not given.
     #[arg(long, value_name = "TIME", value_parser = duration)]
     expires: Option<Duration>,
 }

@@ -98,7 +98,7 @@ fn some(values: &[String]) -> Option<Vec<String>> {
     (!values.is_empty()).then(|| values.to_vec())
 }
 
-/// What `--metadata` names; `member` makes what the generated type wants.
+/// Reads the pairs of `--metadata`; `member` makes the generated type of each.
 pub(super) fn noted<T>(
     texts: &[String],
     member: impl Fn(String, Value) -> T,

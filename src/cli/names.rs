@@ -12,7 +12,7 @@ use super::{
     paging::Part,
 };
 
-/// What an id names.
+/// The kind of a record, as its id tells.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Execution,

@@ -1,6 +1,6 @@
-//! What a command says. What came from a server or a file is cleaned on its way out, so that no name
-//! and no message can move a terminal's cursor, colour it, or turn the direction of its text. A reader
-//! that has gone away ends the command quietly.
+//! The output of commands. Text from a server or a file is cleaned on its way out, so that no name
+//! and no message can move a terminal's cursor, colour it, or turn the direction of its text. A
+//! reader that has gone away ends the command quietly.
 
 use std::{
     fmt::Write as _,
@@ -11,7 +11,7 @@ use chrono::DateTime;
 
 use crate::clock::Clock;
 
-/// How a part of a line looks on a terminal.
+/// The look of a part of a line on a terminal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Tone {
     Plain,
@@ -97,7 +97,7 @@ impl Line {
     }
 }
 
-/// Whether a person is likely to look at what is said.
+/// Returns whether a person is likely to read the output.
 pub(super) fn is_terminal() -> bool {
     std::io::stdout().is_terminal()
 }
@@ -140,8 +140,8 @@ fn write_out(text: &str) {
     let _ = writeln!(std::io::stdout().lock(), "{text}");
 }
 
-/// Whether a character does something to a terminal besides being shown: control characters, and
-/// those that set the direction of text or break lines.
+/// Returns whether a character does something to a terminal besides being shown: control
+/// characters, and those that set the direction of text or break lines.
 fn acts(c: char) -> bool {
     c.is_control()
         || matches!(

@@ -15,7 +15,7 @@ const LARGEST: usize = 200;
 /// Which part of a list to show.
 #[derive(Debug, Clone, Args)]
 pub(super) struct Paging {
-    /// How many at most, newest first.
+    /// The most items, newest first.
     #[arg(long, default_value_t = 50)]
     limit: usize,
     /// Go on after this cursor, which an earlier call named.
@@ -32,7 +32,7 @@ pub(super) struct Part {
     pub(super) items: Vec<Value>,
     /// Where the next part begins, if there is one.
     pub(super) next: Option<String>,
-    /// How many items the whole list has, where the page says so.
+    /// The number of items of the whole list, where the page has it.
     total: Value,
 }
 
@@ -76,7 +76,7 @@ impl Part {
         }
     }
 
-    /// How many there are in all, in words.
+    /// Returns the number of items in all, in words.
     fn all(&self) -> String {
         let counted = self.total["count"].as_u64().unwrap_or_default();
         if self.total["exact"] == true {

@@ -23,7 +23,7 @@ use super::{
     paging::{Paging, Part},
 };
 
-/// What to do with sessions.
+/// The arguments of `session`.
 #[derive(Debug, Clone, Args)]
 pub(super) struct Session {
     #[command(subcommand)]
@@ -50,7 +50,7 @@ struct Create {
     /// The solution that its intents go to unless they say otherwise.
     #[arg(long)]
     solution: Option<String>,
-    /// How long it accepts intents, in seconds.
+    /// Its life, in seconds.
     #[arg(long, value_name = "SECONDS")]
     ttl: Option<i64>,
     #[command(flatten)]

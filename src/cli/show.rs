@@ -1,4 +1,4 @@
-//! How events look: bars on a terminal, lines in a pipe, JSON when asked for.
+//! The look of events: bars on a terminal, lines in a pipe, JSON when asked for.
 
 use std::collections::HashMap;
 
@@ -115,7 +115,7 @@ pub(super) fn problem(error: &Value) -> String {
     format!("{}: {}", text(error, "code"), text(error, "message"))
 }
 
-/// What an event says besides its type.
+/// Returns the text of an event besides its type.
 fn detail(event: &Value) -> String {
     match text(event, "type") {
         "execution.started" => format!("attempt {}", event["attempt"]),
@@ -151,7 +151,7 @@ fn detail(event: &Value) -> String {
 /// The longest JSON that a line shows.
 const MOST_CHARS: usize = 60;
 
-/// What a result comes to: the rows, if it counts some; itself, if it is short; else its parts.
+/// Returns a result in short: the rows, if it counts some; itself, if it is short; else its parts.
 fn summary(result: &Value) -> String {
     match rows(result, 4) {
         Some(1) => "1 row".to_owned(),

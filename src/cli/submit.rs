@@ -30,7 +30,7 @@ const SENT_AT_ONCE: usize = 8;
 /// Executions that are watched at the same time.
 const WATCHED_AT_ONCE: usize = 32;
 
-/// What to submit.
+/// The arguments of `submit`.
 #[derive(Debug, Clone, Args)]
 pub(super) struct Submit {
     /// The intent's type; `takeoff types` lists them.
@@ -61,7 +61,7 @@ pub(super) struct Submit {
     target: Target,
 }
 
-/// What to watch.
+/// The arguments of `watch`.
 #[derive(Debug, Clone, Args)]
 pub(super) struct Watch {
     /// The execution.
@@ -85,7 +85,7 @@ pub(super) fn parameter(text: &str) -> anyhow::Result<(String, Value)> {
 
 /// An intent that was accepted.
 struct Accepted {
-    /// What the user calls it.
+    /// The name that the user gave it.
     label: String,
     execution: submit_intent::Brief,
     replayed: bool,

@@ -1,4 +1,4 @@
-//! What follows from other values, and what contradicts them.
+//! Values that follow from other values, and values that contradict each other.
 
 use std::path::Path;
 

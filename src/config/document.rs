@@ -31,7 +31,7 @@ pub(super) fn documented(defaults: &[Entry]) -> String {
     out
 }
 
-/// What is in effect, with origins.
+/// Returns the values in effect, with their origins.
 pub(super) fn effective(entries: &[Entry]) -> String {
     let mut out = String::new();
     for section in sections::ALL {

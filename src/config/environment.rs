@@ -6,8 +6,8 @@ use super::{Error, Origin, layers::Given, sections};
 
 const PREFIX: &str = "TAKEOFF_";
 
-/// Whether a variable configures the server. The others with its prefix are the command line
-/// client's and the tests'.
+/// Returns whether a variable configures the server. The others with its prefix are the command
+/// line client's and the tests'.
 fn is_ours(name: &str) -> bool {
     const OF_OTHERS: [&str; 4] = [
         "TAKEOFF_URL",
@@ -18,7 +18,7 @@ fn is_ours(name: &str) -> bool {
     name.starts_with(PREFIX) && !name.starts_with("TAKEOFF_TEST_") && !OF_OTHERS.contains(&name)
 }
 
-/// What the variables give, by the path of the key.
+/// Returns the values that the variables give, by the path of the key.
 pub(super) fn given(
     env: impl Iterator<Item = (String, String)>,
 ) -> Result<BTreeMap<String, Given>, Error> {

@@ -1,4 +1,4 @@
-//! What is wrong with a configuration, and where.
+//! Errors of a configuration, each with its place.
 
 use std::{fmt, path::PathBuf};
 
@@ -48,7 +48,7 @@ pub enum Error {
         path: PathBuf,
         /// The line, from 1.
         line: usize,
-        /// What the parser says.
+        /// The parser's message.
         reason: String,
     },
     /// There is no such key.
@@ -74,7 +74,7 @@ pub enum Error {
     /// `--set` without `=`.
     #[error("flag --set expects section.key=value, found `{found}`")]
     MalformedSet {
-        /// How it begins.
+        /// The beginning of the line.
         found: String,
     },
     /// Two flags set the same key.
@@ -94,7 +94,7 @@ pub enum Error {
         key: String,
         /// Where the value came from.
         origin: Origin,
-        /// What is wrong with it.
+        /// The fault.
         reason: String,
     },
 }

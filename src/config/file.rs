@@ -36,7 +36,7 @@ pub(super) fn find(named: Option<&Path>) -> Result<Option<File>, Error> {
 }
 
 impl File {
-    /// What the file gives, by the path of the key.
+    /// Returns the values that the file gives, by the path of the key.
     pub(super) fn read(&self) -> Result<BTreeMap<String, Given>, Error> {
         let document = DeTable::parse(&self.text).map_err(|error| Error::Syntax {
             path: self.path.clone(),

@@ -1,4 +1,4 @@
-//! What is known of a key besides its value, and the names that follow from its path.
+//! Descriptions of keys besides their values, and the names that follow from their paths.
 
 /// A key that can be set.
 #[derive(Debug)]
@@ -7,13 +7,13 @@ pub(super) struct Key {
     pub(super) section: &'static str,
     /// Its name within the table.
     pub(super) name: &'static str,
-    /// What it means, a line each.
+    /// Its meaning, a line each.
     pub(super) docs: &'static [&'static str],
     /// The least and the largest number.
     pub(super) range: Option<(u64, u64)>,
     /// The schemes of a URL.
     pub(super) schemes: &'static [&'static str],
-    /// What a value looks like, where nothing is set by default.
+    /// An example of a value, where nothing is set by default.
     pub(super) example: &'static str,
     variable: Option<&'static str>,
 }
@@ -23,7 +23,7 @@ pub(super) struct Key {
 pub(super) struct Section {
     /// Its path; empty at the top level.
     pub(super) path: &'static str,
-    /// What it is about, a line each.
+    /// Its subject, a line each.
     pub(super) docs: &'static [&'static str],
     /// Its keys, in the order of the documented file.
     pub(super) keys: &'static [Key],
@@ -82,7 +82,7 @@ impl Key {
         )
     }
 
-    /// What the range and the schemes have against a value that has the right type.
+    /// Returns the objection of the range or the schemes to a value that has the right type.
     pub(super) fn refuses(&self, text: &str) -> Option<String> {
         if let Some((least, most)) = self.range
             && !text

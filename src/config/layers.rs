@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fmt, slice};
 
 use super::{Error, Origin, key::Key, setting::Setting};
 
-/// What a layer gives for a key.
+/// A value that a layer gives for a key.
 #[derive(Clone)]
 pub(super) struct Given {
     /// The value as text.
@@ -26,8 +26,8 @@ pub(super) struct Entry {
     pub(super) origin: Origin,
 }
 
-/// What the layers gave, by the path of the key, the last one last; what is read goes over to the
-/// entries.
+/// The values of the layers, by the path of the key, the last one last; those that are read go over
+/// to the entries.
 #[derive(Default)]
 pub(super) struct Layers {
     given: BTreeMap<String, Vec<Given>>,

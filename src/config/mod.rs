@@ -1,4 +1,4 @@
-//! What an operator can set, and where each value came from.
+//! The operator's settings, each with the layer that its value came from.
 //!
 //! Defaults, then a file, then the environment, then flags; the later layer wins. Each key, its
 //! type, default, range and meaning is written once, in `sections`; the names of the environment

@@ -26,7 +26,7 @@ pub struct Overrides {
     /// file://… or s3://…
     #[arg(long, value_name = "URL")]
     pub content_url: Option<String>,
-    /// What is logged, by level and module
+    /// Levels of the log, by module
     #[arg(long, value_name = "FILTER")]
     pub log: Option<String>,
     /// Any other key; may be repeated
@@ -44,7 +44,7 @@ impl fmt::Debug for Overrides {
 }
 
 impl Overrides {
-    /// Whether there is any flag.
+    /// Returns whether there is any flag.
     #[must_use]
     pub fn are_given(&self) -> bool {
         let is_named = self.named().iter().any(|(.., value)| value.is_some());
@@ -77,7 +77,7 @@ impl Overrides {
         })
     }
 
-    /// What the flags give, by the path of the key.
+    /// Returns the values that the flags give, by the path of the key.
     pub(super) fn given(&self) -> Result<BTreeMap<String, Given>, Error> {
         let mut given = BTreeMap::new();
         for (flag, key, value) in self.named() {

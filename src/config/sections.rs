@@ -75,7 +75,7 @@ const DAY_SECONDS: u64 = 24 * 60 * 60;
 const MOST_BYTES: u64 = 1 << 30;
 
 section! {
-    /// What belongs to no section.
+    /// Keys that belong to no section.
     pub(super) Top "" {
         /// Folder of everything the process keeps on local disk.
         data_dir: PathBuf [] = PathBuf::from("./data"),
@@ -98,17 +98,17 @@ section! {
         max_bodies_bytes: usize [.within(1024, MOST_BYTES)] = 64 * MIB,
         /// Connections that may be open at the same time. The limit on open files may allow fewer.
         max_connections: usize [.within(1, 1_000_000)] = 10_000,
-        /// How many of them may come from one address. A proxy is one address.
+        /// Most connections from one address. A proxy is one address.
         max_connections_per_address: usize [.within(1, 1_000_000)] = 5_000,
-        /// How long the head of a request may take to arrive, in milliseconds.
+        /// Longest time for the head of a request to arrive, in milliseconds.
         header_timeout_ms: u64 [.within(100, 600_000)] = 10_000,
-        /// How long a body may fall behind `body_bytes_per_second`, in milliseconds.
+        /// Longest time that a body may fall behind `body_bytes_per_second`, in milliseconds.
         body_timeout_ms: u64 [.within(100, 600_000)] = 10_000,
         /// The least rate at which the body of a request, or an upload, must arrive.
         body_bytes_per_second: u64 [.within(1, MOST_BYTES)] = 1024,
-        /// How long a connection may wait for its next request, in milliseconds.
+        /// Longest time that a connection may wait for its next request, in milliseconds.
         idle_timeout_ms: u64 [.within(100, 3_600_000)] = 60_000,
-        /// How long a client may read nothing of what is sent to it, in milliseconds.
+        /// Longest time for which a client may read nothing of what is sent to it, in milliseconds.
         write_timeout_ms: u64 [.within(100, 600_000)] = 10_000,
         /// Host names besides those of the loopback interface and of `public_url` under which clients may reach
         /// the server, without ports and with commas between them.
@@ -137,7 +137,7 @@ section! {
 }
 
 section! {
-    /// What a GraphQL request may ask for; beyond it nothing of the request is run.
+    /// Limits of a GraphQL request; beyond them nothing of the request is run.
     pub Graphql "graphql" {
         /// Largest document in bytes.
         max_document_bytes: usize [.within(64, MOST_BYTES)] = 16 * KIB,
@@ -164,16 +164,16 @@ section! {
         /// Largest answer in bytes, each field counted as 64 bytes besides its text; the records that
         /// are read for it may have as many. An answer that gets larger ends with an error.
         max_answer_bytes: u64 [.within(1024, MOST_BYTES)] = 16 * MIB as u64,
-        /// How long a query or mutation may take, in milliseconds.
+        /// Longest time of a query or mutation, in milliseconds.
         timeout_ms: u64 [.within(1, 600_000)] = 10_000,
         /// Parsed and checked documents that are kept, each for a kibibyte of its text.
         cached_documents: u64 [.within(0, 1_000_000)] = 1_000,
         /// Folder of trusted documents: `NAME.graphql` files, which requests name by the SHA-256 of
         /// their text, and manifests `NAME.json` that give documents by id. Read at start.
         documents: Option<PathBuf> [.example("./documents")] = None,
-        /// Whether nothing but trusted documents is run.
+        /// True to run nothing but trusted documents.
         trusted_only: bool [] = false,
-        /// Whether the schema may be asked for what it holds.
+        /// True to answer introspection.
         introspection: bool [] = true,
     }
 }
@@ -192,9 +192,9 @@ section! {
         max_connections: u32 [.within(1, 10_000)] = 16,
         /// Group-commit writers, each of which keeps a connection of the pool. PostgreSQL only; SQLite has one.
         writers: usize [.within(1, 64)] = 2,
-        /// How long PostgreSQL may work on one statement, in milliseconds.
+        /// Longest time that PostgreSQL works on one statement, in milliseconds.
         statement_timeout_ms: u64 [.within(1, 600_000)] = 10_000,
-        /// How long to wait for a free connection, in milliseconds.
+        /// Longest wait for a free connection, in milliseconds.
         acquire_timeout_ms: u64 [.within(1, 600_000)] = 5_000,
     }
 }
@@ -220,12 +220,13 @@ section! {
         /// The most bytes that a tenant may have announced by `createUpload` without having sent them; an
         /// upload counts as 64 KiB at least.
         max_announced_bytes: u64 [.within(1, 1 << 50)] = 1024 * 1024 * 1024,
-        /// How long the content of a deleted artifact is kept, in seconds, before it is removed.
+        /// Time for which the content of a deleted artifact is kept, in seconds, before it is
+        /// removed.
         deleted_grace_seconds: u64 [.within(0, 365 * DAY_SECONDS)] = DAY_SECONDS,
         /// Secret that signs the server's own upload and download URLs; nodes must share it.
         /// Unset: one that is made once and kept in the file signing.key in `data_dir`.
         signing_key: Option<Secret> [.example("replace this by 32 random characters")] = None,
-        /// How long such a URL is valid, in seconds.
+        /// Time for which such a URL is valid, in seconds.
         url_ttl_seconds: u64 [.within(1, 7 * DAY_SECONDS)] = 900,
     } with {
         /// Access to an `s3://` store.
@@ -246,9 +247,9 @@ section! {
         access_key_id: Option<String> [.example("takeoff")] = None,
         /// The access key itself.
         secret_access_key: Option<Secret> [.example("secret")] = None,
-        /// Whether plain HTTP is allowed.
+        /// True to allow plain HTTP.
         allow_http: bool [] = false,
-        /// Whether the bucket is part of the path rather than of the host name.
+        /// True if the bucket is part of the path rather than of the host name.
         path_style: bool [] = false,
     }
 }
@@ -258,7 +259,7 @@ section! {
     pub Runtime "runtime" {
         /// Handlers that run at the same time on this node.
         max_concurrent_executions: usize [.within(1, 100_000)] = 1_024,
-        /// How many of a hundred slots of this node one tenant's executions may hold.
+        /// Slots of this node, in percent, that one tenant's executions may hold.
         tenant_slots_percent: usize [.within(1, 100)] = 80,
         /// Tenants that get more than one slot for each one of another while both wait.
         tenant_weights: Weights [.example("acme=4, globex=2")] = Weights::default(),
@@ -266,17 +267,17 @@ section! {
         queue_capacity: usize [.within(1, 10_000_000)] = 10_000,
         /// Largest number of writes in one commit.
         batch_max_items: usize [.within(1, 5_000)] = 500,
-        /// How long a node holds its executions without renewing, in seconds.
+        /// Time for which a node holds its executions without renewing its lease, in seconds.
         lease_seconds: u64 [.within(1, 3_600)] = 10,
-        /// How often a node renews, in seconds; less than `lease_seconds`.
+        /// Period at which a node renews its lease, in seconds; less than `lease_seconds`.
         heartbeat_seconds: u64 [.within(1, 3_600)] = 3,
-        /// How often a quiet node looks for work and due timers, in milliseconds.
+        /// Period at which a quiet node looks for work and due timers, in milliseconds.
         poll_ms: u64 [.within(10, 60_000)] = 1_000,
-        /// How often stranded executions are looked for, in seconds.
+        /// Period at which stranded executions are looked for, in seconds.
         sweep_seconds: u64 [.within(1, 3_600)] = 15,
-        /// How long handlers may go on after a shutdown was asked for, in seconds.
+        /// Time for which handlers may go on after a shutdown was asked for, in seconds.
         shutdown_grace_seconds: u64 [.within(0, 3_600)] = 20,
-        /// How long an idempotency key is remembered, in hours.
+        /// Time for which an idempotency key is remembered, in hours.
         idempotency_ttl_hours: u64 [.within(1, 24 * 3_650)] = 7 * 24,
     }
 }
@@ -309,7 +310,7 @@ section! {
 section! {
     /// Sessions.
     pub Sessions "sessions" {
-        /// How long a session lives unless its creator says otherwise, in seconds.
+        /// Life of a session unless its creator says otherwise, in seconds.
         ttl_seconds: u64 [.within(1, 3_650 * DAY_SECONDS)] = 30 * DAY_SECONDS,
     }
 }
@@ -317,7 +318,7 @@ section! {
 section! {
     /// Logs and traces.
     pub Telemetry "telemetry" {
-        /// What is logged, by level and module: `info`, or `warn,takeoff::runtime=debug`.
+        /// Levels of the log, by module: `info`, or `warn,takeoff::runtime=debug`.
         log: String [.variable_is("TAKEOFF_LOG")] = "info".to_owned(),
         /// `text` for people, `json` with one object a line, `auto` for text on a terminal only.
         log_format: LogFormat [] = LogFormat::Auto,

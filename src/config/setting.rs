@@ -98,7 +98,7 @@ impl Hosts {
     }
 }
 
-/// How many slots tenants get for each one of another.
+/// The slots that tenants get for each one of another.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Weights(BTreeMap<String, u32>);
 
@@ -161,7 +161,7 @@ fn redact_url(url: &str) -> String {
 }
 
 const IN_A_PATH: [char; 3] = ['/', '?', '#'];
-/// What stands between parameters, and before the first of them.
+/// The characters between parameters, and before the first of them.
 const SEPARATORS: [char; 4] = ['?', '#', '&', ';'];
 
 /// A parameter with the separator behind it.
@@ -314,7 +314,7 @@ impl Setting for Hosts {
     }
 }
 
-/// What stands between commas.
+/// Returns the items of a list with commas.
 pub(super) fn listed(text: &str) -> impl Iterator<Item = &str> {
     text.split(',').map(str::trim).filter(|one| !one.is_empty())
 }

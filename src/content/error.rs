@@ -18,9 +18,9 @@ pub enum Error {
     /// Not as many bytes as declared.
     #[error("{declared} bytes were declared and {actual} arrived")]
     SizeMismatch {
-        /// What was declared.
+        /// The declared number.
         declared: u64,
-        /// What arrived.
+        /// The number that arrived.
         actual: u64,
     },
     /// Not the declared bytes.
@@ -47,13 +47,13 @@ pub enum Error {
     /// The store's address or settings make no sense, or its folder cannot be used.
     #[error("the content store cannot be opened: {reason}")]
     Url {
-        /// What is wrong.
+        /// The fault.
         reason: String,
     },
 }
 
 impl Error {
-    /// Whether the same call may succeed later.
+    /// Returns whether the same call may succeed later.
     #[must_use]
     pub fn is_outage(&self) -> bool {
         matches!(self, Self::Unavailable(_) | Self::Absent)

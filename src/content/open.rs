@@ -24,7 +24,7 @@ use super::Error;
 const RETRY_TIMEOUT: Duration = Duration::from_secs(20);
 const MAX_RETRIES: usize = 5;
 
-/// How to reach a bucket; what is not given comes from the environment's AWS variables.
+/// Access to a bucket; options that are not given come from the environment's AWS variables.
 #[derive(Clone, Default)]
 pub struct S3Options {
     /// Where the service is, unless it is AWS.
@@ -35,10 +35,10 @@ pub struct S3Options {
     pub access_key_id: Option<String>,
     /// The key.
     pub secret_access_key: Option<String>,
-    /// Whether plain HTTP is allowed.
+    /// True if plain HTTP is allowed.
     pub allow_http: bool,
-    /// Whether the bucket is in the path instead of the host name. Always so at an endpoint that
-    /// is an IP address or a host without a domain, which has no names below it.
+    /// True if the bucket is in the path instead of the host name. Always so at an endpoint that is
+    /// an IP address or a host without a domain, which has no names below it.
     pub path_style: bool,
 }
 

@@ -47,7 +47,7 @@ struct Entry {
 /// Packed content, to be put into the store.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Packed {
-    /// What it is.
+    /// The stored content.
     pub stored: Stored,
     pub(super) object: Bytes,
 }
@@ -80,7 +80,7 @@ impl Packer {
         }
     }
 
-    /// How much content there is so far.
+    /// Returns the size of the content so far.
     #[must_use]
     pub fn size_bytes(&self) -> u64 {
         self.size_bytes

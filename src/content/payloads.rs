@@ -25,7 +25,7 @@ impl Payloads {
         }
     }
 
-    /// What the database is to hold for `json`.
+    /// Stores `json` if it is large, and returns what the database is to hold for it.
     ///
     /// # Errors
     /// When the content store does not take it.

@@ -73,8 +73,8 @@ impl ContentStore {
         }
     }
 
-    /// Whether the store takes an object: one small write, so that a full or read-only store is
-    /// noticed as well as one that is away. Without a timeout.
+    /// Finds out whether the store takes an object: one small write, so that a full or read-only
+    /// store is noticed as well as one that is away. Without a timeout.
     ///
     /// # Errors
     /// [`Error::Absent`], [`Error::Unavailable`].
@@ -178,7 +178,7 @@ impl ContentStore {
         }
     }
 
-    /// Whether there is content with this digest.
+    /// Returns whether there is content with this digest.
     ///
     /// # Errors
     /// [`Error::Unavailable`].

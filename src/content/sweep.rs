@@ -85,7 +85,7 @@ fn sweep_folder(folder: &path::Path, limit_micros: i64) -> Result<u64, Error> {
     })
 }
 
-/// What is in a folder; nothing where there is none.
+/// Returns the entries of a folder; none where there is no folder.
 fn entries(folder: &path::Path) -> io::Result<Vec<PathBuf>> {
     match std::fs::read_dir(folder) {
         Ok(found) => found.map(|entry| Ok(entry?.path())).collect(),

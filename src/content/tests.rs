@@ -195,7 +195,7 @@ async fn a_disk_that_is_not_mounted_is_not_damage_and_nothing_is_written_in_its_
     ));
 }
 
-/// What a link leads to may be anything, also what has the right bytes.
+/// The target of a link may be anything, also a file with the right bytes.
 #[cfg(unix)]
 #[tokio::test]
 async fn links_in_the_folder_are_not_followed() {

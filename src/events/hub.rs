@@ -16,12 +16,12 @@ use crate::{
 
 type Watched<K> = Mutex<HashMap<K, watch::Sender<State>>>;
 
-/// What watchers are told.
+/// The state of a stream as its watchers are told it.
 #[derive(Debug, Clone, Copy, Default)]
 struct State {
     /// The last sequence that the database is known to hold; of an execution only.
     seq: i64,
-    /// How often there was reason to look.
+    /// The number of times that there was reason to look.
     calls: u64,
 }
 
@@ -42,7 +42,7 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    /// Whether the stream may have more than what is up to `seq`.
+    /// Returns whether the stream may have events after `seq`.
     pub(super) fn may_be_beyond(&self, seq: i64) -> bool {
         let state = self.receiver.borrow();
         state.seq > seq || state.calls != self.answered

@@ -37,7 +37,7 @@ pub struct EventBatch {
     pub events: Arc<Vec<Event>>,
     /// Where to go on from.
     pub cursor: Cursor,
-    /// Whether more of the past follows at once.
+    /// True if more of the past follows at once.
     pub has_more_past_events: bool,
 }
 
@@ -81,7 +81,7 @@ impl Events {
         events
     }
 
-    /// What commits of other nodes mean.
+    /// Returns the notices of other nodes' commits.
     #[must_use]
     pub fn remote_notices(&self) -> broadcast::Receiver<Arc<Vec<Notice>>> {
         self.remote.subscribe()
@@ -172,7 +172,7 @@ impl Events {
         Ok(self.clone().stream_of(scope, id, watch, after, first))
     }
 
-    /// Whether nothing can come after a cursor any more.
+    /// Returns whether nothing can come after a cursor any more.
     ///
     /// # Errors
     /// [`Error::Refused`] when the execution is absent.

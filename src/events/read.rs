@@ -49,7 +49,7 @@ impl Events {
         self.storage.wal_after(scope, filter, start, limit).await
     }
 
-    /// How many entries [`Self::list_log`] goes through.
+    /// Returns the number of entries that [`Self::list_log`] goes through.
     ///
     /// # Errors
     /// When the database does not answer.

@@ -10,7 +10,7 @@ use futures::future::{BoxFuture, FutureExt};
 
 use super::{Error, HotCopies, InProcess};
 
-/// How long what was found with the others is kept here.
+/// The time for which a state of the shared copies is kept here.
 const NEAR_TTL: Duration = Duration::from_mins(5);
 
 /// Copies here and elsewhere.

@@ -5,12 +5,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{Grants, KeyId, Micros, TenantId};
 
-/// What a key may do: what its roles mean at the time, and its scopes.
+/// The rights of a key: those of its roles at the time, and its scopes.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct KeyRights {
     /// Names of roles.
     pub roles: Vec<String>,
-    /// What it may do besides.
+    /// Its permissions besides those of its roles.
     pub scopes: Grants,
 }
 
@@ -25,7 +25,7 @@ pub struct ApiKey {
     pub prefix: String,
     /// Its roles and scopes.
     pub rights: KeyRights,
-    /// What it is for.
+    /// Its purpose.
     pub label: Option<String>,
     /// Who made it.
     pub created_by: String,
@@ -40,7 +40,7 @@ pub struct ApiKey {
 }
 
 impl ApiKey {
-    /// Whether it proves anything at `now`.
+    /// Returns whether it proves anything at `now`.
     #[must_use]
     pub fn is_valid(&self, now: Micros) -> bool {
         self.revoked_at.is_none() && self.expires_at.is_none_or(|end| now < end)

@@ -33,7 +33,7 @@ impl ArtifactState {
         Self::Deleted,
     ];
 
-    /// Whether an artifact may go from this state to `next`.
+    /// Returns whether an artifact may go from this state to `next`.
     #[must_use]
     pub fn can_become(self, next: Self) -> bool {
         matches!(
@@ -57,7 +57,7 @@ impl ArtifactState {
         }
     }
 
-    /// Whether an artifact in this state resolves.
+    /// Returns whether an artifact in this state resolves.
     #[must_use]
     pub fn resolves(self) -> bool {
         matches!(self, Self::Ready | Self::Archived)
@@ -81,7 +81,7 @@ impl ArtifactState {
 pub struct Artifact {
     /// Its id.
     pub id: ArtifactId,
-    /// What kind of thing it is, e.g. `parsed_content`.
+    /// Its kind, e.g. `parsed_content`.
     pub artifact_type: String,
     /// The tenant it belongs to.
     pub tenant_id: TenantId,
@@ -101,7 +101,7 @@ pub struct Artifact {
     pub display_name: Option<String>,
     /// Who it belongs to, as the handler says.
     pub owner: Option<String>,
-    /// What it is for, as the handler says.
+    /// Its purpose, as the handler says.
     pub purpose: Option<String>,
     /// 0 without parents, else one more than the highest of theirs.
     pub generation: i64,
@@ -132,7 +132,7 @@ pub struct Materialization {
     pub uri: String,
     /// The form of the bytes, e.g. `csv`, `ndjson`.
     pub format: String,
-    /// How they are compressed, if they are.
+    /// Their compression, if they are compressed.
     pub compression: Option<String>,
     /// Their number.
     pub size_bytes: i64,
@@ -164,13 +164,13 @@ pub struct ArtifactTransition {
 pub struct NewArtifact {
     /// The id it will have; derived from what makes it, so that a repetition finds it.
     pub id: ArtifactId,
-    /// What kind of thing it is.
+    /// Its kind.
     pub artifact_type: String,
     /// PENDING or READY.
     pub state: ArtifactState,
     /// Its meaning.
     pub semantic_descriptor: RawJson,
-    /// What it was made from; each exists already in the same tenant.
+    /// The artifacts that it was made from; each exists already in the same tenant.
     pub parents: Vec<ArtifactId>,
     /// Its stored forms.
     pub materializations: Vec<NewMaterialization>,
@@ -178,7 +178,7 @@ pub struct NewArtifact {
     pub display_name: Option<String>,
     /// Who it belongs to.
     pub owner: Option<String>,
-    /// What it is for.
+    /// Its purpose.
     pub purpose: Option<String>,
 }
 
@@ -191,7 +191,7 @@ pub struct NewMaterialization {
     pub uri: String,
     /// The form of the bytes.
     pub format: String,
-    /// How they are compressed.
+    /// Their compression, if they are compressed.
     pub compression: Option<String>,
     /// Their number.
     pub size_bytes: i64,

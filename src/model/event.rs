@@ -11,7 +11,7 @@ use super::{
     TenantId,
 };
 
-/// What a stream of the log belongs to.
+/// The kind of record that a stream of the log belongs to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum StreamKind {
     /// One execution, from created to its terminal event.
@@ -40,7 +40,7 @@ impl StreamKind {
     }
 }
 
-/// How a state write treats the state that is there.
+/// The way in which a write treats the state that is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum StateWriteMode {
@@ -55,7 +55,8 @@ macro_rules! bodies {
         $(#[$doc:meta])*
         $variant:ident = $name:literal { $($(#[$fdoc:meta])* $field:ident : $type:ty),* $(,)? }
     )*) => {
-        /// What happened. Large values (parameters, results, states) are in [`Event::payload`].
+        /// The body of an entry: what happened. Large values (parameters, results, states) are in
+        /// [`Event::payload`].
         #[derive(Debug, Clone, PartialEq)]
         pub enum EventBody {
             $($(#[$doc])* $variant { $($(#[$fdoc])* $field: $type),* },)*
@@ -160,10 +161,10 @@ bodies! {
         error: ExecutionError,
         /// When the next one is due.
         next_attempt_at: Micros,
-        /// Whether the attempt was lost with its node rather than failed.
+        /// True if the attempt was lost with its node rather than failed.
         lost: bool,
-        /// How often in a row the process has ended with the execution, this time included; none in
-        /// entries that were written before this was told.
+        /// The number of times in a row that the process has ended with the execution, this time
+        /// included; none in entries that were written before this was told.
         crashes: Option<i64>,
     }
     /// A cancellation was accepted and is on its way to the handler.
@@ -268,14 +269,14 @@ bodies! {
     }
     /// A session's state was written. Payload: what was written.
     SessionStateChanged = "session.state_changed" {
-        /// How.
+        /// Replaced or merged.
         mode: StateWriteMode,
         /// The version after.
         version: i64,
     }
     /// An execution's own state was written. Payload: what was written.
     ExecutionStateChanged = "execution.state_changed" {
-        /// How.
+        /// Replaced or merged.
         mode: StateWriteMode,
         /// The version after.
         version: i64,
@@ -288,7 +289,7 @@ bodies! {
         prefix: String,
         /// Its roles and scopes.
         rights: KeyRights,
-        /// What it is for.
+        /// Its purpose.
         label: Option<String>,
         /// When it ends by itself.
         expires_at: Option<Micros>,
@@ -333,7 +334,7 @@ impl EventBody {
         }
     }
 
-    /// Whether the stream ends here.
+    /// Returns whether the stream ends here.
     #[must_use]
     pub fn is_terminal(&self) -> bool {
         matches!(
@@ -407,7 +408,7 @@ impl EventBody {
 /// One entry of the log.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Event {
-    /// What the stream belongs to.
+    /// The kind of record that the stream belongs to.
     pub stream_kind: StreamKind,
     /// The execution, the artifact or the key; of a session only where the server made the session's id.
     pub stream_id: Uuid,
@@ -423,7 +424,7 @@ pub struct Event {
     /// execution. None where the runtime did it by itself, and in entries that were written before this
     /// was told.
     pub actor: Option<Arc<str>>,
-    /// What happened.
+    /// The body: what happened.
     pub body: EventBody,
     /// The large value that goes with it.
     pub payload: Option<Payload>,

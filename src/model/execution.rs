@@ -33,13 +33,13 @@ impl ExecutionStatus {
         Self::Cancelled,
     ];
 
-    /// Whether this status is for ever.
+    /// Returns whether this status is for ever.
     #[must_use]
     pub fn is_terminal(self) -> bool {
         matches!(self, Self::Completed | Self::Failed | Self::Cancelled)
     }
 
-    /// Whether an execution may go from this status to `next`.
+    /// Returns whether an execution may go from this status to `next`.
     #[must_use]
     pub fn can_become(self, next: Self) -> bool {
         match self {
@@ -125,12 +125,12 @@ impl Queue {
     }
 }
 
-/// What a client asked for. Immutable.
+/// A client's request for work. Immutable.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Intent {
     /// Its id.
     pub id: IntentId,
-    /// What is to be done.
+    /// The type of work.
     pub intent_type: String,
     /// The tenant it belongs to.
     pub tenant_id: TenantId,
@@ -140,7 +140,7 @@ pub struct Intent {
     pub solution_id: String,
     /// The handler's parameters.
     pub parameters: Payload,
-    /// What the client noted; the runtime does not read it.
+    /// The client's notes; the runtime does not read them.
     pub metadata: RawJson,
     /// The caller's key, when there was one.
     pub idempotency_key: Option<String>,
@@ -153,7 +153,7 @@ pub struct Intent {
 pub struct Execution {
     /// Its id.
     pub id: ExecutionId,
-    /// What it executes.
+    /// The intent that it executes.
     pub intent: Intent,
     /// The handler that was chosen at submit.
     pub handler_name: String,
@@ -168,15 +168,17 @@ pub struct Execution {
     pub epoch: i64,
     /// 0 before the first start, then 1 and up.
     pub attempt: i64,
-    /// How many attempts do not count against the handler's policy, whatever ended them: the node went
-    /// away or gave the execution back, an outage, a wait outside of the node, an artifact that another
-    /// execution changed meanwhile.
+    /// The number of attempts that do not count against the handler's policy, whatever ended them:
+    /// the node went away or gave the execution back, an outage, a wait outside of the node, an
+    /// artifact that another execution changed meanwhile.
     pub lost_attempts: i64,
-    /// How many times in a row the process that ran it ended without a word.
+    /// The number of times in a row that the process that ran it ended without a word.
     pub crashes: i64,
-    /// How many times in a row an outage ended its attempt, or the lease of a node that lived on.
+    /// The number of times in a row that an outage ended its attempt, or the lease of a node that
+    /// lived on.
     pub interruptions: i64,
-    /// How many attempts were run again because another execution changed an artifact meanwhile.
+    /// The number of attempts that were run again because another execution changed an artifact
+    /// meanwhile.
     pub repetitions: i64,
     /// 0 (first) to 9.
     pub priority: i64,
@@ -188,7 +190,7 @@ pub struct Execution {
     pub parent_id: Option<ExecutionId>,
     /// The topmost of its ancestors; none when it has no parent.
     pub root_id: Option<ExecutionId>,
-    /// How many ancestors it has.
+    /// The number of its ancestors.
     pub depth: i64,
     /// Its name among its parent's children.
     pub child_key: Option<String>,
@@ -202,7 +204,7 @@ pub struct Execution {
     pub cancel_requested_at: Option<Micros>,
     /// The reason given with it.
     pub cancel_reason: Option<String>,
-    /// What the handler returned.
+    /// The result that the handler returned.
     pub result: Option<Payload>,
     /// Why it failed, or why its last attempt did.
     pub error: Option<ExecutionError>,
@@ -230,7 +232,7 @@ pub struct ExecutionError {
     pub code: String,
     /// The outermost message, then its causes, joined by `: `.
     pub message: String,
-    /// Whether another attempt could have helped.
+    /// True if another attempt could have helped.
     pub retryable: bool,
     /// The attempt that failed.
     pub attempt: i64,
@@ -259,7 +261,7 @@ pub struct Step {
     pub name: String,
     /// The attempt that ran it.
     pub attempt: i64,
-    /// What it returned.
+    /// The result that it returned.
     pub result: Payload,
     /// When it began.
     pub started_at: Micros,

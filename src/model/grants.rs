@@ -1,5 +1,6 @@
-//! What a principal may do. A [`Scope`] is one permission by its name, as keys, tokens and roles carry it;
-//! [`Grants`] are all that a principal has. A name without a suffix concerns whatever the tenant has.
+//! The permissions of a principal. A [`Scope`] is one permission by its name, as keys, tokens and
+//! roles carry it; [`Grants`] are all that a principal has. A name without a suffix concerns
+//! whatever the tenant has.
 //!
 //! Invariant: [`Grants::covers`] holds for exactly those whose every permission is there, so that nobody
 //! can hand on what they lack.
@@ -183,20 +184,20 @@ impl Grants {
         })
     }
 
-    /// Whether the action is permitted on whatever there is.
+    /// Returns whether the action is permitted on whatever there is.
     #[must_use]
     pub fn permits(&self, action: Action) -> bool {
         self.actions & action.bit() != 0
     }
 
-    /// Whether intents of this type may be submitted.
+    /// Returns whether intents of this type may be submitted.
     #[must_use]
     pub fn permits_submit(&self, intent_type: &str) -> bool {
         let named = || self.submits.iter().flat_map(|submits| submits.iter());
         self.permits(Action::SubmitIntents) || named().any(|one| **one == *intent_type)
     }
 
-    /// Whether this permission is among them, by itself or within a wider one.
+    /// Returns whether this permission is among them, by itself or within a wider one.
     #[must_use]
     pub fn contains(&self, scope: &Scope) -> bool {
         match scope {
@@ -205,7 +206,7 @@ impl Grants {
         }
     }
 
-    /// Whether every permission of `others` is among them.
+    /// Returns whether every permission of `others` is among them.
     #[must_use]
     pub fn covers(&self, others: &Self) -> bool {
         others.scopes().all(|scope| self.contains(&scope))

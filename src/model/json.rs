@@ -133,7 +133,7 @@ impl Payload {
         Self(format!("@{digest_hex}:{size_bytes}").into())
     }
 
-    /// What the database holds.
+    /// A value as the database holds it.
     #[must_use]
     pub fn stored(text: String) -> Self {
         Self(text.into())

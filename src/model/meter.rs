@@ -1,4 +1,4 @@
-//! What one request has read and answered so far, and how much it may.
+//! The meter of one request: what it has read and answered so far, and its limits.
 //!
 //! Both are counted while the answer is made, not when it is finished: a request that would need more
 //! memory than its limit ends before it has it. What was paid for the request before it ran is compared
@@ -45,9 +45,9 @@ struct Payer {
     budget: Arc<Budget>,
     tenant: TenantId,
     paid: AtomicU64,
-    /// What is not given back, however little the request used.
+    /// The points that are not given back, however little the request used.
     least: AtomicU64,
-    /// Whether what is read is paid at once, as it is by what never ends.
+    /// True if reads are paid at once, as by a subscription, which never ends.
     pays_at_once: bool,
     /// The place among the tenant's requests.
     turn: Mutex<Turn>,
@@ -57,7 +57,7 @@ struct Payer {
 /// counted yet, and other requests want connections, too.
 const STATEMENTS_AT_ONCE: usize = 2;
 
-/// What a request has used.
+/// The resources that a request has used.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Usage {
     /// Rows that were read from the database.
@@ -181,7 +181,7 @@ impl Meter {
         payer.budget.turn(&payer.tenant, Work::Costly).await
     }
 
-    /// Whether the tenant that pays uses much of the node while others ask, too.
+    /// Returns whether the tenant that pays uses much of the node while others ask, too.
     #[must_use]
     pub fn is_of_heavy_tenant(&self) -> bool {
         let payer = self.payer.as_ref();
@@ -267,7 +267,7 @@ impl Meter {
         }
     }
 
-    /// Whether the limit was exceeded.
+    /// Returns whether the limit was exceeded.
     #[must_use]
     pub fn is_spent(&self) -> bool {
         self.is_spent.load(Ordering::Relaxed)
@@ -280,7 +280,7 @@ impl Meter {
         }
     }
 
-    /// What was used so far.
+    /// Returns the resources that were used so far.
     #[must_use]
     pub fn usage(&self) -> Usage {
         self.usage_by(|counter| counter.load(Ordering::Relaxed))

@@ -1,4 +1,4 @@
-//! What the runtime speaks of: ids, records, events and states, without storage or transport.
+//! The vocabulary of the runtime: ids, records, events and states, without storage or transport.
 //!
 //! Everything here is plain data. States carry one `can_become` table each; whoever changes a
 //! state asks it.

@@ -19,21 +19,21 @@ const REMEMBERED: usize = 64;
 #[derive(Debug)]
 pub struct Places {
     each: usize,
-    tenants: Mutex<HashMap<TenantId, Arc<Queue>>>,
+    tenants: Mutex<HashMap<TenantId, Arc<TenantPlaces>>>,
 }
 
 /// The places of a tenant, and who waits for one.
 #[derive(Debug)]
-struct Queue {
+struct TenantPlaces {
     places: Arc<Semaphore>,
     waiting: AtomicUsize,
 }
 
 /// Counts one that waits.
-struct Waiting<'a>(&'a Queue);
+struct Waiting<'a>(&'a TenantPlaces);
 
 impl<'a> Waiting<'a> {
-    fn begin(queue: &'a Queue) -> Self {
+    fn begin(queue: &'a TenantPlaces) -> Self {
         queue.waiting.fetch_add(1, Ordering::Relaxed);
         Self(queue)
     }
@@ -63,7 +63,7 @@ impl Places {
         Arc::clone(&queue.places).acquire_owned().await.ok()
     }
 
-    /// How many wait for a place of the tenant.
+    /// Returns the number of those that wait for a place of the tenant.
     #[must_use]
     pub fn waiting(&self, tenant: &TenantId) -> usize {
         let tenants = self.lock();
@@ -82,11 +82,11 @@ impl Places {
             .collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<TenantId, Arc<Queue>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<TenantId, Arc<TenantPlaces>>> {
         self.tenants.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn of(&self, tenant: &TenantId) -> Arc<Queue> {
+    fn of(&self, tenant: &TenantId) -> Arc<TenantPlaces> {
         let mut tenants = self.lock();
         if let Some(queue) = tenants.get(tenant) {
             return Arc::clone(queue);
@@ -97,7 +97,7 @@ impl Places {
                 Arc::strong_count(queue) > 1 || Arc::strong_count(&queue.places) > 1
             });
         }
-        let queue = Arc::new(Queue {
+        let queue = Arc::new(TenantPlaces {
             places: Arc::new(Semaphore::new(self.each)),
             waiting: AtomicUsize::new(0),
         });

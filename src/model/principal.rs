@@ -205,7 +205,7 @@ impl TenantScope {
         &self.tenant
     }
 
-    /// What counts the reads in this scope; none where they are the server's own.
+    /// Returns the meter of the reads in this scope; none where they are the server's own.
     #[must_use]
     pub fn meter(&self) -> Option<&Arc<Meter>> {
         self.meter.as_ref()

@@ -1,5 +1,5 @@
-//! What a caller did wrong, in terms the caller can act on. GraphQL shows these as user errors,
-//! REST as error bodies, handlers as errors of their calls.
+//! The mistakes of a caller, in terms that the caller can act on. GraphQL shows these as user
+//! errors, REST as error bodies, handlers as errors of their calls.
 
 use super::{ArtifactState, ExecutionId, ExecutionStatus, Scope, SessionStatus};
 
@@ -8,7 +8,7 @@ use super::{ArtifactState, ExecutionId, ExecutionStatus, Scope, SessionStatus};
 pub struct Fault {
     /// The way to the faulty value, e.g. `["parameters", "rows", "0"]`.
     pub path: Vec<String>,
-    /// What is wrong with it.
+    /// The fault.
     pub message: String,
 }
 
@@ -62,7 +62,7 @@ pub enum Refusal {
         SessionStatus::Closed => "closed", SessionStatus::Expired => "expired",
         SessionStatus::Active | SessionStatus::Upgraded => "active" })]
     SessionNotActive {
-        /// What it is instead.
+        /// The status that it has instead.
         status: SessionStatus,
     },
     /// The key was used for another request.
@@ -88,7 +88,7 @@ pub enum Refusal {
     /// The execution has ended.
     #[error("the execution is {} already", status.name())]
     AlreadyTerminal {
-        /// How it ended.
+        /// The status in which it ended.
         status: ExecutionStatus,
     },
     /// The session was upgraded or closed before.
@@ -96,13 +96,13 @@ pub enum Refusal {
     SessionTransition {
         /// `upgraded` or `closed`.
         wanted: &'static str,
-        /// What it is.
+        /// The status that it has.
         status: SessionStatus,
     },
     /// Above a published limit.
     #[error("{what} has {actual_bytes} bytes; at most {limit_bytes} are allowed")]
     TooLarge {
-        /// What is too large.
+        /// The thing that is too large.
         what: &'static str,
         /// Its size.
         actual_bytes: u64,

@@ -22,13 +22,13 @@ impl SessionStatus {
     /// Every status, in the order of [`Self::code`].
     pub const ALL: [Self; 4] = [Self::Active, Self::Upgraded, Self::Closed, Self::Expired];
 
-    /// Whether the session takes intents and state writes.
+    /// Returns whether the session takes intents and state writes.
     #[must_use]
     pub fn accepts_writes(self) -> bool {
         matches!(self, Self::Active | Self::Upgraded)
     }
 
-    /// What a session of this status is whose time has passed, or has not.
+    /// Returns the status that a session of this one has, given whether its time has passed.
     #[must_use]
     pub fn when(self, is_overdue: bool) -> Self {
         if is_overdue && self.accepts_writes() {
@@ -38,7 +38,7 @@ impl SessionStatus {
         }
     }
 
-    /// Whether a session may go from this status to `next`.
+    /// Returns whether a session may go from this status to `next`.
     #[must_use]
     pub fn can_become(self, next: Self) -> bool {
         matches!(
@@ -61,7 +61,7 @@ impl SessionStatus {
     }
 }
 
-/// What a session is found by. Its id is unique within its tenant alone.
+/// The key of a session. Its id is unique within its tenant alone.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SessionKey {
     /// Its id.
@@ -94,7 +94,7 @@ pub struct Session {
     pub is_anonymous: bool,
     /// Where it is in its life.
     pub status: SessionStatus,
-    /// What the client noted at creation and upgrade.
+    /// The client's notes of creation and upgrade.
     pub metadata: RawJson,
     /// The session's state.
     pub state: RawJson,
@@ -109,7 +109,7 @@ pub struct Session {
 }
 
 impl Session {
-    /// What it is found by.
+    /// Returns its key.
     #[must_use]
     pub fn key(&self) -> SessionKey {
         let (id, tenant_id) = (self.id, self.tenant_id.clone());

@@ -13,7 +13,7 @@ pub struct Upload {
     pub filename: String,
     /// The media type as the client knows it.
     pub mime_type: Option<String>,
-    /// How many bytes were announced.
+    /// The number of bytes that were announced.
     pub declared_size_bytes: i64,
     /// SHA-256 (hex) of what arrived; none until all of it has.
     pub digest: Option<String>,

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How long Redis is left alone after a failure.
+/// The time for which Redis is left alone after a failure.
 const REST: Duration = Duration::from_secs(1);
 
 /// Clones share what they know.
@@ -16,7 +16,8 @@ pub(super) struct Breaker {
 }
 
 impl Breaker {
-    /// Whether a call may be tried now. While Redis is away, the one that may keeps the others off.
+    /// Returns whether a call may be tried now. While Redis is away, the one that may keeps the
+    /// others off.
     pub(super) fn lets_through(&self, now: Instant) -> bool {
         self.with(|resting_until| match resting_until {
             Some(until) if now < *until => false,

@@ -25,15 +25,15 @@ use breaker::Breaker;
 pub use hints::HintBus;
 pub use hot::RedisCopies;
 
-/// How long a start waits for Redis, and how long any connection may take.
+/// The longest time that a start waits for Redis, and that any connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-/// How long an answer may take.
+/// The longest time that an answer may take.
 const RESPONSE_TIMEOUT: Duration = Duration::from_millis(500);
 /// When a connection whose bytes are not acknowledged is given up.
 const UNACKNOWLEDGED_TIMEOUT: Duration = Duration::from_secs(5);
 const RECONNECT_MIN_DELAY: Duration = Duration::from_millis(50);
 const RECONNECT_MAX_DELAY: Duration = Duration::from_secs(1);
-/// How many commands may wait for the socket.
+/// The number of commands that may wait for the socket.
 const PIPELINE_BUFFER: usize = 1024;
 
 /// Redis did not do what was asked.
@@ -85,7 +85,7 @@ impl Redis {
         })
     }
 
-    /// Whether Redis answers within `limit`.
+    /// Returns whether Redis answers within `limit`.
     ///
     /// # Errors
     /// When it does not.

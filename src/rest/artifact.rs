@@ -11,7 +11,7 @@ use super::{
     answers::{ToAny, ToBody},
     body::{Body, Caller, id},
     check_tenant,
-    error::{ErrorBody, Failure},
+    error::{ErrorBody, RequestFailure},
     shown,
 };
 use crate::{
@@ -74,7 +74,7 @@ impl ArtifactBody {
         services: &Services,
         principal: &Principal,
         artifacts: Vec<Artifact>,
-    ) -> Result<Vec<Self>, Failure> {
+    ) -> Result<Vec<Self>, RequestFailure> {
         let scope = principal.scope();
         let ids: Vec<ArtifactId> = artifacts.iter().map(|artifact| artifact.id).collect();
         let mut parents = parents(services, &scope, &ids).await?;
@@ -123,7 +123,7 @@ async fn parents(
     services: &Services,
     scope: &TenantScope,
     ids: &[ArtifactId],
-) -> Result<HashMap<ArtifactId, Vec<String>>, Failure> {
+) -> Result<HashMap<ArtifactId, Vec<String>>, RequestFailure> {
     let registry = &services.artifacts;
     let found = registry
         .list_first_relatives(scope, ids, Relation::Parents, MOST_PARENTS)
@@ -175,7 +175,7 @@ pub(super) async fn resolve(
     State(served): State<Served>,
     Caller(principal): Caller,
     Body(input): Body<Resolve>,
-) -> Result<Json<ArtifactBody>, Failure> {
+) -> Result<Json<ArtifactBody>, RequestFailure> {
     check_tenant(&principal, input.tenant_id.as_deref(), || {
         Refusal::not_found("artifact", "artifactId").into()
     })?;
@@ -188,7 +188,9 @@ pub(super) async fn resolve(
         )
         .await?;
     let mut bodies = ArtifactBody::of_all(&served.services, &principal, vec![artifact]).await?;
-    let body = bodies.pop().ok_or_else(|| Failure::not_found("artifact"))?;
+    let body = bodies
+        .pop()
+        .ok_or_else(|| RequestFailure::not_found("artifact"))?;
     Ok(Json(body))
 }
 
@@ -215,7 +217,7 @@ pub(super) struct ArtifactPage {
     artifacts: Vec<ArtifactBody>,
     /// The number of items on all pages: counted to 10,000.
     total: u32,
-    /// Whether there are no more than `total`.
+    /// True if there are no more than `total`.
     total_exact: bool,
     limit: u32,
     offset: u32,
@@ -230,7 +232,7 @@ pub(super) async fn list(
     State(served): State<Served>,
     Caller(principal): Caller,
     Body(input): Body<List>,
-) -> Result<Json<ArtifactPage>, Failure> {
+) -> Result<Json<ArtifactPage>, RequestFailure> {
     let (limit, offset) = (
         input.limit.unwrap_or(DEFAULT_LIMIT),
         input.offset.unwrap_or(0),

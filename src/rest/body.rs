@@ -8,7 +8,7 @@ use axum::{
 };
 use serde::de::DeserializeOwned;
 
-use super::{Served, error::Failure};
+use super::{Served, error::RequestFailure};
 use crate::{
     api::{ApiError, Asker},
     model::{IdError, Meter, Principal, price},
@@ -22,9 +22,12 @@ const LARGE_BODY: usize = 4 * 1024;
 pub(super) struct Caller(pub(super) Principal);
 
 impl FromRequestParts<Served> for Caller {
-    type Rejection = Failure;
+    type Rejection = RequestFailure;
 
-    async fn from_request_parts(parts: &mut Parts, served: &Served) -> Result<Self, Failure> {
+    async fn from_request_parts(
+        parts: &mut Parts,
+        served: &Served,
+    ) -> Result<Self, RequestFailure> {
         let asker = Asker::from_request_parts(parts, served).await;
         let asker = asker.unwrap_or_else(|never| match never {});
         let principal = asker.principal()?;
@@ -52,12 +55,12 @@ impl FromRequestParts<Served> for Caller {
 pub(super) struct Body<T>(pub(super) T);
 
 impl<T: DeserializeOwned + Send + 'static> FromRequest<Served> for Body<T> {
-    type Rejection = Failure;
+    type Rejection = RequestFailure;
 
-    async fn from_request(request: Request, served: &Served) -> Result<Self, Failure> {
+    async fn from_request(request: Request, served: &Served) -> Result<Self, RequestFailure> {
         let meter = request.extensions().get::<Arc<Meter>>().cloned();
         let body = served.bodies.json(request).await;
-        let body = body.map_err(|(status, error)| Failure::with_status(status, &error))?;
+        let body = body.map_err(|(status, error)| RequestFailure::with_status(status, &error))?;
         let Some(meter) = meter else {
             return Ok(Self(read(&body)?));
         };
@@ -81,9 +84,9 @@ fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
 pub(super) struct Id<T>(pub(super) T);
 
 impl<T: FromStr<Err = IdError>, S: Send + Sync> FromRequestParts<S> for Id<T> {
-    type Rejection = Failure;
+    type Rejection = RequestFailure;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, RequestFailure> {
         let path = Path::<String>::from_request_parts(parts, state).await;
         let text = path.map_err(|_| ApiError::bad_input("the path is not UTF-8"))?;
         id(&text.0).map(Self)
@@ -91,7 +94,7 @@ impl<T: FromStr<Err = IdError>, S: Send + Sync> FromRequestParts<S> for Id<T> {
 }
 
 /// An id in a body.
-pub(super) fn id<T: FromStr<Err = IdError>>(text: &str) -> Result<T, Failure> {
+pub(super) fn id<T: FromStr<Err = IdError>>(text: &str) -> Result<T, RequestFailure> {
     text.parse()
         .map_err(|fault: IdError| ApiError::bad_input(fault.to_string()).into())
 }
@@ -100,9 +103,9 @@ pub(super) fn id<T: FromStr<Err = IdError>>(text: &str) -> Result<T, Failure> {
 pub(super) struct Parameters<T>(pub(super) T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Parameters<T> {
-    type Rejection = Failure;
+    type Rejection = RequestFailure;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, RequestFailure> {
         let query = RawQuery::from_request_parts(parts, state).await;
         let query = query.ok().and_then(|RawQuery(query)| query);
         let pairs = url::form_urlencoded::parse(query.as_deref().unwrap_or_default().as_bytes());

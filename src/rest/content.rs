@@ -10,7 +10,7 @@ use super::{
     Served,
     answers::{ToAny, ToId},
     body::{Body, Caller, Id, Parameters},
-    error::{ErrorBody, Failure},
+    error::{ErrorBody, RequestFailure},
     shown,
 };
 use crate::model::ArtifactId;
@@ -51,7 +51,7 @@ pub(super) async fn create_upload(
     State(served): State<Served>,
     Caller(principal): Caller,
     Body(input): Body<CreateUpload>,
-) -> Result<Json<CreatedUploadBody>, Failure> {
+) -> Result<Json<CreatedUploadBody>, RequestFailure> {
     let uploads = &served.services.uploads;
     let created = uploads
         .create(
@@ -88,10 +88,10 @@ pub(super) async fn download(
     Caller(principal): Caller,
     Id(id): Id<ArtifactId>,
     Parameters(form): Parameters<Form>,
-) -> Result<Redirect, Failure> {
+) -> Result<Redirect, RequestFailure> {
     let (services, scope) = (&served.services, principal.scope());
     let artifact = services.artifacts.find(&scope, id).await?;
-    let artifact = artifact.ok_or_else(|| Failure::not_found("artifact"))?;
+    let artifact = artifact.ok_or_else(|| RequestFailure::not_found("artifact"))?;
     let mut forms = services
         .artifacts
         .find_materializations(&scope, &[id])
@@ -103,6 +103,6 @@ pub(super) async fn download(
         .iter()
         .filter(|form| is_wanted(&form.format))
         .find_map(|form| services.uploads.download_url(form, name, &scope));
-    let link = link.ok_or_else(|| Failure::not_found("content"))?;
+    let link = link.ok_or_else(|| RequestFailure::not_found("content"))?;
     Ok(Redirect::temporary(&link))
 }

@@ -51,13 +51,13 @@ pub(super) struct ErrorBody {
 
 /// A request that failed.
 #[derive(Debug)]
-pub(super) struct Failure {
+pub(super) struct RequestFailure {
     status: u16,
     retry_after: Option<Duration>,
     body: Box<ErrorBody>,
 }
 
-impl Failure {
+impl RequestFailure {
     fn new(status: u16, code: &str, error: String) -> Self {
         let body = ErrorBody {
             error,
@@ -89,7 +89,7 @@ impl Failure {
     }
 }
 
-impl From<ApiError> for Failure {
+impl From<ApiError> for RequestFailure {
     fn from(error: ApiError) -> Self {
         let code = error.code();
         let mut this = Self::new(code.http_status(), code.name(), error.message().to_owned());
@@ -99,7 +99,7 @@ impl From<ApiError> for Failure {
     }
 }
 
-impl Failure {
+impl RequestFailure {
     fn refused(refusal: Refusal) -> Self {
         let code = RefusalCode::from(&refusal);
         let mut this = Self::new(code.http_status(), code.name(), refusal.to_string());
@@ -127,7 +127,7 @@ impl Failure {
     }
 }
 
-impl<E: Into<services::Error>> From<E> for Failure {
+impl<E: Into<services::Error>> From<E> for RequestFailure {
     fn from(error: E) -> Self {
         match error.into() {
             services::Error::Refused(refusal) => Self::refused(refusal),
@@ -161,7 +161,7 @@ fn snake_case(name: &str) -> String {
     snake
 }
 
-impl IntoResponse for Failure {
+impl IntoResponse for RequestFailure {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status);
         let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

@@ -4,7 +4,7 @@ use serde::{Serialize, Serializer, ser::SerializeMap};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
-use super::{error::Failure, shown};
+use super::{error::RequestFailure, shown};
 use crate::{
     model::{Event, EventBody, ExecutionError, Principal, RawJson},
     services::Services,
@@ -56,7 +56,7 @@ impl EventShown {
         services: &Services,
         principal: &Principal,
         event: &Event,
-    ) -> Result<Option<Self>, Failure> {
+    ) -> Result<Option<Self>, RequestFailure> {
         let (Some(execution_id), Some(fields)) = (event.execution_id(), data_of(&event.body))
         else {
             return Ok(None);

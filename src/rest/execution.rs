@@ -12,7 +12,7 @@ use super::{
     answers::{ToAny, ToBody, ToExecution, ToId},
     artifact::ArtifactBody,
     body::{Body, Caller, Id, Parameters, id},
-    error::{ErrorBody, Failure},
+    error::{ErrorBody, RequestFailure},
     event::{EventShown, error_of},
     intent::{SubmittedBody, key},
     shown,
@@ -31,9 +31,9 @@ const MOST: u32 = 1000;
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Including {
-    /// Whether the artifacts it registered are wanted, the first 1,000.
+    /// True to show the artifacts that it registered, the first 1,000.
     include_artifacts: Option<bool>,
-    /// Whether its events are wanted, the first 1,000.
+    /// True to show its events, the first 1,000.
     include_events: Option<bool>,
 }
 
@@ -76,10 +76,10 @@ pub(super) async fn status(
     Caller(principal): Caller,
     Id(id): Id<ExecutionId>,
     Parameters(including): Parameters<Including>,
-) -> Result<Json<StatusBody>, Failure> {
+) -> Result<Json<StatusBody>, RequestFailure> {
     let executions = &served.services.executions;
     let execution = executions.find(&principal.scope(), id).await?;
-    let execution = execution.ok_or_else(|| Failure::not_found("execution"))?;
+    let execution = execution.ok_or_else(|| RequestFailure::not_found("execution"))?;
     let artifacts = if including.include_artifacts == Some(true) {
         Some(artifacts(&served, &principal, id).await?)
     } else {
@@ -128,7 +128,7 @@ async fn artifacts(
     served: &Served,
     principal: &Principal,
     id: ExecutionId,
-) -> Result<Vec<ArtifactBody>, Failure> {
+) -> Result<Vec<ArtifactBody>, RequestFailure> {
     let (registry, scope) = (&served.services.artifacts, principal.scope());
     let mut found = registry
         .list_first_of_executions(&scope, &[id], MOST)
@@ -142,7 +142,7 @@ async fn events(
     served: &Served,
     principal: &Principal,
     id: ExecutionId,
-) -> Result<Vec<EventShown>, Failure> {
+) -> Result<Vec<EventShown>, RequestFailure> {
     let log = &served.services.events;
     let mut shown = Vec::new();
     let events = log.list(&principal.scope(), id, None, MOST).await?;
@@ -180,7 +180,7 @@ pub(super) async fn cancel(
     Caller(principal): Caller,
     Id(id): Id<ExecutionId>,
     Body(input): Body<Cancel>,
-) -> Result<Json<Cancelled>, Failure> {
+) -> Result<Json<Cancelled>, RequestFailure> {
     let runtime = &served.services.runtime;
     let execution = runtime.cancel(&principal, id, input.reason).await?;
     Ok(Json(Cancelled {
@@ -205,7 +205,7 @@ pub(super) async fn rerun(
     Caller(principal): Caller,
     Id(id): Id<ExecutionId>,
     headers: HeaderMap,
-) -> Result<Json<SubmittedBody>, Failure> {
+) -> Result<Json<SubmittedBody>, RequestFailure> {
     let runtime = &served.services.runtime;
     let submitted = runtime.rerun(&principal, id, key(&headers)?).await?;
     Ok(Json(submitted.into()))
@@ -232,7 +232,7 @@ pub(super) struct ListExecutions {
     /// one follows.
     #[schema(value_type = Option<Object>)]
     metadata: Option<Map<String, Value>>,
-    /// Whether `total` is wanted.
+    /// True to show `total`.
     count: Option<bool>,
     /// 1 to 200; 50 when left out.
     #[schema(minimum = 1, maximum = 200)]
@@ -267,7 +267,7 @@ pub(super) struct ExecutionPage {
     /// The number of items on all pages, if `count` was true: counted to 10,000.
     #[serde(skip_serializing_if = "Option::is_none")]
     total: Option<u32>,
-    /// Whether there are no more than `total`.
+    /// True if there are no more than `total`.
     #[serde(skip_serializing_if = "Option::is_none")]
     total_exact: Option<bool>,
 }
@@ -281,7 +281,7 @@ pub(super) async fn list(
     State(served): State<Served>,
     Caller(principal): Caller,
     Body(input): Body<ListExecutions>,
-) -> Result<Json<ExecutionPage>, Failure> {
+) -> Result<Json<ExecutionPage>, RequestFailure> {
     let limit = input.limit.unwrap_or(DEFAULT_LIMIT);
     if !(1..=MAX_LIMIT).contains(&limit) {
         return Err(ApiError::bad_input(format!("limit is 1 to {MAX_LIMIT}")).into());

@@ -10,7 +10,7 @@ use super::{
     answers::{ToAny, ToSession, ToTenant},
     body::{Body, Caller, id},
     check_tenant,
-    error::{ErrorBody, Failure},
+    error::{ErrorBody, RequestFailure},
     shown,
 };
 use crate::{
@@ -48,7 +48,7 @@ pub(super) struct SubmittedBody {
     intent_id: String,
     /// `created`, `running`, `completed`, `failed` or `cancelled`.
     status: String,
-    /// Whether the same request was accepted before and this is its execution.
+    /// True if the same request was accepted before and this is its execution.
     replayed: bool,
     created_at: String,
 }
@@ -69,7 +69,7 @@ pub(super) async fn submit(
     Caller(principal): Caller,
     headers: HeaderMap,
     Body(input): Body<Submit>,
-) -> Result<Json<SubmittedBody>, Failure> {
+) -> Result<Json<SubmittedBody>, RequestFailure> {
     check_tenant(&principal, input.tenant_id.as_deref(), || {
         Refusal::not_found("session", "sessionId").into()
     })?;
@@ -131,7 +131,7 @@ pub(super) struct HandlerBody {
     /// Types of artifacts it takes as input.
     eligible_for: Vec<String>,
     read_only: bool,
-    /// Whether a remote worker serves it.
+    /// True if a remote worker serves it.
     remote: bool,
     max_attempts: u32,
     attempt_timeout_ms: Option<i64>,

@@ -12,7 +12,7 @@ use super::{
     Served,
     answers::ToAny,
     body::{Caller, Id, Parameters},
-    error::{ErrorBody, Failure},
+    error::{ErrorBody, RequestFailure},
 };
 use crate::{
     api::ApiError,
@@ -68,7 +68,7 @@ pub(super) struct LineageBody {
     /// Nearest first; none when there is no such artifact.
     nodes: Vec<LineageNodeBody>,
     edges: Vec<LineageEdgeBody>,
-    /// Whether something was left out.
+    /// True if something was left out.
     truncated: bool,
 }
 
@@ -85,7 +85,7 @@ pub(super) async fn lineage(
     Caller(principal): Caller,
     Id(id): Id<ArtifactId>,
     Parameters(walk): Parameters<Walk>,
-) -> Result<Json<LineageBody>, Failure> {
+) -> Result<Json<LineageBody>, RequestFailure> {
     let direction = match walk.direction.as_deref() {
         None | Some("upstream") => Direction::Upstream,
         Some("downstream") => Direction::Downstream,
@@ -108,7 +108,7 @@ pub(super) async fn lineage(
     let registry = &served.services.artifacts;
     let found = registry.lineage(&principal.scope(), &request).await?;
     if found.nodes.is_empty() {
-        return Err(Failure::not_found("artifact"));
+        return Err(RequestFailure::not_found("artifact"));
     }
     let nodes = found.nodes.iter().map(|node| LineageNodeBody {
         artifact_id: node.artifact.id.to_string(),

@@ -21,7 +21,7 @@ use axum::{
     routing::{get, patch, post, put},
 };
 use chrono::SecondsFormat;
-use error::Failure;
+use error::RequestFailure;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -111,8 +111,8 @@ fn shown(time: Micros) -> String {
 fn check_tenant(
     principal: &Principal,
     named: Option<&str>,
-    absent: impl FnOnce() -> Failure,
-) -> Result<(), Failure> {
+    absent: impl FnOnce() -> RequestFailure,
+) -> Result<(), RequestFailure> {
     let is_own = named.is_none_or(|tenant| tenant == principal.tenant().as_str());
     if is_own { Ok(()) } else { Err(absent()) }
 }

@@ -12,7 +12,7 @@ use super::{
     answers::{ToAny, ToBody, ToId, ToSession, ToTenant},
     body::{Body, Caller, Id, Parameters, id},
     check_tenant,
-    error::{ErrorBody, Failure},
+    error::{ErrorBody, RequestFailure},
     shown,
 };
 use crate::{
@@ -58,7 +58,7 @@ pub(super) async fn create(
     State(served): State<Served>,
     Caller(principal): Caller,
     Body(input): Body<CreateSession>,
-) -> Result<Json<CreatedSession>, Failure> {
+) -> Result<Json<CreatedSession>, RequestFailure> {
     check_tenant(&principal, input.tenant_id.as_deref(), || {
         Refusal::not_found("tenant", "tenantId").into()
     })?;
@@ -152,8 +152,8 @@ pub(super) async fn read(
     Caller(principal): Caller,
     Id(id): Id<SessionId>,
     Parameters(of): Parameters<OfTenant>,
-) -> Result<Json<SessionBody>, Failure> {
-    let absent = || Failure::not_found("session");
+) -> Result<Json<SessionBody>, RequestFailure> {
+    let absent = || RequestFailure::not_found("session");
     check_tenant(&principal, of.tenant_id.as_deref(), absent)?;
     let found = served
         .services
@@ -190,7 +190,7 @@ pub(super) async fn upgrade(
     Caller(principal): Caller,
     Id(id): Id<SessionId>,
     Body(input): Body<UpgradeSession>,
-) -> Result<Json<SessionBody>, Failure> {
+) -> Result<Json<SessionBody>, RequestFailure> {
     check_tenant(&principal, input.tenant_id.as_deref(), || {
         Refusal::not_found("session", "sessionId").into()
     })?;
@@ -229,7 +229,7 @@ pub(super) async fn write_state(
     Caller(principal): Caller,
     Id(id): Id<SessionId>,
     Body(input): Body<WriteState>,
-) -> Result<Json<SessionBody>, Failure> {
+) -> Result<Json<SessionBody>, RequestFailure> {
     let mode = match input.mode.as_deref() {
         None | Some("replace") => StateWriteMode::Replace,
         Some("merge") => StateWriteMode::Merge,

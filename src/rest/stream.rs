@@ -18,7 +18,7 @@ use super::{
     Served,
     answers::{ToAny, ToExecution},
     body::{Caller, Id},
-    error::{ErrorBody, Failure},
+    error::{ErrorBody, RequestFailure},
     event::EventShown,
 };
 use crate::{
@@ -60,7 +60,7 @@ pub(super) async fn follow(
     Extension(caller): Extension<Authenticated>,
     Id(id): Id<ExecutionId>,
     headers: HeaderMap,
-) -> Result<Response, Failure> {
+) -> Result<Response, RequestFailure> {
     let after = after(&headers)?;
     let events = served.services.events.clone();
     let services = served.services.clone();

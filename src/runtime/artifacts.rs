@@ -13,7 +13,7 @@ use crate::{
     },
 };
 
-/// What a handler says of an artifact it made.
+/// An artifact as the handler that made it describes it.
 #[derive(Debug, Clone)]
 pub struct ArtifactDraft {
     name: String,
@@ -82,7 +82,7 @@ impl ArtifactDraft {
         self
     }
 
-    /// What it is for.
+    /// Sets its purpose.
     #[must_use]
     pub fn purpose(mut self, purpose: &str) -> Self {
         self.purpose = Some(purpose.to_owned());

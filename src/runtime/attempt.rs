@@ -1,4 +1,4 @@
-//! What one attempt holds: its execution, its slot, and what it made and has not recorded yet.
+//! One attempt: its execution, its slot, and the artifacts that it made and has not recorded yet.
 
 use std::{
     collections::HashSet,
@@ -31,7 +31,7 @@ use crate::{
     storage::{Fence, Storage},
 };
 
-/// What an attempt works with.
+/// The parts of the engine that an attempt works with.
 pub(super) struct Handles {
     pub(super) storage: Storage,
     pub(super) content: ContentStore,
@@ -46,7 +46,7 @@ pub(super) struct Handles {
 
 /// Where an attempt submits its children.
 pub(super) trait Submitter: Send + Sync {
-    /// What its attempts work with.
+    /// Returns the parts that its attempts work with.
     fn handles(&self) -> Arc<Handles>;
 
     /// Submits a child, or finds it; the intent is made when it is its turn.
@@ -58,7 +58,7 @@ pub(super) trait Submitter: Send + Sync {
     ) -> BoxFuture<'a, Result<Submitted, HandlerError>>;
 }
 
-/// What the attempt shares with whoever watches over it.
+/// The state that an attempt shares with those who watch over it.
 pub(super) struct Attempt {
     pub(super) handles: Arc<Handles>,
     /// The engine, as far as the attempt needs it.
@@ -72,7 +72,7 @@ pub(super) struct Attempt {
     began: Instant,
     last_sign_of_life_ms: AtomicU64,
     waits: AtomicU64,
-    /// Whether the attempt may end while it waits for children, to be run again.
+    /// True if the attempt may end while it waits for children, to be run again.
     may_park: bool,
     /// Cancelled when it does.
     pub(super) parked: CancellationToken,
@@ -213,7 +213,8 @@ impl Attempt {
         Ok(last.unwrap_or_default())
     }
 
-    /// What an earlier attempt recorded for a step. One at a time: all together may be too large.
+    /// Returns the result that an earlier attempt recorded for a step. One at a time: all together
+    /// may be too large.
     pub(super) async fn recorded(&self, name: &str) -> Result<Option<Payload>, HandlerError> {
         if self.execution.attempt <= 1 {
             return Ok(None);

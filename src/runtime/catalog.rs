@@ -1,5 +1,5 @@
-//! What intents a server takes: their types, who serves them and how they are routed. Whether a handler
-//! runs in this process is not known here (see `handlers`).
+//! The intents that a server takes: their types, who serves them and how they are routed. Whether a
+//! handler runs in this process is not known here (see `handlers`).
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -31,7 +31,7 @@ pub enum RegistrationError {
     Schema {
         /// The type.
         intent_type: String,
-        /// What is wrong.
+        /// The fault.
         reason: String,
     },
 }
@@ -46,7 +46,7 @@ pub(crate) struct Declaration {
     validator: Option<Validator>,
 }
 
-/// What clients see of an intent type.
+/// An intent type as clients see it.
 #[derive(Debug, Clone)]
 pub struct IntentTypeInfo {
     /// Its name.
@@ -55,12 +55,12 @@ pub struct IntentTypeInfo {
     pub handlers: Vec<HandlerInfo>,
 }
 
-/// What clients see of a handler.
+/// A handler as clients see it.
 #[derive(Debug, Clone)]
 pub struct HandlerInfo {
     /// Its name.
     pub handler_name: String,
-    /// What it does.
+    /// Its description.
     pub description: String,
     /// The solutions it serves.
     pub solution_ids: Vec<String>,
@@ -68,15 +68,15 @@ pub struct HandlerInfo {
     pub parameters_schema: RawJson,
     /// The types of artifacts it takes as input.
     pub eligible_for: Vec<String>,
-    /// Whether it changes nothing.
+    /// True if it changes nothing.
     pub read_only: bool,
-    /// Whether a remote worker serves it.
+    /// True if a remote worker serves it.
     pub remote: bool,
     /// All attempts together.
     pub max_attempts: u32,
-    /// How long one attempt may take.
+    /// The longest time of one attempt.
     pub attempt_timeout_ms: Option<i64>,
-    /// How long the execution may take.
+    /// The longest time of the execution.
     pub execution_timeout_ms: Option<i64>,
 }
 
@@ -166,12 +166,12 @@ impl Catalog {
         }
     }
 
-    /// Whether any handler serves the type.
+    /// Returns whether any handler serves the type.
     pub(crate) fn has(&self, intent_type: &str) -> bool {
         self.types.contains_key(intent_type)
     }
 
-    /// Whether the intent's solution decides which handler it goes to.
+    /// Returns whether the intent's solution decides which handler it goes to.
     pub(crate) fn is_ambiguous(&self, intent_type: &str) -> bool {
         self.types
             .get(intent_type)

@@ -11,11 +11,11 @@ use crate::model::{Execution, ExecutionError, ExecutionId, ExecutionStatus, Payl
 pub struct Child {
     attempt: Arc<Attempt>,
     id: ExecutionId,
-    /// How it had ended when it was found again, if it had.
+    /// The execution as it had ended when it was found again, if it had.
     ended: Option<Box<Execution>>,
 }
 
-/// How a child ended.
+/// The end of a child.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ChildOutcome {
     /// With a result.
@@ -111,7 +111,7 @@ impl EndedChild {
         self.execution.result.as_ref().map_or(0, size_of)
     }
 
-    /// How it ended; reads its result.
+    /// Reads its result, and returns how it ended.
     ///
     /// # Errors
     /// When the content store, where large results are, is away.

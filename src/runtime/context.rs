@@ -1,4 +1,4 @@
-//! What a handler gets: the intent, and every way to act on the runtime.
+//! The context of a handler: the intent, and every way to act on the runtime.
 //!
 //! All writes go through the attempt's fence: once the attempt has lost the execution, each of them
 //! fails with an error that ends the handler.
@@ -31,7 +31,7 @@ impl ExecutionContext {
         self.0.execution.id
     }
 
-    /// What was asked for.
+    /// Returns the intent.
     #[must_use]
     pub fn intent(&self) -> &Intent {
         &self.0.execution.intent
@@ -67,7 +67,7 @@ impl ExecutionContext {
         &self.0.execution.intent.solution_id
     }
 
-    /// What the client noted with the intent.
+    /// Returns the client's notes on the intent.
     #[must_use]
     pub fn metadata(&self) -> &RawJson {
         &self.0.execution.intent.metadata

@@ -36,34 +36,34 @@ use crate::{
 use parts::{CancelHints, Cancelling, Claims, NodeLease, Parking, Timers};
 use running::RunningSet;
 
-/// How a node works.
+/// The settings of a node's engine.
 #[derive(Debug, Clone)]
 pub struct Settings {
     /// The name that operators see.
     pub node_name: String,
-    /// How many executions run at once.
+    /// The number of executions that run at once.
     pub max_concurrent_executions: usize,
     /// For how long the node's lease is prolonged.
     pub lease: Duration,
-    /// How often.
+    /// The period at which the lease is prolonged.
     pub heartbeat: Duration,
-    /// How long work may go unnoticed when no hint arrives.
+    /// The time for which work may go unnoticed when no hint arrives.
     pub poll: Duration,
-    /// How many of a hundred slots one tenant may hold.
+    /// The slots, in percent, that one tenant may hold.
     pub tenant_slots_percent: usize,
-    /// How many slots a tenant gets for each one of another, where that is not one.
+    /// The slots that a tenant gets for each one of another, where that is not one.
     pub tenant_weights: HashMap<TenantId, u32>,
-    /// How often live executions without a place are looked for.
+    /// The period of the sweep for live executions without a place.
     pub sweep: Duration,
-    /// How long handlers may go on at shutdown.
+    /// The time for which handlers may go on at shutdown.
     pub shutdown_grace: Duration,
-    /// How long an idempotency key is remembered.
+    /// The time for which an idempotency key is remembered.
     pub idempotency_ttl_micros: i64,
-    /// Whether this process is alone with its database, as with SQLite.
+    /// True if this process is alone with its database, as with SQLite.
     pub is_alone: bool,
 }
 
-/// How often a node that stops looks whether anything still runs.
+/// The period at which a node that stops looks whether anything still runs.
 const STOPPING_POLL: Duration = Duration::from_millis(20);
 
 /// Executions taken back or timers fired in one transaction.
@@ -91,7 +91,7 @@ pub(super) struct Engine {
     cancelling: Cancelling,
     cancel_hints: CancelHints,
     lease: NodeLease,
-    /// What attempts work with.
+    /// The parts that attempts work with.
     pub(super) handles: Arc<Handles>,
     pub(super) tasks: TaskTracker,
     pub(super) handlers: tokio::runtime::Handle,
@@ -104,7 +104,7 @@ pub(super) struct Engine {
     pub(super) stopped: CancellationToken,
 }
 
-/// What an engine is made of.
+/// The parts that an engine is made of.
 pub(crate) struct Parts {
     pub(crate) storage: Storage,
     pub(crate) content: ContentStore,
@@ -184,7 +184,7 @@ impl Engine {
             tokio::spawn(Arc::clone(self).solitude_loop()),
             tokio::spawn(Arc::clone(self).timer_loop()),
             tokio::spawn(Arc::clone(self).wake_loop()),
-            tokio::spawn(Arc::clone(self).care_loop()),
+            tokio::spawn(Arc::clone(self).maintenance_loop()),
             tokio::spawn(Arc::clone(self).cancel_loop()),
             tokio::spawn(Arc::clone(self).cancel_below_loop()),
             tokio::spawn(Arc::clone(self).notice_loop(self.storage.notices())),
@@ -250,7 +250,8 @@ impl Engine {
         self.lease.is_held()
     }
 
-    /// Whether what was started under this incarnation still belongs to this process.
+    /// Returns whether executions that were started under this incarnation still belong to this
+    /// process.
     pub(super) fn is_still(&self, node: NodeId) -> bool {
         self.has_lease() && self.node_id() == node
     }

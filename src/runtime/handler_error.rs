@@ -1,4 +1,4 @@
-//! How a handler says that it failed.
+//! The error by which a handler says that it failed.
 
 use std::{error::Error, fmt, io};
 
@@ -55,7 +55,7 @@ impl HandlerError {
         }
     }
 
-    /// Whether another attempt may help.
+    /// Returns whether another attempt may help.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         matches!(self.kind, Kind::Retryable | Kind::Interrupted)
@@ -86,7 +86,7 @@ impl<E: Error + Send + Sync + 'static> From<E> for HandlerError {
         let mut next: Option<&(dyn Error + 'static)> = Some(&error);
         while let Some(cause) = next {
             told.add(cause);
-            if let Some(fault) = Fault::of(cause) {
+            if let Some(fault) = OwnFailure::of(cause) {
                 tracing::warn!(error = %Told::whole(cause), "the runtime could not do what the handler asked for");
                 return fault.met_with(told, cause);
             }
@@ -121,7 +121,7 @@ impl Told {
     }
 }
 
-/// What an error is caused by. That of an I/O error is what a library was given instead of one.
+/// Returns the cause of an error. That of an I/O error is what a library was given instead of one.
 fn cause_of<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
     match error.downcast_ref::<io::Error>() {
         Some(error) => error.get_ref().map(|inner| inner as &(dyn Error + 'static)),
@@ -129,9 +129,9 @@ fn cause_of<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'st
     }
 }
 
-/// What the runtime's own database or content store failed by. Its causes are not the tenant's: they
+/// A failure of the runtime's own database or content store. Its causes are not the tenant's: they
 /// may name files, buckets and statements.
-enum Fault {
+enum OwnFailure {
     /// Whatever the handler made of it, the handler is not to blame.
     Outage,
     /// Something stored is damaged, or the runtime has a defect.
@@ -140,7 +140,7 @@ enum Fault {
     Refused,
 }
 
-impl Fault {
+impl OwnFailure {
     fn of(error: &(dyn Error + 'static)) -> Option<Self> {
         if let Some(error) = error.downcast_ref::<content::Error>() {
             return Self::of_content(error);

@@ -1,4 +1,4 @@
-//! What a handler says of itself at registration.
+//! A handler's description of itself at registration.
 
 use std::{sync::Arc, time::Duration};
 
@@ -8,14 +8,14 @@ use serde_json::Value;
 use super::handler_error::HandlerError;
 use crate::model::{ExecutionId, Fault, SessionId, TenantScope};
 
-/// How often and how fast failed attempts are repeated.
+/// The number of attempts, and the delays between them.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RetryPolicy {
     /// All attempts together; 1 means no retry.
     pub max_attempts: u32,
     /// The delay after the first failed attempt.
     pub initial_delay: Duration,
-    /// What the delay is multiplied with after each further one.
+    /// The factor by which the delay grows with each further attempt.
     pub factor: f64,
     /// The longest delay.
     pub max_delay: Duration,
@@ -66,7 +66,7 @@ impl RetryPolicy {
     }
 }
 
-/// What a fingerprint is taken of.
+/// The input of a fingerprint.
 #[derive(Debug, Clone)]
 pub struct FingerprintInput {
     /// The right to look up what the parameters name.
@@ -87,10 +87,10 @@ pub type FingerprintFunction = Arc<
 /// Looks for faults that a schema cannot express; each fault's path begins with `parameters`.
 pub type CheckFunction = Arc<dyn Fn(&Value) -> Vec<Fault> + Send + Sync>;
 
-/// What the runtime knows of a handler besides its function.
+/// A handler's description besides its function.
 #[derive(Clone, Default)]
 pub struct HandlerMetadata {
-    /// What it does, for people.
+    /// Its description, for people.
     pub description: String,
     /// The solutions whose intents it serves.
     pub solution_ids: Vec<String>,
@@ -98,20 +98,20 @@ pub struct HandlerMetadata {
     pub parameters_schema: Option<Value>,
     /// The types of artifacts it takes as input.
     pub eligible_for: Vec<String>,
-    /// How failed attempts are repeated.
+    /// The attempts, and the delays between them.
     pub retry: RetryPolicy,
-    /// How long one attempt may take.
+    /// The longest time of one attempt.
     pub attempt_timeout: Option<Duration>,
-    /// How long an attempt may be silent: it then calls `heartbeat`, or it is ended.
+    /// The longest silence of an attempt: it calls `heartbeat` in that time, or it is ended.
     pub heartbeat_timeout: Option<Duration>,
-    /// How long the execution may take, all attempts and waits together.
+    /// The longest time of the execution, all attempts and waits together.
     pub execution_timeout: Option<Duration>,
-    /// Whether it changes nothing.
+    /// True if it changes nothing.
     pub read_only: bool,
-    /// Whether an attempt may be given up while it waits for children, to be run again from its
+    /// True if an attempt may be given up while it waits for children, to be run again from its
     /// beginning when one of them has ended.
     pub parks: bool,
-    /// What makes two requests the same work.
+    /// Returns the fingerprint, by which two requests are the same work.
     pub fingerprint: Option<FingerprintFunction>,
     /// Looks at parameters that fit the schema, at submit.
     pub check: Option<CheckFunction>,

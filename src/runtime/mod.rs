@@ -96,7 +96,7 @@ impl Runtime {
         stream::iter(submits).buffered(256).collect().await
     }
 
-    /// What is accepted at most.
+    /// Returns the limits of what is accepted.
     #[must_use]
     pub fn limits(&self) -> &Limits {
         &self.0.limits
@@ -131,7 +131,7 @@ impl Runtime {
         self.0.rerun(principal, id, idempotency_key).await
     }
 
-    /// What intents are taken.
+    /// Returns the catalog of intents.
     #[must_use]
     pub fn catalog(&self) -> &Catalog {
         &self.0.catalog
@@ -159,7 +159,7 @@ impl Runtime {
         Ok(self.0.storage.list_nodes().await?)
     }
 
-    /// How much work stands where.
+    /// Returns the amounts of work by where it stands.
     ///
     /// # Errors
     /// When the database is away.

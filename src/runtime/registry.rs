@@ -92,7 +92,7 @@ impl IntentRegistry {
         }
     }
 
-    /// What has been registered so far.
+    /// Returns the catalog of what has been registered so far.
     #[must_use]
     pub fn catalog(&self) -> &Catalog {
         &self.catalog
@@ -114,7 +114,7 @@ pub struct HandlerBuilder<'a> {
 }
 
 impl HandlerBuilder<'_> {
-    /// What it does, for people.
+    /// Describes it, for people.
     pub fn description(mut self, description: &str) -> Self {
         description.clone_into(&mut self.metadata.description);
         self
@@ -132,13 +132,13 @@ impl HandlerBuilder<'_> {
         self
     }
 
-    /// How failed attempts are repeated.
+    /// Sets the number of attempts, and the delays between them.
     pub fn retry(mut self, retry: RetryPolicy) -> Self {
         self.metadata.retry = retry;
         self
     }
 
-    /// How long one attempt may take.
+    /// Sets the longest time of one attempt.
     pub fn attempt_timeout(mut self, timeout: std::time::Duration) -> Self {
         self.metadata.attempt_timeout = Some(timeout);
         self
@@ -152,13 +152,13 @@ impl HandlerBuilder<'_> {
         self
     }
 
-    /// How long an attempt may go without calling `heartbeat`.
+    /// Sets the longest time that an attempt may go without calling `heartbeat`.
     pub fn heartbeat_timeout(mut self, timeout: std::time::Duration) -> Self {
         self.metadata.heartbeat_timeout = Some(timeout);
         self
     }
 
-    /// How long the execution may take, all attempts and waits together.
+    /// Sets the longest time of the execution, all attempts and waits together.
     pub fn execution_timeout(mut self, timeout: std::time::Duration) -> Self {
         self.metadata.execution_timeout = Some(timeout);
         self
@@ -176,7 +176,7 @@ impl HandlerBuilder<'_> {
         self
     }
 
-    /// What makes two requests the same work.
+    /// Sets the fingerprint, by which two requests are the same work.
     pub fn fingerprint(mut self, fingerprint: FingerprintFunction) -> Self {
         self.metadata.fingerprint = Some(fingerprint);
         self

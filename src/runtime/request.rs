@@ -1,4 +1,4 @@
-//! What is submitted, by clients and by running executions, and what comes of it.
+//! Requests to submit, by clients and by running executions, and their answers.
 
 use serde::Serialize;
 
@@ -7,7 +7,7 @@ use crate::model::{Execution, Micros, RawJson, SessionId};
 /// An intent to be submitted.
 #[derive(Debug, Clone)]
 pub struct SubmitIntent {
-    /// What is to be done.
+    /// The type of work.
     pub intent_type: String,
     /// The session; it exists in the tenant and is active.
     pub session_id: SessionId,
@@ -85,6 +85,6 @@ impl ChildIntent {
 pub struct Submitted {
     /// The execution, new or found by its key.
     pub execution: Execution,
-    /// Whether it was found.
+    /// True if it was found by its key.
     pub replayed: bool,
 }

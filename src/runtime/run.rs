@@ -26,9 +26,9 @@ use crate::{
     storage::{Complete, Error, Fence, Outcome},
 };
 
-/// How long a cancelled handler may go on before it is dropped.
+/// The time for which a cancelled handler may go on before it is dropped.
 const CANCEL_GRACE: Duration = Duration::from_secs(5);
-/// How long an execution waits for a node that has its handler.
+/// The time for which an execution waits for a node that has its handler.
 const NO_HANDLER_DELAY_MICROS: i64 = 5_000_000;
 /// The delays of attempts that the runtime interrupted, whatever the handler's own are: an outage may
 /// last, and is not to be met by all executions at once when it ends.
@@ -42,7 +42,7 @@ const OUTAGE_DELAYS: RetryPolicy = RetryPolicy {
 /// The last errors that an execution remembers.
 const REMEMBERED_ERRORS: usize = 10;
 
-/// What ends an attempt from outside.
+/// The signals that end an attempt from outside.
 struct Signals {
     cancellation: CancellationToken,
     /// This process holds the execution no longer.
@@ -51,7 +51,7 @@ struct Signals {
     end: Option<Instant>,
 }
 
-/// What an attempt runs.
+/// A handler as an attempt runs it.
 struct Handler {
     declaration: Arc<Declaration>,
     function: HandlerFunction,
@@ -168,7 +168,7 @@ impl Engine {
         }
     }
 
-    /// What the handler needs, checked; or the outcome of an attempt that cannot begin.
+    /// Prepares what the handler needs; or returns the outcome of an attempt that cannot begin.
     async fn prepare(
         self: &Arc<Self>,
         execution: &Execution,

@@ -98,7 +98,7 @@ impl Slot {
         }
     }
 
-    /// What ends the solitude of the attempt, if it runs alone; once.
+    /// Takes the token that ends the solitude of the attempt, if it runs alone; once.
     pub(super) fn take_solitude(&self) -> Option<CancellationToken> {
         let mut held = lock(&self.held);
         held.permit.as_mut().and_then(SlotPermit::take_solitude)

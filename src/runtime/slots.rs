@@ -14,11 +14,12 @@ use tokio_util::sync::CancellationToken;
 use super::mutex::lock;
 use crate::{model::TenantId, storage::Shares};
 
-/// So many times its slots a node holds executions that wait for their children, before it takes
-/// no more of those that may come to wait.
+/// The executions that wait for their children on a node, for each of its slots, before it takes no
+/// more of those that may come to wait.
 const WAITING_PER_SLOT: usize = 4;
 
-/// So many executions wait for their children in memory, whatever the slots, where they need not.
+/// The most executions that wait for their children in memory, whatever the slots, where they need
+/// not.
 const MOST_WAITING: usize = 1_000;
 
 /// See the module.
@@ -123,7 +124,7 @@ impl Slots {
         WaitingParent(Arc::clone(self))
     }
 
-    /// Whether so many wait for children that one more is better parked.
+    /// Returns whether so many wait for children that one more is better parked.
     pub(super) fn is_crowded(&self) -> bool {
         let most = (WAITING_PER_SLOT * self.total).min(MOST_WAITING);
         self.waiting_parents.load(Ordering::Relaxed) >= most
@@ -138,13 +139,14 @@ impl Slots {
         }
     }
 
-    /// How many executions without a parent may be started: each may come to wait for children.
+    /// Returns the number of executions without a parent that may be started: each may come to wait
+    /// for children.
     pub(super) fn roots_allowed(&self) -> usize {
         let waiting = self.waiting_parents.load(Ordering::Relaxed);
         (WAITING_PER_SLOT * self.total).saturating_sub(waiting + self.in_use())
     }
 
-    /// How many slots are held.
+    /// Returns the number of slots that are held.
     pub(super) fn in_use(&self) -> usize {
         self.total - self.permits.available_permits().min(self.total)
     }
@@ -184,7 +186,7 @@ impl SlotPermit {
         self
     }
 
-    /// What ends the solitude of the execution, if it runs alone.
+    /// Takes the token that ends the solitude of the execution, if it runs alone.
     pub(super) fn take_solitude(&mut self) -> Option<CancellationToken> {
         self.solitude.take()
     }

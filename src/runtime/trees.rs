@@ -12,10 +12,10 @@ use std::{
 use super::mutex::lock;
 use crate::model::ExecutionId;
 
-/// Of so many trees the count is remembered.
+/// The number of trees whose count is remembered.
 const REMEMBERED: usize = 4096;
 
-/// What this node knows of the trees that it adds to.
+/// The counts of the trees to which this node adds.
 #[derive(Default)]
 pub(super) struct Trees(Mutex<HashMap<ExecutionId, Tally>>);
 
@@ -76,12 +76,12 @@ impl Trees {
         Arc::clone(&lock(&self.0).entry(root).or_default().counting)
     }
 
-    /// Whether somebody else's count has left room meanwhile.
+    /// Returns whether somebody else's count has left room meanwhile.
     pub(super) fn has_room_now(&self, root: ExecutionId, limit: u64) -> bool {
         lock(&self.0).entry(root).or_default().use_room(limit)
     }
 
-    /// So many were found to live: whether there is room for one more.
+    /// Notes that `live` executions were found, and returns whether there is room for one more.
     pub(super) fn note(&self, root: ExecutionId, live: u64, limit: u64) -> bool {
         let mut tallies = lock(&self.0);
         let tally = tallies.entry(root).or_default();

@@ -1,4 +1,4 @@
-//! What may be written: sizes, and forms that can be read back.
+//! Checks of what is written: sizes, and forms that can be read back.
 
 use crate::model::{Fault, RawJson, Refusal, is_name};
 
@@ -12,9 +12,9 @@ pub struct StateLimits {
     pub state_bytes: u64,
     /// The largest metadata of a session.
     pub metadata_bytes: u64,
-    /// How long a session lives unless its creator says otherwise.
+    /// The life of a session unless its creator says otherwise.
     pub session_ttl_seconds: i64,
-    /// How long a session may live.
+    /// The longest life of a session.
     pub session_ttl_max_seconds: i64,
 }
 

@@ -13,7 +13,7 @@ use crate::{
     storage::StateStamp,
 };
 
-/// How long a copy is kept after it was last written.
+/// The time for which a copy is kept after it was last written.
 const TTL: Duration = Duration::from_mins(15);
 const MARK_BYTES: usize = 32;
 /// Mark, version, time.
@@ -21,7 +21,7 @@ const HEAD_BYTES: usize = MARK_BYTES + 16;
 
 type Marker = Hmac<Sha256>;
 
-/// What marks the copies of one cluster.
+/// The key that marks the copies of one cluster.
 #[derive(Clone)]
 pub struct CopyKey([u8; 32]);
 

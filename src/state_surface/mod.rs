@@ -58,7 +58,7 @@ impl StateSurface {
         }))
     }
 
-    /// What may be written.
+    /// Returns the limits of what is written.
     #[must_use]
     pub fn limits(&self) -> &StateLimits {
         &self.0.limits

@@ -32,7 +32,7 @@ impl StateSurface {
         self.0.storage.list_sessions(scope, filter, page).await
     }
 
-    /// How many sessions [`Self::list_sessions`] goes through.
+    /// Returns the number of sessions that [`Self::list_sessions`] goes through.
     ///
     /// # Errors
     /// When the database does not answer.

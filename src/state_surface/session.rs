@@ -27,7 +27,7 @@ pub struct NewSession {
     pub metadata: RawJson,
     /// Its first state, any JSON value.
     pub state: RawJson,
-    /// How long it lives.
+    /// Its life in seconds.
     pub ttl_seconds: Option<i64>,
 }
 

@@ -101,7 +101,7 @@ impl Storage {
         Ok(finish(keys.collect::<Result<_, Error>>()?, page, None))
     }
 
-    /// Whether any tenant has had a key.
+    /// Returns whether any tenant has had a key.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -110,7 +110,7 @@ impl Storage {
         Ok(!rows.is_empty())
     }
 
-    /// How many keys the tenant has.
+    /// Returns the number of the tenant's keys.
     ///
     /// # Errors
     /// When the database does not answer.

@@ -53,8 +53,8 @@ pub(super) async fn renew(db: &DatabaseConnection) -> Result<(), Error> {
     Ok(transaction.commit().await?)
 }
 
-/// Whether the newest era is that of the cluster which the connection leads to. Not for a standby, which
-/// cannot tell its timeline.
+/// Returns whether the newest era is that of the cluster which the connection leads to. Not for a
+/// standby, which cannot tell its timeline.
 pub(super) async fn is_of_this_cluster(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
     let text = "SELECT has_function_privilege('pg_control_system()', 'EXECUTE'), \
          left(pg_walfile_name(pg_current_wal_lsn()), 8), \
@@ -70,8 +70,8 @@ pub(super) async fn is_of_this_cluster(connection: &mut PgConnection) -> Result<
     Ok(known == name_of(id, timeline))
 }
 
-/// What tells clusters, and the timelines of one, apart. A role that may not ask for the cluster's own
-/// identifier still has the timeline.
+/// Returns the name by which clusters, and the timelines of one, are told apart. A role that may
+/// not ask for the cluster's own identifier still has the timeline.
 fn name_of(id: Option<String>, timeline: String) -> String {
     match id {
         Some(id) => format!("{id}/{timeline}"),

@@ -1,4 +1,4 @@
-//! What can go wrong on the way to durable state, by what the caller can do about it.
+//! Failures on the way to durable state, by what the caller can do about them.
 
 use std::borrow::Cow;
 
@@ -25,7 +25,7 @@ pub enum Error {
     /// A stored value cannot be read.
     #[error("stored {what} cannot be read")]
     Corrupt {
-        /// What it was.
+        /// The kind of value.
         what: &'static str,
         /// Why.
         #[source]
@@ -58,7 +58,7 @@ impl Error {
         }
     }
 
-    /// Whether the same call may succeed when it is made again.
+    /// Returns whether the same call may succeed when it is made again.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         matches!(
@@ -67,7 +67,7 @@ impl Error {
         )
     }
 
-    /// Whether SQLite's file is held by another process.
+    /// Returns whether SQLite's file is held by another process.
     pub(crate) fn is_locked(&self) -> bool {
         let Self::Unavailable(
             DbErr::Conn(RuntimeErr::SqlxError(source))
@@ -98,7 +98,7 @@ impl From<DbErr> for Error {
     }
 }
 
-/// Whether the transaction lost against another one and should be run again.
+/// Returns whether the transaction lost against another one and should be run again.
 pub(super) fn is_contention(error: &DbErr) -> bool {
     match code(error) {
         Some(Code::Sqlite(BUSY | LOCKED)) => true,
@@ -110,8 +110,8 @@ pub(super) fn is_contention(error: &DbErr) -> bool {
     }
 }
 
-/// Whether PostgreSQL refused a prepared statement because its columns have changed since it was
-/// prepared, as a migration may do that runs beside this node. Prepared anew it works.
+/// Returns whether PostgreSQL refused a prepared statement because its columns have changed since
+/// it was prepared, as a migration may do that runs beside this node. Prepared anew it works.
 pub(super) fn is_stale_plan(error: &DbErr) -> bool {
     let Some(database) = source(error).and_then(sqlx::Error::as_database_error) else {
         return false;
@@ -123,13 +123,13 @@ pub(super) fn is_stale_plan(error: &DbErr) -> bool {
             .is_some_and(|error| error.routine() == Some("RevalidateCachedQuery"))
 }
 
-/// Whether another transaction has made the same row meanwhile: run again, this one finds it. SQLite
-/// has one writer, where it cannot happen.
+/// Returns whether another transaction has made the same row meanwhile: run again, this one finds
+/// it. SQLite has one writer, where it cannot happen.
 pub(super) fn is_made_meanwhile(error: &DbErr) -> bool {
     matches!(code(error), Some(Code::Postgres(state)) if state == "23505")
 }
 
-/// Whether the database cannot be reached or does not work.
+/// Returns whether the database cannot be reached or does not work.
 pub(super) fn is_outage(error: &DbErr) -> bool {
     if matches!(error, DbErr::Conn(_) | DbErr::ConnectionAcquire(_)) {
         return true;
@@ -161,7 +161,7 @@ pub(super) fn is_outage(error: &DbErr) -> bool {
     )
 }
 
-/// What the driver said of a statement.
+/// Returns the driver's error.
 fn source(error: &DbErr) -> Option<&sqlx::Error> {
     match error {
         DbErr::Exec(RuntimeErr::SqlxError(source))
@@ -170,7 +170,7 @@ fn source(error: &DbErr) -> Option<&sqlx::Error> {
     }
 }
 
-/// What the database calls an error.
+/// The database's code of an error.
 enum Code<'a> {
     /// The primary code, which is the low byte: what is above says where it happened.
     Sqlite(u8),

@@ -44,7 +44,7 @@ struct Own {
 }
 
 impl Storage {
-    /// What a node prolongs its lease by; it connects when it is used.
+    /// Returns the connection by which a node prolongs its lease; it connects when it is used.
     #[must_use]
     pub fn lease_connection(&self) -> LeaseConnection {
         let through = match (&self.db.writer, &self.db.lease) {

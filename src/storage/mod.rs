@@ -38,7 +38,7 @@ pub use verify::{Difference, Report};
 pub use write::{
     Claim, ClaimedBatch, CloseSession, Complete, CreateKey, CreateSession, Emit, Fence, Key,
     KeyScope, NewExecution, Notice, Outcome, RecordStep, RevokeKey, Shares, StateTarget,
-    Submission, Submit, UpgradeSession, WriteState, WrittenState,
+    Submission, Submit, UpgradeSession, WriteOptions, WriteState, WrittenState,
 };
 
 use crate::model::{
@@ -47,7 +47,7 @@ use crate::model::{
 };
 use crate::telemetry::metrics::Metrics;
 use db::Database;
-use write::{Settings, Writer};
+use write::Writer;
 use write_health::WriteHealth;
 
 /// The durable state of the runtime. Clones share connections and writers.
@@ -67,18 +67,7 @@ pub struct Storage {
     metrics: Metrics,
 }
 
-/// How the writers of a node work.
-#[derive(Debug, Clone, Copy)]
-pub struct WriteOptions {
-    /// How many transactions may be on their way at once; SQLite has one.
-    pub writers: usize,
-    /// The most operations of one transaction.
-    pub batch_max_items: usize,
-    /// How many operations may wait before clients are refused.
-    pub queue_capacity: usize,
-}
-
-/// What is known of an upload before its bytes.
+/// The announcement of an upload.
 #[derive(Debug, Clone)]
 pub struct NewUpload {
     /// Its id.
@@ -87,9 +76,9 @@ pub struct NewUpload {
     pub filename: String,
     /// Its media type.
     pub mime_type: Option<String>,
-    /// How many bytes are announced.
+    /// The number of bytes that are announced.
     pub declared_size_bytes: i64,
-    /// How long the bytes are accepted.
+    /// The time for which the bytes are accepted.
     pub ttl_micros: i64,
     /// The most bytes that the tenant may have announced without sending them.
     pub max_announced_bytes: i64,
@@ -112,13 +101,8 @@ impl Storage {
         metrics: &Metrics,
     ) -> Result<Self, Error> {
         let db = Database::connect(options, metrics).await?;
-        let settings = Settings {
-            writers: write.writers,
-            batch_max_items: write.batch_max_items,
-            queue_capacity: write.queue_capacity,
-        };
         let batches = WriteHealth::default();
-        let writer = Writer::start(&db.writer, settings, metrics, &batches);
+        let writer = Writer::start(&db.writer, write, metrics, &batches);
         let session_heads = read::session_heads(&db.reader);
         let event_pages = read::event_pages(&db.reader);
         let endings = read::endings(&db.reader);
@@ -137,19 +121,19 @@ impl Storage {
         })
     }
 
-    /// What commits of this node mean to those who wait.
+    /// Returns the notices of this node's commits.
     #[must_use]
     pub fn notices(&self) -> broadcast::Receiver<Arc<Vec<Notice>>> {
         self.writer.notices()
     }
 
-    /// How many operations wait for a writer.
+    /// Returns the number of operations that wait for a writer.
     #[must_use]
     pub fn queue_depth(&self) -> usize {
         self.writer.depth()
     }
 
-    /// Whether the database answers within `limit`.
+    /// Finds out whether the database answers within `limit`.
     ///
     /// # Errors
     /// When it does not.
@@ -163,7 +147,7 @@ impl Storage {
         }
     }
 
-    /// Whether what this node wrote last was written.
+    /// Returns whether this node's last writes succeeded.
     #[must_use]
     pub fn is_writable(&self) -> bool {
         self.lease_health.is_good() && self.batches.is_good()

@@ -19,9 +19,9 @@ pub struct NodeInfo {
     pub name: String,
     /// The version it runs.
     pub version: String,
-    /// How many executions it can run at once.
+    /// The number of executions that it can run at once.
     pub capacity: i64,
-    /// How many it ran at its last beat.
+    /// The number that it ran at its last beat.
     pub running: i64,
     /// When it began.
     pub started_at: Micros,
@@ -29,7 +29,7 @@ pub struct NodeInfo {
     pub expires_at: Micros,
 }
 
-/// How much work stands where.
+/// The amounts of work by where it stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Backlog {
     /// Can run now and waits for a slot.
@@ -40,9 +40,9 @@ pub struct Backlog {
     pub running: i64,
 }
 
-/// Whether an incarnation lives, as a condition on the table `node`. SQLite serves one process, which
-/// holds a lock on the file: what others left behind is declared dead at its start, and its own lease
-/// cannot be taken from it, however late it is prolonged.
+/// Returns the condition that an incarnation lives on the table `node`. SQLite serves one process,
+/// which holds a lock on the file: what others left behind is declared dead at its start, and its
+/// own lease cannot be taken from it, however late it is prolonged.
 pub(super) fn is_alive(backend: DbBackend, now: &str) -> String {
     let since = match backend {
         DbBackend::Postgres => now,
@@ -120,7 +120,7 @@ impl Storage {
             .collect()
     }
 
-    /// What an incarnation holds.
+    /// Returns the fences of what an incarnation holds.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -137,7 +137,7 @@ impl Storage {
             .collect()
     }
 
-    /// How much work stands where, over all tenants.
+    /// Returns the amounts of work by where it stands, over all tenants.
     ///
     /// # Errors
     /// When the database does not answer.

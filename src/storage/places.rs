@@ -1,5 +1,5 @@
-//! What is live and where it stands. Statements that ask for it share these conditions, so that no two
-//! of them disagree; the codes in them come from the enums.
+//! Conditions on what is live, and on where it stands. Statements share these conditions, so that
+//! no two of them disagree; the codes in them come from the enums.
 
 use crate::model::SessionStatus;
 
@@ -22,7 +22,7 @@ impl LeaseHolder {
     }
 }
 
-/// What happens when a timer is due.
+/// The effect of a timer that is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum TimerKind {
     /// An execution that was to begin later becomes ready.
@@ -41,7 +41,7 @@ impl TimerKind {
         self as i64
     }
 
-    /// Whether an execution stands in a timer of this kind, instead of in a queue.
+    /// Returns whether an execution stands in a timer of this kind, instead of in a queue.
     fn is_a_place(self) -> bool {
         matches!(self, Self::Start | Self::Retry)
     }
@@ -56,7 +56,8 @@ pub(super) fn is_a_place() -> String {
     format!("kind IN ({})", codes(places.map(TimerKind::code)))
 }
 
-/// How many places an execution `e` has: in a queue, with a node, in a timer. A live one has one.
+/// Returns the expression that counts the places of an execution `e`: in a queue, with a node, in a
+/// timer. A live one has one.
 pub(super) fn places() -> String {
     let each = tables().map(|(table, condition)| {
         format!("(SELECT COUNT(*) FROM {table} p WHERE p.execution_id = e.id{condition})")

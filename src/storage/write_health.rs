@@ -1,5 +1,5 @@
-//! Whether writes succeed, as the last ones tell: to find out by a write of its own would make
-//! every question a load.
+//! The health of writes, as the last ones tell: to find out by a write of its own would make every
+//! question a load.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -25,7 +25,7 @@ impl WriteHealth {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = failed_at;
     }
 
-    /// Whether the last write succeeded, or its failure is long ago.
+    /// Returns whether the last write succeeded, or its failure is long ago.
     pub(super) fn is_good(&self) -> bool {
         let failed_at = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
         failed_at.is_none_or(|failed_at| failed_at.elapsed() > MEMORY)

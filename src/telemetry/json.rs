@@ -41,7 +41,7 @@ impl<'w> FormatFields<'w> for JsonFields {
 /// An object that is being written.
 struct Object<'w> {
     text: Text<'w>,
-    /// What goes before the next field.
+    /// The character before the next field.
     before: char,
     result: fmt::Result,
 }

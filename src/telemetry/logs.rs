@@ -42,8 +42,8 @@ where
     Ok(layer.with_ansi(false).with_filter(filter).boxed())
 }
 
-/// What is asked for, and our own spans at any level: else a lone error line under the filter
-/// `warn` would not say which execution it is about.
+/// Returns the filter of the configured levels, which lets the server's own spans pass at any
+/// level: else a lone error line under the filter `warn` would not say which execution it is about.
 fn filter<S: Subscriber>(directives: &str) -> Result<impl Filter<S> + use<S>, Error> {
     let events = EnvFilter::try_new(format!("{QUIET},{directives}"))?;
     let spans = filter_fn(is_own_span).with_max_level_hint(LevelFilter::INFO);

@@ -52,7 +52,7 @@ struct Inner {
     connections: Gauge,
     batch_items: Histogram,
     batch_commit: Histogram,
-    /// What counts answers, by route.
+    /// The counters of answers, by route.
     answers: RwLock<HashMap<Box<str>, Vec<Answers>>>,
 }
 
@@ -303,7 +303,7 @@ fn histogram(recorder: &PrometheusRecorder, name: &'static str) -> Histogram {
     recorder.register_histogram(&Key::from_static_name(name), &METADATA)
 }
 
-/// Exact up to 2^32, which no count of ours reaches.
+/// Exact up to 2^32, which no count here reaches.
 fn as_number(count: usize) -> f64 {
     f64::from(u32::try_from(count).unwrap_or(u32::MAX))
 }

@@ -46,7 +46,7 @@ pub struct Guard {
 }
 
 impl Guard {
-    /// Whether traces are exported.
+    /// Returns whether traces are exported.
     #[must_use]
     pub fn exports_traces(&self) -> bool {
         self.traces.is_some()
@@ -65,7 +65,7 @@ pub fn init(config: &config::Telemetry, instance_id: &str) -> Result<Guard, Erro
     Ok(guard)
 }
 
-/// What [`init`] installs, with logs written to `writer`.
+/// Returns the subscriber that [`init`] installs, with logs written to `writer`.
 fn subscriber<W>(
     config: &config::Telemetry,
     instance_id: &str,

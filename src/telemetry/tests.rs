@@ -1,4 +1,4 @@
-//! What reaches a log and a collector.
+//! Logs as they are written, and traces as a collector gets them.
 
 use std::{
     io,
@@ -49,7 +49,7 @@ fn telemetry(pairs: &[&str]) -> Telemetry {
         .telemetry
 }
 
-/// What `work` logs.
+/// Returns the log of `work`.
 fn logged(pairs: &[&str], terminal: bool, work: impl FnOnce()) -> String {
     let log = Log::default();
     let writer = log.clone();

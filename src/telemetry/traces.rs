@@ -29,9 +29,9 @@ const SERVICE: &str = "takeoff";
 const PATH: &str = "/v1/traces";
 /// The header of W3C Trace Context.
 const TRACEPARENT: &str = "traceparent";
-/// How long one export may take; less than [`PATIENCE`], so that a dead collector is given up.
+/// The longest time of one export; less than [`PATIENCE`], so that a dead collector is given up.
 const EXPORT_TIMEOUT: Duration = Duration::from_secs(3);
-/// How long the end of the process waits for the last batch.
+/// The time that the end of the process waits for the last batch.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The way of spans to the collector. Dropping it sends what is left.

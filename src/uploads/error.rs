@@ -16,21 +16,21 @@ pub enum Error {
     /// Whose link it is has spent what it may, and has to wait so long.
     #[error("the tenant asks for more than its share; try again later")]
     OverBudget(Duration),
-    /// What the link names is not there.
+    /// The upload or content that the link names is not there.
     #[error("{0} not found")]
     NotFound(&'static str),
     /// More bytes than announced.
     #[error("the content has more than the {declared_bytes} bytes that were announced")]
     TooLarge {
-        /// What was announced.
+        /// The announced number.
         declared_bytes: u64,
     },
     /// Fewer bytes than announced.
     #[error("{declared_bytes} bytes were announced and {actual_bytes} arrived")]
     SizeMismatch {
-        /// What was announced.
+        /// The announced number.
         declared_bytes: u64,
-        /// What arrived.
+        /// The number that arrived.
         actual_bytes: u64,
     },
     /// The digest that came with the bytes is not one.

@@ -33,7 +33,7 @@ use crate::{
 const CONTENT_DIGEST: HeaderName = HeaderName::from_static("content-digest");
 const SHA256_HEX: HeaderName = HeaderName::from_static("x-content-sha256");
 
-/// What the paths of uploads begin with.
+/// The beginning of the paths of uploads.
 pub const PATH: &str = "/uploads/";
 
 /// `PUT /uploads/{id}` and `GET /content/{tenant}/{digest}`.
@@ -50,8 +50,8 @@ pub fn routes(uploads: Uploads) -> Router {
         .with_state(uploads)
 }
 
-/// What is compressed for those who take it so is not byte for byte what a range is taken from: its
-/// tag is a weak one, which `If-Range` does not accept.
+/// Makes the tag of a compressed answer weak: it is not byte for byte what a range is taken from. A
+/// weak tag is one which `If-Range` does not accept.
 async fn weakened(mut response: Response) -> Response {
     let headers = response.headers_mut();
     if headers.contains_key(header::CONTENT_ENCODING) {
@@ -193,7 +193,7 @@ fn part<T: FromStr>(
     text.parse().map_err(|_| Error::NotFound(what))
 }
 
-/// What the headers say of the bytes: `Content-Length`, `Content-Digest` (RFC 9530) or
+/// Reads what the headers say of the bytes: `Content-Length`, `Content-Digest` (RFC 9530) or
 /// `X-Content-SHA256` in hexadecimal.
 fn announced(headers: &HeaderMap) -> Result<Announced, Error> {
     let length = headers.get(header::CONTENT_LENGTH).map(text).transpose()?;

@@ -29,16 +29,16 @@ pub use receive::{Announced, Link, Received};
 /// `storage_type` of what lies in the content store.
 const CONTENT: &str = "content";
 
-/// What may be uploaded, and how links are made.
+/// The limits of uploads, and the parts of their links.
 #[derive(Debug, Clone)]
 pub struct UploadSettings {
     /// The largest upload.
     pub max_upload_bytes: u64,
     /// The most bytes that a tenant may have announced without sending them.
     pub max_announced_bytes: u64,
-    /// How long the content of a deleted artifact is kept.
+    /// The time for which the content of a deleted artifact is kept.
     pub deleted_grace: Duration,
-    /// How long links are good for.
+    /// The time for which links are good.
     pub url_ttl_seconds: i64,
     /// Where the server is seen by clients, e.g. `https://takeoff.example`; links are paths without.
     pub public_url: Option<String>,

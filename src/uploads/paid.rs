@@ -1,5 +1,5 @@
-//! What signed links cost: a request each, and every byte. Whose link it is pays, from the same budget
-//! as for everything else, and parts of its content take turns while other tenants ask, too.
+//! The price of signed links: a request each, and every byte. Whose link it is pays, from the same
+//! budget as for everything else, and parts of its content take turns while other tenants ask, too.
 
 use std::sync::Arc;
 

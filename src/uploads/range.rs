@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use axum::http::{HeaderMap, header};
 
-/// What a request wants of content of a size.
+/// The part of content that a request wants.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Wanted {
     /// All of it.

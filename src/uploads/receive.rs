@@ -19,7 +19,7 @@ pub struct Link {
     pub tenant: String,
     /// Until when, in seconds since 1970-01-01 UTC.
     pub expires_at_s: i64,
-    /// What proves that this server made it.
+    /// The proof that this server made it.
     pub signature: String,
 }
 
@@ -39,7 +39,7 @@ pub struct Received {
     pub digest: Digest,
     /// Their number.
     pub size_bytes: u64,
-    /// Whether they had arrived before.
+    /// True if they had arrived before.
     pub repeated: bool,
 }
 

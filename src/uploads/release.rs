@@ -17,7 +17,7 @@ use crate::{
 
 /// Releases looked at together.
 const BATCH: u32 = 200;
-/// How long content lies aside at most.
+/// The longest time that content lies aside.
 const MAX_ASIDE: Duration = Duration::from_hours(1);
 /// The period of the maintenance loop that looks for content that is due.
 const PERIOD: Duration = Duration::from_mins(1);
@@ -68,7 +68,7 @@ impl Uploads {
         Ok(noted.await?)
     }
 
-    /// What is in use again is brought back, what has been aside for long enough is removed.
+    /// Brings back content that is in use again, and removes what has been aside for long enough.
     async fn remove(
         &self,
         aside: &[&Release],

@@ -1,4 +1,4 @@
-//! What an attempt is measured by and what it reads.
+//! Attempts: the clocks that they are measured by, and what they read.
 
 use serde_json::json;
 use takeoff::{

@@ -22,7 +22,7 @@ fn seed() -> u64 {
     seed
 }
 
-/// How long the load goes on before the next blow.
+/// Returns the time for which the load goes on before the next blow.
 fn calm(random: &mut StdRng) -> Duration {
     Duration::from_millis(random.random_range(200..1_500))
 }

@@ -34,7 +34,7 @@ fn complaint(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
-/// What a command that succeeds prints.
+/// Returns the output of a command that succeeds.
 async fn done(app: &TestApp, arguments: &[&str]) -> String {
     let output = takeoff(app, arguments).await;
     assert_eq!(code(&output), 0, "{arguments:?}: {output:?}");

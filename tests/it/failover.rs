@@ -40,8 +40,8 @@ async fn until_end_of(feed: &mut Batches, id: ExecutionId) -> Vec<(uuid::Uuid, i
     seen
 }
 
-/// What a standby that is promoted had not got is lost, and it gives out the numbers of those transactions
-/// again.
+/// Commits that a standby had not got when it was promoted are lost, and it gives out the numbers
+/// of those transactions again.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn feeds_go_on_over_a_failover_that_loses_what_they_have_shown() {
     let Some(mut one) = Cluster::start().await else {

@@ -299,7 +299,7 @@ fn resolvers_and_routes_ask_the_services_and_not_the_database() {
     assert!(!asks_the_database("form.storage_type"));
 }
 
-/// Whether code reaches for the storage among the services.
+/// Returns whether code reaches for the storage among the services.
 fn asks_the_database(code: &str) -> bool {
     let mut fields = code.match_indices(".storage");
     fields.any(|(at, found)| {

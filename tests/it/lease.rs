@@ -1,4 +1,4 @@
-//! What keeps a node from prolonging its lease, and what does not.
+//! Faults that keep a node from prolonging its lease, and those that do not.
 
 use std::{
     sync::{

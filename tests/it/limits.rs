@@ -1,4 +1,4 @@
-//! What a saturated runtime and an overdue session answer.
+//! Answers of a saturated runtime, and of an overdue session.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What a server keeps on disk is for its user alone.
+//! Files of a server on disk are for its user alone.
 #![cfg(unix)]
 
 use std::{

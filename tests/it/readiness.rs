@@ -1,4 +1,4 @@
-//! What `/ready` says, and that saying it changes nothing.
+//! The answer of `/ready`, and that giving it changes nothing.
 
 use serde_json::Value;
 

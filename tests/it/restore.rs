@@ -14,7 +14,7 @@ use takeoff::{
 
 use crate::support::{Backend, Cluster, PATIENCE, Socket, TestApp};
 
-/// What somebody subscribes to.
+/// The feed that somebody subscribes to.
 #[derive(Debug, Clone, Copy)]
 enum Watched {
     Execution(ExecutionId),
@@ -57,7 +57,7 @@ async fn seen(app: &TestApp, watched: Watched, after: Option<Cursor>, count: usi
     seen
 }
 
-/// How many events there are by now.
+/// Returns the number of events by now.
 async fn count(app: &TestApp, watched: Watched) -> usize {
     let query = "query($after: String) { walEntries(first: 200, after: $after) { \
         nodes { streamKind streamId } } }";
@@ -193,11 +193,11 @@ async fn a_node_goes_on_in_a_new_cluster_into_which_its_dump_was_restored() {
 struct Lost {
     execution: ExecutionId,
     session: SessionId,
-    /// What the backup has of each, and how far its subscriber came.
+    /// The places that the backup has of each, and those to which its subscriber came.
     subscribers: Vec<(Watched, Cursor, Cursor)>,
 }
 
-/// What the backup is to hold.
+/// The records that the backup is to hold.
 struct Held {
     execution: ExecutionId,
     session: SessionId,

@@ -50,7 +50,7 @@ async fn data(app: &TestApp, tenant: &str, query: &str, variables: Value) -> Val
     answer["data"].take()
 }
 
-/// What came of a mutation, without errors.
+/// Returns the value of a mutation, without errors.
 async fn done(app: &TestApp, tenant: &str, query: &str, input: Value) -> Value {
     let made = data(app, tenant, query, json!({"i": input})).await;
     let outcome = made.as_object().unwrap().values().next().unwrap().clone();
@@ -145,8 +145,8 @@ async fn feed(app: &TestApp, tenant: &str, id: SessionId, after: Option<&Value>)
     socket
 }
 
-/// What a feed brings until so many executions have ended: the executions of its events, and the
-/// last cursor.
+/// Reads a feed until so many executions have ended, and returns the executions of its events, and
+/// the last cursor.
 async fn brings(socket: &mut Socket, ended: usize) -> (Vec<String>, Value) {
     let (mut seen, mut ends, mut cursor) = (Vec::new(), 0, Value::Null);
     while ends < ended {

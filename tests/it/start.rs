@@ -1,4 +1,4 @@
-//! What a server refuses to start with, in words that name the thing; and starts that meet.
+//! Refused starts, each with words that name the cause; and starts that meet.
 
 use std::{
     collections::HashSet,
@@ -32,7 +32,7 @@ fn takeoff(backend: &Backend, arguments: &[&str]) -> Command {
     command
 }
 
-/// What the command says when it refuses to start.
+/// Returns the message of a command that refuses to start.
 fn refusal(mut command: Command) -> String {
     let child = command.spawn().unwrap();
     let id = child.id().to_string();

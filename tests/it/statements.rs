@@ -1,4 +1,4 @@
-//! How many statements a query costs, counted where they are sent to the database.
+//! The number of statements that a query costs, counted where they are sent to the database.
 
 use serde_json::{Value, json};
 

@@ -21,7 +21,7 @@ async fn open(app: &TestApp) -> Socket {
     Socket::open(address, &json!({})).await.unwrap()
 }
 
-/// What `next` messages of an operation bring until `enough`.
+/// Returns the messages of an operation until `enough`.
 async fn events(
     socket: &mut Socket,
     id: &str,

@@ -108,7 +108,7 @@ backends! {
     }
 }
 
-/// What a database lacks that was made when lists had an index for their order alone.
+/// Undoes the migration of the lists' indexes: before, lists had an index for their order alone.
 const WITHOUT_LISTS: [&str; 22] = [
     "DROP INDEX execution_idx_time",
     "DROP INDEX execution_idx_kind",
@@ -164,7 +164,7 @@ backends! {
     }
 }
 
-/// What a database lacks that was made before children knew their trees.
+/// Undoes the migration of trees: before, children did not know theirs.
 const WITHOUT_TREES: [&str; 7] = [
     "DROP TABLE cancellation",
     "DROP INDEX execution_idx_tree",
@@ -198,7 +198,8 @@ backends! {
     }
 }
 
-/// What a database lacks that was made when the id of a session was unique among all tenants.
+/// Returns the statements that undo the migration of sessions' keys: before, the id of a session
+/// was unique among all tenants.
 fn without_sessions_of_tenants(backend: &Backend) -> Vec<&'static str> {
     let of_before = "UPDATE event SET stream_id = session_id WHERE stream_kind = 1";
     let tables: &[&str] = if backend.is_postgres() {

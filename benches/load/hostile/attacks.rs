@@ -11,7 +11,7 @@ use crate::{http::Http, load::request, seed::artifact_id, socket::Socket};
 
 /// The hostile tenant.
 pub(super) const TENANT: &str = "hostile";
-/// How many artifacts it has.
+/// The variable that says how many artifacts the tenant has.
 pub(super) const ARTIFACTS: &str = "TAKEOFF_BENCH_ARTIFACTS";
 
 pub(super) const KINDS: &[&str] = &[
@@ -97,7 +97,7 @@ async fn session(address: SocketAddr) -> anyhow::Result<String> {
     Ok(id.context("no session")?.to_owned())
 }
 
-/// So many connections that each ask again as soon as they are answered.
+/// Opens that many connections, each of which asks again as soon as it is answered.
 async fn flood(
     address: SocketAddr,
     connections: u64,

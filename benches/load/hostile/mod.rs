@@ -1,5 +1,5 @@
-//! What a tenant meets while another one is hostile: the time of a read and of a submit, beside what the
-//! tenant sees when it is alone.
+//! A tenant beside a hostile one: the time of a read and of a submit, beside what the tenant sees
+//! when it is alone.
 
 mod attacks;
 mod price;
@@ -26,7 +26,7 @@ use crate::{
 pub(crate) use attacks::attack;
 use attacks::{KINDS, TENANT};
 
-/// So many times what it takes alone a request may take beside a hostile tenant.
+/// The most that a request may take beside a hostile tenant, as a multiple of what it takes alone.
 const GOAL: f64 = 3.0;
 /// The tenant that is measured.
 const OTHER: &str = "other";
@@ -34,7 +34,7 @@ const READ: &str = "query Read($id: ID!) { session(id: $id) { state stateVersion
     executions(first: 10) { nodes { id status } } }";
 /// The tenant asks like somebody at work, not like a flood of its own.
 const PAUSE: Duration = Duration::from_millis(2);
-/// How long an attack goes on before its effect is measured.
+/// The time that an attack goes on before its effect is measured.
 const WARM_UP: Duration = Duration::from_secs(1);
 
 /// Measures every kind whose name contains `wanted`, and what a point costs.
@@ -119,7 +119,7 @@ async fn beside(
     rest(server).await
 }
 
-/// What the attack has left is worked off before the next one is measured.
+/// Waits until the work that an attack has left is done, before the next one is measured.
 async fn rest(server: &Server) -> anyhow::Result<()> {
     let began = Instant::now();
     let is_busy = async || {
@@ -171,7 +171,7 @@ async fn again_and_again(
     Ok(times)
 }
 
-/// How low the priority of the hostile client is.
+/// The niceness of the hostile client's process.
 const LOW_PRIORITY: &str = "15";
 
 /// The hostile tenant: this program again, with a low priority, for its own work would not be done on

@@ -1,4 +1,5 @@
-//! What a point of cost takes of the processor, for what takes the most for its points.
+//! The processor time that a point of cost takes, for the requests that take the most for their
+//! points.
 
 use std::time::Instant;
 
@@ -29,7 +30,7 @@ fn always(name: &'static str, query: &str, variables: &Value) -> Asked {
     (name, Box::new(move |_| body.clone()))
 }
 
-/// What is only looked at.
+/// Requests that only read.
 fn reads(artifacts: u64) -> Vec<Asked> {
     let none = json!({});
     let root = json!({"root": artifact_id(artifacts - 1)});
@@ -103,7 +104,7 @@ fn reads(artifacts: u64) -> Vec<Asked> {
     ]
 }
 
-/// What changes something.
+/// Requests that change something.
 fn writes(session: &str) -> Vec<Asked> {
     let many = hostile_intents(session, 100);
     let state = json!({"sessionId": session, "state": {"text": "x".repeat(100_000)}});

@@ -1,4 +1,4 @@
-//! What a connection is doing, as its stream must know it: waiting for a request, or busy with one.
+//! The state of a connection, as its stream must know it: waiting for a request, or busy with one.
 
 use std::{
     io::{self, ErrorKind},
@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use crate::api::Arrivals;
 
-/// What a connection is doing. Its tasks change it and its stream reads it.
+/// The state of a connection. Its tasks change it and its stream reads it.
 #[derive(Debug)]
 pub(super) struct Activity {
     began: Instant,
@@ -48,7 +48,7 @@ impl Activity {
         Busy(Some(Arc::clone(self)))
     }
 
-    /// What counts the bytes that arrive, once the connection speaks another protocol.
+    /// Returns the counter of the bytes that arrive, once the connection speaks another protocol.
     pub(super) fn arrivals(&self) -> Arc<Arrivals> {
         Arc::clone(self.arrivals.get_or_init(Arc::default))
     }
@@ -79,7 +79,7 @@ impl Activity {
         self.has_left_body.store(true, Ordering::Relaxed);
     }
 
-    /// Whether a part of the last request's body was not read.
+    /// Returns whether a part of the last request's body was not read.
     pub(super) fn has_left_body(&self) -> bool {
         self.has_left_body.load(Ordering::Relaxed)
     }

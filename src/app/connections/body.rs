@@ -16,17 +16,18 @@ use tokio::time::Instant;
 use super::{activity::Activity, stream::Timer};
 use crate::api::TooSlow;
 
-/// How slowly a body may come. Only time in which the server waits for the peer counts.
+/// The slowest pace at which a body may come. Only time in which the server waits for the peer
+/// counts.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Pace {
-    /// How long it may fall behind.
+    /// The time by which it may fall behind.
     pub(super) patience: Duration,
-    /// What makes up for a second of it.
+    /// The bytes that make up for a second of it.
     pub(super) bytes_per_second: u64,
 }
 
 impl Pace {
-    /// What is left of the patience when so many bytes have come after such a wait.
+    /// Returns the rest of the patience after `bytes` have come that were waited for.
     fn renewed(self, left: Duration, waited: Duration, bytes: usize) -> Duration {
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
         let rate = u32::try_from(self.bytes_per_second).unwrap_or(u32::MAX);
@@ -39,7 +40,7 @@ impl Pace {
 pub(super) struct PacedBody {
     body: Incoming,
     pace: Pace,
-    /// How long the peer may keep the server waiting from now on.
+    /// The time for which the peer may keep the server waiting from now on.
     left: Duration,
     waiting_since: Option<Instant>,
     timer: Timer,

@@ -1,5 +1,5 @@
-//! How many connections the process's file descriptors allow, with enough kept back for the
-//! database: a node whose database cannot open a file serves nobody.
+//! The number of connections that the process's file descriptors allow, with enough kept back for
+//! the database: a node whose database cannot open a file serves nobody.
 
 /// Kept back for the listener, logs, the runtime's own, Redis, and content that is being read.
 const FOR_ALL: usize = 64;
@@ -42,8 +42,8 @@ fn fit_in(descriptors: usize) -> usize {
     descriptors / 3 * 2
 }
 
-/// How many files the process may open, after raising the soft limit up to `wanted` where the hard
-/// one allows it; none without a limit.
+/// Returns the number of files that the process may open, after raising the soft limit up to
+/// `wanted` where the hard one allows it; none without a limit.
 #[cfg(unix)]
 fn limit(wanted: usize) -> Option<usize> {
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};

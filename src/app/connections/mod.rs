@@ -36,13 +36,14 @@ use crate::{api::RequestThreads, config::Config, model::Priority, telemetry::met
 const BUFFER_BYTES: usize = 64 * 1024;
 /// Bytes that wait in the kernel unsent; a peer that reads slowly but reads is seen to.
 const UNSENT_BYTES: u32 = 128 * 1024;
-/// How long no connection is accepted after one could not be, for want of descriptors or memory.
+/// The time for which no connection is accepted after one could not be, for want of descriptors or
+/// memory.
 const PAUSE: Duration = Duration::from_millis(100);
 /// Sent without waiting to a peer for which there is no room.
 const NO_ROOM: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
     connection: close\r\nretry-after: 1\r\ncontent-length: 0\r\n\r\n";
 
-/// How many connections there may be, and how long each may take.
+/// The most connections, and the times that each may take.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct ConnectionLimits {
     most: usize,
@@ -117,7 +118,7 @@ fn turn_away(stream: &TcpStream) {
     let _ = stream.try_write(NO_ROOM);
 }
 
-/// Whether only this one connection failed.
+/// Returns whether the failure is of this one connection alone.
 fn is_of_peer(kind: ErrorKind) -> bool {
     matches!(
         kind,

@@ -1,4 +1,4 @@
-//! How many connections there are, in all and from each address.
+//! The numbers of connections, in all and from each address.
 
 use std::{
     collections::HashMap,
@@ -9,7 +9,7 @@ use std::{
 
 use crate::telemetry::metrics::{Metrics, Tracked};
 
-/// How often the log says that connections are turned away.
+/// The period of the log's lines that connections are turned away.
 const SAID_EVERY: Duration = Duration::from_secs(10);
 
 /// Places for connections.
@@ -84,7 +84,7 @@ impl Drop for Place {
     }
 }
 
-/// What counts as one address: of IPv6 the network that one host commonly has to itself.
+/// Returns what counts as one address: of IPv6 the network that one host commonly has to itself.
 fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(address) if !address.is_loopback() => {

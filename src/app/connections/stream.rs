@@ -19,13 +19,13 @@ use super::{
     room::Place,
 };
 
-/// How long a connection is read after an answer that left a part of the request unread. Closed at
-/// once, it would be reset, and the answer could be lost.
+/// The time for which a connection is read after an answer that left a part of the request unread.
+/// Closed at once, it would be reset, and the answer could be lost.
 const LINGER: Duration = Duration::from_secs(2);
 /// Bytes that are read and dropped meanwhile.
 const LINGER_BYTES: usize = 16 * 1024 * 1024;
 
-/// How long a peer may take.
+/// The times that a peer may take.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Times {
     /// For the head of a request, from its first byte; on a new connection from the beginning.
@@ -41,7 +41,7 @@ pub(super) struct TimedStream {
     stream: TcpStream,
     activity: Arc<Activity>,
     times: Times,
-    /// What `read_by` belongs to.
+    /// The part of the exchange that `read_by` limits.
     turn: Turn,
     has_head_begun: bool,
     read_by: Instant,

@@ -77,7 +77,7 @@ fn lines(problems: &[Problem]) -> String {
 }
 
 impl Error {
-    /// Whether coming back may help.
+    /// Returns whether another try may help.
     pub(in crate::cli) fn is_passing(&self) -> bool {
         matches!(self, Self::Unreachable { .. })
     }

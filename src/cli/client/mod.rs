@@ -12,7 +12,7 @@ use graphql_client::{GraphQLQuery, Response};
 
 use super::tokens;
 
-/// How to reach the server.
+/// The server, and who asks it.
 #[derive(Debug, Clone, Args)]
 pub(super) struct Target {
     /// The server's address.

@@ -30,7 +30,7 @@ const SAMPLES: [(&str, &[u8]); 4] = [
     ("notes.txt", include_bytes!("samples/notes.txt")),
 ];
 
-/// What to show.
+/// The arguments of `demo`.
 #[derive(Debug, Clone, Args)]
 pub(super) struct Demo {
     /// Files to push through the pipeline; samples if none are given.

@@ -1,4 +1,4 @@
-//! What is shown of a configuration, and the documented file.
+//! The configuration as it is shown, and the documented file.
 
 use super::*;
 use crate::config::LogFormat;

@@ -14,7 +14,7 @@ use axum::{
 };
 use bytes::Bytes;
 
-/// What the server holds.
+/// The objects of the server.
 #[derive(Default)]
 pub struct Bucket {
     /// By path: bucket and key.
@@ -23,7 +23,7 @@ pub struct Bucket {
     pub uploads: HashMap<String, BTreeMap<u32, Bytes>>,
     /// Keys whose removal is refused begin with this.
     pub undeletable: Option<String>,
-    /// What every request is refused with, if it is.
+    /// The refusal of every request, if it is set.
     pub refusal: Option<String>,
 }
 

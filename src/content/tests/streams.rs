@@ -1,4 +1,4 @@
-//! What arrives as a stream is stored whole or not at all.
+//! Streams are stored whole or not at all.
 
 use std::{io, time::Duration};
 
@@ -20,7 +20,7 @@ fn parts(parts: &[Result<&'static str, &'static str>]) -> stream::Iter<std::vec:
     stream::iter(parts.iter().map(owned).collect::<Vec<_>>())
 }
 
-/// What becomes true of something that goes on by itself.
+/// Waits for a condition that becomes true by itself.
 pub(super) async fn eventually(mut holds: impl FnMut() -> bool) {
     let waiting = async {
         while !holds() {

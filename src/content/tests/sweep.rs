@@ -1,4 +1,4 @@
-//! What a killed process leaves behind is removed, and nothing else.
+//! The sweep removes the remains of a killed process, and nothing else.
 
 use std::time::{Duration, SystemTime};
 

@@ -105,7 +105,7 @@ struct Counter<'a> {
     /// Parts of the largest change.
     changes: u64,
     fragments: HashMap<(&'a Name, bool), Cost>,
-    /// Whether the list that is walked has a filter.
+    /// True if the list that is walked has a filter.
     is_filtered: bool,
 }
 
@@ -174,7 +174,7 @@ impl<'a> Counter<'a> {
         }
     }
 
-    /// Whether an argument is given, and what is named in it.
+    /// Returns whether an argument is given, with the members that `path` names in it.
     fn has(&self, field: &Field, path: &[&str]) -> bool {
         let Some((argument, path)) = path.split_first() else {
             return false;
@@ -288,7 +288,7 @@ fn longest_json(value: &JsonValue) -> u64 {
     }
 }
 
-/// Whether it reads by a statement of its own: the first pages of a level share one.
+/// Returns whether a field reads by a statement of its own: the first pages of a level share one.
 fn has_statement(field: &Field, parent: &Name) -> bool {
     let is_asked = |name: &str| field.arguments.iter().any(|it| it.name == name);
     let is_alone = matches!(

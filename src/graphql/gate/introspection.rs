@@ -12,7 +12,7 @@ use crate::api::ApiError;
 const LISTS: [&str; 4] = ["fields", "interfaces", "possibleTypes", "inputFields"];
 const MAX_NESTED_LISTS: usize = 2;
 
-/// Whether the operation asks what the schema holds.
+/// Returns whether the operation asks for introspection.
 pub(super) fn is_asked_for(document: &ExecutableDocument, operation: &Node<Operation>) -> bool {
     let mut fields = operation.root_fields(document);
     fields.any(|field| matches!(field.name.as_str(), "__schema" | "__type"))

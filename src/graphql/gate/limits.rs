@@ -31,9 +31,9 @@ pub struct GateLimits {
     pub cached_documents: u64,
     /// Folder of trusted documents.
     pub documents: Option<PathBuf>,
-    /// Whether nothing but trusted documents is run.
+    /// True if nothing but trusted documents is run.
     pub trusted_only: bool,
-    /// Whether the schema may be asked for what it holds.
+    /// True if introspection is answered.
     pub introspection: bool,
 }
 

@@ -67,7 +67,8 @@ pub(super) struct Admitted {
 }
 
 impl Admitted {
-    /// Whether it is a submit and nothing else, so that a key outside of it can only mean that one.
+    /// Returns whether it is a submit and nothing else, so that a key outside of it can only mean
+    /// that one.
     pub(super) fn takes_idempotency_key(&self) -> bool {
         self.is_one_submit
     }
@@ -118,7 +119,7 @@ impl Gate {
         self.limits.answer_bytes
     }
 
-    /// Whether letting a request pass may take long.
+    /// Returns whether the check of a request may take long.
     pub(super) fn takes_long(&self, incoming: &Incoming) -> bool {
         let is_new = |text: &&String| {
             text.len() > LARGE_DOCUMENT

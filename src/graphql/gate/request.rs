@@ -71,7 +71,7 @@ impl Incoming {
         Ok(this)
     }
 
-    /// Whether it says at all what to run.
+    /// Returns whether it says at all what to run.
     pub(crate) fn has_document(&self) -> bool {
         self.query.is_some() || self.document_id.is_some() || self.extensions.is_some()
     }

@@ -131,7 +131,7 @@ fn check_length(item: &Type, length: usize) -> Result<(), ApiError> {
     Err(ApiError::bad_input(message))
 }
 
-/// Whether a value is one of the scalar with this name; others are known to the library.
+/// Checks that a value is one of the scalar with this name; others are known to the library.
 fn scalar(name: &str, value: impl FnOnce() -> Value) -> Result<(), ApiError> {
     match name {
         "DateTime" => told(<DateTime as ScalarType>::parse(value())),

@@ -45,7 +45,7 @@ fn query(text: impl Into<String>) -> serde_json::Value {
     json!({ "query": text.into() })
 }
 
-/// What tools ask first.
+/// The document that tools ask first.
 const INTROSPECTION: &str = "query IntrospectionQuery { __schema { description
     queryType { name kind } mutationType { name kind } subscriptionType { name kind }
     types { ...FullType }

@@ -22,7 +22,7 @@ struct CreateApiKeyInput {
     roles: Option<Vec<String>>,
     /// Scopes besides, such as `executions:read` or `intents:submit:parse_content`.
     scopes: Option<Vec<String>>,
-    /// What it is for, 1 to 200 characters.
+    /// Its purpose, 1 to 200 characters.
     label: Option<String>,
     /// When it ends by itself; it does not when left out.
     expires_at: Option<DateTime>,

@@ -52,10 +52,10 @@ impl From<MutationResult<model::Artifact>> for TransitionArtifactPayload {
 struct DeleteArtifactInput {
     /// The artifact.
     artifact_id: ID,
-    /// Whether all that was made from it is deleted, too: at most 1,000 artifacts.
+    /// True to delete all that was made from it, too: at most 1,000 artifacts.
     #[graphql(default)]
     include_descendants: bool,
-    /// Whether it is only told what would be deleted.
+    /// True to answer what would be deleted, and delete nothing.
     #[graphql(default)]
     dry_run: bool,
     /// Why; kept in the artifacts' history.
@@ -104,7 +104,7 @@ impl DeleteArtifactPayload {
         i32::try_from(count).unwrap_or(i32::MAX)
     }
 
-    /// Whether there are more descendants than are counted.
+    /// True if there are more descendants than are counted.
     async fn truncated(&self) -> bool {
         self.deletion.as_ref().is_some_and(|it| it.truncated)
     }

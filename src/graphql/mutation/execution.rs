@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 
-use super::result::{Failure, MutationResult, parts, payload};
+use super::result::{MutationFailure, MutationResult, parts, payload};
 use crate::{
     api::ApiError,
     graphql::{
@@ -56,7 +56,7 @@ impl From<MutationResult<model::Execution>> for CancelExecutionPayload {
 struct RerunExecutionPayload {
     /// The new execution of the same intent; null when there are errors.
     execution: Option<Execution>,
-    /// Whether the same request was accepted before and this is its execution.
+    /// True if the same request was accepted before and this is its execution.
     replayed: bool,
     /// The caller's mistakes; empty when there are none.
     errors: Vec<UserError>,
@@ -112,6 +112,6 @@ impl ExecutionMutation {
     }
 }
 
-fn execution_id(id: &ID) -> Result<ExecutionId, Failure> {
+fn execution_id(id: &ID) -> Result<ExecutionId, MutationFailure> {
     Ok(ids::input(id, &["input", "executionId"])?)
 }

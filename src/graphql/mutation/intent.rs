@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 
-use super::result::{Failure, MutationResult, payload};
+use super::result::{MutationFailure, MutationResult, payload};
 use crate::{
     api::ApiError,
     graphql::{
@@ -75,7 +75,7 @@ struct SubmitIntentsInput {
 pub(super) struct SubmitIntentPayload {
     /// The execution; null when there are errors.
     execution: Option<Execution>,
-    /// Whether the same request was accepted before and this is its execution.
+    /// True if the same request was accepted before and this is its execution.
     replayed: bool,
     /// The caller's mistakes; empty when there are none.
     errors: Vec<UserError>,
@@ -162,7 +162,7 @@ impl IntentMutation {
 async fn submit_all(
     caller: &Caller,
     inputs: Vec<SubmitIntentInput>,
-) -> Result<Vec<SubmitIntentPayload>, Failure> {
+) -> Result<Vec<SubmitIntentPayload>, MutationFailure> {
     let limit = caller.services.runtime.limits().batch_submit;
     if inputs.len() > limit {
         let message = format!("at most {limit} intents are allowed");
@@ -201,13 +201,13 @@ async fn submit_all(
 fn one(
     answer: Option<Result<Submitted, crate::services::Error>>,
     index: usize,
-) -> Result<MutationResult<Submitted>, Failure> {
+) -> Result<MutationResult<Submitted>, MutationFailure> {
     let answer =
-        answer.ok_or_else(|| Failure::Failed(ApiError::dangling("answer to an intent")))?;
+        answer.ok_or_else(|| MutationFailure::Failed(ApiError::dangling("answer to an intent")))?;
     let index = index.to_string();
-    match answer.map_err(|error| Failure::at(&["input", "intents", &index], error)) {
+    match answer.map_err(|error| MutationFailure::at(&["input", "intents", &index], error)) {
         Ok(submitted) => Ok(Ok(submitted)),
-        Err(Failure::Refused(errors)) => Ok(Err(errors)),
+        Err(MutationFailure::Refused(errors)) => Ok(Err(errors)),
         Err(failed) => Err(failed),
     }
 }

@@ -14,14 +14,14 @@ use crate::{
 pub(super) type MutationResult<T> = Result<T, Vec<UserError>>;
 
 /// Why a mutation had no effect.
-pub(super) enum Failure {
+pub(super) enum MutationFailure {
     /// The caller did something wrong.
     Refused(Vec<UserError>),
     /// The field fails.
     Failed(ApiError),
 }
 
-impl Failure {
+impl MutationFailure {
     /// A failure of a service; `at` is the way to the input that it was given.
     pub(super) fn at(at: &[&str], error: impl Into<services::Error>) -> Self {
         match error.into() {
@@ -34,13 +34,13 @@ impl Failure {
     }
 }
 
-impl<E: Into<services::Error>> From<E> for Failure {
+impl<E: Into<services::Error>> From<E> for MutationFailure {
     fn from(error: E) -> Self {
         Self::at(&["input"], error)
     }
 }
 
-impl From<UserError> for Failure {
+impl From<UserError> for MutationFailure {
     fn from(error: UserError) -> Self {
         Self::Refused(vec![error])
     }
@@ -49,13 +49,13 @@ impl From<UserError> for Failure {
 /// The payload of a mutation. What the request read before may have changed with it.
 pub(super) fn payload<T, P: From<MutationResult<T>>>(
     caller: &Caller,
-    change: Result<T, Failure>,
+    change: Result<T, MutationFailure>,
 ) -> Result<P, ApiError> {
     caller.forget();
     match change {
         Ok(value) => Ok(MutationResult::Ok(value).into()),
-        Err(Failure::Refused(errors)) => Ok(MutationResult::Err(errors).into()),
-        Err(Failure::Failed(error)) => Err(error),
+        Err(MutationFailure::Refused(errors)) => Ok(MutationResult::Err(errors).into()),
+        Err(MutationFailure::Failed(error)) => Err(error),
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 
-use super::result::{Failure, MutationResult, parts, payload};
+use super::result::{MutationFailure, MutationResult, parts, payload};
 use crate::{
     api::ApiError,
     graphql::{
@@ -38,7 +38,7 @@ struct CreateSessionInput {
 }
 
 impl CreateSessionInput {
-    fn read(self) -> Result<NewSession, Failure> {
+    fn read(self) -> Result<NewSession, MutationFailure> {
         Ok(NewSession {
             session_id: self.session_id.as_ref().map(session_id).transpose()?,
             user_id: self.user_id,
@@ -192,6 +192,6 @@ impl SessionMutation {
     }
 }
 
-fn session_id(id: &ID) -> Result<SessionId, Failure> {
+fn session_id(id: &ID) -> Result<SessionId, MutationFailure> {
     Ok(ids::input(id, &["input", "sessionId"])?)
 }

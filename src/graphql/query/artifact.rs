@@ -52,13 +52,7 @@ impl ArtifactQuery {
         #[graphql(desc = "Items of the page, counted from the end.")] last: Option<i32>,
         #[graphql(desc = "Only items before this cursor.")] before: Option<String>,
     ) -> Result<ArtifactConnection, ApiError> {
-        let page = PageArgs {
-            first,
-            after,
-            last,
-            before,
-        }
-        .request()?;
+        let page = PageArgs::new(first, after, last, before).request()?;
         let mut filter = filter.unwrap_or_default();
         let eligible_for = filter.eligible_for.take();
         let filter = filter.read(order_by.unwrap_or_default())?;

@@ -49,13 +49,7 @@ impl ExecutionQuery {
         #[graphql(desc = "Items of the page, counted from the end.")] last: Option<i32>,
         #[graphql(desc = "Only items before this cursor.")] before: Option<String>,
     ) -> Result<ExecutionConnection, ApiError> {
-        let page = PageArgs {
-            first,
-            after,
-            last,
-            before,
-        }
-        .request()?;
+        let page = PageArgs::new(first, after, last, before).request()?;
         let filter = filter
             .unwrap_or_default()
             .read(order_by.unwrap_or_default())?;

@@ -46,13 +46,7 @@ impl SessionQuery {
         #[graphql(desc = "Items of the page, counted from the end.")] last: Option<i32>,
         #[graphql(desc = "Only items before this cursor.")] before: Option<String>,
     ) -> Result<SessionConnection, ApiError> {
-        let page = PageArgs {
-            first,
-            after,
-            last,
-            before,
-        }
-        .request()?;
+        let page = PageArgs::new(first, after, last, before).request()?;
         let filter = filter.unwrap_or_default().read()?;
         let caller = Caller::of(ctx)?;
         let state = &caller.services.state;

@@ -30,7 +30,7 @@ impl Form {
     }
 }
 
-/// Whether the client takes a stream of events; only who says so does.
+/// Returns whether the client takes a stream of events; only one that says so does.
 pub(super) fn accepts_events(headers: &HeaderMap) -> bool {
     let takes = |range: &str| matches!(range, "text/event-stream" | "text/*" | "*/*").then_some(());
     headers.contains_key(ACCEPT) && best(headers, takes).is_some()

@@ -35,7 +35,7 @@ impl Rejection {
         }
     }
 
-    /// Whether the request was one of GraphQL at all.
+    /// Returns whether the transport refused the request, so that nothing of it reached GraphQL.
     pub(crate) fn is_of_transport(&self) -> bool {
         self.status.is_some()
     }

@@ -23,7 +23,7 @@ impl ApiKey {
         &self.0.prefix
     }
 
-    /// What it is for.
+    /// Its purpose.
     async fn label(&self) -> Option<&str> {
         self.0.label.as_deref()
     }
@@ -33,7 +33,7 @@ impl ApiKey {
         self.0.rights.roles.iter().map(String::as_str).collect()
     }
 
-    /// What it may do besides.
+    /// Its permissions besides those of its roles.
     async fn scopes(&self) -> Listed<String> {
         let scopes = self.0.rights.scopes.scopes();
         scopes.map(|scope| scope.to_string()).collect()

@@ -144,12 +144,7 @@ impl Artifact {
         #[graphql(desc = "Items of the page, counted from the end.")] last: Option<i32>,
         #[graphql(desc = "Only items before this cursor.")] before: Option<String>,
     ) -> Result<ArtifactConnection, ApiError> {
-        let args = PageArgs {
-            first,
-            after,
-            last,
-            before,
-        };
+        let args = PageArgs::new(first, after, last, before);
         let caller = Caller::of(ctx)?;
         if let Some(size) = args.first_page()? {
             let page = caller.loaders().parents.load((self.0.id, size)).await?;
@@ -168,12 +163,7 @@ impl Artifact {
         #[graphql(desc = "Items of the page, counted from the end.")] last: Option<i32>,
         #[graphql(desc = "Only items before this cursor.")] before: Option<String>,
     ) -> Result<ArtifactConnection, ApiError> {
-        let args = PageArgs {
-            first,
-            after,
-            last,
-            before,
-        };
+        let args = PageArgs::new(first, after, last, before);
         let caller = Caller::of(ctx)?;
         if let Some(size) = args.first_page()? {
             let page = caller.loaders().children.load((self.0.id, size)).await?;

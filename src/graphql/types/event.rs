@@ -405,6 +405,6 @@ pub(crate) struct ExecutionEventBatch {
     pub(crate) events: Listed<ExecutionEvent>,
     /// Pass it as `after` to go on from here, on any node, after any time.
     pub(crate) cursor: String,
-    /// Whether more past events follow at once; false once the stream is live.
+    /// True if more past events follow at once; false once the stream is live.
     pub(crate) has_more_past_events: bool,
 }

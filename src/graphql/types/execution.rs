@@ -72,7 +72,7 @@ pub(crate) struct ExecutionError {
     code: String,
     /// The outermost message, then its causes.
     message: String,
-    /// Whether another attempt could have helped.
+    /// True if another attempt could have helped.
     retryable: bool,
     /// The attempt that failed, from 1.
     attempt: i32,
@@ -238,12 +238,7 @@ impl Execution {
         #[graphql(desc = "Items of the page, counted from the end.")] last: Option<i32>,
         #[graphql(desc = "Only items before this cursor.")] before: Option<String>,
     ) -> Result<ExecutionConnection, ApiError> {
-        let args = PageArgs {
-            first,
-            after,
-            last,
-            before,
-        };
+        let args = PageArgs::new(first, after, last, before);
         let caller = Caller::of(ctx)?;
         let total = Total::Members(Members::ExecutionsOfExecution, self.0.id.0);
         if let Some(size) = args.first_page()? {
@@ -281,12 +276,7 @@ impl Execution {
         #[graphql(desc = "Items of the page, counted from the end.")] last: Option<i32>,
         #[graphql(desc = "Only items before this cursor.")] before: Option<String>,
     ) -> Result<ArtifactConnection, ApiError> {
-        let args = PageArgs {
-            first,
-            after,
-            last,
-            before,
-        };
+        let args = PageArgs::new(first, after, last, before);
         let caller = Caller::of(ctx)?;
         let total = Total::Members(Members::ArtifactsOfExecution, self.0.id.0);
         if let Some(size) = args.first_page()? {

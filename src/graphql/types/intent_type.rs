@@ -53,12 +53,12 @@ impl IntentHandler {
         &self.0.eligible_for
     }
 
-    /// Whether it changes nothing.
+    /// True if it changes nothing.
     async fn read_only(&self) -> bool {
         self.0.read_only
     }
 
-    /// Whether a remote worker serves it, rather than the nodes themselves.
+    /// True if a remote worker serves it, rather than the nodes themselves.
     async fn remote(&self) -> bool {
         self.0.remote
     }

@@ -122,7 +122,7 @@ impl Lineage {
         self.0.edges.iter().map(LineageEdge::from).collect()
     }
 
-    /// Whether something was left out.
+    /// True if something was left out.
     async fn truncated(&self) -> bool {
         !self.0.truncated_because.is_empty()
     }
@@ -149,7 +149,7 @@ pub(crate) struct LineageNode {
     artifact: Artifact,
     /// The number of edges between it and the nearest root.
     depth: i32,
-    /// Whether the walk began here.
+    /// True if the walk began here.
     is_root: bool,
 }
 

@@ -73,6 +73,21 @@ pub(crate) struct PageArgs {
 }
 
 impl PageArgs {
+    /// The arguments of a connection, in the order in which the schema has them.
+    pub(crate) fn new(
+        first: Option<i32>,
+        after: Option<String>,
+        last: Option<i32>,
+        before: Option<String>,
+    ) -> Self {
+        Self {
+            first,
+            after,
+            last,
+            before,
+        }
+    }
+
     /// The arguments of a connection that only goes forward.
     pub(crate) fn forward(first: Option<i32>, after: Option<String>) -> Self {
         Self {

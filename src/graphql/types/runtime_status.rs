@@ -57,7 +57,7 @@ pub(crate) struct RuntimeNode {
     started_at: DateTime,
     /// Until when its lease holds unless it is renewed.
     expires_at: DateTime,
-    /// Whether it is the node that answers.
+    /// True for the node that answers.
     is_this: bool,
 }
 

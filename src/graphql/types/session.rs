@@ -89,12 +89,7 @@ impl Session {
         #[graphql(desc = "Items of the page, counted from the end.")] last: Option<i32>,
         #[graphql(desc = "Only items before this cursor.")] before: Option<String>,
     ) -> Result<ExecutionConnection, ApiError> {
-        let args = PageArgs {
-            first,
-            after,
-            last,
-            before,
-        };
+        let args = PageArgs::new(first, after, last, before);
         let caller = Caller::of(ctx)?;
         let filter = ExecutionFilter {
             session_id: Some(self.0.id),

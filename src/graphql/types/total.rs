@@ -20,7 +20,7 @@ use crate::{
 pub(crate) struct TotalCount {
     /// The items that were counted, at most 10,000.
     count: i32,
-    /// Whether there are no more than that.
+    /// True if there are no more than that.
     exact: bool,
 }
 

@@ -12,7 +12,7 @@ pub(crate) struct Viewer {
     tenant_id: String,
     /// The name that histories record.
     actor: String,
-    /// What it may do.
+    /// Its rights.
     scopes: Listed<String>,
 }
 

@@ -1,4 +1,4 @@
-//! How much each tenant may still spend. What was spent comes back with time.
+//! The accounts of tenants: the points that each may still spend, which come back with time.
 
 use std::{
     collections::HashMap,
@@ -26,14 +26,14 @@ const FEW: usize = 1_024;
 /// The accounts of the tenants of a node, in points.
 #[derive(Debug)]
 pub(super) struct Accounts {
-    /// What comes back in a second.
+    /// The points that come back in a second.
     per_second: i64,
-    /// What may be saved up.
+    /// The most points that may be saved up.
     most: i64,
     /// A tenant that has lately spent more in a second is a heavy one.
     heavy_above: u64,
     by_tenant: Mutex<HashMap<TenantId, Account>>,
-    /// What all of them were charged, less what was given back.
+    /// The points that all of them were charged, less those that were given back.
     charged: AtomicU64,
 }
 
@@ -46,8 +46,8 @@ struct Account {
     is_heavy: bool,
     /// Until when a heavy tenant's next statement waits.
     rests_until: Instant,
-    /// What was spent lately, in thousandths of a point: it halves within a second, and is then about what
-    /// is spent in a second.
+    /// The points that were spent lately, in thousandths: the number halves within a second, and so
+    /// is about what is spent in a second.
     recent: u64,
 }
 
@@ -57,7 +57,7 @@ impl Account {
         self.recent = self.recent.saturating_add(milli);
     }
 
-    /// What was spent before counts less with time.
+    /// Lets points that were spent before count less with time.
     fn age(&mut self, now: Instant) {
         let micros = now.saturating_duration_since(self.at).as_micros();
         let left = u128::from(self.recent) * 1_000_000 / (1_000_000 + micros);
@@ -117,13 +117,13 @@ impl Accounts {
             .fetch_sub(cost.unsigned_abs(), Ordering::Relaxed);
     }
 
-    /// How long it takes until the tenant is out of debt; none when it is not in debt.
+    /// Returns the time until the tenant is out of debt; none when it is not in debt.
     pub(super) fn debt(&self, tenant: &TenantId, now: Instant) -> Option<Duration> {
         let points = self.with(tenant, now, |account| account.points);
         (points < 0).then(|| self.time_of(-points))
     }
 
-    /// Whether the tenant has lately used much of the node.
+    /// Returns whether the tenant has lately used much of the node.
     pub(super) fn is_heavy(&self, tenant: &TenantId, now: Instant) -> bool {
         self.with(tenant, now, |account| {
             let recent = account.recent / 1_000;
@@ -136,7 +136,8 @@ impl Accounts {
         })
     }
 
-    /// How long the tenant's next statement has to wait: a heavy tenant rests after each.
+    /// Returns the time that the tenant's next statement has to wait: a heavy tenant rests after
+    /// each.
     pub(super) fn rest(&self, tenant: &TenantId, now: Instant) -> Option<Duration> {
         let until = self.with(tenant, now, |account| account.rests_until);
         let wait = until.saturating_duration_since(now);

@@ -1,4 +1,4 @@
-//! What the tenants of a node may ask of it: points that each may spend in a second, and turns while
+//! The budget of the tenants of a node: points that each may spend in a second, and turns while
 //! several ask. Whatever way a request comes in by, it is paid here.
 
 mod accounts;
@@ -97,7 +97,7 @@ impl Budget {
         }
     }
 
-    /// Whether the tenant uses much of the node while others ask, too.
+    /// Returns whether the tenant uses much of the node while others ask, too.
     pub(super) fn is_heavy(&self, tenant: &TenantId) -> bool {
         let now = Instant::now();
         self.turns.are_bounded(tenant, now) && self.accounts.is_heavy(tenant, now)
@@ -144,7 +144,7 @@ impl Budget {
         u64::try_from(part).unwrap_or(u64::MAX)
     }
 
-    /// What all tenants have spent, in points.
+    /// Returns the points that all tenants have spent.
     #[must_use]
     pub fn charged(&self) -> u64 {
         self.accounts.charged()

@@ -1,5 +1,5 @@
-//! What things cost, in points. A point is at most a microsecond of processor time, of the server and
-//! its database together; `scripts/bench --hostile` measures it.
+//! Prices, in points. A point is at most a microsecond of processor time, of the server and its
+//! database together; `scripts/bench --hostile` measures it.
 
 use std::time::Duration;
 
@@ -42,17 +42,17 @@ pub(super) const FREE_TIME: Duration = Duration::from_millis(1);
 
 /// A row that was read.
 const ROW: u64 = 8;
-/// So many bytes of what is read or answered cost 1.
+/// Bytes that are read or answered for 1 point.
 const BYTES_OF_TEXT: u64 = 128;
-/// So many bytes of a document that is not known yet cost 1.
+/// Bytes of a document that is not known yet for 1 point.
 const BYTES_OF_DOCUMENT: u64 = 3;
-/// So many bytes of a request's JSON cost 1, those of a small one excepted.
+/// Bytes of a request's JSON for 1 point, those of a small one excepted.
 const BYTES_OF_BODY: u64 = 25;
 const SMALL_BODY: u64 = 1024;
-/// So many bytes of an upload or a download cost 1: they are digested and stored, or verified.
+/// Bytes of an upload or a download for 1 point: they are digested and stored, or verified.
 const BYTES_OF_CONTENT: u64 = 128;
 
-/// What a request has used, as far as it can be counted.
+/// Returns the points for what a request has used, as far as it can be counted.
 pub(crate) fn used(usage: &Usage) -> u64 {
     let text = usage.read_bytes.saturating_add(usage.text_bytes) / BYTES_OF_TEXT;
     let fields = usage.fields.saturating_mul(LEAF);
@@ -75,7 +75,7 @@ pub fn body(bytes: usize) -> u64 {
     (bytes as u64).saturating_sub(SMALL_BODY) / BYTES_OF_BODY
 }
 
-/// So many bytes of content on their way.
+/// Returns the points for bytes of content on their way.
 #[must_use]
 pub fn content(bytes: usize) -> u64 {
     (bytes as u64).div_ceil(BYTES_OF_CONTENT)

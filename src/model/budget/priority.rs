@@ -9,7 +9,7 @@ tokio::task_local! {
     static CURRENT: Priority;
 }
 
-/// Whether the tasks of a connection let those of others run first. Clones share it.
+/// The priority of a connection's tasks: a low one lets those of others run first. Clones share it.
 #[derive(Debug, Clone, Default)]
 pub struct Priority(Arc<AtomicBool>);
 
@@ -20,7 +20,7 @@ impl Priority {
         CURRENT.try_with(Self::clone).unwrap_or_default()
     }
 
-    /// Whether it is low.
+    /// Returns whether it is low.
     #[must_use]
     pub fn is_low(&self) -> bool {
         self.0.load(Ordering::Relaxed)

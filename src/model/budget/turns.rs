@@ -1,4 +1,4 @@
-//! How much each tenant may have going on at once while others ask, too.
+//! The turns of tenants: the most that each may have going on at once while others ask, too.
 //!
 //! A tenant that is alone may use all of the node. Once another one asks, its requests, its costly
 //! requests and its statements take turns, so that what the other one asks meets few of them.
@@ -15,7 +15,7 @@ use super::super::{Places, TenantId};
 /// A tenant counts as asking for so long after it did.
 const ASKS_FOR: Duration = Duration::from_secs(1);
 
-/// What a tenant has going on.
+/// A kind of work that a tenant has going on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Work {
     /// A request, or a batch of events on its way to a subscriber.
@@ -68,7 +68,7 @@ impl Turns {
         }
     }
 
-    /// Whether another tenant asks, too.
+    /// Returns whether another tenant asks, too.
     pub(super) fn are_bounded(&self, tenant: &TenantId, now: Instant) -> bool {
         let asked = lock(&self.asked);
         let is_another = |asked: &&(TenantId, Instant)| asked.0 != *tenant;

@@ -19,7 +19,7 @@ use crate::{
     storage::Notice,
 };
 
-/// How often a silent connection is asked whether it still lives.
+/// The period at which a silent connection is asked whether it still lives.
 const PING_EVERY: Duration = Duration::from_secs(5);
 const PING_LIMIT: Duration = Duration::from_secs(3);
 const MIN_DELAY: Duration = Duration::from_millis(50);

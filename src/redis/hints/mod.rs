@@ -25,7 +25,7 @@ use super::Redis;
 use crate::{model::NodeId, storage::Notice};
 use pending::Pending;
 
-/// How many batches a slow receiver may fall behind.
+/// The number of batches by which a slow receiver may fall behind.
 const RECEIVER_BATCHES: usize = 1024;
 
 /// A node's end of the channel on which nodes tell each other what was committed. Clones share it,
@@ -95,7 +95,7 @@ impl HintBus {
         self.inner.outbox.filled.notify_one();
     }
 
-    /// What other nodes say from now on. Falling behind (`Lagged`) is a gap as well.
+    /// Returns the notices of other nodes from now on. Falling behind (`Lagged`) is a gap as well.
     #[must_use]
     pub fn subscribe(&self) -> broadcast::Receiver<Arc<Vec<Notice>>> {
         self.inner.remote.subscribe()
@@ -121,7 +121,7 @@ impl HintBus {
 
 #[cfg(test)]
 impl HintBus {
-    /// Whether nothing was left unsaid since it was last said.
+    /// Returns whether nothing was dropped since the outbox last said so.
     pub(in crate::redis) fn has_said_all(&self) -> bool {
         self.inner.outbox.with(|pending| !pending.has_dropped())
     }

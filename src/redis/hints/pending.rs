@@ -93,7 +93,8 @@ impl Pending {
         self.dropped
     }
 
-    /// What waits, merged, and whether something was dropped; nothing waits afterwards.
+    /// Takes the notices that wait, merged, and whether something was dropped; nothing waits
+    /// afterwards.
     pub(super) fn take(&mut self) -> (Vec<Notice>, bool) {
         let Self {
             heads,

@@ -7,9 +7,9 @@ use crate::model::NodeId;
 
 /// The pause between two rounds, in which hints are merged.
 const PAUSE: Duration = Duration::from_millis(1);
-/// How long a message may take.
+/// The longest time that a message may take.
 const LIMIT: Duration = Duration::from_millis(500);
-/// How long after a failure those who may have missed something are told to look.
+/// The time after a failure at which those who may have missed something are told to look.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 pub(super) async fn run(redis: Redis, channel: String, node: NodeId, outbox: Arc<Outbox>) {

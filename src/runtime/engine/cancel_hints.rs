@@ -6,7 +6,8 @@ use std::{sync::Arc, time::Duration};
 use super::Engine;
 use crate::{model::ExecutionId, storage::Error};
 
-/// How soon an execution is looked for again that this node holds and has not begun to run yet.
+/// The time after which an execution is looked for again that this node holds and has not begun to
+/// run yet.
 const NOT_YET: Duration = Duration::from_millis(20);
 
 impl Engine {

@@ -17,9 +17,9 @@ use crate::{
     storage::{Cancellation, Error, Reached},
 };
 
-/// So many executions are cancelled in one transaction.
+/// The executions that are cancelled in one transaction.
 const AT_ONCE: u32 = 256;
-/// So many cancellations of others are taken over at a time.
+/// The cancellations of others that are taken over at a time.
 const TAKEN_OVER: u32 = 64;
 
 /// A cancellation that this node goes on with, and how far it has come.

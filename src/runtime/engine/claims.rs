@@ -12,12 +12,12 @@ use crate::{
     storage::{Claim, Error, Fence, NewExecution, Shares},
 };
 
-/// How long the slots may take to become free for an execution that runs alone. What runs for longer
-/// is not stopped for it: it waits, on this node or another.
+/// The time that the slots may take to become free for an execution that runs alone. Others that
+/// run for longer are not stopped for it: it waits, on this node or another.
 const QUIET_WITHIN: Duration = Duration::from_secs(30);
-/// How long the others then have the slots for themselves.
+/// The time for which the others then have the slots for themselves.
 const QUIET_PAUSE: Duration = Duration::from_mins(1);
-/// How long an execution runs alone at first; twice as long after each further crash.
+/// The time for which an execution runs alone at first; twice as long after each further crash.
 const SOLITUDE: Duration = Duration::from_mins(1);
 /// It doubles so many times.
 const SOLITUDE_DOUBLES: i64 = 6;

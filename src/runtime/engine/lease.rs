@@ -20,10 +20,10 @@ use crate::{
 /// Nobody takes the lease of a process that is alone with its database.
 const UNCONTESTED: Duration = Duration::from_hours(24 * 365);
 
-/// How long a stop waits for the lease to be given back.
+/// The longest time that a stop waits for the lease to be given back.
 const RELEASED_WITHIN: Duration = Duration::from_secs(5);
 
-/// What became of an attempt to keep the lease.
+/// The outcome of an attempt to keep the lease.
 struct Beat {
     /// Until when this process may act on it; none when the lease is lost.
     valid_until: Option<Instant>,
@@ -141,8 +141,8 @@ impl Engine {
         }
     }
 
-    /// How long a beat holds here. Others may take over when the lease is out; this process stops
-    /// its handlers before.
+    /// Returns the time for which a beat holds here. Others may take over when the lease is out;
+    /// this process stops its handlers before.
     fn held(&self) -> Duration {
         if self.settings.is_alone {
             return UNCONTESTED;
@@ -150,7 +150,7 @@ impl Engine {
         self.settings.lease.saturating_sub(self.settings.lease / 5)
     }
 
-    /// How soon a beat that failed is tried again.
+    /// Returns the time after which a beat that failed is tried again.
     fn retry_pause(&self) -> Duration {
         self.settings.heartbeat / 5
     }
@@ -218,7 +218,7 @@ impl Engine {
         }
     }
 
-    /// What the node says of itself, and for how many microseconds it wants the lease.
+    /// Returns the node's description of itself, and the microseconds for which it wants the lease.
     fn lease_wanted(&self) -> (NodeInfo, i64) {
         let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
         let info = NodeInfo {

@@ -1,4 +1,4 @@
-//! What a node does now and then: recovery, the sweep, and what else need not be done at once.
+//! The maintenance loop: recovery, the sweep, and other work that need not be done at once.
 
 use std::{
     collections::HashSet,
@@ -9,7 +9,8 @@ use std::{
 use super::{BATCH, Engine};
 use crate::storage::{Complete, Error, Fence, LivePlace, Outcome};
 
-/// How often abandoned temporary objects are looked for, and when one counts as abandoned.
+/// The period of looking for abandoned temporary objects, and the age at which one counts as
+/// abandoned.
 const TIDY_EVERY: Duration = Duration::from_hours(1);
 const ABANDONED_AFTER: Duration = Duration::from_hours(24);
 
@@ -20,8 +21,8 @@ const SWEPT_AT_ONCE: u32 = 10_000;
 const DEPTH_COUNTED: u32 = 10_000;
 
 impl Engine {
-    /// Recovery, the sweep, and what else is done now and then.
-    pub(super) async fn care_loop(self: Arc<Self>) {
+    /// Runs recovery, the sweep, and other work that need not be done at once.
+    pub(super) async fn maintenance_loop(self: Arc<Self>) {
         let mut swept = (Instant::now(), None);
         let mut tidied = Instant::now();
         let mut suspects = HashSet::new();
@@ -70,7 +71,7 @@ impl Engine {
         Ok(())
     }
 
-    /// Looks for live executions without a place, and does what else need not be done at every beat.
+    /// Looks for live executions without a place, and other work that need not be done at every beat.
     async fn sweep(&self, swept: &mut (Instant, Option<LivePlace>)) -> Result<(), Error> {
         swept.0 = Instant::now();
         let repaired;

@@ -1,4 +1,4 @@
-//! What commits of this node and of others mean to its engine.
+//! Notices of commits, of this node and of others, as the engine takes them.
 
 use std::sync::Arc;
 

@@ -13,7 +13,7 @@ use crate::{
     storage::{Error, Fence},
 };
 
-/// How long after parents could not be woken this is tried again.
+/// The time after which a failed wake-up of parents is tried again.
 const WAKE_PAUSE: Duration = Duration::from_millis(200);
 
 impl Engine {

@@ -1,4 +1,4 @@
-//! What the loops of an engine share with whoever gives them work.
+//! The parts that the loops of an engine share with whoever gives them work.
 
 use std::{
     collections::HashSet,
@@ -17,7 +17,7 @@ use crate::{
     storage::LeaseConnection,
 };
 
-/// So many children of one tenant are on their way into the database at once: as many as two
+/// The children of one tenant that may be on their way into the database at once: as many as two
 /// transactions take while several tenants write, one on its way and one that gathers.
 pub(super) const CHILD_SUBMITS: usize = 128;
 
@@ -136,7 +136,7 @@ impl NodeLease {
         self.is_held.load(Ordering::Relaxed)
     }
 
-    /// Whether the processes of dead incarnations may still report that they live.
+    /// Returns whether the processes of dead incarnations may still report that they live.
     pub(super) fn others_may_return(&self) -> bool {
         let until = *lock(&self.others_may_return_until);
         until.is_some_and(|until| Instant::now() < until)

@@ -1,4 +1,4 @@
-//! What runs on this node, seen from outside.
+//! The attempts that run on this node, as others see them.
 
 use std::{
     collections::HashMap,
@@ -71,7 +71,7 @@ impl RunningSet {
         self.with(|all| all.contains_key(&id))
     }
 
-    /// Whether this attempt of the execution runs here.
+    /// Returns whether this attempt of the execution runs here.
     pub(super) fn runs(&self, fence: Fence) -> bool {
         self.with(|all| {
             let found = all.get(&fence.execution_id);

@@ -1,4 +1,4 @@
-//! What makes two requests one: keys, and the fingerprints of handlers.
+//! Keys by which two requests are one, and the fingerprints of handlers.
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};

@@ -24,7 +24,7 @@ pub(super) async fn blocking<T: Send + 'static>(
     })
 }
 
-/// What a handler returns when it notices that it is cancelled.
+/// Returns the error of a handler that notices that it is cancelled.
 pub(super) fn cancelled() -> HandlerError {
     HandlerError::fatal("CANCELLED", "the execution is cancelled")
 }

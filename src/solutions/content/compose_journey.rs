@@ -46,7 +46,7 @@ struct Parameters {
     flat: Map<String, Value>,
 }
 
-/// What became of a step. Kept as text: as a tree of values a result takes many times its bytes,
+/// The end of a step. It is kept as text: as a tree of values a result takes many times its bytes,
 /// and a journey may wait long.
 #[derive(Debug, Serialize)]
 struct StepResult {

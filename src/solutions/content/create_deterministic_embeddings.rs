@@ -44,7 +44,7 @@ struct Profiled {
     record_count: u64,
 }
 
-/// What the descriptor of parsed content says, as far as it is needed.
+/// The descriptor of parsed content, as far as it is needed.
 #[derive(Debug, Deserialize)]
 struct Descriptor {
     schema: Schema,

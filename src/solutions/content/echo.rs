@@ -11,7 +11,7 @@ use crate::runtime::{ExecutionContext, HandlerError, IntentRegistry, Registratio
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Parameters {
-    /// What to return.
+    /// The message to return.
     #[serde(default)]
     message: String,
     /// Milliseconds to wait before returning, to see a running execution or cancel one.

@@ -39,7 +39,7 @@ struct Parameters {
     /// The same as `ui_name`, which wins where both are given.
     #[schemars(length(min = 1, max = 255))]
     filename: Option<String>,
-    /// What kind of file it is, as the client says.
+    /// The kind of file, as the client says.
     #[schemars(length(max = 100))]
     file_type: Option<String>,
     /// Its media type, as the client says.
@@ -49,7 +49,7 @@ struct Parameters {
     source_metadata: Option<Map<String, Value>>,
 }
 
-/// What the file means, as the client says; nothing of where it is stored.
+/// The meaning of the file, as the client says; nothing of where it is stored.
 #[derive(Debug, Serialize)]
 struct Descriptor<'a> {
     ui_name: &'a str,

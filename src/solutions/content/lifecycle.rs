@@ -41,7 +41,7 @@ struct Change {
     to: ArtifactState,
 }
 
-/// What the solution makes; each of it can be archived, restored and deleted.
+/// The types of artifacts that the solution makes; each can be archived, restored and deleted.
 const TYPES: [&str; 4] = [
     "file",
     "parsed_content",

@@ -33,7 +33,7 @@ const REPORT_INTERVAL: Duration = Duration::from_millis(500);
 struct Parameters {
     #[serde(flatten)]
     target: Target,
-    /// What is known of the format; the rest is detected.
+    /// The options of the format; the others are detected.
     #[serde(default)]
     parse_options: ParseOptions,
 }
@@ -57,7 +57,7 @@ struct Schema {
     columns: Vec<Column>,
 }
 
-/// What the rows mean and how they were read.
+/// The meaning of the rows, and how they were read.
 #[derive(Debug, Serialize)]
 struct Descriptor<'a> {
     schema: &'a Schema,
@@ -71,19 +71,19 @@ struct Descriptor<'a> {
     /// The lines before the table that were left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     skipped: Option<&'a Skipped>,
-    /// How many lines were left out as comments.
+    /// The number of lines that were left out as comments.
     #[serde(skip_serializing_if = "Option::is_none")]
     comment_lines: Option<u64>,
-    /// How many rows lenient reading left out.
+    /// The number of rows that lenient reading left out.
     #[serde(skip_serializing_if = "Option::is_none")]
     rejected_count: Option<u64>,
 }
 
-/// What rows were left out; some of them are content.
+/// A description of the rows that were left out; some of them are content.
 #[derive(Debug, Serialize)]
 struct RejectedDescriptor {
     rejected_count: u64,
-    /// So many of them are in the content, the first ones.
+    /// The number of them that are in the content, the first ones.
     kept_count: usize,
 }
 
@@ -150,7 +150,7 @@ fn fingerprint(input: FingerprintInput) -> Result<Option<Vec<Vec<u8>>>, HandlerE
     ]))
 }
 
-/// What the parser says is final: the same bytes fail again.
+/// Returns the error for a fault that the parser found. It is final: the same bytes fail again.
 pub(super) fn malformed(error: &ParseError) -> HandlerError {
     HandlerError::fatal(error.code(), error.to_string())
 }

@@ -8,13 +8,13 @@ use super::parsing::{ColumnProfile, ColumnType, Frequency, Profile, Quantiles};
 /// Of the commonest values the descriptor has so many.
 const TOP_VALUES: usize = 3;
 
-/// What the descriptor of a profile says; the rest of it is content.
+/// The part of a profile that its descriptor holds; the rest of it is content.
 #[derive(Debug, Serialize)]
 pub(super) struct Summary<'a> {
     schema_fingerprint: &'a str,
     record_count: u64,
     column_count: usize,
-    /// So many of the columns, the first ones, have statistics here.
+    /// The number of columns, the first ones, that have statistics here.
     columns_with_statistics: usize,
     columns: Vec<ColumnSummary<'a>>,
 }

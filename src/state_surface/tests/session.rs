@@ -1,4 +1,4 @@
-//! What a client may do with sessions.
+//! Clients' calls on sessions.
 
 use super::*;
 use crate::{

@@ -1,4 +1,4 @@
-//! What writes go through, on either database.
+//! The way of writes to the database, on either kind.
 
 use sea_orm::{
     ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, Statement, Value,
@@ -37,7 +37,7 @@ impl WriteConnection {
         }
     }
 
-    /// How long a transaction may take; none where there is no network in between.
+    /// Returns the longest time of a transaction; none where there is no network in between.
     pub(in crate::storage) fn limit(&self) -> Option<std::time::Duration> {
         match self {
             Self::Postgres(pool, _) => pool.limit,

@@ -26,15 +26,15 @@ use crate::telemetry::metrics::Metrics;
 /// ours is done between two statements.
 const IDLE_IN_TRANSACTION: &str = "5s";
 
-/// What sessions on PostgreSQL are called; writers are known by it.
+/// The names of sessions on PostgreSQL; writers are known by theirs.
 pub(in crate::storage) const APPLICATION: &str = "takeoff";
 const LEASE_APPLICATION: &str = "takeoff-lease";
 
-/// Every statement of ours finds its rows by an index, a batch of keys at a time. A plan that
-/// PostgreSQL made and kept while a table was small or its statistics old would read the whole table
-/// for that instead; a table that grows by thousands of rows a second outruns its statistics.
-/// Nor is there anything to learn from the values of one call. Joins are written in the order to
-/// follow.
+/// The settings that make PostgreSQL find rows by indexes, with generic plans. Every statement finds its
+/// rows by an index, a batch of keys at a time. A plan that was made while a table was small or its
+/// statistics old would read the whole table instead, and a table that grows by thousands of rows a
+/// second outruns its statistics. The values of one call tell nothing more. Joins are written in the
+/// order to follow.
 const BY_INDEX: [(&str, &str); 6] = [
     ("plan_cache_mode", "force_generic_plan"),
     ("join_collapse_limit", "1"),
@@ -44,19 +44,19 @@ const BY_INDEX: [(&str, &str); 6] = [
     ("jit", "off"),
 ];
 
-/// How often PostgreSQL looks, while it works on a statement, whether the connection is still there.
+/// Lets PostgreSQL look, while it works on a statement, whether the connection is still there.
 const ENDS_WITH_ITS_CLIENT: &str = "SET client_connection_check_interval = '200ms'";
 
-/// How to reach the database.
+/// Access to the database.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// `sqlite://path` or `postgres://…`.
     pub url: String,
     /// Size of the pool; on SQLite that of the readers.
     pub max_connections: u32,
-    /// How long a caller waits for a free connection.
+    /// The longest wait of a caller for a free connection.
     pub acquire_timeout: Duration,
-    /// How long PostgreSQL works on one statement.
+    /// The longest time that PostgreSQL works on one statement.
     pub statement_timeout: Duration,
     /// Threads of low priority; SQLite reads for tenants that ask very much on threads like these.
     pub low: Option<Handle>,
@@ -67,7 +67,7 @@ pub struct Options {
 pub(in crate::storage) struct Database {
     pub(in crate::storage) reader: Reader,
     pub(in crate::storage) writer: WriteConnection,
-    /// How the node's lease is prolonged; none on SQLite, whose writer does it.
+    /// The connection by which the node's lease is prolonged; none on SQLite, whose writer does it.
     pub(in crate::storage) lease: Option<PgConnectOptions>,
 }
 

@@ -18,7 +18,7 @@ pub(in crate::storage) struct Exclusive(Arc<Mutex<Connection>>);
 #[derive(Debug)]
 struct Connection {
     inner: SqliteConnection,
-    /// Whether a transaction may be open that nobody waits for any more.
+    /// True if a transaction may be open that nobody waits for any more.
     is_left_open: bool,
     metrics: Metrics,
 }

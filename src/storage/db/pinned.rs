@@ -1,5 +1,5 @@
 //! A connection to PostgreSQL that is pinned to a writer. A pool pings each connection that comes back,
-//! which is one more round trip for every transaction, and lends the least recently used one, whose
+//! which is one more round trip for every transaction, and gives out the least recently used one, whose
 //! backend has the coldest caches.
 
 use std::{
@@ -19,8 +19,8 @@ use super::{
 };
 use crate::telemetry::metrics::Metrics;
 
-/// How long a transaction that has begun with a commit is taken for open; far below what the database
-/// allows.
+/// The time for which a transaction that has begun with a commit is taken for open; far below what
+/// the database allows.
 const FRESH: Duration = Duration::from_secs(1);
 
 /// Clones share the connection and take turns.

@@ -40,7 +40,7 @@ pub(in crate::storage) enum ReadConnections {
     Postgres(PgPool),
 }
 
-/// What reads go through. Clones share the connections.
+/// The way of reads to the database. Clones share the connections.
 #[derive(Debug, Clone)]
 pub(in crate::storage) struct Reader {
     /// For looking at whole tables.
@@ -143,7 +143,7 @@ impl Reader {
     }
 }
 
-/// What no longer fits the tables as they are now is prepared anew.
+/// Reads, and prepares a statement anew that no longer fits the tables as they are now.
 async fn read_postgres(
     pool: &PgPool,
     statement: Statement,
@@ -164,7 +164,8 @@ async fn read_postgres(
     rows
 }
 
-/// Whether the statement has run to its end, so that its connection is ready for another one.
+/// Returns whether the statement has run to its end, so that its connection is ready for another
+/// one.
 fn is_whole(rows: &Result<Vec<QueryResult>, Error>) -> bool {
     !matches!(rows, Err(Error::Refused(_) | Error::Unavailable(_)))
 }
@@ -283,7 +284,7 @@ pub(in crate::storage) mod recorded {
         let _ = STATEMENTS.try_with(|all| all.borrow_mut().push(statement.clone()));
     }
 
-    /// What `reads` returns, and the statements that it ran.
+    /// Returns the result of `reads`, and the statements that it ran.
     pub(in crate::storage) async fn of<T>(reads: impl Future<Output = T>) -> (T, Vec<Statement>) {
         let recording = async {
             let returned = reads.await;

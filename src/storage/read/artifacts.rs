@@ -3,13 +3,13 @@
 use std::collections::{BTreeSet, HashMap};
 
 use entity::{artifact, artifact_transition, materialization};
-use sea_orm::{FromQueryResult, QueryResult, Value};
+use sea_orm::{FromQueryResult, QueryResult};
 
 use super::{
     super::{Error, Storage, sql},
     count::Count,
     listing::{BY_ROW, Listing, MOST_RANGES, Order, Range, Way},
-    page::{Conditions, Page, PageRequest, WHOLE_TENANT, finish, ids_of_tenant, tenant_column},
+    page::{Conditions, Page, PageRequest, WHOLE_TENANT, finish, ids_of_tenant},
 };
 use crate::model::{
     Artifact, ArtifactId, ArtifactState, ArtifactTransition, ExecutionId, Materialization, Micros,
@@ -101,24 +101,15 @@ impl Question<'_> {
 
     fn ways(&self) -> Vec<Way> {
         let ways = [self.of_session(), self.of_types(), self.of_states()];
-        let mut ways: Vec<Way> = ways.into_iter().flatten().collect();
-        if ways.is_empty() {
-            let all = vec![range(
-                "artifact_idx_time",
-                [(WHOLE_TENANT, self.tenant.into())],
-            )];
-            ways.push(Way::new(all, self.fits(&[])));
-        }
-        ways
+        Way::among(ways, || {
+            let all = Range::of("artifact_idx_time", [(WHOLE_TENANT, self.tenant.into())]);
+            Way::new(vec![all], self.fits(&[]))
+        })
     }
 
     fn of_session(&self) -> Option<Way> {
         let session = self.filter.session_id?;
-        let equal = [
-            ("session_id", session.0.into()),
-            (tenant_column(true), self.tenant.into()),
-        ];
-        let range = range("artifact_idx_session", equal);
+        let range = Range::of_session("artifact_idx_session", session, self.tenant);
         let answered = [Answered::Session];
         Some(Way::new(vec![range], self.fits(&answered)))
     }
@@ -138,7 +129,7 @@ impl Question<'_> {
                     ("tenant_id", self.tenant.into()),
                     ("state + 0", (*state).into()),
                 ];
-                range("artifact_idx_type", equal)
+                Range::of("artifact_idx_type", equal)
             })
         });
         let ranges: Vec<Range> = ranges.collect();
@@ -154,8 +145,8 @@ impl Question<'_> {
         }
         let states = self.states().into_iter();
         let tenant = || ("tenant_id", self.tenant.into());
-        let ranges =
-            states.map(|state| range("artifact_idx_state", [("state", state.into()), tenant()]));
+        let ranges = states
+            .map(|state| Range::of("artifact_idx_state", [("state", state.into()), tenant()]));
         let answered = [Answered::State];
         Some(Way::new(ranges.collect(), self.fits(&answered)))
     }
@@ -188,14 +179,6 @@ impl Question<'_> {
             fits.contains("display_name", text);
         }
         fits
-    }
-}
-
-fn range<const N: usize>(index: &'static str, equal: [(&'static str, Value); N]) -> Range {
-    Range {
-        index,
-        equal: equal.into(),
-        ..Range::default()
     }
 }
 
@@ -268,7 +251,7 @@ impl Storage {
         rows.into_iter().map(|row| Ok(keyed(&row)?.1)).collect()
     }
 
-    /// How many of the tenant's artifacts fit.
+    /// Returns the number of the tenant's artifacts that fit.
     ///
     /// # Errors
     /// When the database does not answer.

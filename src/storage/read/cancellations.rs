@@ -21,7 +21,7 @@ pub struct Cancellation {
     pub actor: String,
 }
 
-/// How far a cancellation has come: executions are reached in the order of their depth and id.
+/// The progress of a cancellation: executions are reached in the order of their depth and id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reached {
     /// The depth.
@@ -46,7 +46,7 @@ impl Cancellation {
 pub struct Below {
     /// Those that are below the cancelled one and have not been told.
     pub ids: Vec<ExecutionId>,
-    /// How far that goes; none when nothing is left.
+    /// The progress when these are cancelled; none when nothing is left.
     pub last: Option<Reached>,
 }
 

@@ -1,8 +1,8 @@
-//! How many items lists have, counted no further than a bound.
+//! Counts of the items of lists, no further than a bound.
 
 use super::{
     super::{Error, db::Scoped, sql},
-    listing::{Key, Listing, SHORT_PAGE, Way, ranges_of},
+    listing::{ListKey, Listing, SHORT_PAGE, Way, ranges_of},
 };
 use sql::get;
 
@@ -12,12 +12,12 @@ pub(in crate::storage) const MOST_COUNTED: u32 = 10_000;
 pub(super) const MOST_COUNTED_AMONG: u32 = 20_000;
 /// Among so many rows, where their metadata or names are looked into.
 const MOST_LOOKED_INTO: u32 = 10_000;
-/// How many items a list has, as far as they were counted.
+/// The number of items of a list, as far as they were counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Count {
-    /// How many there are at least.
+    /// The number of items; there are at least so many.
     pub count: u32,
-    /// Whether there are no more than that.
+    /// True if there are no more than that.
     pub exact: bool,
 }
 
@@ -40,8 +40,9 @@ impl Count {
 }
 
 impl Listing {
-    /// How many rows fit. Where ranges do not answer the whole filter, the rows that are looked at are bounded.
-    pub(super) async fn count<K: Key>(&self, db: &Scoped<'_>) -> Result<Count, Error> {
+    /// Returns the number of rows that fit. Where ranges do not answer the whole filter, the rows
+    /// that are looked at are bounded.
+    pub(super) async fn count<K: ListKey>(&self, db: &Scoped<'_>) -> Result<Count, Error> {
         let backend = db.get_database_backend();
         let span = self.span_between::<K>(true, None, None);
         let Some((way, _)) = self.shortest(db, &span, SHORT_PAGE).await? else {

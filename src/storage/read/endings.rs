@@ -1,5 +1,5 @@
-//! Whether executions have ended. Thousands of parents may wait for their children at once, so it is
-//! asked in company.
+//! Coalesced reads of whether executions have ended, for thousands of parents may wait for their
+//! children at once.
 
 use std::collections::HashMap;
 
@@ -40,7 +40,7 @@ async fn load(
 }
 
 impl Storage {
-    /// Whether an execution has ended; none where the tenant has no such execution.
+    /// Returns whether an execution has ended; none where the tenant has no such execution.
     ///
     /// # Errors
     /// When the database does not answer.

@@ -51,7 +51,7 @@ pub enum Feed {
 pub struct FeedPage {
     /// The events that fit, in order.
     pub events: Vec<Event>,
-    /// How far the log was looked at; the next page begins after it.
+    /// The place up to which the log was looked at; the next page begins after it.
     pub last: Cursor,
 }
 
@@ -81,7 +81,7 @@ pub struct WalFilter {
     pub created_before: Option<Micros>,
 }
 
-/// What an index answers of a filter.
+/// Adds the conditions of a filter that an index answers.
 pub(super) fn walked(conditions: &mut Conditions, scope: &TenantScope, filter: &WalFilter) {
     let tenant = scope.tenant().as_str();
     if let Some(name) = filter.stream {
@@ -309,7 +309,7 @@ impl Storage {
         self.log_after(scope, conditions, after, limit).await
     }
 
-    /// How many entries of the tenant's log fit.
+    /// Returns the number of entries of the tenant's log that fit.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -397,7 +397,7 @@ impl Storage {
         Ok(Some(settled.get(()).await?.unwrap_or_default()))
     }
 
-    /// How far the work of an execution was when it last said so, from 0 to 1; none when it never did.
+    /// Returns the last progress that an execution reported, from 0 to 1; none when it never did.
     ///
     /// # Errors
     /// When the database does not answer.

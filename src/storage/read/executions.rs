@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use entity::{execution, step};
-use sea_orm::{DbBackend, FromQueryResult, Value};
+use sea_orm::{DbBackend, FromQueryResult};
 use uuid::Uuid;
 
 use super::{
@@ -108,7 +108,7 @@ struct Question<'a> {
 }
 
 impl Question<'_> {
-    /// What a key or a parent leads to.
+    /// Returns the range of the few rows under a key or a parent.
     fn few(&self) -> Option<Way> {
         let of_tenant = format!("{} = ?", tenant_column(true));
         let range = if let Some(key) = &self.filter.idempotency_key {
@@ -143,24 +143,15 @@ impl Question<'_> {
 
     fn ways(&self) -> Vec<Way> {
         let ways = [self.of_session(), self.of_types(), self.of_kinds()];
-        let mut ways: Vec<Way> = ways.into_iter().flatten().collect();
-        if ways.is_empty() {
-            let all = vec![range(
-                "execution_idx_time",
-                [(WHOLE_TENANT, self.tenant.into())],
-            )];
-            ways.push(Way::new(all, self.fits(&[])));
-        }
-        ways
+        Way::among(ways, || {
+            let all = Range::of("execution_idx_time", [(WHOLE_TENANT, self.tenant.into())]);
+            Way::new(vec![all], self.fits(&[]))
+        })
     }
 
     fn of_session(&self) -> Option<Way> {
         let session = self.filter.session_id?;
-        let equal = [
-            ("session_id", session.0.into()),
-            (tenant_column(true), self.tenant.into()),
-        ];
-        let range = range("execution_idx_session", equal);
+        let range = Range::of_session("execution_idx_session", session, self.tenant);
         let answered = [Answered::Session];
         Some(Way::new(vec![range], self.fits(&answered)))
     }
@@ -188,7 +179,7 @@ impl Question<'_> {
                     ];
                     Range {
                         rule: UNSUCCESSFUL,
-                        ..range("execution_idx_unsuccessful", equal)
+                        ..Range::of("execution_idx_unsuccessful", equal)
                     }
                 }));
                 continue;
@@ -201,7 +192,7 @@ impl Question<'_> {
                     ("tenant_id", self.tenant.into()),
                     (IS_ROOT, i64::from(is_root).into()),
                 ];
-                range("execution_idx_type", equal)
+                Range::of("execution_idx_type", equal)
             }));
         }
         let mut answered = vec![Answered::Type, Answered::Roots];
@@ -220,7 +211,7 @@ impl Question<'_> {
                 ("listed_as", kind.into()),
                 ("tenant_id", self.tenant.into()),
             ];
-            range("execution_idx_kind", equal)
+            Range::of("execution_idx_kind", equal)
         });
         let wants = |status| self.filter.statuses.contains(&status);
         // What is live is in one range, whether it has started or not.
@@ -265,14 +256,6 @@ impl Question<'_> {
             member.add_to(&mut fits, self.backend);
         }
         fits
-    }
-}
-
-fn range<const N: usize>(index: &'static str, equal: [(&'static str, Value); N]) -> Range {
-    Range {
-        index,
-        equal: equal.into(),
-        ..Range::default()
     }
 }
 
@@ -330,7 +313,7 @@ impl Storage {
         Ok(finish(items?, page, cut.map(ExecutionId)))
     }
 
-    /// How many of the tenant's executions fit.
+    /// Returns the number of the tenant's executions that fit.
     ///
     /// # Errors
     /// When the database does not answer.

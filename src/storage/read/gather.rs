@@ -17,7 +17,7 @@ use tokio::sync::{Mutex, mpsc, oneshot};
 
 use super::super::Error;
 
-/// How many may wait before those who come wait for a place.
+/// The number of questions that may wait before those who ask wait for a place.
 const WAITING: usize = 1024;
 
 struct Question<K, V> {
@@ -58,7 +58,7 @@ where
         Self { questions }
     }
 
-    /// What is under `key`.
+    /// Returns the value under `key`.
     pub(in crate::storage) async fn get(&self, key: K) -> Result<Option<V>, Error> {
         let (asker, answer) = oneshot::channel();
         let sent = self.questions.send(Question { key, asker }).await;

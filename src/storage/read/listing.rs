@@ -9,10 +9,10 @@ use super::{
     super::{Error, db::Scoped, sql},
     page::{Conditions, PageRequest, tenant_column},
 };
-use crate::model::Micros;
+use crate::model::{Micros, SessionId};
 use sql::get;
 
-/// So many rows a page looks at for each item that is asked for.
+/// The rows that a page looks at for each item that is asked for.
 const LOOKED_AT_FOR_EACH: u32 = 16;
 /// Pages of fewer items look at as many rows as one of this length.
 pub(super) const SHORT_PAGE: u32 = 50;
@@ -35,11 +35,34 @@ pub(super) struct Range {
     pub(super) found_by: Option<(String, Vec<Value>)>,
 }
 
+impl Range {
+    /// The rows that have these values in the first columns of an index.
+    pub(super) fn of<const N: usize>(
+        index: &'static str,
+        equal: [(&'static str, Value); N],
+    ) -> Self {
+        Self {
+            index,
+            equal: equal.into(),
+            ..Self::default()
+        }
+    }
+
+    /// The rows of a session.
+    pub(super) fn of_session(index: &'static str, session: SessionId, tenant: &str) -> Self {
+        let equal = [
+            ("session_id", session.0.into()),
+            (tenant_column(true), tenant.into()),
+        ];
+        Self::of(index, equal)
+    }
+}
+
 /// Ranges without a row in common that have, together, every row of a list, and perhaps others.
 #[derive(Debug)]
 pub(super) struct Way {
     pub(super) ranges: Vec<Range>,
-    /// What tells the rows of the list from the others; empty where there are no others.
+    /// The condition that tells the rows of the list from others; empty where there are no others.
     pub(super) fits: String,
     pub(super) values: Vec<Value>,
 }
@@ -52,9 +75,21 @@ impl Way {
             values: fits.values,
         }
     }
+
+    /// The ways that a filter has, or else the one through all rows of the tenant.
+    pub(super) fn among<const N: usize>(
+        ways: [Option<Self>; N],
+        all: impl FnOnce() -> Self,
+    ) -> Vec<Self> {
+        let mut ways: Vec<Self> = ways.into_iter().flatten().collect();
+        if ways.is_empty() {
+            ways.push(all());
+        }
+        ways
+    }
 }
 
-/// What a list is ordered by.
+/// The order of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Order {
     /// The time, then the key.
@@ -66,13 +101,13 @@ pub(super) enum Order {
 #[derive(Debug)]
 pub(super) struct Listing {
     pub(super) table: &'static str,
-    /// What one row of the tenant has alone.
+    /// The column whose value one row of the tenant has alone.
     pub(super) key: &'static str,
     pub(super) order: Order,
     pub(super) tenant: String,
     /// The columns that conditions look at.
     pub(super) looked_at: &'static str,
-    /// Whether conditions look into texts.
+    /// True if conditions look into texts.
     pub(super) is_looked_into: bool,
     /// After this time and before that one.
     pub(super) window: (Option<Micros>, Option<Micros>),
@@ -80,23 +115,23 @@ pub(super) struct Listing {
     pub(super) ways: Vec<Way>,
 }
 
-/// What was read of a list, and the last row that was looked at where more were left.
-pub(super) type Rows<K> = (Vec<QueryResult>, Option<K>);
+/// The rows that were read of a list, and the last one that was looked at where more were left.
+pub(super) type ListedRows<K> = (Vec<QueryResult>, Option<K>);
 
 /// The key of a list's rows.
-pub(super) trait Key: Into<Value> + TryGetable + Copy + Ord {
+pub(super) trait ListKey: Into<Value> + TryGetable + Copy + Ord {
     /// No row has a lower one.
     const LEAST: Self;
     /// No row has a higher one.
     const GREATEST: Self;
 }
 
-impl Key for Uuid {
+impl ListKey for Uuid {
     const LEAST: Self = Self::nil();
     const GREATEST: Self = Self::max();
 }
 
-impl Key for i64 {
+impl ListKey for i64 {
     const LEAST: Self = Self::MIN;
     const GREATEST: Self = Self::MAX;
 }
@@ -114,7 +149,7 @@ pub(super) struct Span<K> {
     last: Option<Place<K>>,
 }
 
-impl<K: Key> Span<K> {
+impl<K: ListKey> Span<K> {
     /// Of two places the one that is reached first.
     fn nearer(&self, one: Place<K>, other: Place<K>) -> Place<K> {
         if self.descends {
@@ -139,13 +174,13 @@ type Text = (String, Vec<Value>);
 
 impl Listing {
     /// The rows of a page, with one more if there are more.
-    pub(super) async fn page<K: Key>(
+    pub(super) async fn page<K: ListKey>(
         &self,
         db: &Scoped<'_>,
         columns: &str,
         ascending: bool,
         page: &PageRequest<K>,
-    ) -> Result<Rows<K>, Error> {
+    ) -> Result<ListedRows<K>, Error> {
         let mut span = self.span(db, ascending, page).await?;
         let Some((way, cut)) = self.shortest(db, &span, page.limit).await? else {
             return Ok((Vec::new(), None));
@@ -158,7 +193,7 @@ impl Listing {
     }
 
     /// Rows by their number in a list that descends. What is skipped is read.
-    pub(super) async fn slice<K: Key>(
+    pub(super) async fn slice<K: ListKey>(
         &self,
         db: &Scoped<'_>,
         columns: &str,
@@ -177,7 +212,7 @@ impl Listing {
         sql::query(db, &text, values).await
     }
 
-    async fn span<K: Key>(
+    async fn span<K: ListKey>(
         &self,
         db: &Scoped<'_>,
         ascending: bool,
@@ -194,7 +229,7 @@ impl Listing {
     }
 
     /// The part of the list between two of its places that is within the window of time.
-    pub(super) fn span_between<K: Key>(
+    pub(super) fn span_between<K: ListKey>(
         &self,
         descends: bool,
         low: Option<Place<K>>,
@@ -215,7 +250,7 @@ impl Listing {
     }
 
     /// Where the row with this key is, or the one before it, if it is absent.
-    async fn place<K: Key>(
+    async fn place<K: ListKey>(
         &self,
         db: &Scoped<'_>,
         key: Option<K>,
@@ -242,7 +277,7 @@ impl Listing {
 
     /// The way that has nothing but the list; else the one whose rows thin out most, and how far it is looked at
     /// for a page of `limit` items, if it goes further.
-    pub(super) async fn shortest<K: Key>(
+    pub(super) async fn shortest<K: ListKey>(
         &self,
         db: &Scoped<'_>,
         span: &Span<K>,
@@ -268,7 +303,7 @@ impl Listing {
     }
 
     /// The last row that is looked at, if there are more.
-    async fn cut<K: Key>(
+    async fn cut<K: ListKey>(
         &self,
         db: &Scoped<'_>,
         way: &Way,
@@ -302,7 +337,7 @@ impl Listing {
     }
 
     /// The rows of a way, of each range up to `most` and then together up to `limit`.
-    fn read<K: Key>(
+    fn read<K: ListKey>(
         &self,
         db: &Scoped<'_>,
         way: &Way,
@@ -343,7 +378,7 @@ impl Listing {
     }
 
     /// The rows of each range one after the other, as far as `limit` says; `columns` gets the number of the range.
-    pub(super) fn union<K: Key>(
+    pub(super) fn union<K: ListKey>(
         &self,
         backend: DbBackend,
         way: &Way,
@@ -385,7 +420,7 @@ impl Listing {
     ///
     /// Where PostgreSQL might take the order from the primary key, and step over what is not in the range, it
     /// compares all columns of the index together.
-    fn walk<K: Key>(
+    fn walk<K: ListKey>(
         &self,
         backend: DbBackend,
         range: &Range,

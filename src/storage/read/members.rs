@@ -1,4 +1,4 @@
-//! How many belong to each of several things: one statement for all of one kind.
+//! The numbers of members of each of several records: one statement for all of one kind.
 
 use std::collections::HashMap;
 
@@ -13,7 +13,7 @@ use super::{
 use crate::model::TenantScope;
 use sql::get;
 
-/// What belongs to something.
+/// A kind of members of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Members {
     /// The executions that an execution submitted.
@@ -57,7 +57,7 @@ impl Members {
 }
 
 impl Storage {
-    /// How many belong to each of these, as far as they are counted.
+    /// Returns the number of members of each of these, as far as they are counted.
     ///
     /// # Errors
     /// When the database does not answer.

@@ -1,11 +1,11 @@
-//! What the client noted, as a condition of a list.
+//! The client's notes, as a condition of a list.
 
 use sea_orm::{DbBackend, Value};
 use serde_json::Value as Json;
 
 use super::page::Conditions;
 
-/// So many members of the metadata a filter names at most.
+/// The most members of the metadata that a filter names.
 pub const MOST_MEMBERS: usize = 5;
 /// Bytes of a member's name and value, together.
 pub const MOST_MEMBER_BYTES: usize = 1024;
@@ -125,7 +125,8 @@ impl MetadataMember {
 }
 
 const NUMBER_OF_SQLITE: &str = "m.type IN ('integer', 'real') AND m.value = ?";
-/// What has more digits than these is no number that a filter can name.
+/// The value of a member that is a number. One with more digits than these is none that a filter
+/// can name.
 const NUMBER_OF_POSTGRES: &str = "(CASE WHEN json_typeof(m) <> 'number' THEN FALSE \
     WHEN m::text !~ '^-{0,1}[0-9.]{1,255}([eE][-+]{0,1}[0-9]{1,3}){0,1}$' THEN FALSE \
     ELSE m::text::numeric = (?)::text::numeric END)";

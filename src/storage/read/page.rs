@@ -12,7 +12,7 @@ use crate::model::{Micros, TenantScope};
 /// Which part of a list is wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PageRequest<K> {
-    /// How many items at most.
+    /// The most items.
     pub limit: u32,
     /// Only items after this one.
     pub after: Option<K>,
@@ -44,7 +44,8 @@ impl<K> PageRequest<K> {
         }
     }
 
-    /// Whether the rows of a list that ascends, or does not, are read from the highest key down.
+    /// Returns whether the rows of a list that ascends, or does not, are read from the highest key
+    /// down.
     pub(super) fn descends(&self, ascending: bool) -> bool {
         ascending == self.backward
     }
@@ -55,9 +56,9 @@ impl<K> PageRequest<K> {
 pub struct Page<K, T> {
     /// The items.
     pub items: Vec<(K, T)>,
-    /// Whether there are items behind the last one.
+    /// True if there are items behind the last one.
     pub has_next: bool,
-    /// Whether there are items before the first one.
+    /// True if there are items before the first one.
     pub has_previous: bool,
     /// Where it begins: its first item, or the last row that was looked at on the way back.
     pub start: Option<K>,
@@ -261,9 +262,9 @@ fn cannot_be_stored(value: &Value) -> bool {
     matches!(value, Value::String(Some(text)) if text.contains('\0'))
 }
 
-/// What is compared with the tenant. Where rows are found by a stream or by a session it is an expression,
-/// which the indexes of what is in a session have too: by the column itself the whole tenant might be read
-/// instead, to spare a sort or because it looks cheaper.
+/// Returns the expression that is compared with the tenant. Where rows are found by a stream or by
+/// a session it is an expression, which the indexes of what is in a session have too: by the column
+/// itself the whole tenant might be read instead, to spare a sort or because it looks cheaper.
 pub(super) fn tenant_column(is_of_less: bool) -> &'static str {
     if is_of_less {
         "tenant_id || ''"

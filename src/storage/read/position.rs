@@ -1,12 +1,13 @@
-//! Whether a cursor is a place in what is read. One that names a place in another stream would hide
-//! what is before it there; one that names no event at all was given out by a state of the database
-//! that a backup has replaced, and what came before it is not what its holder has seen.
+//! Checks of cursors: each must be a place in the log that is read. One that names a place in
+//! another stream would hide what is before it there; one that names no event at all was given out
+//! by a state of the database that a backup has replaced, and what came before it is not what its
+//! holder has seen.
 
 use super::super::{Error, Storage, sql};
 use crate::model::{Cursor, ExecutionId, Refusal, SessionId, TenantScope};
 use sql::get;
 
-/// What a cursor goes on in.
+/// The part of the log in which a cursor goes on.
 #[derive(Debug, Clone, Copy)]
 pub enum Reading {
     /// The events of one execution.

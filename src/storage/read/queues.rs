@@ -1,4 +1,4 @@
-//! What waits for this node's engine, by queries that cost the same whatever waits.
+//! Reads of the queues for this node's engine, which cost the same whatever waits.
 
 use super::super::{
     Error, Storage,
@@ -8,7 +8,7 @@ use super::super::{
 use crate::model::{ExecutionId, TenantScope};
 
 impl Storage {
-    /// Whether something waits that a node runs alone.
+    /// Returns whether something waits that a node runs alone.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -17,7 +17,7 @@ impl Storage {
         Ok(!sql::query(&self.db.reader, text, []).await?.is_empty())
     }
 
-    /// How many executions below `root` live, counted up to `most`.
+    /// Returns the number of live executions below `root`, counted up to `most`.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -38,7 +38,7 @@ impl Storage {
         Ok(live.unsigned_abs())
     }
 
-    /// Whether an execution has a child of this name.
+    /// Returns whether an execution has a child of this name.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -72,7 +72,7 @@ impl Storage {
             .collect()
     }
 
-    /// How many executions are ready, counted up to `most`.
+    /// Returns the number of executions that are ready, counted up to `most`.
     ///
     /// # Errors
     /// When the database does not answer.

@@ -1,5 +1,5 @@
-//! What an artifact was made from and what was made from it, one step away. However many relatives
-//! an artifact has, only those of the page are read.
+//! The parents and the children of an artifact, one step away. However many relatives an artifact
+//! has, only those of the page are read.
 
 use std::collections::HashMap;
 
@@ -16,9 +16,9 @@ use sql::{columns, get};
 /// The near relatives of an artifact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Relation {
-    /// What it was made from.
+    /// The artifacts that it was made from.
     Parents,
-    /// What was made from it.
+    /// The artifacts that were made from it.
     Children,
 }
 

@@ -58,7 +58,7 @@ impl Storage {
         Ok(releases)
     }
 
-    /// Whether artifacts of the tenant have held this digest and all of them are deleted.
+    /// Returns whether artifacts of the tenant have held this digest and all of them are deleted.
     ///
     /// # Errors
     /// When the database does not answer.

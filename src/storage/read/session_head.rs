@@ -1,4 +1,4 @@
-//! What is read of a session and of an execution's state before deciding whether a copy of the
+//! The heads of sessions and of executions' states, which are read to decide whether a copy of the
 //! state will do.
 
 use std::collections::HashMap;

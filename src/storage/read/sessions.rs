@@ -25,8 +25,8 @@ pub struct SessionFilter {
     pub metadata: Vec<MetadataMember>,
 }
 
-/// So many sessions of a tenant whose time has passed are listed as expired before that was written down, which is
-/// done at each sweep.
+/// The most sessions of a tenant that are listed as expired, since their time has passed, before
+/// that is written down, as it is at each sweep.
 const MOST_OVERDUE: u32 = 400;
 
 fn listing_of(scope: &TenantScope, filter: &SessionFilter, backend: DbBackend) -> Listing {
@@ -57,33 +57,30 @@ struct Question<'a> {
 impl Question<'_> {
     fn ways(&self) -> Vec<Way> {
         let user = self.filter.user_id.as_ref().map(|user| {
-            let ranges = SessionStatus::ALL.into_iter().map(|status| Range {
-                index: "session_idx_user",
-                equal: vec![
+            let ranges = SessionStatus::ALL.into_iter().map(|status| {
+                let equal = [
                     ("user_id", user.as_str().into()),
                     ("tenant_id", self.tenant.into()),
                     ("status + 0", status.code().into()),
-                ],
-                ..Range::default()
+                ];
+                Range::of("session_idx_user", equal)
             });
             Way::new(ranges.collect(), self.fits(true))
         });
         let ranges = SessionStatus::ALL.into_iter();
         let ranges = ranges.filter(|status| self.wants(*status));
-        let ranges = ranges.map(|status| Range {
-            index: "session_idx_status",
-            equal: vec![
+        let ranges = ranges.map(|status| {
+            let equal = [
                 ("status", status.code().into()),
                 ("tenant_id", self.tenant.into()),
-            ],
-            ..Range::default()
+            ];
+            Range::of("session_idx_status", equal)
         });
         let ranges: Vec<Range> = if self.filter.statuses.is_empty() {
-            vec![Range {
-                index: "session_idx_time",
-                equal: vec![(WHOLE_TENANT, self.tenant.into())],
-                ..Range::default()
-            }]
+            vec![Range::of(
+                "session_idx_time",
+                [(WHOLE_TENANT, self.tenant.into())],
+            )]
         } else {
             ranges.chain(self.overdue()).collect()
         };
@@ -213,7 +210,7 @@ impl Storage {
         Ok(finish(items?, page, cut.map(SessionId)))
     }
 
-    /// How many of the tenant's sessions fit.
+    /// Returns the number of the tenant's sessions that fit.
     ///
     /// # Errors
     /// When the database does not answer.

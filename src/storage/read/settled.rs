@@ -1,5 +1,5 @@
-//! How far the log is settled: below this number of PostgreSQL's transactions nothing can appear any
-//! more.
+//! The settled part of the log: below this number of PostgreSQL's transactions nothing can appear
+//! any more.
 //!
 //! A writer gets its number before it commits, and writers commit out of order. What is settled could
 //! be told by `pg_snapshot_xmin`, which waits for every transaction of the whole cluster, also those

@@ -30,7 +30,7 @@ impl LivePlace {
     }
 }
 
-/// What a slice of the live executions has.
+/// A slice of the live executions.
 #[derive(Debug, Default)]
 pub(in crate::storage) struct Slice {
     pub(in crate::storage) stranded: Vec<ExecutionId>,

@@ -31,7 +31,7 @@ impl Combined {
         self.add(rows, tail);
     }
 
-    /// How many rows.
+    /// Returns the number of rows.
     pub(in crate::storage) fn len(&self) -> usize {
         self.0.iter().map(|(rows, _)| rows.len()).sum()
     }

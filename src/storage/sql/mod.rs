@@ -16,7 +16,7 @@ pub(super) use bind::bound;
 pub(super) use combined::Combined;
 pub(super) use rows::{Record, Rows};
 
-/// What takes statements that return rows.
+/// A connection or a transaction that takes statements which return rows.
 pub(super) trait Queries: Sync {
     fn backend(&self) -> DbBackend;
 
@@ -45,9 +45,9 @@ pub(super) fn now_expression(backend: DbBackend) -> &'static str {
     }
 }
 
-/// How a statement that reads from [`Rows`] joins the next table. On SQLite the order in which joins are
-/// written is then the one to follow: it might else read the whole other table, to have its order, and
-/// look up `x` for each of its rows.
+/// Returns the join of a statement that reads from [`Rows`] with the next table. On SQLite the
+/// order in which joins are written is then the one to follow: it might else read the whole other
+/// table, to have its order, and look up `x` for each of its rows.
 pub(super) fn join(db: &impl Queries) -> &'static str {
     match db.backend() {
         DbBackend::Postgres => "JOIN",

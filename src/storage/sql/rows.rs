@@ -20,7 +20,7 @@ const MAX_ROWS: usize = 4096;
 /// Fills a place in a list of values that is longer than the rows.
 const PADDING: Value = Value::Bool(None);
 
-/// What a row of the table `E` is written from.
+/// A record from which a row of the table `E` is written.
 pub(in crate::storage) trait Record<E: EntityTrait> {
     /// The value of one column. By a `match` over all columns, so that a new one cannot be forgotten.
     fn value(&self, column: E::Column) -> Value;
@@ -108,7 +108,7 @@ impl Rows {
         self.rows.is_empty()
     }
 
-    /// How many rows.
+    /// Returns the number of rows.
     pub(in crate::storage) fn len(&self) -> usize {
         self.rows.len()
     }
@@ -249,7 +249,7 @@ impl Rows {
         Statement::from_sql_and_values(backend, format!("{head} {tail}"), values)
     }
 
-    /// How the database would run `tail`: the lines of its plan.
+    /// Returns the database's plan for `tail`, a line each.
     #[cfg(test)]
     pub(in crate::storage) async fn plan(self, db: &impl Queries, tail: &str) -> Vec<String> {
         let backend = db.backend();

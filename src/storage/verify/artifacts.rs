@@ -24,7 +24,7 @@ struct ToldArtifact {
 /// The version that a change made, and the states before and after it.
 type Change = (i64, ArtifactState, ArtifactState);
 
-/// What the log tells of artifacts.
+/// Artifacts as the log tells them.
 #[derive(Debug, Default)]
 pub(super) struct ToldArtifacts {
     registered: HashMap<ArtifactId, ToldArtifact>,

@@ -19,7 +19,7 @@ use super::{Error, Storage};
 /// Rows read at once; of the log more, for its rows are many.
 const PAGE: i64 = 500;
 
-/// So many streams are named that belong to nothing.
+/// The number of streams without an owner that are named.
 const MAX_ORPHANS: usize = 1000;
 
 /// A place where log and state do not agree.
@@ -27,7 +27,7 @@ const MAX_ORPHANS: usize = 1000;
 pub struct Difference {
     /// The execution or artifact.
     pub subject: String,
-    /// What differs.
+    /// The difference.
     pub what: String,
 }
 
@@ -37,14 +37,14 @@ impl fmt::Display for Difference {
     }
 }
 
-/// What was compared, and what differs.
+/// The numbers of what was compared, and the differences.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Report {
-    /// How many executions.
+    /// The number of executions.
     pub executions: u64,
-    /// How many artifacts.
+    /// The number of artifacts.
     pub artifacts: u64,
-    /// How many entries of the log.
+    /// The number of entries of the log.
     pub events: u64,
     /// Empty when log and state agree.
     pub differences: Vec<Difference>,

@@ -10,7 +10,7 @@ pub(super) struct Place {
     pub(super) depth: i64,
 }
 
-/// What the log has told so far.
+/// An execution as the log has told it so far.
 #[derive(Debug)]
 struct Told {
     status: ExecutionStatus,

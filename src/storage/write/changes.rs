@@ -1,4 +1,4 @@
-//! What a transaction writes beside the rows that it has loaded or made.
+//! The rows that a transaction writes beside those that it has loaded or made.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -16,7 +16,7 @@ pub enum KeyScope {
     Child = 2,
 }
 
-/// What makes two requests one.
+/// The key of a request, by which two requests are one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Key {
     /// Who chose it.
@@ -29,7 +29,7 @@ pub struct Key {
     pub ttl_micros: Option<i64>,
 }
 
-/// What is unique about a key.
+/// The unique name of a key.
 pub(super) type KeyName = (TenantId, KeyScope, String);
 
 /// A key that an execution wants to hold.
@@ -69,7 +69,7 @@ impl KeyClaim {
         }
     }
 
-    /// What is unique about it.
+    /// Returns its unique name.
     pub(super) fn name(&self) -> KeyName {
         (self.tenant_id.clone(), self.scope, self.key.clone())
     }

@@ -1,4 +1,4 @@
-//! What becomes of an execution: it waits, is started, is given up, and ends.
+//! The lifecycle of an execution: it waits, is started, is given up, and ends.
 
 use entity::{lease, ready, timer};
 
@@ -15,7 +15,8 @@ use crate::model::{
 /// Added to the priority of children in `ready`: they come before all executions without a parent.
 pub(super) const CHILD_PRIORITY: i64 = -10;
 
-/// So many times in a row an execution may be lost with its process, and is then run alone.
+/// The number of times in a row that an execution may be lost with its process before it is run
+/// alone.
 pub(super) const CRASHES_BEFORE_ALONE: i64 = 2;
 
 impl Working {
@@ -185,7 +186,7 @@ fn age_of(execution: &Execution, now: Micros) -> Micros {
     }
 }
 
-/// How an execution ends.
+/// The end of an execution.
 #[derive(Debug, Clone)]
 pub(super) enum Ending {
     Completed(Payload),
@@ -210,8 +211,8 @@ const FIRST_DELAY_MICROS: i64 = 500_000;
 /// The longest delay after an interruption.
 const LONGEST_DELAY_MICROS: i64 = 60_000_000;
 
-/// How long an execution waits after so many interruptions in a row. The first one is most often a
-/// restart; what goes on is an outage.
+/// Returns the time that an execution waits after so many interruptions in a row. The first one is
+/// most often a restart; what goes on is an outage.
 pub(super) fn lost_delay_micros(interruptions: i64) -> i64 {
     match u32::try_from(interruptions) {
         Ok(0 | 1) => 0,

@@ -41,10 +41,11 @@ pub use ops::{
 };
 pub use shares::Shares;
 pub use working::Fence;
+pub use writer::WriteOptions;
 
 pub(super) use ops::{
     AdvanceReleases, Cancel, CancelBelow, CreateUpload, DeleteArtifacts, EndCancellation,
     EndSolitude, ExpireSessions, FinishUpload, FireTimers, NoteKeyUses, Recover, Sweep,
     TransitionArtifact, Wake,
 };
-pub(super) use writer::{Settings, Writer};
+pub(super) use writer::Writer;

@@ -1,10 +1,10 @@
-//! What is told to those who wait, once a transaction is committed.
+//! Notices of commits, for those who wait.
 
 use std::borrow::Cow;
 
 use crate::model::{ExecutionId, Micros, SessionId, TenantId};
 
-/// What a commit means to those who wait. Losing one costs latency, never data.
+/// The meaning of a commit to those who wait. Losing one costs latency, never data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Notice {
     /// An execution's stream has grown.
@@ -17,7 +17,7 @@ pub enum Notice {
         execution_id: ExecutionId,
         /// Its last sequence.
         seq: i64,
-        /// Whether the stream has ended.
+        /// True if the stream has ended.
         terminal: bool,
     },
     /// Something can run.

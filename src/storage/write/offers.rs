@@ -1,5 +1,5 @@
-//! What clients ask to be written and no writer has taken yet: a queue for each tenant, taken from in
-//! turns, so that a tenant waits for its own writes and not for those of another.
+//! Clients' operations that no writer has taken yet: a queue for each tenant, taken from in turns,
+//! so that a tenant waits for its own writes and not for those of another.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -71,12 +71,12 @@ impl<T> Offers<T> {
         offer
     }
 
-    /// How many tenants have something waiting.
+    /// Returns the number of tenants that have something waiting.
     pub(super) fn tenants(&self) -> usize {
         self.turns.len()
     }
 
-    /// Whether several tenants write.
+    /// Returns whether several tenants write.
     pub(super) fn are_shared(&self, now: Instant) -> bool {
         let is_recent = |at: Instant| now.saturating_duration_since(at) < WRITES_FOR;
         self.turns.len() > 1 || self.shared_at.is_some_and(is_recent)

@@ -1,4 +1,4 @@
-//! What the writers carry out.
+//! Operations, and the rows they need.
 
 use tokio::sync::oneshot;
 
@@ -12,15 +12,15 @@ pub(in crate::storage) struct Needs {
     pub(super) keys: Vec<KeyClaim>,
     /// Rows of `ready` to take; one a queue.
     pub(super) claims: Vec<Wanted>,
-    /// How many due rows of `timer` to take.
+    /// The number of due rows of `timer` to take.
     pub(super) timers: Option<usize>,
     /// Executions to take that are parked.
     pub(super) parked: Vec<ExecutionId>,
-    /// How many executions of dead nodes to take.
+    /// The number of executions of dead nodes to take.
     pub(super) lost: Option<usize>,
     /// Executions that may be live and without a place.
     pub(super) stranded: Vec<ExecutionId>,
-    /// How many overdue sessions to close.
+    /// The number of overdue sessions to close.
     pub(super) overdue_sessions: Option<usize>,
     /// Executions whose cancellation begins here; the first live ones below them come with them.
     pub(super) cancel: Vec<(ExecutionId, TenantScope)>,
@@ -49,8 +49,8 @@ pub(in crate::storage) struct Needs {
 }
 
 impl Needs {
-    /// Whether rows are only wanted by their names: nothing is taken from a queue, no key is taken,
-    /// and no cancellation begins.
+    /// Returns whether rows are only wanted by their names: nothing is taken from a queue, no key
+    /// is taken, and no cancellation begins.
     pub(super) fn are_named(&self) -> bool {
         let Self {
             keys,
@@ -86,7 +86,7 @@ impl Needs {
 
 /// One change of durable state.
 pub(in crate::storage) trait Operation: Send + 'static {
-    /// What the caller gets.
+    /// The result for the caller.
     type Output: Send + 'static;
 
     /// Names the rows it will look at or change.

@@ -1,11 +1,11 @@
-//! What claims ask of the queues, and what they get.
+//! Claims on the queues, and what they get.
 
 use std::borrow::Cow;
 
 use super::shares::Shares;
 use crate::model::{ExecutionId, TenantId};
 
-/// What a claim wants of a queue.
+/// The part of a claim that the queues must know.
 #[derive(Debug, Clone)]
 pub(super) struct Wanted {
     pub(super) queue: Cow<'static, str>,
@@ -15,7 +15,7 @@ pub(super) struct Wanted {
     pub(super) shares: Shares,
 }
 
-/// What left a queue.
+/// The executions that left a queue.
 #[derive(Debug, Default)]
 pub(super) struct Claimed {
     pub(super) picked: Vec<ExecutionId>,

@@ -90,7 +90,7 @@ pub(super) struct Lost {
     pub(super) id: ExecutionId,
     /// False when the node gave its lease up by itself.
     pub(super) process_gone: bool,
-    /// Whether nothing else ran on the node.
+    /// True if nothing else ran on the node.
     pub(super) was_alone: bool,
 }
 

@@ -8,14 +8,15 @@ use std::{
 
 use crate::model::TenantId;
 
-/// What tenants hold of a node's slots, and what they may hold.
+/// The slots of a node that tenants hold, and those that they may hold.
 #[derive(Debug, Clone)]
 pub struct Shares {
     /// Slots that each tenant holds; none for those that are not named.
     pub held: HashMap<TenantId, usize>,
     /// The most that one tenant may hold.
     pub cap: usize,
-    /// How many slots a tenant gets for each one of another; 1 for those that are not named.
+    /// The number of slots that a tenant gets for each one of another; 1 for those that are not
+    /// named.
     pub weights: Arc<HashMap<TenantId, u32>>,
 }
 
@@ -99,19 +100,19 @@ impl<'a> Turn<'a> {
         }
     }
 
-    /// What was drained of one kind may have others.
+    /// Lets tenants take part again that had nothing left of the kind before.
     pub(super) fn begin_again(&mut self) {
         for one in &mut self.tenants {
             one.is_drained = false;
         }
     }
 
-    /// Whether tenants may wait that this turn did not look at.
+    /// Returns whether tenants may wait that this turn did not look at.
     pub(super) fn is_cut(&self) -> bool {
         self.is_cut
     }
 
-    /// Whether something may be left.
+    /// Returns whether something may be left.
     pub(super) fn more_wait(&self) -> bool {
         self.is_cut || self.tenants.iter().any(|one| !one.is_drained)
     }

@@ -74,7 +74,7 @@ pub(in crate::storage) struct Working {
     /// Bytes of uploads that were announced and have not arrived.
     pub(super) announced_bytes: HashMap<TenantId, i64>,
     pub(super) api_keys: Held<KeyId, StoredKey>,
-    /// How many keys tenants have that can be used.
+    /// The numbers of keys that tenants have and can use.
     pub(super) api_key_counts: HashMap<TenantId, i64>,
     pub(super) changes: Changes,
 }
@@ -99,20 +99,20 @@ impl Working {
             .ok_or(Error::Fenced)
     }
 
-    /// Whether an execution that was loaded has an event with a higher number, which this transaction
-    /// could not take.
+    /// Returns whether an execution that was loaded has an event with a higher number, which this
+    /// transaction could not take.
     pub(super) fn is_overtaken(&self) -> bool {
         self.executions.all().any(|row| row.last_tx > self.tx)
     }
 
-    /// Whether and how long a session takes anything.
+    /// Returns the standing of a session: whether and how long it takes anything.
     pub(super) fn standing(&self, key: &SessionKey) -> Option<Standing> {
         let loaded = self.sessions.see(key);
         let standing = loaded.map(|row| Standing::of(&row.session));
         standing.or_else(|| self.standings.get(key).copied())
     }
 
-    /// Whether a node runs this execution now, or will with this transaction.
+    /// Returns whether a node runs this execution now, or will with this transaction.
     pub(super) fn is_held(&self, id: ExecutionId) -> bool {
         self.changes.leases_in.contains_key(&id)
             || self.held.contains_key(&id) && !self.changes.leases_out.contains(&id)

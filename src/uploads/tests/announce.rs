@@ -1,4 +1,4 @@
-//! What may be announced.
+//! Announcements of uploads.
 
 use super::*;
 use crate::{model::Refusal, storage::Error};

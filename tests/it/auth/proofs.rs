@@ -1,4 +1,4 @@
-//! What is a proof, what is none, and how both are answered.
+//! Proofs of who calls, good ones and others, and the answers to both.
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};

@@ -34,7 +34,7 @@ async fn log(app: &TestApp) -> Vec<Value> {
     all["walEntries"]["nodes"].as_array().unwrap().clone()
 }
 
-/// How many there are of each type.
+/// Returns the number of entries of each type.
 fn counted(entries: &[Value]) -> BTreeMap<&str, usize> {
     let mut counts = BTreeMap::new();
     for entry in entries {

@@ -11,7 +11,7 @@ use crate::support::{Backend, NodeProcess, PATIENCE, TestApp, backends};
 
 /// The most that such a journey may add to the memory of a node.
 const MOST_BYTES: u64 = 128 << 20;
-/// So many executions are a burst.
+/// The number of executions in a burst.
 const BURST: u64 = 2_000;
 
 /// Parents that wait at once.
@@ -48,7 +48,7 @@ impl Tenant {
         tenant
     }
 
-    /// What is answered, which must not be an error.
+    /// Returns the answer, which must not be an error.
     async fn ask(&self, query: &str, variables: Value) -> Value {
         let request = self
             .http
@@ -77,7 +77,7 @@ impl Tenant {
     }
 }
 
-/// How many executions the tenant has.
+/// Returns the number of the tenant's executions.
 async fn count(tenant: &Tenant) -> u64 {
     let counted = tenant.ask(COUNT, json!({})).await;
     counted["executions"]["totalCount"]["count"]

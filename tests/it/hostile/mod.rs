@@ -1,4 +1,4 @@
-//! What a hostile or clumsy tenant does, and that it costs only that tenant.
+//! Hostile or clumsy tenants, whose requests cost themselves alone.
 
 mod amplification;
 mod answers;

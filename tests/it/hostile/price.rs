@@ -1,4 +1,4 @@
-//! What a tenant asks costs it, by whatever way it asks, and costs nobody else.
+//! Requests cost the tenant that asks, by whatever way it asks, and nobody else.
 
 use std::time::{Duration, Instant};
 

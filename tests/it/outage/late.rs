@@ -1,4 +1,4 @@
-//! What comes too late: answers that are lost, and nodes that have slept past their lease.
+//! Answers that come too late, and nodes that have slept past their lease.
 
 use super::*;
 

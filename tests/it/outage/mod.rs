@@ -61,7 +61,7 @@ fn assert_unavailable(answer: &Value) {
     assert_eq!(error["retryable"], true, "{answer}");
 }
 
-/// What every request gets while the database is away, and how soon.
+/// Asserts what every request gets while the database is away, and how soon.
 async fn assert_refused_in_time(app: &TestApp, session: SessionId) {
     let began = Instant::now();
     let query = "{ executions(first: 1) { nodes { id } } }";

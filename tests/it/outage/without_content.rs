@@ -54,7 +54,7 @@ async fn a_content_store_that_is_away_is_no_execution_s_fault_however_often_it_i
     app.assert_verified().await;
 }
 
-/// What a store may say that no tenant is to read.
+/// A text of a content store that no tenant is to read.
 const SECRET: &str = "AccessDenied: arn:aws:iam::4711:role/backstage may not read";
 const READS: [&str; 5] = ["whole", "stream", "lines", "wrapped", "piped"];
 const WAYS: [&str; 6] = ["whole", "stream", "lines", "wrapped", "piped", "store"];
@@ -74,7 +74,7 @@ async fn in_a_bucket(backend: &Backend) -> (TestApp, S3, String) {
     (TestApp::start_with(backend, &settings).await, s3, address)
 }
 
-/// What is there before the store goes away or is damaged.
+/// Records that are there before the store goes away or is damaged.
 struct Before {
     session: SessionId,
     /// An execution with large parameters and a large result.
@@ -150,7 +150,7 @@ async fn ask(app: &TestApp, query: &str, variables: Value, never: &[&str]) -> Va
     error
 }
 
-/// What GraphQL answers to whoever needs content.
+/// Asserts GraphQL's answers to whoever needs content.
 async fn assert_graphql_tells(app: &TestApp, before: &Before, code: &str, never: &[&str]) {
     let reads = [
         (
@@ -171,7 +171,7 @@ async fn assert_graphql_tells(app: &TestApp, before: &Before, code: &str, never:
     }
 }
 
-/// What GraphQL, REST and signed links answer to whoever needs content.
+/// Asserts the answers of GraphQL, REST and signed links to whoever needs content.
 async fn assert_clients_are_told(app: &TestApp, before: &Before, code: &str, never: &[&str]) {
     assert_graphql_tells(app, before, code, never).await;
     let path = format!("/api/execution/{}/status", before.large);

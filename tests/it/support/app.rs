@@ -24,10 +24,10 @@ pub struct TestApp {
     pub http: reqwest::Client,
 }
 
-/// So long a test waits for what must happen.
+/// The time that a test waits for what must happen.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
-/// What a server of the tests is configured with; `settings` (`key=value`) come last and win.
+/// Returns the configuration of a server of the tests; `settings` (`key=value`) come last and win.
 pub fn settings(backend: &Backend, settings: &[&str]) -> Vec<String> {
     let mut set = vec![
         format!("data_dir={}", backend.folder.path().display()),

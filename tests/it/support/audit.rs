@@ -1,4 +1,4 @@
-//! What must hold after any fault: nothing acknowledged is lost, each outcome is recorded once, and
+//! Invariants after any fault: nothing acknowledged is lost, each outcome is recorded once, and
 //! log, state, artifacts and subscribers agree.
 
 use std::{

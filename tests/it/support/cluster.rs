@@ -180,7 +180,7 @@ impl Cluster {
         connection.execute(statement).await.unwrap();
     }
 
-    /// What `pg_dump` writes of the node's database.
+    /// Returns the dump of the node's database by `pg_dump`.
     pub fn dump(&self) -> Vec<u8> {
         let url = self.url("takeoff");
         carried_out(program("pg_dump").arg(url)).stdout

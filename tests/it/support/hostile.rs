@@ -84,7 +84,7 @@ pub fn hostile() -> Vec<(&'static str, String, &'static str)> {
     ]
 }
 
-/// So many parts of a document, one after the other.
+/// Returns that many parts of a document, one after the other.
 pub fn numbered(times: usize, part: impl Fn(usize) -> String) -> String {
     (0..times).map(part).collect()
 }

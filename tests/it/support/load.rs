@@ -49,9 +49,9 @@ pub struct Load {
     artifacts: Mutex<Vec<String>>,
     seen: watch::Sender<Vec<Seen>>,
     keys: AtomicU64,
-    /// How many answers were lost or refused, and asked for again.
+    /// The number of answers that were lost or refused, and asked for again.
     pub repeated: AtomicUsize,
-    /// How often the subscriber came back.
+    /// The number of times that the subscriber came back.
     pub resumed: AtomicUsize,
     stop: CancellationToken,
     http: reqwest::Client,
@@ -212,7 +212,7 @@ impl Load {
         });
     }
 
-    /// What the subscriber has seen, once it is as much as this.
+    /// Returns the events that the subscriber has seen, once there are as many as this.
     pub async fn seen(&self, count: usize) -> Vec<Seen> {
         let mut seen = self.seen.subscribe();
         let enough = tokio::time::timeout(PATIENCE, seen.wait_for(|seen| seen.len() >= count));

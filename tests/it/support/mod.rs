@@ -1,4 +1,4 @@
-//! What the tests share: backends, a server in this process, and handlers to try it with.
+//! Common parts of the tests: backends, a server in this process, and handlers to try it with.
 
 mod app;
 mod audit;

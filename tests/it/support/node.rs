@@ -105,7 +105,7 @@ impl NodeProcess {
         self.child.wait().unwrap();
     }
 
-    /// Whether it ended by itself.
+    /// Returns whether it ended by itself.
     pub fn has_ended(&mut self) -> bool {
         self.child.try_wait().unwrap().is_some()
     }
@@ -156,7 +156,7 @@ impl NodeProcess {
         kib.unwrap().parse::<u64>().unwrap() * 1024
     }
 
-    /// What it has logged.
+    /// Returns its log.
     pub fn log(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
@@ -177,7 +177,7 @@ impl Drop for NodeProcess {
     }
 }
 
-/// Whether this process is a node that a test started.
+/// Returns whether this process is a node that a test started.
 pub fn is_node_process() -> bool {
     variable(VARIABLE).is_some()
 }

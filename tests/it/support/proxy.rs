@@ -72,7 +72,7 @@ impl Proxy {
         self.frozen.send_replace(true);
     }
 
-    /// What was swallowed arrives after all.
+    /// Lets what was swallowed arrive after all.
     pub fn thaw(&self) {
         self.frozen.send_replace(false);
     }

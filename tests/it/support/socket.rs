@@ -13,7 +13,7 @@ use tokio_tungstenite::{
 /// A connection.
 pub struct Socket(WebSocketStream<MaybeTlsStream<TcpStream>>);
 
-/// What comes from the server.
+/// A message or an end that comes from the server.
 #[derive(Debug)]
 pub enum Received {
     Message(Value),

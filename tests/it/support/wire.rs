@@ -47,7 +47,7 @@ impl Wire {
         assert_eq!(String::from_utf8_lossy(&bytes), with);
     }
 
-    /// What comes until the other side ends the connection, which it must.
+    /// Returns the bytes until the other side ends the connection, which it must.
     pub async fn rest(&mut self) -> String {
         let mut bytes = Vec::new();
         // A reset is an end, too.

@@ -1,4 +1,4 @@
-//! How long a connection lasts, and what it does to a client that is slow, gone or too loud.
+//! Connections' lives, and what becomes of a client that is slow, gone or too loud.
 
 use std::time::Duration;
 

@@ -28,7 +28,7 @@ pub(super) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
         .route("/graphiql/assets/{name}", get(asset))
 }
 
-/// Whether the build embedded what the page needs.
+/// Returns whether the build has embedded the files of the page.
 fn is_embedded() -> bool {
     FILES.iter().any(|file| file.name == "graphiql.js")
 }
@@ -202,7 +202,7 @@ mod tests {
         );
     }
 
-    /// What comes from the CDN is what the lock file names.
+    /// Sources on the CDN are those that the lock file names.
     #[test]
     fn the_hashes_are_those_of_the_files_that_npm_installs() {
         for source in SOURCES {

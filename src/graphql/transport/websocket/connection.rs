@@ -70,7 +70,7 @@ pub(super) struct Connection {
     proof_end: Option<BoxFuture<'static, ()>>,
     init_deadline: Instant,
     heartbeat: Interval,
-    /// Whether something came since the last ping.
+    /// True if something came since the last ping.
     is_heard: bool,
     /// Ends the connection because the server stops.
     stop: CancellationToken,

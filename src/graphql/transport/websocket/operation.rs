@@ -214,7 +214,8 @@ impl Operation {
     }
 }
 
-/// Whether the request was refused before any field of it ran: an error of a field has its path.
+/// Returns whether the request was refused before any field of it ran: an error of a field has its
+/// path.
 fn is_refusal(response: &Response) -> bool {
     let is_of_request = |error: &ServerError| error.path.is_empty();
     let has_errors = !response.errors.is_empty();

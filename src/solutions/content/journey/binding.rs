@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 
 use crate::model::RawJson;
 
-/// What a value refers to.
+/// The target of a reference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reference<'a> {
     /// The part of a step's result at a JSON pointer; all of it if the pointer is empty.
@@ -165,7 +165,7 @@ impl<W: io::Write> io::Write for Bounded<W> {
     }
 }
 
-/// What references stand for.
+/// The values that references stand for.
 struct Sources<'a> {
     given: &'a Map<String, Value>,
     /// None while no step has run.

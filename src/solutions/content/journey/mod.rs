@@ -26,7 +26,7 @@ use binding::{Reference, references};
 pub(super) struct Step {
     /// Its name, unique within the journey.
     pub(super) name: String,
-    /// What it does.
+    /// The type of its intent.
     pub(super) intent_type: String,
     /// The handler, where several serve the type.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -96,7 +96,7 @@ pub(super) enum JourneyError {
     MissingStep {
         /// The step.
         step: String,
-        /// What it refers to.
+        /// The step that it refers to.
         missing: String,
     },
     /// A reference that cannot be read.
@@ -104,7 +104,7 @@ pub(super) enum JourneyError {
     Reference {
         /// The step.
         step: String,
-        /// What is wrong.
+        /// The fault.
         reason: &'static str,
     },
     /// Steps wait for each other.
@@ -123,7 +123,7 @@ pub(super) enum JourneyError {
     UnknownParameter {
         /// The parameter.
         parameter: String,
-        /// What parameters it has, for people; empty where the steps say so themselves.
+        /// Its parameters, for people; empty where the steps say so themselves.
         known: String,
     },
     /// Bound parameters of a step beyond the limit.
@@ -142,7 +142,7 @@ pub(super) enum JourneyError {
         /// The limit.
         limit_bytes: usize,
     },
-    /// What `file_management` should do is not among what it can do.
+    /// The `action` of `file_management` is none that it knows.
     #[error("action is archive, restore or delete")]
     Action,
 }

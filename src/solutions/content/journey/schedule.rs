@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use super::{Journey, Step};
 
-/// What of a journey has not been started yet.
+/// The steps of a journey that have not been started yet.
 pub(in super::super) struct Schedule {
     /// Places of steps in the journey, with the names of what they need.
     waiting: Vec<(usize, BTreeSet<String>)>,

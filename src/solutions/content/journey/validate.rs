@@ -1,4 +1,4 @@
-//! What is looked at before a journey runs.
+//! The checks of a journey before it runs.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -11,8 +11,8 @@ pub const MAX_COLUMNS: usize = 10_000;
 /// The longest column name, in bytes of UTF-8.
 pub const MAX_NAME_BYTES: usize = 1_024;
 
-/// What the values of a column are. Values other than numbers, booleans, objects, arrays and null
-/// are JSON strings in the rows.
+/// The type of a column's values. Values other than numbers, booleans, objects, arrays and null are
+/// JSON strings in the rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ColumnType {
@@ -66,9 +66,9 @@ pub struct Column {
     /// The type of its values.
     #[serde(rename = "type")]
     pub column_type: ColumnType,
-    /// Whether a row has null there, or nothing.
+    /// True if a row has null there, or nothing.
     pub nullable: bool,
-    /// How the file writes the values, where the rows have them in another form.
+    /// The form in which the file writes the values, where the rows have them in another form.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub written_as: Option<Notation>,
     /// The ways in which every value of this column could be read; it stays text for that. An option
@@ -90,7 +90,7 @@ impl Column {
     }
 }
 
-/// How a column of cells is read.
+/// The way in which a column of cells is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Reading {
     pub column_type: ColumnType,
@@ -117,8 +117,8 @@ impl Reading {
 }
 
 impl Kinds {
-    /// How a column of cells is read: what does not fit together stays text. `has_commas` says that
-    /// another column has decimal commas.
+    /// Decides how a column of cells is read: what does not fit together stays text. `has_commas`
+    /// says that another column has decimal commas.
     pub fn reading_of_cells(self, has_commas: bool) -> Reading {
         let values = self.without(Self::NO_VALUE);
         let notations = [
@@ -179,7 +179,7 @@ impl Kinds {
             .unwrap_or(ColumnType::Mixed)
     }
 
-    /// Whether a column of this type and these kinds holds nulls.
+    /// Returns whether a column of this type and these kinds holds nulls.
     pub fn nullable(self, column_type: ColumnType) -> bool {
         self.contains(Self::NULL)
             || (self.contains(Self::BLANK) && column_type != ColumnType::String)

@@ -15,7 +15,7 @@ pub(super) struct Record<'a> {
     pub end: usize,
 }
 
-/// What separates cells and begins comments.
+/// The characters that separate cells, quote them and begin comments.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Dialect {
     pub delimiter: char,
@@ -66,7 +66,7 @@ impl<'a> Reader<'a> {
         self.position = self.record_start + line.len();
     }
 
-    /// How many comments were left out so far.
+    /// Returns the number of comments that were left out so far.
     pub fn comments(&self) -> u64 {
         self.comments
     }

@@ -1,5 +1,5 @@
-//! What the format of a text is, and what separates its cells: by the content first, with the
-//! extension of the file's name where the content allows more than one answer.
+//! Detection of the format of a text, and of what separates its cells: by the content first, with
+//! the extension of the file's name where the content allows more than one answer.
 
 use super::{
     delimited::Dialect,
@@ -12,7 +12,7 @@ use super::{
     sniff::{Sniffed, sniff},
 };
 
-/// How a text is to be read.
+/// The way in which a text is to be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Plan {
     pub format: Format,
@@ -68,7 +68,8 @@ fn unchecked(
     })
 }
 
-/// What separates the cells of `table`, before which there may be titles unless their number is given.
+/// Finds what separates the cells of `table`, before which there may be titles unless their number
+/// is given.
 fn behind_titles(table: &str, hint: Option<Format>, options: &ParseOptions) -> Sniffed {
     let whole = sniff(table, hint, options.comment);
     if whole.is_convincing || options.skip_rows.is_some() {
@@ -111,7 +112,8 @@ fn extension_hint(file_name: &str) -> Option<Format> {
     }
 }
 
-/// Whether a name of plain text says nothing about cells: tables are exported as `.txt`, too.
+/// Returns whether a name of plain text says nothing about cells: tables are exported as `.txt`,
+/// too.
 fn may_hold_cells(file_name: Option<&str>) -> bool {
     let extension = file_name.and_then(|name| Some(name.rsplit_once('.')?.1));
     extension.is_some_and(|found| {
@@ -161,12 +163,12 @@ fn first_line(text: &str) -> &str {
     split_line(text.trim_start()).0
 }
 
-/// What follows `part` in `text`, where `part` is the first line that is not blank.
+/// Returns the rest of `text` behind `part`, where `part` is the first line that is not blank.
 fn after<'a>(text: &'a str, part: &str) -> &'a str {
     &text.trim_start()[part.len()..]
 }
 
-/// Whether `text` is one whole JSON object or array.
+/// Returns whether `text` is one whole JSON object or array.
 fn is_container(text: &str) -> bool {
     let mut scanner = Scanner::new(text);
     matches!(scanner.peek(), Some(b'{' | b'['))

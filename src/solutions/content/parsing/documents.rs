@@ -17,7 +17,7 @@ use super::{
     rows::Rows,
 };
 
-/// How much of a path is shown, in characters.
+/// The number of characters of a path that are shown.
 const SHOWN_CHARS: usize = 200;
 
 /// Reads one JSON document: its records stand in the array that `path` leads to, or are the document
@@ -224,7 +224,7 @@ pub(super) fn read_ndjson(
     })
 }
 
-/// Whether a line is one JSON value: seen before any of it becomes part of a row or a column.
+/// Checks that a line is one JSON value, before any of it becomes part of a row or a column.
 fn check(line: &str, scratch: &mut Vec<u8>) -> Result<(), Fault> {
     let mut scanner = Scanner::new(line);
     scanner.skip(scratch)?;

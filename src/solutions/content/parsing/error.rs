@@ -12,7 +12,7 @@ pub enum ParseError {
     /// The content is not text.
     #[error("the content is binary, not text: {what}{}", at(*.position))]
     Binary {
-        /// What gave it away, e.g. `a PNG image`.
+        /// The sign of it, e.g. `a PNG image`.
         what: String,
         /// Where, if it was not the beginning.
         position: Option<Position>,
@@ -48,7 +48,7 @@ pub enum ParseError {
     InvalidOption {
         /// The option's name.
         option: &'static str,
-        /// What is wrong with it.
+        /// The fault.
         reason: &'static str,
     },
     /// The path into a JSON document leads to nothing.
@@ -62,7 +62,7 @@ pub enum ParseError {
     PathNotArray {
         /// The path as given, cut to 200 characters.
         path: String,
-        /// What is there.
+        /// The value that is there.
         found: &'static str,
         /// Where it begins.
         position: Position,
@@ -73,9 +73,9 @@ pub enum ParseError {
     /// The content is well-formed but beyond a published limit.
     #[error("the content becomes too large: more than {limit} {what}")]
     TooLarge {
-        /// What there is too much of, e.g. `bytes of rows`.
+        /// The thing of which there is too much, e.g. `bytes of rows`.
         what: &'static str,
-        /// How much is allowed.
+        /// The number that is allowed.
         limit: u64,
     },
 }

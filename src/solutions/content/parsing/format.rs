@@ -32,7 +32,7 @@ impl Format {
         }
     }
 
-    /// Whether records are cells between delimiters.
+    /// Returns whether records are cells between delimiters.
     #[must_use]
     pub fn is_delimited(self) -> bool {
         matches!(self, Self::Csv | Self::Tsv)

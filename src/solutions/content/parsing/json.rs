@@ -13,10 +13,10 @@ use super::{
     number::{Exactness, exactness, number_length},
 };
 
-/// How deep arrays and objects may nest, the document included.
+/// The depth to which arrays and objects may nest, the document included.
 pub const MAX_DEPTH: usize = 100;
 
-/// What becomes of numbers that neither `i64` nor `f64` holds exactly.
+/// The treatment of numbers that neither `i64` nor `f64` holds exactly.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum InexactNumbers {
     /// They stay as they are written.
@@ -178,7 +178,7 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
-    /// Whether another element follows, its comma taken; else takes the closing bracket.
+    /// Returns whether another element follows, its comma taken; else takes the closing bracket.
     pub fn goes_on(
         &mut self,
         closing: u8,

@@ -67,12 +67,12 @@ impl Kinds {
         self.meets(Self::ALL_STRINGS)
     }
 
-    /// Whether a value of this kind is a line of letters and digits: a string or a number.
+    /// Returns whether a value of this kind is a line of letters and digits: a string or a number.
     pub fn is_scalar_text(self) -> bool {
         self.is_number() || self.is_string()
     }
 
-    /// Whether there is a value, and every value could be something else than text.
+    /// Returns whether there is a value, and every value could be something else than text.
     pub fn is_typed(self) -> bool {
         let values = self.without(Self::NO_VALUE);
         values != Self::NONE && !values.meets(Self::STRING)

@@ -1,4 +1,4 @@
-//! What a piece of text could be besides text: a number, a boolean, a date, a time.
+//! The kinds of a piece of text: a number, a boolean, a date, a time, or no more than text.
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime};
 

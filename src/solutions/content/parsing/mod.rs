@@ -62,19 +62,19 @@ pub struct Parsed {
     pub parser_type: Format,
     /// The encoding it was decoded from, by its WHATWG name, e.g. `UTF-8`.
     pub encoding: String,
-    /// What separates the cells; CSV and TSV only.
+    /// The character that separates the cells; CSV and TSV only.
     pub delimiter: Option<char>,
-    /// Whether the first record gave the column names; CSV and TSV only.
+    /// True if the first record gave the column names; CSV and TSV only.
     pub has_header: Option<bool>,
-    /// What stood before the table and was left out; CSV and TSV only.
+    /// The lines before the table that were left out; CSV and TSV only.
     pub skipped: Option<Skipped>,
-    /// How many lines were left out as comments because `comment` says so.
+    /// The number of lines that were left out as comments because `comment` says so.
     pub comments: u64,
     /// The rows that lenient reading left out.
     pub rejected: Rejected,
     /// The columns, in the order in which they first appear.
     pub columns: Vec<Column>,
-    /// How many rows there are.
+    /// The number of rows.
     pub record_count: u64,
     /// The rows, packed: one compact JSON object a line, each line ended by `\n`.
     pub rows: Packed,
@@ -150,7 +150,7 @@ fn dialect(delimiter: char, options: &ParseOptions) -> Dialect {
     }
 }
 
-/// What each format's reader returns.
+/// The result of each format's reader.
 struct Body {
     has_header: Option<bool>,
     comments: u64,

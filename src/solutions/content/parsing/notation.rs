@@ -27,7 +27,7 @@ pub enum Notation {
     MonthDaySlashes,
 }
 
-/// What the caller said about numbers and dates; the rest is decided by the column.
+/// The forms of numbers and dates that the caller gave; the rest is decided by the column.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Forms {
     pub decimal: Option<DecimalMark>,
@@ -78,7 +78,7 @@ fn from_decimal_comma(text: &str) -> Option<String> {
     is_number(number.as_bytes()).then_some(number)
 }
 
-/// Whether `text` is an integer with a separator before each three digits.
+/// Returns whether `text` is an integer with a separator before each three digits.
 pub(super) fn is_grouped(text: &str, separator: char) -> bool {
     let mut groups = text.strip_prefix('-').unwrap_or(text).split(separator);
     let is_digits = |group: &str| group.bytes().all(|byte| byte.is_ascii_digit());

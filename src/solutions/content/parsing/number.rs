@@ -6,7 +6,7 @@ use std::cmp::Ordering;
 /// Integers up to this magnitude have an exact `f64`.
 const MAX_SAFE_INTEGER: u64 = 1 << 53;
 
-/// How exactly a number can be held. The literal is one of JSON's grammar.
+/// The exactness with which a number can be held. The literal is one of JSON's grammar.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Exactness {
     /// An integer that `i64` and `f64` both hold.
@@ -19,7 +19,8 @@ pub(super) enum Exactness {
     Neither,
 }
 
-/// Whether `literal` is a number by JSON's grammar: no leading zeros, no `+`, digits around a point.
+/// Returns whether `literal` is a number by JSON's grammar: no leading zeros, no `+`, digits around
+/// a point.
 pub(super) fn is_number(literal: &[u8]) -> bool {
     number_length(literal) == Some(literal.len())
 }
@@ -57,7 +58,7 @@ fn digits(bytes: &[u8]) -> usize {
         .count()
 }
 
-/// How exactly `literal`, a number by [`is_number`], can be held.
+/// Returns how exactly `literal`, a number by [`is_number`], can be held.
 pub(super) fn exactness(literal: &str) -> Exactness {
     let is_integer = !literal
         .bytes()

@@ -1,4 +1,4 @@
-//! What a caller may fix about how content is read (`parse_options`); the rest is detected.
+//! Options of reading content that a caller may fix (`parse_options`); the rest is detected.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -8,7 +8,7 @@ use super::{error::ParseError, format::Format, pointer};
 /// The most lines that may be left out before a table.
 pub const MAX_SKIPPED_ROWS: u32 = 1_000;
 
-/// What stands before the fraction of a number.
+/// The mark before the fraction of a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum DecimalMark {
     /// `1234.56`.
@@ -19,7 +19,7 @@ pub enum DecimalMark {
     Comma,
 }
 
-/// What becomes of rows that break the rules of their format.
+/// The treatment of rows that break the rules of their format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
@@ -29,7 +29,7 @@ pub enum Mode {
     Lenient,
 }
 
-/// How dates are written.
+/// The form in which dates are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum DateFormat {
     /// ISO 8601: `2024-12-31`.
@@ -46,7 +46,7 @@ pub enum DateFormat {
     MonthDaySlashes,
 }
 
-/// How to read content. An option that is absent is detected.
+/// Options of reading content. An option that is absent is detected.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ParseOptions {
@@ -56,14 +56,15 @@ pub struct ParseOptions {
     /// The character between two cells. Given without a format, the content is CSV (TSV for a tab).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delimiter: Option<char>,
-    /// Whether the first record holds the names of the columns. CSV and TSV only.
+    /// True if the first record holds the names of the columns. CSV and TSV only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub has_header: Option<bool>,
     /// The character encoding, by any WHATWG label, e.g. `utf-8`, `latin1`, `shift_jis`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub encoding: Option<String>,
-    /// How many lines before the table are left out. If absent, titles and lines that begin with `#`
-    /// are found where the records after them leave no doubt; 0 for none. CSV and TSV only.
+    /// The number of lines before the table that are left out. If absent, titles and lines that
+    /// begin with `#` are found where the records after them leave no doubt; 0 for none. CSV and
+    /// TSV only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 1000))]
     pub skip_rows: Option<u32>,
@@ -71,16 +72,17 @@ pub struct ParseOptions {
     /// TSV only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub comment: Option<char>,
-    /// What stands before the fraction of a number. If absent, each column as a whole decides, and
-    /// one that could be read either way is text. CSV and TSV only.
+    /// The mark before the fraction of a number. If absent, each column as a whole decides, and one
+    /// that could be read either way is text. CSV and TSV only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decimal: Option<DecimalMark>,
-    /// How dates are written: only such dates and those of ISO 8601 are dates then. If absent, each
-    /// column as a whole decides, and one that could be read either way is text. CSV and TSV only.
+    /// The form in which dates are written: only such dates and those of ISO 8601 are dates then.
+    /// If absent, each column as a whole decides, and one that could be read either way is text.
+    /// CSV and TSV only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub date_format: Option<DateFormat>,
-    /// What becomes of rows that break the rules of their format; `strict` if absent. A JSON document
-    /// and plain text have no such rows.
+    /// The treatment of rows that break the rules of their format; `strict` if absent. A JSON
+    /// document and plain text have no such rows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<Mode>,
     /// Which array of a JSON document holds the records: a JSON Pointer (RFC 6901), such as
@@ -148,7 +150,7 @@ impl ParseOptions {
         }
     }
 
-    /// Whether rows that break the rules are left out.
+    /// Returns whether rows that break the rules are left out.
     #[must_use]
     pub fn is_lenient(&self) -> bool {
         self.mode == Some(Mode::Lenient)

@@ -1,5 +1,5 @@
-//! What stands before a table: title lines, notes, comments. It is left out when the caller says so,
-//! or when the records after it leave no doubt, and always said.
+//! The lines before a table: titles, notes, comments. They are left out when the caller says so, or
+//! when the records after them leave no doubt, and the descriptor always says so.
 
 use serde::Serialize;
 
@@ -12,20 +12,20 @@ use super::{
     sniff::commonest,
 };
 
-/// How much of the text, and how many records, are looked at.
+/// The bytes of the text, and the records, that are looked at.
 const SAMPLE_BYTES: usize = 64 * 1024;
 const SAMPLE_RECORDS: usize = 200;
 
-/// So many of the lines left out are shown, each cut to so many characters.
+/// The number of left-out lines that are shown, each cut to so many characters.
 const SHOWN_LINES: usize = 10;
 const SHOWN_CHARS: usize = 200;
 
 /// The lines before a table that were left out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Skipped {
-    /// How many.
+    /// The number of lines.
     pub lines: u64,
-    /// Whether they were found by themselves, and not by `skip_rows`.
+    /// True if they were found without `skip_rows`.
     pub detected: bool,
     /// The first ten, each cut to 200 characters.
     pub first: Vec<String>,
@@ -77,7 +77,7 @@ pub(super) fn found(text: &str, dialect: Dialect) -> usize {
     table[0].start
 }
 
-/// What is said about `text` up to `end`.
+/// Describes the lines of `text` up to `end`.
 pub(super) fn described(text: &str, end: usize, detected: bool) -> Option<Skipped> {
     let mut skipped = Skipped {
         lines: 0,
@@ -102,10 +102,10 @@ struct Sampled {
     width: usize,
     /// Cells that are not empty.
     filled: usize,
-    /// Whether it begins with `#`, and whether a space follows: then it is no name.
+    /// True if it begins with `#`, and if a space follows: then it is no name.
     is_hash: bool,
     is_spaced: bool,
-    /// Whether each cell is a text, as in a header.
+    /// True if each cell is a text, as in a header.
     is_names: bool,
 }
 
@@ -132,7 +132,8 @@ impl Sampled {
         }
     }
 
-    /// Whether it stands before a table of so many columns. A line `#name,value` is its header.
+    /// Returns whether it stands before a table of `width` columns. A line `#name,value` is its
+    /// header.
     fn is_before(&self, width: usize) -> bool {
         if self.is_hash {
             return self.is_spaced || self.width != width;

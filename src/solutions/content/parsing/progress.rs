@@ -1,4 +1,4 @@
-//! How much of the content has been read, told in steps.
+//! Progress of reading: the share of the content that has been read, told in steps.
 
 /// Progress is told no more often than after so many bytes, and about fifty times in all.
 const MIN_STEP_BYTES: usize = 256 * 1024;

@@ -8,7 +8,7 @@ use super::{
     position::{Position, split_line},
 };
 
-/// So many of the rows are kept.
+/// The number of rows that are kept.
 pub const MAX_REJECTED_ROWS: usize = 1_000;
 
 /// A kept row is cut to so many characters.
@@ -17,7 +17,7 @@ const MAX_CHARS: usize = 500;
 /// The rows that were left out.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rejected {
-    /// How many.
+    /// The number of rows.
     pub count: u64,
     /// The first thousand.
     pub rows: Vec<RejectedRow>,
@@ -37,7 +37,7 @@ pub struct RejectedRow {
 /// Collects the rows of `text` that are left out, from the first to the last.
 pub(super) struct Rejections<'a> {
     text: &'a str,
-    /// So many bytes have `line` - 1 ends of lines.
+    /// The number of bytes that have `line` - 1 ends of lines.
     counted: usize,
     line: u64,
     found: Rejected,

@@ -8,7 +8,7 @@ use crate::content::Packer;
 pub const MAX_ROWS_BYTES: u64 = 400 * 1024 * 1024;
 /// The most bytes of rows for each byte of content, once they are more than [`ANY_ROWS_BYTES`].
 pub const MAX_GROWTH: u64 = 20;
-/// So many bytes of rows any content may become.
+/// The bytes of rows that any content may become.
 pub const ANY_ROWS_BYTES: u64 = 1024 * 1024;
 
 /// Rows written so far.

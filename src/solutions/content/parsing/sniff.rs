@@ -12,14 +12,14 @@ use super::{
 /// The delimiters that are looked for, in order of preference.
 const DELIMITERS: [char; 4] = [',', ';', '\t', '|'];
 
-/// How much of the text, and how many records, decide on the delimiter.
+/// The bytes of the text, and the records, that decide on the delimiter.
 const SAMPLE_BYTES: usize = 64 * 1024;
 const SAMPLE_RECORDS: usize = 200;
 
 /// The most likely delimiter of a text.
 pub(super) struct Sniffed {
     pub delimiter: char,
-    /// Whether the text would be taken for a table even without a name that says so.
+    /// True if the text would be taken for a table even without a name that says so.
     pub is_convincing: bool,
 }
 
@@ -53,7 +53,8 @@ pub(super) fn sniff(text: &str, hint: Option<Format>, comment: Option<char>) -> 
     }
 }
 
-/// What follows the first lines that begin with `#`; all of it if nothing does.
+/// Returns the rest of the text behind its first lines that begin with `#`; all of it if there are
+/// none.
 fn behind_comments(text: &str) -> &str {
     let mut rest = text;
     loop {
@@ -68,7 +69,7 @@ fn behind_comments(text: &str) -> &str {
     }
 }
 
-/// How well a delimiter divides a sample: the share of records with the commonest number of cells.
+/// The score of a delimiter on a sample: the share of records with the commonest number of cells.
 struct Score {
     width: usize,
     records: usize,

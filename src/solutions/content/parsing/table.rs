@@ -24,7 +24,7 @@ pub(super) struct Table<'a> {
     /// Where its first record begins, or what is empty before it.
     pub start: usize,
     pub dialect: Dialect,
-    /// Whether the first record is a header; detected if not given.
+    /// True if the first record is a header; detected if not given.
     pub has_header: Option<bool>,
     pub forms: Forms,
     pub is_lenient: bool,
@@ -54,11 +54,11 @@ impl<'a> Table<'a> {
     }
 }
 
-/// What the first pass learns.
+/// The result of the first pass.
 struct Survey {
     first: Vec<String>,
     first_starts: Vec<usize>,
-    /// What the cells of the first record and of those below it are, by column.
+    /// The kinds of the cells of the first record and of those below it, by column.
     kinds: Vec<Kinds>,
     below: Vec<Kinds>,
     comments: u64,
@@ -236,7 +236,7 @@ fn write_rows(
     Ok(rows)
 }
 
-/// What stands before a column's value in each row.
+/// Returns the text before a column's value in each row.
 fn key_prefix((index, column): (usize, &Column)) -> Vec<u8> {
     let mut prefix = vec![if index == 0 { b'{' } else { b',' }];
     write_string(&mut prefix, &column.name);

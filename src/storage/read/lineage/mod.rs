@@ -51,15 +51,15 @@ pub struct LineageRequest {
     pub roots: Vec<ArtifactId>,
     /// Which way.
     pub direction: Direction,
-    /// At most so many steps from a root.
+    /// The most steps from a root.
     pub max_depth: u32,
-    /// At most so many nodes, hidden ones included.
+    /// The most nodes, hidden ones included.
     pub max_nodes: u32,
-    /// At most so many edges, those of hidden nodes included.
+    /// The most edges, those of hidden nodes included.
     pub max_edges: u32,
-    /// At most so many neighbours of one node.
+    /// The most neighbours of one node.
     pub fan_out: u32,
-    /// At most so long.
+    /// The longest time.
     pub deadline: Duration,
     /// Only nodes of these types are shown; the walk passes the others. Empty: all.
     pub artifact_types: HashSet<String>,
@@ -74,22 +74,22 @@ pub struct LineageNode {
     pub depth: u32,
     /// The artifact.
     pub artifact: Arc<Artifact>,
-    /// Whether the walk began here.
+    /// True if the walk began here.
     pub is_root: bool,
 }
 
 /// An edge between two nodes of a lineage.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LineageEdge {
-    /// What was used.
+    /// The artifact that was used.
     pub parent_id: ArtifactId,
-    /// What was made.
+    /// The artifact that was made.
     pub child_id: ArtifactId,
     /// The type of the intent that made it.
     pub intent_type: String,
 }
 
-/// What a walk found.
+/// The nodes and edges that a walk found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Lineage {
     /// By depth, then by id.

@@ -32,7 +32,7 @@ impl Edge {
     }
 }
 
-/// How many nodes to ask for at a time.
+/// Returns the number of nodes to ask for at a time.
 pub(super) fn keys_at_a_time(fan_out: u32) -> usize {
     let keys = EDGES_AT_A_TIME / fan_out.saturating_add(1);
     (keys / LEAST_KEYS * LEAST_KEYS).clamp(LEAST_KEYS, MOST_KEYS) as usize

@@ -20,7 +20,7 @@ const MOST_NODES: usize = 10_000;
 const MOST_EDGES: usize = 200_000;
 const MOST_PARENTS: u32 = 1_000;
 
-/// How each node was reached: from which key, and its id.
+/// The way to each node: from which key, and its id.
 type Reached = HashMap<i64, (i64, ArtifactId)>;
 
 impl Storage {
@@ -109,7 +109,7 @@ struct Step {
     child: i64,
     parent: i64,
     parent_id: ArtifactId,
-    /// How far the parent is from the roots of all lineage.
+    /// The distance of the parent from the roots of all lineage.
     generation: i64,
 }
 

@@ -31,7 +31,7 @@ struct Seen {
     artifact: Option<Arc<Artifact>>,
 }
 
-/// Whether to go on after a bound was looked at.
+/// The decision to go on or to stop after a bound was looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Walked {
     On,
@@ -253,7 +253,7 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// What has no artifact leads nowhere, and what only it led to was not reached.
+    /// Forgets nodes without an artifact, which lead nowhere, and those that only they led to.
     fn forget_the_unreached(&mut self) {
         if self.seen.values().all(|seen| seen.artifact.is_some()) {
             return;
@@ -276,7 +276,7 @@ impl<'a> Walk<'a> {
         self.seen.retain(|key, _| reached.contains(key));
     }
 
-    /// What was read; nothing when time runs out.
+    /// Waits for a read, and returns nothing when time runs out.
     async fn until<T>(
         &mut self,
         end: Instant,
@@ -318,7 +318,7 @@ impl<'a> Walk<'a> {
         Walked::On
     }
 
-    /// What is shown of it.
+    /// Returns the nodes and edges that are shown.
     pub(super) fn result(self) -> Lineage {
         let types = &self.request.artifact_types;
         let shown = self

@@ -1,4 +1,4 @@
-//! What the statements of lists read: no more rows than twenty times a page, whatever the filter.
+//! Rows that the statements of lists read: no more than twenty times a page, whatever the filter.
 
 use std::sync::{
     Arc,

@@ -104,7 +104,7 @@ impl Graph {
         }
     }
 
-    /// What a walk must show.
+    /// Returns the nodes and edges that a walk must show.
     pub(super) fn lineage(&self, request: &Plain) -> (Vec<Node>, Vec<LineageEdge>) {
         let mut depths = BTreeMap::new();
         for (upstream, other_way) in [(true, Direction::Downstream), (false, Direction::Upstream)] {

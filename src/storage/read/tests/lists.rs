@@ -323,7 +323,7 @@ async fn what_belongs_to_each_is_counted_in_one_statement() {
     .await;
 }
 
-/// How the page of a list is found.
+/// Returns the plan of a page of a list.
 async fn plan(world: &World, tenant: &str, filter: &ExecutionFilter) -> String {
     let (scope, page) = (scope_of(tenant), PageRequest::first(50));
     let listed = world.storage.list_executions(&scope, filter, &page);

@@ -26,8 +26,8 @@ pub(super) fn needs(
         .extend(transitions.iter().map(|transition| transition.artifact_id));
 }
 
-/// Whether one of these artifacts was made or changed since `time`: an attempt that began then may
-/// have decided by what is no longer true.
+/// Returns whether one of these artifacts was made or changed since `time`: an attempt that began
+/// then may have decided by what is no longer true.
 pub(super) fn changed_since(
     working: &Working,
     artifacts: &[NewArtifact],

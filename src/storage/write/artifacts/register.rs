@@ -90,7 +90,7 @@ fn check_text(new: &NewArtifact) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// What was registered, to tell a repetition from another content.
+/// Returns the digest of what is registered, to tell a repetition from another content.
 fn content_hash(new: &NewArtifact) -> String {
     let framed = serde_json::to_vec(new).unwrap_or_default();
     data_encoding::HEXLOWER.encode(&Sha256::digest(framed))

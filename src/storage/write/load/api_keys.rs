@@ -41,7 +41,7 @@ async fn lock(db: &Transaction, keys: &[KeyId], working: &mut Working) -> Result
     Ok(())
 }
 
-/// How many keys tenants have that can still be used.
+/// Counts the keys that tenants have and can still use.
 async fn count(db: &Transaction, tenants: &[TenantId], working: &mut Working) -> Result<(), Error> {
     let tenants: BTreeSet<&str> = tenants.iter().map(TenantId::as_str).collect();
     let mut rows = Rows::of(&["tenant_id", "since"]);

@@ -15,7 +15,8 @@ use super::{
 use crate::model::{Execution, ExecutionId};
 use sql::{Rows, columns, get};
 
-/// Whether an execution's tree has a cancellation that is under way. Part of what locks executions.
+/// The condition that an execution's tree has a cancellation under way. Part of what locks
+/// executions.
 const IS_IN_MARKED_TREE: &str = "(e.root_id IS NOT NULL AND EXISTS \
      (SELECT 1 FROM cancellation c WHERE c.root_id = e.root_id)) AS is_in_marked_tree";
 

@@ -1,4 +1,4 @@
-//! What a cancellation reaches, and what is below one that has not reached it yet.
+//! Executions below those that are cancelled, and cancellations above those that are touched.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -17,8 +17,8 @@ use super::{
 use crate::model::{Execution, ExecutionId};
 use sql::get;
 
-/// Of so many executions below them the cancellations of one transaction take care themselves; the
-/// others are reached later. A transaction that takes long makes all others wait.
+/// The executions below them that the cancellations of one transaction reach themselves; the others
+/// are reached later. A transaction that takes long makes all others wait.
 const AT_ONCE: usize = 256;
 
 /// Finds the cancellations above those executions whose trees have any.

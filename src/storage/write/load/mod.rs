@@ -59,7 +59,7 @@ pub(super) async fn load(db: &Transaction, needs: Needs) -> Result<Working, Erro
     Ok(working)
 }
 
-/// What comes after the executions.
+/// Loads what comes after the executions in the order of locks.
 async fn load_others(db: &Transaction, needs: &Needs, working: &mut Working) -> Result<(), Error> {
     steps(db, &needs.steps, working).await?;
     sessions::load(db, needs, working).await?;
@@ -103,7 +103,7 @@ async fn load_named(db: &Transaction, needs: &Needs) -> Result<Working, Error> {
     Ok(working)
 }
 
-/// What `select` finds, and the clock beside each row of it, or alone.
+/// Runs `select` with the clock beside each row of its result, or alone.
 async fn with_clock(
     db: &Transaction,
     rows: Rows,

@@ -1,4 +1,4 @@
-//! What a transaction does that another one, which began later, has overtaken.
+//! Transactions that were overtaken by one which began later.
 //!
 //! A transaction gets its number before it has locked its rows. One that finds an execution whose last
 //! event has a higher number must not append with its own, for in the feeds the events of an execution

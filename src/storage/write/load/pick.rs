@@ -1,4 +1,4 @@
-//! What operations take without naming it: rows of the queues, and what dead nodes hold.
+//! Rows that operations take without naming them: those of the queues, and what dead nodes hold.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -72,7 +72,8 @@ async fn overdue_sessions(
     keys.collect()
 }
 
-/// What was picked without a lock may have moved before its row was locked.
+/// Looks again at executions that were picked without a lock: they may have moved before their rows
+/// were locked.
 pub(super) async fn recheck(db: &Transaction, working: &mut Working) -> Result<(), Error> {
     if !working.lost.is_empty() {
         let ids: Vec<ExecutionId> = working.lost.iter().map(|lost| lost.id).collect();

@@ -17,11 +17,11 @@ use crate::model::{Execution, ExecutionId, Micros, NodeId, Queue, TenantId};
 pub struct Claim {
     /// The incarnation that will run them.
     pub node_id: NodeId,
-    /// Whether what must run alone is taken, instead of all else.
+    /// True to take what must run alone, instead of all else.
     pub alone: bool,
-    /// How many it can run.
+    /// The number that it can run.
     pub slots: usize,
-    /// How many of them may be without a parent.
+    /// The number of them that may be without a parent.
     pub roots: usize,
     /// The tenant after which turns go on.
     pub after: Option<TenantId>,
@@ -29,7 +29,7 @@ pub struct Claim {
     pub shares: Shares,
 }
 
-/// What a claim took.
+/// The executions that a claim took.
 #[derive(Debug, Default)]
 pub struct ClaimedBatch {
     /// To be run by the node.
@@ -38,9 +38,9 @@ pub struct ClaimedBatch {
     pub at: Micros,
     /// The tenant after which the next turn begins.
     pub last: Option<TenantId>,
-    /// Whether something may still wait.
+    /// True if something may still wait.
     pub more_wait: bool,
-    /// Whether another claim may find something for the slots that are left.
+    /// True if another claim may find something for the slots that are left.
     pub go_on: bool,
 }
 

@@ -14,10 +14,10 @@ use crate::model::{
     EventBody, ExecutionError, ExecutionStatus, NewArtifact, Payload, TransitionRequest,
 };
 
-/// So long an execution is parked when nobody says that one of its children has ended.
+/// The time for which an execution is parked when no end of a child is noticed.
 const PARKED_MICROS: i64 = 120_000_000;
 
-/// How an attempt ended.
+/// The end of an attempt.
 #[derive(Debug, Clone)]
 pub enum Outcome {
     /// With a result.
@@ -32,7 +32,7 @@ pub enum Outcome {
         error: ExecutionError,
         /// The back-off.
         delay_micros: i64,
-        /// Whether the runtime and not the handler is to blame: the attempt does not count, however
+        /// True if the runtime and not the handler is to blame: the attempt does not count, however
         /// many there are.
         lost: bool,
     },
@@ -48,11 +48,11 @@ pub enum Outcome {
 pub struct Complete {
     /// The attempt's right to write.
     pub fence: Fence,
-    /// How it ended.
+    /// The end.
     pub outcome: Outcome,
-    /// What it made.
+    /// The artifacts that it made.
     pub artifacts: Vec<NewArtifact>,
-    /// What it changed.
+    /// The changes of artifacts' states that it made.
     pub transitions: Vec<TransitionRequest>,
 }
 

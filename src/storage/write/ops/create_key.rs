@@ -25,9 +25,9 @@ pub struct CreateKey {
     pub prefix: String,
     /// SHA-256 (hex) of its whole text.
     pub digest: String,
-    /// What it may do.
+    /// Its rights.
     pub rights: KeyRights,
-    /// What it is for.
+    /// Its purpose.
     pub label: Option<String>,
     /// When it ends by itself.
     pub expires_at: Option<Micros>,

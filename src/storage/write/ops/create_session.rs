@@ -36,7 +36,7 @@ pub struct CreateSession {
     pub state: RawJson,
     /// The same for the log.
     pub logged: Payload,
-    /// How long it lives.
+    /// Its life.
     pub ttl_micros: i64,
 }
 

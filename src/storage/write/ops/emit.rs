@@ -12,7 +12,7 @@ use crate::model::{EventBody, Payload};
 pub struct Emit {
     /// The attempt's right to write.
     pub fence: Fence,
-    /// What happened.
+    /// The event.
     pub body: EventBody,
     /// The large value that goes with it.
     pub payload: Option<Payload>,

@@ -14,7 +14,7 @@ pub(in crate::storage) struct ExpireSessions {
 }
 
 impl Operation for ExpireSessions {
-    /// How many.
+    /// The number of expired sessions.
     type Output = usize;
 
     fn needs(&self, needs: &mut Needs) {

@@ -14,7 +14,7 @@ pub(in crate::storage) struct FireTimers {
 }
 
 impl Operation for FireTimers {
-    /// How many fired.
+    /// The number of timers that fired.
     type Output = usize;
 
     fn needs(&self, needs: &mut Needs) {

@@ -18,7 +18,7 @@ pub struct RecordStep {
     pub name: String,
     /// Its result.
     pub result: Payload,
-    /// How long it took.
+    /// The time that it took.
     pub took_micros: i64,
 }
 

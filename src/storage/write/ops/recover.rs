@@ -20,7 +20,7 @@ pub(in crate::storage) struct Recover {
 }
 
 impl Operation for Recover {
-    /// How many were taken back.
+    /// The number of executions that were taken back.
     type Output = usize;
 
     fn needs(&self, needs: &mut Needs) {

@@ -60,9 +60,9 @@ pub struct NewExecution {
 pub struct Submit {
     /// The tenant.
     pub scope: TenantScope,
-    /// What to make.
+    /// The execution to make.
     pub execution: NewExecution,
-    /// What makes it one with an earlier request.
+    /// The key by which it is one with an earlier request.
     pub key: Option<Key>,
     /// The node that has a free slot for it: it is then started at once, without a claim.
     pub start_on: Option<NodeId>,
@@ -73,7 +73,7 @@ pub struct Submit {
 pub struct Submission {
     /// The execution, new or found by its key.
     pub execution: Execution,
-    /// Whether it was found.
+    /// True if it was found by its key.
     pub replayed: bool,
     /// When it was started on the node that offered a slot, by the database's clock.
     pub started_at: Option<Micros>,
@@ -91,8 +91,8 @@ impl Submit {
         })
     }
 
-    /// Whether the holder of the key is the answer. Work that is found by its fingerprint must still
-    /// be worth something: under way, or completed with all that it made.
+    /// Returns whether the holder of the key is the answer. Work that is found by its fingerprint
+    /// must still be worth something: under way, or completed with all that it made.
     fn finds(&self, working: &Working, holder: &KeyHolder) -> bool {
         let is_fingerprint = self
             .key

@@ -34,11 +34,11 @@ pub struct WriteState {
     pub target: StateTarget,
     /// The attempt's right to write, when a handler writes.
     pub fence: Option<Fence>,
-    /// How.
+    /// Replaced or merged.
     pub mode: StateWriteMode,
     /// The version that the writer has seen; none to write whatever is there.
     pub if_version: Option<i64>,
-    /// What is written.
+    /// The value to write.
     pub value: RawJson,
     /// The same for the log.
     pub logged: Payload,

@@ -1,5 +1,5 @@
-//! What the tests of operations share, and tests of several operations that meet: in one transaction, in
-//! the order that a test gives them, or in several at once.
+//! Common parts of the tests of operations, and tests of several operations that meet: in one
+//! transaction, in the order that a test gives them, or in several at once.
 
 mod places;
 mod races;
@@ -37,7 +37,7 @@ pub(super) const ACTOR: &str = "ann";
 #[derive(Default)]
 pub(super) struct Batch(Vec<Box<dyn Pending>>);
 
-/// What an operation of a batch came to.
+/// The result of an operation of a batch.
 pub(super) struct Answer<T>(oneshot::Receiver<Result<T, Error>>);
 
 impl<T> Answer<T> {

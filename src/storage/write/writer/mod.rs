@@ -31,27 +31,27 @@ use worker::Worker;
 /// The most operations of one transaction while several tenants write: a lone operation waits for the
 /// transaction that is on its way.
 const SHARED_BATCH: usize = 16;
-/// What a caller is told to wait when the queue is full.
+/// The time that a caller is told to wait when the queue is full.
 const RETRY_AFTER_MS: u64 = 200;
 
 type Queued = Box<dyn Pending>;
 
-/// What a client asks for, with its place among those that may wait.
+/// A client's operation, with its place among those that may wait.
 struct Offered {
     tenant: TenantId,
     request: Queued,
     place: OwnedSemaphorePermit,
 }
 
-/// How the writers work.
+/// The settings of a node's writers.
 #[derive(Debug, Clone, Copy)]
-pub(in crate::storage) struct Settings {
-    /// How many transactions may be on their way at once; one on SQLite.
-    pub(in crate::storage) writers: usize,
+pub struct WriteOptions {
+    /// The number of transactions that may be on their way at once; SQLite has one.
+    pub writers: usize,
     /// The most operations of one transaction.
-    pub(in crate::storage) batch_max_items: usize,
-    /// How many operations may wait.
-    pub(in crate::storage) queue_capacity: usize,
+    pub batch_max_items: usize,
+    /// The number of operations that may wait before clients are refused.
+    pub queue_capacity: usize,
 }
 
 /// The way in for changes. Clones share the queue.
@@ -59,7 +59,7 @@ pub(in crate::storage) struct Settings {
 pub(in crate::storage) struct Writer {
     own: mpsc::Sender<Queued>,
     offered: mpsc::Sender<Offered>,
-    /// How many more offers may wait.
+    /// The number of further offers that may wait.
     room: Arc<Semaphore>,
     queue_capacity: usize,
     notices: broadcast::Sender<Arc<Vec<Notice>>>,
@@ -69,7 +69,7 @@ impl Writer {
     /// Starts the writers; they end when the last handle is dropped.
     pub(in crate::storage) fn start(
         db: &WriteConnection,
-        settings: Settings,
+        settings: WriteOptions,
         metrics: &Metrics,
         health: &WriteHealth,
     ) -> Self {
@@ -99,12 +99,12 @@ impl Writer {
         }
     }
 
-    /// What commits mean to those who wait.
+    /// Returns the notices of commits.
     pub(in crate::storage) fn notices(&self) -> broadcast::Receiver<Arc<Vec<Notice>>> {
         self.notices.subscribe()
     }
 
-    /// How many operations wait.
+    /// Returns the number of operations that wait.
     pub(in crate::storage) fn depth(&self) -> usize {
         let offered = self.queue_capacity - self.room.available_permits();
         self.own.max_capacity() - self.own.capacity() + offered

@@ -1,4 +1,4 @@
-//! What waits for a writer, and what of it makes the next batch.
+//! Operations that wait for a writer, and the choice of the next batch.
 
 use tokio::{
     sync::{OwnedSemaphorePermit, mpsc},
@@ -7,15 +7,15 @@ use tokio::{
 
 use super::{super::offers::Offers, Offered, Queued};
 
-/// What waits for a writer.
+/// The operations that wait for a writer.
 pub(super) struct Waiting {
     own: mpsc::Receiver<Queued>,
     offered: mpsc::Receiver<Offered>,
-    /// What was offered, by tenant.
+    /// The clients' operations, by tenant.
     offers: Offers<(Queued, OwnedSemaphorePermit)>,
     /// The most operations of one batch while several tenants write.
     shared_batch: usize,
-    /// Whether the last batch had one offer of each tenant and nothing else.
+    /// True if the last batch had one offer of each tenant and nothing else.
     was_round: bool,
 }
 

@@ -33,14 +33,15 @@ use super::{
 };
 use crate::telemetry::metrics::Metrics;
 
-/// For so long a transaction that lost against another one is run again: on SQLite each try may wait for
-/// seconds by itself.
+/// The time for which a transaction that lost against another one is run again: on SQLite each try
+/// may wait for seconds by itself.
 const CONTENTION_LIMIT: Duration = Duration::from_secs(2);
 /// The same for an operation alone, on PostgreSQL: what others do to it is no outage.
 const CONTENTION_LIMIT_ALONE: Duration = Duration::from_secs(20);
 /// The longest pause before the next try.
 const LONGEST_PAUSE: Duration = Duration::from_millis(128);
-/// How long a writer with nothing to do stays in the transaction that began with its last commit.
+/// The time for which a writer with nothing to do stays in the transaction that began with its last
+/// commit.
 pub(super) const LINGER: Duration = Duration::from_millis(10);
 
 pub(super) struct Worker {
@@ -112,8 +113,8 @@ impl Worker {
         }
     }
 
-    /// Whether a transaction lost against others, again and again. On SQLite only another process can be
-    /// the other one, and what it does is an outage.
+    /// Returns whether a transaction lost against others, again and again. On SQLite only another
+    /// process can be the other one, and what it does is an outage.
     fn has_lost(&self, done: &Result<(), Error>) -> bool {
         let is_postgres = self.db.backend() == DbBackend::Postgres;
         is_postgres && matches!(done, Err(Error::Unavailable(error)) if is_contention(error))
@@ -211,7 +212,7 @@ fn panicked(panic: &(dyn Any + Send)) -> Error {
     Error::Panicked(text.unwrap_or_else(|| "without a message".to_owned()))
 }
 
-/// What a transaction comes to, once it is committed.
+/// The effects of a transaction, once it is committed.
 struct Decided {
     rows: usize,
     set_aside: u64,

@@ -1,4 +1,4 @@
-//! What is gathered of one column while the rows go by.
+//! The statistics of one column, gathered while the rows go by.
 
 use std::borrow::Cow;
 
@@ -29,7 +29,7 @@ pub struct ColumnProfile {
     pub column_type: ColumnType,
     /// In how many rows it is null or absent.
     pub null_count: u64,
-    /// How many different values it has, nulls aside.
+    /// The number of different values, nulls aside.
     pub distinct: Distinct,
     /// The least value: by value for numbers, by time for dates and times, by code point for text
     /// (cut to 128 characters). A number that no `i64` or `f64` holds is a string of its digits.

@@ -21,7 +21,7 @@ const LOG_REGISTERS: u8 = 12;
 /// The relative standard error with so many: 1.04 divided by the root of their number.
 const STANDARD_ERROR: f64 = 1.04 / 64.0;
 
-/// How many different values a column has.
+/// The number of different values of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Distinct {
     /// The number of different values, or a bound that they exceed where it is not exact.
@@ -35,7 +35,7 @@ pub struct Distinct {
     pub error: f64,
 }
 
-/// What makes a value the same as another.
+/// The key under which a value is the same as another.
 type Key = [u8; 16];
 
 /// The different values seen so far.

@@ -11,7 +11,7 @@ use super::super::{
     number::{Exactness, compare, exactness},
 };
 
-/// How much of a text is shown as an extreme, in characters.
+/// The number of characters of a text that are shown as an extreme.
 const MAX_CHARS: usize = 128;
 
 /// The extremes so far.

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::{super::columns::ColumnType, extremes::shown};
 
-/// How many values are told.
+/// The number of values that are told.
 const TOLD: usize = 10;
 
 /// Longer texts are not counted.
@@ -28,7 +28,7 @@ pub struct TopValues {
     /// No count is too low by more than this, and no value that occurs more than twice this often is
     /// missed; 0 when the counts are exact.
     pub error: u64,
-    /// How many values were not counted: texts of more than 256 bytes.
+    /// The number of values that were not counted: texts of more than 256 bytes.
     pub too_long: u64,
 }
 
@@ -37,7 +37,7 @@ pub struct TopValues {
 pub struct Frequency {
     /// The value as it is written; `1` and `1.0` are two.
     pub value: Value,
-    /// How many rows have it; never too high.
+    /// The number of rows that have it; never too high.
     pub count: u64,
 }
 

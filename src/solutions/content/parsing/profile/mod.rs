@@ -32,7 +32,7 @@ use column::Accumulator;
 pub struct Profile {
     /// [`schema_fingerprint`] of the columns.
     pub schema_fingerprint: String,
-    /// How many rows there are.
+    /// The number of rows.
     pub record_count: u64,
     /// One entry a column, in the columns' order.
     pub columns: Vec<ColumnProfile>,

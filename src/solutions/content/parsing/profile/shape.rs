@@ -4,10 +4,10 @@ use std::{cmp::Reverse, collections::HashMap};
 
 use serde::Serialize;
 
-/// How much of a value makes its shape, in characters.
+/// The number of characters of a value that make its shape.
 const MAX_CHARS: usize = 32;
 
-/// How many shapes are told.
+/// The number of shapes that are told.
 const TOLD: usize = 3;
 
 /// The most shapes that are counted in one column, and in all columns together.
@@ -19,7 +19,7 @@ const MAX_IN_ALL: usize = 400_000;
 pub struct Pattern {
     /// The shape: `A` for a letter, `9` for a digit, anything else as it is.
     pub shape: String,
-    /// How many values have it.
+    /// The number of values that have it.
     pub count: u64,
 }
 

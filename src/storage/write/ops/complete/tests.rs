@@ -1,4 +1,4 @@
-//! How attempts end, and what each of an execution's counts counts.
+//! Ends of attempts, and each of an execution's counts.
 
 use crate::{
     model::{
@@ -55,7 +55,7 @@ fn interrupted() -> Outcome {
     }
 }
 
-/// How long after its last attempt the next one is due.
+/// Returns the time between its last attempt and the next one.
 async fn delay(world: &World, id: ExecutionId) -> Micros {
     let scope = scope_of(TENANT);
     let events = world
