@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc};
 
 use crate::{
-    model::{Execution, ExecutionId, Step, TenantScope, WaitReason},
+    model::{Action, Execution, ExecutionId, Step, TenantScope, WaitReason},
     storage::{Count, Error, Page, PageRequest, Storage},
 };
 
@@ -46,6 +46,7 @@ impl Executions {
         scope: &TenantScope,
         ids: &[ExecutionId],
     ) -> Result<Vec<Execution>, Error> {
+        scope.check(Action::ReadExecutions)?;
         self.storage.find_executions(scope, ids).await
     }
 
@@ -59,6 +60,7 @@ impl Executions {
         filter: &ExecutionFilter,
         page: &PageRequest<ExecutionId>,
     ) -> Result<Page<ExecutionId, Execution>, Error> {
+        scope.check(Action::ReadExecutions)?;
         self.storage.list_executions(scope, filter, page).await
     }
 
@@ -71,6 +73,7 @@ impl Executions {
         scope: &TenantScope,
         filter: &ExecutionFilter,
     ) -> Result<Count, Error> {
+        scope.check(Action::ReadExecutions)?;
         self.storage.count_executions(scope, filter).await
     }
 
@@ -84,6 +87,7 @@ impl Executions {
         ids: &[ExecutionId],
         limit: u32,
     ) -> Result<HashMap<ExecutionId, Vec<Execution>>, Error> {
+        scope.check(Action::ReadExecutions)?;
         self.storage.first_children(scope, ids, limit).await
     }
 
@@ -96,6 +100,7 @@ impl Executions {
         scope: &TenantScope,
         ids: &[ExecutionId],
     ) -> Result<HashMap<ExecutionId, Vec<Step>>, Error> {
+        scope.check(Action::ReadExecutions)?;
         self.storage.find_steps(scope, ids).await
     }
 
@@ -108,6 +113,7 @@ impl Executions {
         scope: &TenantScope,
         ids: &[ExecutionId],
     ) -> Result<HashMap<ExecutionId, WaitReason>, Error> {
+        scope.check(Action::ReadExecutions)?;
         self.storage.wait_reasons(scope, ids).await
     }
 }

@@ -11,7 +11,7 @@ use crate::{
     auth::{Authenticator, Keys},
     events::Events,
     executions::Executions,
-    model::{Budget, TenantScope},
+    model::{Action, Budget, TenantScope},
     runtime::Runtime,
     state_surface::{self, StateSurface},
     storage::Storage,
@@ -61,6 +61,12 @@ impl Services {
         members: Members,
         ids: &[Uuid],
     ) -> Result<HashMap<Uuid, Count>, Error> {
+        scope.check(match members {
+            Members::ExecutionsOfExecution | Members::ExecutionsOfSession => Action::ReadExecutions,
+            Members::ArtifactsOfExecution | Members::RelativesOfArtifact(_) => {
+                Action::ReadArtifacts
+            }
+        })?;
         Ok(self.storage.count_members(scope, members, ids).await?)
     }
 }

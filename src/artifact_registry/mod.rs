@@ -23,7 +23,8 @@ pub use crate::storage::{
 
 use crate::{
     model::{
-        Artifact, ArtifactId, ArtifactState, Principal, Refusal, TenantScope, TransitionRequest,
+        Action, Artifact, ArtifactId, ArtifactState, Principal, Refusal, TenantScope,
+        TransitionRequest,
     },
     storage::{Count, Error, Page, PageRequest, Storage},
 };
@@ -86,6 +87,7 @@ impl ArtifactRegistry {
         scope: &TenantScope,
         id: ArtifactId,
     ) -> Result<Option<Artifact>, Error> {
+        scope.check(Action::ReadArtifacts)?;
         Ok(self
             .storage
             .find_artifacts(scope, &[id])
@@ -122,6 +124,7 @@ impl ArtifactRegistry {
         eligible_for: Option<&str>,
         page: &PageRequest<i64>,
     ) -> Result<Page<i64, Artifact>, Error> {
+        scope.check(Action::ReadArtifacts)?;
         match self.narrowed(filter, eligible_for)? {
             Some(filter) => self.storage.list_artifacts(scope, &filter, page).await,
             None => Ok(Page::empty()),
@@ -140,6 +143,7 @@ impl ArtifactRegistry {
         limit: u32,
         offset: u32,
     ) -> Result<Vec<Artifact>, Error> {
+        scope.check(Action::ReadArtifacts)?;
         match self.narrowed(filter, eligible_for)? {
             Some(filter) => {
                 self.storage
@@ -160,6 +164,7 @@ impl ArtifactRegistry {
         filter: &ArtifactFilter,
         eligible_for: Option<&str>,
     ) -> Result<Count, Error> {
+        scope.check(Action::ReadArtifacts)?;
         match self.narrowed(filter, eligible_for)? {
             Some(filter) => self.storage.count_artifacts(scope, &filter).await,
             None => Ok(Count::NONE),
@@ -195,6 +200,7 @@ impl ArtifactRegistry {
         scope: &TenantScope,
         request: &LineageRequest,
     ) -> Result<Lineage, Error> {
+        scope.check(Action::ReadArtifacts)?;
         self.storage.lineage(scope, request).await
     }
 
@@ -208,6 +214,7 @@ impl ArtifactRegistry {
         from: ArtifactId,
         to: ArtifactId,
     ) -> Result<Option<Vec<ArtifactId>>, Error> {
+        scope.check(Action::ReadArtifacts)?;
         self.storage.lineage_path(scope, from, to).await
     }
 
@@ -222,6 +229,7 @@ impl ArtifactRegistry {
         principal: &Principal,
         request: DeleteRequest,
     ) -> Result<Deletion, Error> {
+        principal.check(Action::WriteArtifacts)?;
         let scope = principal.scope();
         let id = request.artifact_id;
         let descendants = self.live_descendants(&scope, id).await?;
@@ -285,6 +293,7 @@ impl ArtifactRegistry {
         principal: &Principal,
         request: TransitionRequest,
     ) -> Result<Artifact, Error> {
+        principal.check(Action::WriteArtifacts)?;
         self.storage
             .transition_artifact(principal.scope(), request)
             .await

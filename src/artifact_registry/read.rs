@@ -4,7 +4,9 @@ use std::collections::HashMap;
 
 use super::ArtifactRegistry;
 use crate::{
-    model::{Artifact, ArtifactId, ArtifactTransition, ExecutionId, Materialization, TenantScope},
+    model::{
+        Action, Artifact, ArtifactId, ArtifactTransition, ExecutionId, Materialization, TenantScope,
+    },
     storage::{Error, Page, PageRequest, Relation},
 };
 
@@ -21,6 +23,7 @@ impl ArtifactRegistry {
         scope: &TenantScope,
         ids: &[ArtifactId],
     ) -> Result<Vec<Artifact>, Error> {
+        scope.check(Action::ReadArtifacts)?;
         self.storage.find_artifacts(scope, ids).await
     }
 
@@ -35,6 +38,7 @@ impl ArtifactRegistry {
         ids: &[ExecutionId],
         limit: u32,
     ) -> Result<HashMap<ExecutionId, Placed>, Error> {
+        scope.check(Action::ReadArtifacts)?;
         self.storage
             .artifacts_of_executions(scope, ids, limit)
             .await
@@ -51,6 +55,7 @@ impl ArtifactRegistry {
         relation: Relation,
         limit: u32,
     ) -> Result<HashMap<ArtifactId, Placed>, Error> {
+        scope.check(Action::ReadArtifacts)?;
         self.storage.relatives_of(scope, ids, relation, limit).await
     }
 
@@ -65,6 +70,7 @@ impl ArtifactRegistry {
         relation: Relation,
         page: &PageRequest<i64>,
     ) -> Result<Page<i64, Artifact>, Error> {
+        scope.check(Action::ReadArtifacts)?;
         self.storage.list_relatives(scope, id, relation, page).await
     }
 
@@ -77,6 +83,7 @@ impl ArtifactRegistry {
         scope: &TenantScope,
         ids: &[ArtifactId],
     ) -> Result<HashMap<ArtifactId, Vec<Materialization>>, Error> {
+        scope.check(Action::ReadArtifacts)?;
         self.storage.find_materializations(scope, ids).await
     }
 
@@ -89,6 +96,7 @@ impl ArtifactRegistry {
         scope: &TenantScope,
         ids: &[ArtifactId],
     ) -> Result<HashMap<ArtifactId, Vec<ArtifactTransition>>, Error> {
+        scope.check(Action::ReadArtifacts)?;
         self.storage.find_transitions(scope, ids).await
     }
 }

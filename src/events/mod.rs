@@ -14,7 +14,7 @@ use tokio::sync::broadcast;
 
 use crate::{
     model::{
-        Cursor, Event, Execution, ExecutionId, Principal, Refusal, SessionId, SessionKey,
+        Action, Cursor, Event, Execution, ExecutionId, Principal, Refusal, SessionId, SessionKey,
         TenantScope,
     },
     redis::HintBus,
@@ -150,6 +150,7 @@ impl Events {
         id: ExecutionId,
         after: Option<Cursor>,
     ) -> Result<impl Stream<Item = Result<EventBatch, Error>> + Send + use<>, Error> {
+        principal.check(Action::ReadExecutions)?;
         let scope = principal.scope();
         // Interest is registered before the past is read, or what happens between would be lost.
         let mut watch = self.hub.watch_execution(id);
@@ -182,6 +183,7 @@ impl Events {
         id: ExecutionId,
         after: Cursor,
     ) -> Result<bool, Error> {
+        principal.check(Action::ReadExecutions)?;
         let execution = self.get(&principal.scope(), id).await?;
         Ok(is_past_end(&execution, after))
     }
@@ -246,6 +248,7 @@ impl Events {
         id: SessionId,
         after: Option<Cursor>,
     ) -> Result<impl Stream<Item = Result<EventBatch, Error>> + Send + use<>, Error> {
+        principal.check(Action::ReadSessions)?;
         let scope = principal.scope();
         let watch = self.hub.watch_session(SessionKey::of(&scope, id));
         if self.storage.find_sessions(&scope, &[id]).await?.is_empty() {
@@ -268,6 +271,7 @@ impl Events {
         feed: Feed,
         after: Option<Cursor>,
     ) -> Result<impl Stream<Item = Result<EventBatch, Error>> + Send + use<>, Error> {
+        principal.check(Action::ReadLog)?;
         let scope = principal.scope();
         let watch = self.hub.watch_tenant(principal.tenant().clone());
         if let Some(cursor) = after {
@@ -326,6 +330,7 @@ impl Events {
         scope: &TenantScope,
         id: ExecutionId,
     ) -> Result<Box<Execution>, Error> {
+        scope.check(Action::ReadExecutions)?;
         let mut watch = self.hub.watch_execution(id);
         loop {
             watch.mark_seen();

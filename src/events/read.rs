@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Events;
 use crate::{
-    model::{Cursor, Event, ExecutionId, TenantScope},
+    model::{Action, Cursor, Event, ExecutionId, TenantScope},
     storage::{Count, Error, Reading, WalFilter},
 };
 
@@ -21,6 +21,7 @@ impl Events {
         after: Option<Cursor>,
         limit: u32,
     ) -> Result<Arc<Vec<Event>>, Error> {
+        scope.check(Action::ReadExecutions)?;
         if let Some(cursor) = after {
             let reading = Reading::Execution(id);
             self.storage.check_position(scope, reading, cursor).await?;
@@ -41,6 +42,7 @@ impl Events {
         after: Option<Cursor>,
         limit: u32,
     ) -> Result<Vec<Event>, Error> {
+        scope.check(Action::OperateRuntime)?;
         if let Some(cursor) = after {
             let reading = Reading::Tenant;
             self.storage.check_position(scope, reading, cursor).await?;
@@ -54,6 +56,7 @@ impl Events {
     /// # Errors
     /// When the database does not answer.
     pub async fn count_log(&self, scope: &TenantScope, filter: &WalFilter) -> Result<Count, Error> {
+        scope.check(Action::OperateRuntime)?;
         self.storage.count_wal(scope, filter).await
     }
 }

@@ -9,7 +9,7 @@ use std::{fmt, str::FromStr, sync::Arc};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::is_name;
+use super::{Refusal, is_name};
 
 /// Longest name of an intent type in a scope.
 const MAX_TYPE_CHARS: usize = 200;
@@ -190,6 +190,19 @@ impl Grants {
         self.actions & action.bit() != 0
     }
 
+    /// Refuses an action that is not permitted on whatever there is.
+    ///
+    /// # Errors
+    /// [`Refusal::Forbidden`].
+    pub fn check(&self, action: Action) -> Result<(), Refusal> {
+        if self.permits(action) {
+            return Ok(());
+        }
+        Err(Refusal::Forbidden {
+            scope: Scope::Any(action),
+        })
+    }
+
     /// Returns whether intents of this type may be submitted.
     #[must_use]
     pub fn permits_submit(&self, intent_type: &str) -> bool {
@@ -331,6 +344,14 @@ mod tests {
         let any = grants("intents:submit intents:submit:echo");
         assert!(any.permits_submit("add"));
         assert_eq!(any, grants("intents:submit"), "the wider one says it all");
+    }
+
+    #[test]
+    fn a_refusal_names_the_scope_that_is_lacking() {
+        let some = grants("executions:read");
+        assert_eq!(some.check(Action::ReadExecutions), Ok(()));
+        let refused = some.check(Action::ControlExecutions).unwrap_err();
+        assert!(refused.to_string().contains("executions:control"));
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{Execution, Grants, Meter};
+use super::{Action, Execution, Grants, Meter, Refusal, Scope};
 
 /// A tenant's name: 1 to 64 of `A-Z a-z 0-9 . _ -`, beginning with a letter or digit.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -159,6 +159,27 @@ impl Principal {
         &self.grants
     }
 
+    /// Refuses what the principal may not do.
+    ///
+    /// # Errors
+    /// [`Refusal::Forbidden`].
+    pub fn check(&self, action: Action) -> Result<(), Refusal> {
+        self.grants.check(action)
+    }
+
+    /// Refuses to submit an intent of a type that the principal may not submit.
+    ///
+    /// # Errors
+    /// [`Refusal::Forbidden`].
+    pub fn check_submit(&self, intent_type: &str) -> Result<(), Refusal> {
+        if self.grants.permits_submit(intent_type) {
+            return Ok(());
+        }
+        Err(Refusal::Forbidden {
+            scope: Scope::Submit(intent_type.into()),
+        })
+    }
+
     /// The same, for a request that is bounded by `meter`.
     #[must_use]
     pub fn metered(self, meter: Arc<Meter>) -> Self {
@@ -173,30 +194,46 @@ impl Principal {
     pub fn scope(&self) -> TenantScope {
         TenantScope {
             tenant: self.tenant.clone(),
+            grants: self.grants.clone(),
             meter: self.meter.clone(),
         }
     }
 }
 
-/// The right to reach one tenant's data. A request's scope counts what is read in it.
+/// The right to reach one tenant's data, as far as the grants go. A request's scope counts what is read in it.
 #[derive(Debug, Clone)]
 pub struct TenantScope {
     tenant: TenantId,
+    grants: Grants,
     meter: Option<Arc<Meter>>,
 }
 
 impl TenantScope {
     /// The right that a signed link gives, for the signer that found its signature good.
     pub(crate) fn of_link(tenant: TenantId) -> Self {
-        let meter = None;
-        Self { tenant, meter }
+        Self {
+            tenant,
+            grants: Grants::none(),
+            meter: None,
+        }
     }
 
     /// The scope of a row that the server looks after by itself, as the content of a deleted artifact,
     /// for the storage that read it.
     pub(crate) fn of_row(tenant: TenantId) -> Self {
-        let meter = None;
-        Self { tenant, meter }
+        Self {
+            tenant,
+            grants: Grants::none(),
+            meter: None,
+        }
+    }
+
+    /// Refuses what whoever asks may not do.
+    ///
+    /// # Errors
+    /// [`Refusal::Forbidden`].
+    pub fn check(&self, action: Action) -> Result<(), Refusal> {
+        self.grants.check(action)
     }
 
     /// The tenant whose data may be reached.

@@ -51,7 +51,8 @@ pub(crate) use engine::Parts;
 
 use crate::{
     model::{
-        Execution, ExecutionId, NodeId, Payload, Principal, RawJson, TenantScope, check_reason,
+        Action, Execution, ExecutionId, NodeId, Payload, Principal, RawJson, Refusal, TenantScope,
+        check_reason,
     },
     storage::{Backlog, NodeInfo},
 };
@@ -84,16 +85,22 @@ impl Runtime {
     }
 
     /// Accepts intents, each on its own; the answers are in their order.
+    ///
+    /// # Errors
+    /// [`Refusal::Forbidden`] when the principal may not submit one of them; none is accepted then.
     pub async fn submit_many(
         &self,
         principal: &Principal,
         intents: Vec<SubmitIntent>,
-    ) -> Vec<Result<Submitted, Error>> {
+    ) -> Result<Vec<Result<Submitted, Error>>, Refusal> {
+        for intent in &intents {
+            principal.check_submit(&intent.intent_type)?;
+        }
         let submits = intents
             .into_iter()
             .map(|intent| self.0.submit(principal, intent));
         let submits: Vec<_> = submits.collect();
-        stream::iter(submits).buffered(256).collect().await
+        Ok(stream::iter(submits).buffered(256).collect().await)
     }
 
     /// Returns the limits of what is accepted.
@@ -112,6 +119,7 @@ impl Runtime {
         id: ExecutionId,
         reason: Option<String>,
     ) -> Result<Execution, Error> {
+        principal.check(Action::ControlExecutions)?;
         check_reason(reason.as_deref())?;
         let actor = principal.actor().to_string();
         let storage = &self.0.storage;
@@ -128,6 +136,7 @@ impl Runtime {
         id: ExecutionId,
         idempotency_key: Option<String>,
     ) -> Result<Submitted, Error> {
+        principal.check(Action::ControlExecutions)?;
         self.0.rerun(principal, id, idempotency_key).await
     }
 
@@ -142,6 +151,7 @@ impl Runtime {
     /// # Errors
     /// When the content store is away or the content damaged.
     pub async fn payload(&self, scope: &TenantScope, payload: &Payload) -> Result<RawJson, Error> {
+        scope.check(Action::ReadExecutions)?;
         Ok(self.0.payloads.load(scope, payload).await?)
     }
 
@@ -155,7 +165,8 @@ impl Runtime {
     ///
     /// # Errors
     /// When the database is away.
-    pub async fn nodes(&self) -> Result<Vec<NodeInfo>, Error> {
+    pub async fn nodes(&self, principal: &Principal) -> Result<Vec<NodeInfo>, Error> {
+        principal.check(Action::OperateRuntime)?;
         Ok(self.0.storage.list_nodes().await?)
     }
 
@@ -163,7 +174,8 @@ impl Runtime {
     ///
     /// # Errors
     /// When the database is away.
-    pub async fn backlog(&self) -> Result<Backlog, Error> {
+    pub async fn backlog(&self, principal: &Principal) -> Result<Backlog, Error> {
+        principal.check(Action::OperateRuntime)?;
         Ok(self.0.storage.backlog().await?)
     }
 

@@ -72,6 +72,7 @@ impl Engine {
         principal: &Principal,
         intent: SubmitIntent,
     ) -> Result<(NewExecution, Option<Key>), Error> {
+        principal.check_submit(&intent.intent_type)?;
         self.refuse_while_draining()?;
         let scope = principal.scope();
         let checked = self.check(&scope, &intent).await?;

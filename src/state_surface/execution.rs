@@ -2,7 +2,7 @@
 
 use super::{Error, StateSurface, copies};
 use crate::{
-    model::{ExecutionId, Principal, RawJson, StateWriteMode, TenantScope},
+    model::{Action, ExecutionId, Principal, RawJson, StateWriteMode, TenantScope},
     storage::{Fence, StateTarget},
 };
 
@@ -16,6 +16,7 @@ impl StateSurface {
         scope: &TenantScope,
         id: ExecutionId,
     ) -> Result<Option<(RawJson, i64)>, Error> {
+        scope.check(Action::ReadExecutions)?;
         let inner = &self.0;
         let Some(stamp) = inner.storage.execution_state_stamp(scope, id).await? else {
             return Ok(None);

@@ -2,7 +2,7 @@
 
 use super::StateSurface;
 use crate::{
-    model::{Session, SessionId, TenantScope},
+    model::{Action, Session, SessionId, TenantScope},
     storage::{Count, Error, Page, PageRequest, SessionFilter},
 };
 
@@ -16,6 +16,7 @@ impl StateSurface {
         scope: &TenantScope,
         ids: &[SessionId],
     ) -> Result<Vec<Session>, Error> {
+        scope.check(Action::ReadSessions)?;
         self.0.storage.find_sessions(scope, ids).await
     }
 
@@ -29,6 +30,7 @@ impl StateSurface {
         filter: &SessionFilter,
         page: &PageRequest<SessionId>,
     ) -> Result<Page<SessionId, Session>, Error> {
+        scope.check(Action::ReadSessions)?;
         self.0.storage.list_sessions(scope, filter, page).await
     }
 
@@ -41,6 +43,7 @@ impl StateSurface {
         scope: &TenantScope,
         filter: &SessionFilter,
     ) -> Result<Count, Error> {
+        scope.check(Action::ReadSessions)?;
         self.0.storage.count_sessions(scope, filter).await
     }
 }

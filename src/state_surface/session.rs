@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::{Error, StateSurface, check, copies};
 use crate::{
     model::{
-        Fault, Principal, RawJson, Refusal, Session, SessionId, StateWriteMode, TenantScope,
-        check_reason,
+        Action, Fault, Principal, RawJson, Refusal, Session, SessionId, StateWriteMode,
+        TenantScope, check_reason,
     },
     storage::{
         self, CloseSession, CreateSession, Fence, StateStamp, StateTarget, UpgradeSession,
@@ -63,6 +63,7 @@ impl StateSurface {
         principal: &Principal,
         new: NewSession,
     ) -> Result<Session, Error> {
+        principal.check(Action::WriteSessions)?;
         let inner = &self.0;
         let ttl_micros = self.check_new(&new)?;
         let scope = principal.scope();
@@ -119,6 +120,7 @@ impl StateSurface {
         user_id: String,
         metadata: Option<RawJson>,
     ) -> Result<Session, Error> {
+        principal.check(Action::WriteSessions)?;
         check::user_id(&user_id).map_err(|fault| Refusal::InvalidInput(vec![fault]))?;
         if let Some(metadata) = &metadata {
             check::metadata(&self.0.limits, metadata)?;
@@ -145,6 +147,7 @@ impl StateSurface {
         id: SessionId,
         reason: Option<String>,
     ) -> Result<Session, Error> {
+        principal.check(Action::WriteSessions)?;
         check_reason(reason.as_deref())?;
         let scope = principal.scope();
         let key = copies::session_key(&scope, id);
@@ -168,6 +171,7 @@ impl StateSurface {
         scope: &TenantScope,
         id: SessionId,
     ) -> Result<Option<Session>, Error> {
+        scope.check(Action::ReadSessions)?;
         let inner = &self.0;
         let Some(head) = inner.storage.session_head(scope, id).await? else {
             return Ok(None);
@@ -203,6 +207,7 @@ impl StateSurface {
         mode: StateWriteMode,
         if_version: Option<i64>,
     ) -> Result<Session, Error> {
+        principal.check(Action::WriteSessions)?;
         self.write_session(principal, None, id, state, mode, if_version)
             .await
     }
@@ -221,6 +226,7 @@ impl StateSurface {
         mode: StateWriteMode,
         if_version: Option<i64>,
     ) -> Result<Session, Error> {
+        principal.check(Action::WriteSessions)?;
         self.write_session(principal, Some(fence), id, state, mode, if_version)
             .await
     }

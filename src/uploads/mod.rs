@@ -18,7 +18,7 @@ use crate::{
     clock::Clock,
     content::{ContentStore, Digest, Signer},
     ids::IdSource,
-    model::{Budget, Materialization, Micros, Principal, TenantScope, Upload},
+    model::{Action, Budget, Materialization, Micros, Principal, TenantScope, Upload},
     storage::{self, NewUpload, Storage},
 };
 
@@ -104,6 +104,7 @@ impl Uploads {
         mime_type: Option<String>,
         size_bytes: i64,
     ) -> Result<CreatedUpload, storage::Error> {
+        principal.check(Action::WriteArtifacts)?;
         let inner = &self.0;
         check::names(&filename, mime_type.as_deref())?;
         check::size(size_bytes, inner.settings.max_upload_bytes)?;

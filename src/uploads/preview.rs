@@ -3,7 +3,7 @@
 use super::{CONTENT, Uploads};
 use crate::{
     content::{Digest, Error, LineWindow},
-    model::{Materialization, RawJson, Refusal, TenantScope},
+    model::{Action, Materialization, RawJson, Refusal, TenantScope},
 };
 
 /// A preview has at most so many bytes.
@@ -22,6 +22,7 @@ impl Uploads {
         first: usize,
         offset: u64,
     ) -> Result<Option<Vec<RawJson>>, Error> {
+        scope.check(Action::ReadArtifacts)?;
         if form.storage_type != CONTENT || !matches!(form.format.as_str(), "ndjson" | "jsonl") {
             return Ok(None);
         }

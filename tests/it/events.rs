@@ -55,6 +55,7 @@ async fn submit_many(app: &TestApp, session: SessionId, count: i64) -> Vec<Execu
         .submit_many(&app.principal(), intents.collect())
         .await;
     submitted
+        .unwrap()
         .into_iter()
         .map(|answer| answer.unwrap().execution.id)
         .collect()

@@ -94,7 +94,7 @@ backends! {
             }
         }
         app.until(|| async {
-            let backlog = app.services().runtime.backlog().await.unwrap();
+            let backlog = app.services().runtime.backlog(&app.principal()).await.unwrap();
             (backlog.running + backlog.ready == 0).then_some(())
         }).await;
         app.assert_verified().await;

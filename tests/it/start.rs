@@ -248,7 +248,12 @@ async fn nodes_that_start_together_all_work_and_are_announced() {
         return;
     };
     let nodes = join_all((0..4).map(|_| TestApp::start(&backend))).await;
-    let listed = nodes[0].services().runtime.nodes().await.unwrap();
+    let listed = nodes[0]
+        .services()
+        .runtime
+        .nodes(&nodes[0].principal())
+        .await
+        .unwrap();
     let listed: HashSet<_> = listed.into_iter().map(|info| info.id).collect();
     let started = nodes.iter().map(|node| node.services().runtime.node_id());
     assert_eq!(listed, started.collect());

@@ -183,7 +183,7 @@ async fn submit_all(
         .services
         .runtime
         .submit_many(&caller.principal, readable)
-        .await;
+        .await?;
     let mut answers = answers.into_iter();
     let mut results = Vec::with_capacity(refused.len());
     for (index, refused) in refused.into_iter().enumerate() {

@@ -22,7 +22,7 @@ impl RuntimeStatus {
         let _running = caller.meter.statement().await;
         let runtime = &caller.services.runtime;
         let this = runtime.node_id();
-        let nodes = runtime.nodes().await?.into_iter();
+        let nodes = runtime.nodes(&caller.principal).await?.into_iter();
         Ok(nodes.map(|node| RuntimeNode::of(node, this)).collect())
     }
 
@@ -31,7 +31,7 @@ impl RuntimeStatus {
         let caller = Caller::of(ctx)?;
         // It counts what waits of all tenants, which may be much.
         let _running = caller.meter.statement().await;
-        let backlog = caller.services.runtime.backlog().await?;
+        let backlog = caller.services.runtime.backlog(&caller.principal).await?;
         Ok(RuntimeBacklog {
             ready: BigInt(backlog.ready),
             scheduled: BigInt(backlog.scheduled),

@@ -40,7 +40,12 @@ fn assert_refused(root: &Execution, code: &str) {
 }
 
 async fn held(app: &TestApp) -> i64 {
-    app.services().runtime.backlog().await.unwrap().running
+    app.services()
+        .runtime
+        .backlog(&app.principal())
+        .await
+        .unwrap()
+        .running
 }
 
 backends! {

@@ -96,7 +96,14 @@ async fn a_node_paused_past_its_lease_cannot_write_when_it_wakes() {
     load.direct_to([app.server.address(), node.address]);
     // It lives again, under another name.
     app.until(|| async {
-        (app.services().runtime.nodes().await.unwrap().len() == 2).then_some(())
+        (app.services()
+            .runtime
+            .nodes(&app.principal())
+            .await
+            .unwrap()
+            .len()
+            == 2)
+            .then_some(())
     })
     .await;
     let mut acknowledged = load.finish(clients).await;

@@ -48,7 +48,14 @@ async fn handlers_outlive_a_database_that_is_away_for_less_than_the_lease() {
     assert_eq!(seen, app.events(running[0].id).await);
     until_submits_are_accepted(&app, session).await;
     app.until(|| async {
-        (app.services().runtime.backlog().await.unwrap().running == 0).then_some(())
+        (app.services()
+            .runtime
+            .backlog(&app.principal())
+            .await
+            .unwrap()
+            .running
+            == 0)
+            .then_some(())
     })
     .await;
     app.assert_verified().await;
@@ -75,7 +82,12 @@ async fn a_node_without_database_past_its_lease_goes_on_under_a_new_incarnation(
     proxy.mend().await;
     until_submits_are_accepted(&app, session).await;
     app.until(|| async {
-        let nodes = app.services().runtime.nodes().await.unwrap();
+        let nodes = app
+            .services()
+            .runtime
+            .nodes(&app.principal())
+            .await
+            .unwrap();
         let mine = app.services().runtime.node_id();
         let is_known = |id| nodes.iter().any(|info| info.id == id);
         (is_known(mine) && !is_known(node)).then_some(())
