@@ -4,6 +4,7 @@ mod commands;
 mod issuer;
 mod keys;
 mod proofs;
+mod scopes;
 mod sockets;
 mod tokens;
 
