@@ -271,7 +271,7 @@ impl Events {
         feed: Feed,
         after: Option<Cursor>,
     ) -> Result<impl Stream<Item = Result<EventBatch, Error>> + Send + use<>, Error> {
-        principal.check(Action::ReadLog)?;
+        principal.check(Action::ReadExecutions)?;
         let scope = principal.scope();
         let watch = self.hub.watch_tenant(principal.tenant().clone());
         if let Some(cursor) = after {

@@ -42,7 +42,7 @@ impl Events {
         after: Option<Cursor>,
         limit: u32,
     ) -> Result<Vec<Event>, Error> {
-        scope.check(Action::OperateRuntime)?;
+        scope.check(Action::ReadLog)?;
         if let Some(cursor) = after {
             let reading = Reading::Tenant;
             self.storage.check_position(scope, reading, cursor).await?;
@@ -56,7 +56,7 @@ impl Events {
     /// # Errors
     /// When the database does not answer.
     pub async fn count_log(&self, scope: &TenantScope, filter: &WalFilter) -> Result<Count, Error> {
-        scope.check(Action::OperateRuntime)?;
+        scope.check(Action::ReadLog)?;
         self.storage.count_wal(scope, filter).await
     }
 }

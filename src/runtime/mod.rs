@@ -146,13 +146,25 @@ impl Runtime {
         &self.0.catalog
     }
 
-    /// A value that may be in the content store.
+    /// A value that may be in the content store. Whoever asks has been shown the record that it belongs to.
     ///
     /// # Errors
     /// When the content store is away or the content damaged.
     pub async fn payload(&self, scope: &TenantScope, payload: &Payload) -> Result<RawJson, Error> {
-        scope.check(Action::ReadExecutions)?;
         Ok(self.0.payloads.load(scope, payload).await?)
+    }
+
+    /// The value that goes with an entry of the log: parameters, a result or a state as they were written.
+    ///
+    /// # Errors
+    /// [`Refusal::Forbidden`]; when the content store is away or the content damaged.
+    pub async fn logged_value(
+        &self,
+        scope: &TenantScope,
+        payload: &Payload,
+    ) -> Result<RawJson, Error> {
+        scope.check(Action::OperateRuntime)?;
+        self.payload(scope, payload).await
     }
 
     /// The incarnation of this node.

@@ -5,7 +5,7 @@ use async_graphql::{Context, Enum, ID, Object};
 use super::scalars::{BigInt, DateTime, Json};
 use crate::{
     api::ApiError,
-    graphql::error::Nullable,
+    graphql::{error::Nullable, loading::Caller},
     model::{self, ArtifactId, ExecutionId, KeyId, RawJson},
 };
 
@@ -71,9 +71,15 @@ impl WalEntry {
         Ok(Json(RawJson::trusted(data)))
     }
 
-    /// The large value that goes with it: parameters, a result, a state.
+    /// The large value that goes with it: parameters, a result, a state. It is for operators.
     async fn payload(&self, ctx: &Context<'_>) -> Nullable<Json> {
-        Some(Json::load(ctx, self.0.payload.as_ref()?).await)
+        let payload = self.0.payload.as_ref()?;
+        let load = async {
+            let caller = Caller::of(ctx)?;
+            let runtime = &caller.services.runtime;
+            Ok(Json(runtime.logged_value(&caller.scope, payload).await?))
+        };
+        Some(load.await)
     }
 
     /// Who caused it: the name of the caller, and for what a handler does that of whoever submitted its

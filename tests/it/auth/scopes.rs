@@ -12,7 +12,7 @@ use takeoff::{
 use super::guarded;
 use crate::support::{TestApp, backends};
 
-/// Fields that lead somewhere, with the scope that each needs. None is needed for what comes with its object.
+/// Fields that lead to other objects or have JSON, with the scope that each needs. None is needed for what comes with its object.
 /// Left out are the parts of connections, and the fields of payloads, which come with the change.
 const FIELDS: &[(&str, &str)] = &[
     ("Artifact.children", "artifacts:read"),
@@ -20,10 +20,12 @@ const FIELDS: &[(&str, &str)] = &[
     ("Artifact.materializations", "artifacts:read"),
     ("Artifact.parents", "artifacts:read"),
     ("Artifact.producedBy", ""),
+    ("Artifact.semanticDescriptor", ""),
     ("Artifact.transitions", "artifacts:read"),
     ("ArtifactRegistered.artifact", "artifacts:read"),
     ("ArtifactTransitioned.artifact", "artifacts:read"),
     ("ChildSubmitted.child", "executions:read"),
+    ("DomainEvent.payload", ""),
     ("Execution.artifacts", "artifacts:read"),
     ("Execution.children", "executions:read"),
     ("Execution.error", ""),
@@ -31,13 +33,19 @@ const FIELDS: &[(&str, &str)] = &[
     ("Execution.intent", ""),
     ("Execution.parent", "executions:read"),
     ("Execution.rerunOf", "executions:read"),
+    ("Execution.result", ""),
     ("Execution.steps", "executions:read"),
+    ("ExecutionCompleted.result", ""),
     ("ExecutionError.earlier", ""),
     ("ExecutionEventBatch.events", ""),
     ("ExecutionFailed.error", ""),
     ("ExecutionRetrying.error", ""),
+    ("ExecutionStep.result", ""),
     ("IdempotencyKeyConflict.execution", "executions:read"),
+    ("Intent.metadata", ""),
+    ("Intent.parameters", ""),
     ("Intent.session", "sessions:read"),
+    ("IntentHandler.parametersSchema", ""),
     ("IntentType.handlers", ""),
     ("Lineage.edges", ""),
     ("Lineage.nodes", ""),
@@ -73,13 +81,18 @@ const FIELDS: &[(&str, &str)] = &[
     ("Query.session", "sessions:read"),
     ("Query.sessions", "sessions:read"),
     ("Query.viewer", ""),
-    ("Query.walEntries", "runtime:operate"),
+    ("Query.walEntries", "log:read"),
     ("RuntimeStatus.backlog", "runtime:operate"),
     ("RuntimeStatus.nodes", "runtime:operate"),
     ("Session.executions", "executions:read"),
+    ("Session.metadata", ""),
+    ("Session.state", ""),
     ("Subscription.executionEvents", "executions:read"),
     ("Subscription.sessionEvents", "sessions:read"),
-    ("Subscription.tenantEvents", "log:read"),
+    ("Subscription.tenantEvents", "executions:read"),
+    ("WalEntry.data", ""),
+    // Parameters, results and states as they were written.
+    ("WalEntry.payload", "runtime:operate"),
 ];
 
 /// Routes with the scope that each needs.
@@ -117,13 +130,14 @@ const ROUTES: &[(&str, &str)] = &[
 const SCHEMA: &str = "{ __schema { types { name kind fields { name args { name } type { ...T } } } } }
     fragment T on __Type { kind name ofType { kind name ofType { kind name ofType { kind name } } } }";
 
-/// Whether a field of this type has a selection.
+/// Whether a field has a selection, arguments, or a value of any size.
 fn leads_somewhere(field: &Value) -> bool {
     let mut of = &field["type"];
     while !of["ofType"].is_null() {
         of = &of["ofType"];
     }
     matches!(of["kind"].as_str(), Some("OBJECT" | "INTERFACE" | "UNION"))
+        || of["name"] == "JSON"
         || field["args"]
             .as_array()
             .is_some_and(|args| !args.is_empty())
@@ -443,6 +457,11 @@ const OPERATIONS: &[(&str, &str, &[&str])] = &[
         "Query.walEntries",
         "query { walEntries { nodes { type } } }",
         &[],
+    ),
+    (
+        "WalEntry.payload",
+        "query { walEntries { nodes { type payload } } }",
+        &["log:read"],
     ),
     (
         "RuntimeStatus.nodes",
