@@ -179,6 +179,7 @@ impl Seed {
                 vec![
                     ("id", of_session),
                     ("stream_id", "NULL".to_owned()),
+                    ("created_at", "n * 10000".to_owned()),
                     ("metadata", note.to_owned()),
                     ("user_id", "CASE n % 2 WHEN 0 THEN 'ann' END".to_owned()),
                 ],
