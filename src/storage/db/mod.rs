@@ -11,6 +11,8 @@ mod timed;
 
 use super::{Error, era, error, sql};
 pub(super) use connection::{Transaction, WriteConnection};
+#[cfg(test)]
+pub(super) use database::BY_INDEX;
 pub use database::Options;
 pub(super) use database::{APPLICATION, Database, sqlite_migrator, sqlite_path};
 pub(super) use exclusive::{execution_error, query};

@@ -396,7 +396,7 @@ impl Listing {
                 conditions.add(condition, values.iter().cloned());
             }
             if !way.fits.is_empty() {
-                conditions.add(&way.fits, []);
+                conditions.add(&unguessed(backend, &way.fits), []);
             }
             let index = match (backend, range.index) {
                 (DbBackend::Postgres, _) | (_, "") => String::new(),
@@ -464,6 +464,15 @@ impl Listing {
         let direction = direction(span.descends);
         let order = columns.iter().map(|column| format!("{column} {direction}"));
         format!("ORDER BY {}", order.collect::<Vec<_>>().join(", "))
+    }
+}
+
+/// A condition of which PostgreSQL thinks that every other row fits. Where it thinks that fewer fit than a page has, it
+/// takes whatever index costs least to be read to its end.
+fn unguessed(backend: DbBackend, fits: &str) -> String {
+    match backend {
+        DbBackend::Postgres => format!("(CASE WHEN {fits} THEN TRUE ELSE FALSE END)"),
+        _ => fits.to_owned(),
     }
 }
 
