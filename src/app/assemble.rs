@@ -6,7 +6,11 @@ use anyhow::Context;
 use tokio::{runtime::Handle, sync::watch};
 use tokio_util::sync::CancellationToken;
 
-use super::{App, callers, keep_private, lock, probes};
+use super::{
+    App, callers,
+    database::{database_options, unusable_database, write_options},
+    keep_private, lock, probes,
+};
 use crate::{
     api::RequestThreads,
     artifact_registry::ArtifactRegistry,
@@ -22,7 +26,7 @@ use crate::{
     runtime::{self, Limits, Parts, Runtime, Settings, Works},
     services::Services,
     state_surface::{self, CopyKey, StateSurface},
-    storage::{self, Storage, WriteOptions},
+    storage::{self, Storage},
     telemetry::metrics::Metrics,
     uploads::{self, Uploads},
 };
@@ -261,37 +265,8 @@ pub(crate) async fn verify(config: &Config) -> Result<storage::Report, storage::
     storage.verify().await
 }
 
-pub(crate) fn database_options(config: &Config) -> storage::Options {
-    storage::Options {
-        url: config.database.url.expose().to_owned(),
-        max_connections: config.database.max_connections,
-        acquire_timeout: Duration::from_millis(config.database.acquire_timeout_ms),
-        statement_timeout: Duration::from_millis(config.database.statement_timeout_ms),
-        low: None,
-    }
-}
-
-pub(super) fn write_options(config: &Config) -> WriteOptions {
-    WriteOptions {
-        writers: config.database.writers,
-        batch_max_items: config.runtime.batch_max_items,
-        queue_capacity: config.runtime.queue_capacity,
-    }
-}
-
 fn sqlite_file(config: &Config) -> Option<PathBuf> {
     storage::sqlite_file(config.database.url.expose())
-}
-
-/// `error` as a refusal to work with the configured database.
-pub(crate) fn unusable_database(config: &Config, error: storage::Error) -> anyhow::Error {
-    let url = &config.database.url;
-    let what = if error.is_locked() {
-        format!("the database {url} is locked by another process")
-    } else {
-        format!("the database {url} cannot be used")
-    };
-    anyhow::Error::new(error).context(what)
 }
 
 fn engine_failed(config: &Config, error: runtime::Error) -> anyhow::Error {

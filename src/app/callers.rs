@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     App,
-    assemble::{database_options, unusable_database, write_options},
+    database::{database_options, unusable_database, write_options},
 };
 use crate::{
     auth::{self, Authenticator, IssuerSettings, Issuers, Keys, Mode, Roles, TenantSource},
@@ -19,7 +19,7 @@ use crate::{
     telemetry::metrics::Metrics,
 };
 
-/// What knows the callers of a node.
+/// The parts that know the callers of a node.
 pub(super) struct Callers {
     pub(super) authenticator: Authenticator,
     pub(super) keys: Arc<Keys>,

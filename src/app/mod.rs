@@ -6,6 +6,7 @@
 mod assemble;
 mod callers;
 mod connections;
+mod database;
 mod guard;
 mod lock;
 mod private;
@@ -16,8 +17,9 @@ mod trace;
 use std::sync::Arc;
 
 pub use assemble::Node;
-pub(crate) use assemble::{database_options, unusable_database, verify};
+pub(crate) use assemble::verify;
 pub(crate) use callers::keys;
+pub(crate) use database::{database_options, unusable_database};
 pub(crate) use private::keep_private;
 pub use serve::Server;
 pub(crate) use serve::told_to_stop;

@@ -93,13 +93,13 @@ impl Authenticated {
         self.proof.as_ref()?.expires_at
     }
 
-    /// Whether the proof may end before its holder is done.
+    /// Returns whether the proof may end before its holder is done.
     #[must_use]
     pub fn may_end(&self) -> bool {
         self.proof.is_some()
     }
 
-    /// Whether the proof is good at `now`.
+    /// Returns whether the proof is good at `now`.
     #[must_use]
     pub fn is_valid(&self, now: Micros) -> bool {
         let proof = self.proof.as_ref();

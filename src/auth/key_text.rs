@@ -8,7 +8,7 @@ use data_encoding::{BASE32_NOPAD, HEXLOWER};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-/// What the text of every key begins with.
+/// The beginning of the text of every key.
 pub(super) const MARK: &str = "tk_";
 
 const PREFIX_BYTES: usize = 10;
@@ -46,7 +46,7 @@ impl KeyText {
         prefix_of(&self.0).unwrap_or_default()
     }
 
-    /// What is kept of it.
+    /// The digest that is kept of it.
     pub(super) fn digest(&self) -> String {
         digest_of(&self.0)
     }
@@ -76,7 +76,7 @@ fn digest_of(text: &str) -> String {
     HEXLOWER.encode(&Sha256::digest(text.as_bytes()))
 }
 
-/// Whether `digest` is that of the text. How long it takes tells nothing of either.
+/// Returns whether `digest` is that of the text, in a time that tells nothing of either.
 pub(super) fn is_digest_of(digest: &str, text: &str) -> bool {
     digest.as_bytes().ct_eq(digest_of(text).as_bytes()).into()
 }

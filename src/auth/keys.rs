@@ -23,7 +23,7 @@ pub struct NewKey {
     pub roles: Vec<String>,
     /// Scopes besides.
     pub scopes: Vec<String>,
-    /// What it is for.
+    /// A note of its purpose.
     pub label: Option<String>,
     /// When it ends by itself.
     pub expires_at: Option<Micros>,
@@ -131,7 +131,7 @@ impl Keys {
         self.storage.list_keys(&principal.scope(), page).await
     }
 
-    /// How many keys the caller's tenant has, those that were revoked included.
+    /// The number of keys of the caller's tenant, those that were revoked included.
     ///
     /// # Errors
     /// [`Refusal::Forbidden`] when the caller may not.

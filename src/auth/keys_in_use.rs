@@ -22,7 +22,7 @@ use crate::{
 /// The interval at which the database is asked for revoked keys.
 pub(super) const CHECK_EVERY: Duration = Duration::from_secs(2);
 
-/// What was found good before counts for so long without an answer of the database.
+/// The time for which a proof that was found good before counts without an answer of the database.
 const TRUSTED_FOR: Duration = Duration::from_secs(5);
 
 /// A key's last use is written so often at most.
@@ -97,7 +97,7 @@ impl KeysInUse {
         Arc::clone(keys.entry(id).or_insert_with(new))
     }
 
-    /// Whether the database has told lately which keys are revoked.
+    /// Returns whether the database has told lately which keys are revoked.
     pub(super) fn are_watched(&self) -> bool {
         let checked = self.checked.load(Ordering::Relaxed).unsigned_abs();
         let age = self.began.elapsed();

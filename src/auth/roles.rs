@@ -36,7 +36,7 @@ impl Roles {
         Ok(Self(Arc::new(all)))
     }
 
-    /// Whether there is a role of this name.
+    /// Returns whether there is a role of this name.
     #[must_use]
     pub fn has(&self, role: &str) -> bool {
         self.0.contains_key(role)
@@ -47,7 +47,7 @@ impl Roles {
         self.0.keys().map(String::as_str)
     }
 
-    /// What a key with these rights may do. A role that is gone from the configuration means nothing any more.
+    /// The grants of a key with these rights. A role that is gone from the configuration means nothing any more.
     ///
     /// # Errors
     /// When all of it together names too many intent types.

@@ -29,10 +29,10 @@ pub(super) struct Login {
     /// The id by which the issuer knows this client.
     #[arg(long, value_name = "ID")]
     client_id: String,
-    /// What the token is for, where the issuer wants to know; sent as audience and as resource.
+    /// The service that the token is for, where the issuer wants to know; sent as audience and as resource.
     #[arg(long)]
     audience: Option<String>,
-    /// What to ask for besides, with spaces between.
+    /// Further scopes to ask for, with spaces between.
     #[arg(long)]
     scope: Option<String>,
     /// The server that the token is kept for; it is sent to no other.

@@ -45,7 +45,7 @@ pub struct IssuerConfig {
     /// Roles of every token.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub default_roles: Vec<String>,
-    /// How far the issuer's clock may be off, in seconds.
+    /// The most seconds that the issuer's clock may be off.
     #[serde(default = "leeway")]
     pub leeway_seconds: u32,
 }

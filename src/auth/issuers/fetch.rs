@@ -91,7 +91,7 @@ impl Source {
     }
 }
 
-/// How many seconds the clocks are apart, if it is too many.
+/// The seconds that the clocks are apart, if they are too many.
 fn apart(answer: &Response, clock: &Clock) -> Option<i64> {
     let date = answer.headers().get(DATE)?.to_str().ok()?;
     let theirs = DateTime::parse_from_rfc2822(date).ok()?.timestamp();

@@ -94,7 +94,7 @@ impl Issuers {
         Ok(Self(issuers))
     }
 
-    /// Whether there are none.
+    /// Returns whether there are none.
     #[must_use]
     pub fn are_none(&self) -> bool {
         self.0.is_empty()

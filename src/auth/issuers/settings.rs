@@ -1,4 +1,4 @@
-//! How an issuer is trusted, checked before anything is asked of it.
+//! Settings of an issuer, checked before anything is asked of it.
 
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -20,7 +20,7 @@ pub enum TenantSource {
     Claim(String, Vec<TenantId>),
 }
 
-/// How an issuer is trusted.
+/// Settings of an issuer: who it is, and which of its tokens are trusted for what.
 #[derive(Debug, Clone)]
 pub struct IssuerSettings {
     /// Its identifier, as `iss` has it.
@@ -41,7 +41,7 @@ pub struct IssuerSettings {
     pub roles: BTreeMap<String, String>,
     /// Roles of every token.
     pub default_roles: Vec<String>,
-    /// How far its clock may be off, in seconds.
+    /// The most seconds that its clock may be off.
     pub leeway_seconds: u32,
 }
 

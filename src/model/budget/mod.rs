@@ -75,7 +75,7 @@ impl Budget {
     /// Takes `cost` if it is there.
     ///
     /// # Errors
-    /// How long it takes until it is.
+    /// The time until it is.
     pub fn take(&self, tenant: &TenantId, cost: u64) -> Result<(), Duration> {
         self.accounts.take(tenant, cost, Instant::now())
     }
