@@ -15,7 +15,7 @@ use sqlx::{
 
 use super::{World, filters, on_each_database, scope, scope_of};
 use crate::{
-    model::{ExecutionStatus, TenantScope},
+    model::{ExecutionId, ExecutionStatus, TenantScope},
     storage::{
         ExecutionFilter, Page, PageRequest,
         db::{BY_INDEX, query, recorded},
@@ -114,6 +114,14 @@ impl Meter {
         }
     }
 
+    async fn check_executions(&mut self, world: &World, filter: &ExecutionFilter) {
+        let (what, storage) = (format!("{filter:?}"), &world.storage);
+        let list = async |tenant: &TenantScope, page: PageRequest<ExecutionId>| {
+            storage.list_executions(tenant, filter, &page).await
+        };
+        self.check(&what, list).await;
+    }
+
     /// Holds each statement that `reads` runs against the bound.
     async fn hold<T>(&mut self, what: &str, reads: impl Future<Output = T>) -> T {
         let (returned, statements) = recorded::of(reads).await;
@@ -166,18 +174,13 @@ async fn a_page_of_executions_reads_no_more_than_its_length_allows_whatever_the_
             .enumerate()
         {
             filter.oldest_first = number.is_multiple_of(2);
-            let (what, storage) = (format!("{filter:?}"), &world.storage);
-            meter
-                .check(&what, async |tenant, page| {
-                    storage.list_executions(tenant, &filter, &page).await
-                })
-                .await;
+            meter.check_executions(world, &filter).await;
         }
     })
     .await;
 }
 
-/// Statistics say then that no row fits.
+/// The statistics say that no row fits.
 #[tokio::test]
 async fn what_no_execution_has_is_looked_for_in_its_own_range() {
     on_each_database(async |world| {
@@ -196,12 +199,7 @@ async fn what_no_execution_has_is_looked_for_in_its_own_range() {
         };
         let filters = filters::execution_filters(ROWS.into()).into_iter();
         for filter in filters.filter(absent) {
-            let (what, storage) = (format!("{filter:?}"), &world.storage);
-            meter
-                .check(&what, async |tenant, page| {
-                    storage.list_executions(tenant, &filter, &page).await
-                })
-                .await;
+            meter.check_executions(world, &filter).await;
         }
     })
     .await;
