@@ -9,19 +9,21 @@ use tokio_util::sync::CancellationToken;
 use super::{
     App, callers,
     database::{database_options, unusable_database, write_options},
-    keep_private, lock, probes,
+    keep_private,
+    key_files::ring_or_file,
+    lock, probes,
 };
 use crate::{
     api::RequestThreads,
     artifact_registry::ArtifactRegistry,
     auth,
     config::Config,
-    content::{ContentStore, Payloads, S3Options, Signer, load_or_create_key},
+    content::{ContentStore, Payloads, S3Options, Signer},
     events::Events,
     executions::Executions,
     graphql,
     hot::{HotCopies, InProcess, Layered},
-    model::{Budget, Principal, TenantId},
+    model::{Budget, KeyRing, Principal, TenantId},
     redis::{HintBus, Redis, RedisCopies},
     runtime::{self, Limits, Parts, Runtime, Settings, Works},
     services::Services,
@@ -68,7 +70,8 @@ impl Node {
             .map_err(|error| unusable_database(config, error))?;
         let redis = connect_redis(config).await?;
         let content = open_content(config).await?;
-        let (key, budget) = (signing_key(config)?, Arc::new(budget(config)));
+        let links = link_keys(config)?;
+        let budget = Arc::new(budget(config));
         let payloads = Payloads::new(content.clone(), config.limits.inline_bytes);
 
         let artifacts = ArtifactRegistry::new(storage.clone(), std::collections::HashMap::new());
@@ -95,14 +98,14 @@ impl Node {
             storage.clone(),
             payloads.clone(),
             hot,
-            &CopyKey::derived(&key),
+            &CopyKey::derived(&links.first().bytes_for("hot copies")),
             app.ids.clone(),
             state_limits(config),
         );
         let uploads = Uploads::new(
             storage.clone(),
             content.clone(),
-            Signer::new(key),
+            Signer::new(links.first().bytes_for("links")),
             app.clock.clone(),
             app.ids.clone(),
             Arc::clone(&budget),
@@ -319,17 +322,10 @@ async fn open_content(config: &Config) -> anyhow::Result<ContentStore> {
     opened.with_context(|| format!("the content store {url} cannot be used"))
 }
 
-fn signing_key(config: &Config) -> anyhow::Result<[u8; 32]> {
-    use sha2::Digest;
-    match &config.content.signing_key {
-        Some(secret) => Ok(sha2::Sha256::digest(secret.expose().as_bytes()).into()),
-        None => load_or_create_key(&config.data_dir).with_context(|| {
-            format!(
-                "the signing key in {} cannot be used",
-                config.data_dir.display()
-            )
-        }),
-    }
+/// The keys that sign links.
+fn link_keys(config: &Config) -> anyhow::Result<KeyRing> {
+    let configured = config.content.signing_keys.as_ref();
+    ring_or_file(configured, &config.data_dir, "signing.key")
 }
 
 fn limits(config: &Config) -> Limits {

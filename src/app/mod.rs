@@ -8,6 +8,7 @@ mod callers;
 mod connections;
 mod database;
 mod guard;
+mod key_files;
 mod lock;
 mod private;
 mod probes;

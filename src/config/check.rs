@@ -48,9 +48,9 @@ pub(super) fn consistent(config: &Config) -> Result<(), Error> {
 }
 
 /// Each rule: whether it is broken, the key to change, and what it has to be.
-fn contradictions(config: &Config) -> [(bool, &'static str, String); 6] {
+fn contradictions(config: &Config) -> [(bool, &'static str, String); 5] {
     let (database, runtime, limits) = (&config.database, &config.runtime, &config.limits);
-    let (s3, signing_key) = (&config.content.s3, config.content.signing_key.as_ref());
+    let s3 = &config.content.s3;
     let connections = usize::try_from(database.max_connections).unwrap_or(usize::MAX);
     [
         (
@@ -84,11 +84,6 @@ fn contradictions(config: &Config) -> [(bool, &'static str, String); 6] {
             s3.access_key_id.is_some() != s3.secret_access_key.is_some(),
             "content.s3.access_key_id",
             "must be set together with `content.s3.secret_access_key`".to_owned(),
-        ),
-        (
-            signing_key.is_some_and(|key| key.expose().len() < 32),
-            "content.signing_key",
-            "must have at least 32 bytes".to_owned(),
         ),
     ]
 }

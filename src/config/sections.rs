@@ -4,6 +4,8 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
+use crate::model::KeyRing;
+
 use super::{
     Error, Issuers,
     key::{Key, Section},
@@ -223,9 +225,13 @@ section! {
         /// Time for which the content of a deleted artifact is kept, in seconds, before it is
         /// removed.
         deleted_grace_seconds: u64 [.within(0, 365 * DAY_SECONDS)] = DAY_SECONDS,
-        /// Secret that signs the server's own upload and download URLs; nodes must share it.
-        /// Unset: one that is made once and kept in the file signing.key in `data_dir`.
-        signing_key: Option<Secret> [.example("replace this by 32 random characters")] = None,
+        /// Secrets that sign the server's own upload and download URLs, 1 to 8 of them with ids, written ID:SECRET with
+        /// commas between them; nodes must share them. The first signs, all are accepted. A secret has 32 random
+        /// characters at least: `openssl rand -hex 32` makes one. Unset: one that is made once and kept in the file
+        /// signing.key in `data_dir`.
+        signing_keys: Option<KeyRing> [
+            .example("k2:replace this by 32 random characters, k1:and that was the secret before it")
+        ] = None,
         /// Time for which such a URL is valid, in seconds.
         url_ttl_seconds: u64 [.within(1, 7 * DAY_SECONDS)] = 900,
     } with {

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf};
 
 pub use super::roles::Roles;
+use crate::model::{KeyRing, KeyRingError};
 
 /// A type that a key can have.
 pub(super) trait Setting: Sized {
@@ -393,6 +394,23 @@ impl Setting for Secret {
 
     fn redacted(&self) -> Option<String> {
         Some(REDACTED.to_owned())
+    }
+}
+
+impl Setting for KeyRing {
+    const TYPE: &'static str = "string";
+
+    fn parse(text: &str) -> Result<Self, String> {
+        text.parse().map_err(|error: KeyRingError| error.to_string())
+    }
+
+    fn text(&self) -> Option<String> {
+        Some(self.expose())
+    }
+
+    fn redacted(&self) -> Option<String> {
+        let keys = self.iter().map(|key| format!("{}:{REDACTED}", key.id()));
+        Some(keys.collect::<Vec<_>>().join(", "))
     }
 }
 

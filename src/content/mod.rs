@@ -11,7 +11,6 @@ mod payloads;
 mod plain;
 mod read;
 mod signing;
-mod signing_key;
 mod store;
 mod sweep;
 mod upload;
@@ -23,7 +22,6 @@ pub use packed::{Packed, Packer};
 pub use payloads::Payloads;
 pub use read::{ContentStream, LineWindow};
 pub use signing::{SignatureError, Signer};
-pub use signing_key::load_or_create_key;
 pub use store::{ContentStore, Stored};
 pub use upload::Expected;
 

@@ -13,6 +13,7 @@ mod execution;
 mod grants;
 mod id;
 mod json;
+mod key_ring;
 mod meter;
 mod places;
 mod principal;
@@ -39,6 +40,7 @@ pub use id::{
     SessionId, UploadId,
 };
 pub use json::{JsonError, Payload, RawJson, merge_patch};
+pub use key_ring::{KeyRing, KeyRingError, RingKey};
 pub use meter::{Meter, Running, Usage};
 pub use places::Places;
 pub use principal::{Principal, TenantId, TenantIdError, TenantScope};

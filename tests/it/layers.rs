@@ -127,7 +127,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("telemetry", &["config", "model"]),
     ("ids", &["model"]),
     ("clock", &["model"]),
-    ("config", &[]),
+    ("config", &["model"]),
     ("model", &[]),
 ];
 

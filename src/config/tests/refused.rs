@@ -132,6 +132,12 @@ fn bad_values_are_named_with_their_origin() {
             "--set expects section.key=value, found `runtime.poll_ms`",
         ),
         (
+            "",
+            &[],
+            &["content.signing_keys=short"],
+            "`content.signing_keys` (flag --set): the secret of key k1 is weak",
+        ),
+        (
             "data_dir = \"a?b\"",
             &[],
             &[],
@@ -178,7 +184,6 @@ fn contradictions_name_both_sides() {
             &["content.s3.access_key_id=me"],
             "`content.s3.secret_access_key`",
         ),
-        (&["content.signing_key=short"], "`content.signing_key`"),
         (
             &["database.url=postgres://h/d", "database.max_connections=3"],
             "`database.max_connections`",

@@ -8,7 +8,7 @@ fn secrets_are_never_shown() {
     let flags = set(&[
         "database.url=postgres://me:pass/wo:rd@x@db/takeoff?sslpassword=hidden1&sslmode=require",
         "redis.url=redis://:hidden2@cache",
-        "content.signing_key=hidden3hidden3hidden3hidden3hidden3",
+        "content.signing_keys=k2:hidden3abcdefghijklmnopqrstuvwxyz, k1:hidden5abcdefghijklmnopqrstuvwxyz",
         "content.s3.access_key_id=AKIA",
         "content.s3.secret_access_key=hidden4",
     ]);
@@ -20,11 +20,14 @@ fn secrets_are_never_shown() {
         }
     }
     assert!(toml.contains("postgres://me:***@db/takeoff?sslpassword=***&sslmode=require"));
+    assert!(toml.contains("signing_keys = \"k2:***, k1:***\" # flag --set"));
     assert!(toml.contains("secret_access_key = \"***\" # flag --set"));
     assert_eq!(config.redis.url.unwrap().expose(), "redis://:hidden2@cache");
 
     for (file, env) in [
-        ("[content]\nsigning_key = hidden\n", ("X", "")),
+        ("[content]\nsigning_keys = hidden\n", ("X", "")),
+        ("", ("TAKEOFF_CONTENT_SIGNING_KEYS", "hidden")),
+        ("", ("TAKEOFF_CONTENT_SIGNING_KEYS", "k1:hidden, hidden")),
         ("", ("TAKEOFF_DATABASE_URL", "mysql://u:hidden@h")),
     ] {
         let refused = refusal(file, &[env], &[]);
@@ -33,7 +36,7 @@ fn secrets_are_never_shown() {
     for flag in [
         "database.url:postgres://me:hidden@db/takeoff",
         "postgres://me:hidden@db/takeoff?sslmode=require",
-        "content.signing_key hidden",
+        "content.signing_keys hidden",
     ] {
         let refused = refusal("", &[], &[flag]);
         assert!(!refused.contains("hidden"), "{refused}");

@@ -1,7 +1,5 @@
 //! Signed URLs open one object, for one purpose, until they expire.
 
-use std::{os::unix::fs::PermissionsExt, path::Path};
-
 use super::{super::*, scope};
 
 fn signature_of(url: &str) -> &str {
@@ -88,40 +86,4 @@ fn a_link_to_send_does_not_serve_to_fetch() {
         signer.verify_download("t", &digest, None, 100, signature_of(&upload), 1),
         Err(SignatureError::Invalid)
     );
-}
-
-fn race(folder: &Path) -> Vec<[u8; 32]> {
-    let barrier = std::sync::Barrier::new(8);
-    std::thread::scope(|scope| {
-        let starter = || {
-            barrier.wait();
-            load_or_create_key(folder)
-        };
-        let starters: Vec<_> = (0..8).map(|_| scope.spawn(starter)).collect();
-        let keys = starters.into_iter().map(|s| s.join().unwrap().unwrap());
-        keys.collect()
-    })
-}
-
-#[test]
-fn several_starters_end_with_one_key_that_stays() {
-    let folder = tempfile::tempdir().unwrap();
-    let folder = folder.path().join("data");
-    let keys = race(&folder);
-    assert!(keys.iter().all(|key| *key == keys[0]));
-    assert_eq!(load_or_create_key(&folder).unwrap(), keys[0]);
-    let files: Vec<_> = std::fs::read_dir(&folder).unwrap().flatten().collect();
-    let names: Vec<_> = files.iter().map(std::fs::DirEntry::file_name).collect();
-    assert_eq!(names, ["signing.key"]);
-    let mode = files[0].metadata().unwrap().permissions().mode();
-    assert_eq!(mode & 0o777, 0o600);
-}
-
-#[test]
-fn keys_differ_and_a_damaged_one_is_refused() {
-    let (a, b) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let key = load_or_create_key(a.path()).unwrap();
-    assert_ne!(key, load_or_create_key(b.path()).unwrap());
-    std::fs::write(a.path().join("signing.key"), "short").unwrap();
-    assert!(load_or_create_key(a.path()).is_err());
 }
