@@ -18,6 +18,7 @@ mod m20261128_000010_sessions_of_tenants;
 mod m20261128_000011_actors;
 mod m20261128_000012_lists;
 mod m20261128_000013_api_keys;
+mod m20261129_000014_copy_secret;
 
 /// One step of the schema: its name in `seaql_migrations`, and the statements it consists of.
 type Migration = (&'static str, fn(DbBackend) -> Vec<String>);
@@ -43,6 +44,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(m20261128_000011_actors),
     migration!(m20261128_000012_lists),
     migration!(m20261128_000013_api_keys),
+    migration!(m20261129_000014_copy_secret),
 ];
 
 /// Applies what the database lacks and returns the names of the migrations that were applied.

@@ -98,14 +98,14 @@ impl Node {
             storage.clone(),
             payloads.clone(),
             hot,
-            &CopyKey::derived(&links.first().bytes_for("hot copies")),
+            &CopyKey::derived(storage.copy_secret().await?.as_bytes()),
             app.ids.clone(),
             state_limits(config),
         );
         let uploads = Uploads::new(
             storage.clone(),
             content.clone(),
-            Signer::new(links.first().bytes_for("links")),
+            Signer::new(&links),
             app.clock.clone(),
             app.ids.clone(),
             Arc::clone(&budget),

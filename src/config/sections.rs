@@ -233,7 +233,7 @@ section! {
             .example("k2:replace this by 32 random characters, k1:and that was the secret before it")
         ] = None,
         /// Time for which such a URL is valid, in seconds.
-        url_ttl_seconds: u64 [.within(1, 7 * DAY_SECONDS)] = 900,
+        url_ttl_seconds: u64 [.within(1, 7 * DAY_SECONDS)] = 300,
     } with {
         /// Access to an `s3://` store.
         s3: S3,

@@ -21,7 +21,7 @@ pub use open::S3Options;
 pub use packed::{Packed, Packer};
 pub use payloads::Payloads;
 pub use read::{ContentStream, LineWindow};
-pub use signing::{SignatureError, Signer};
+pub use signing::{Link, SignatureError, Signer};
 pub use store::{ContentStore, Stored};
 pub use upload::Expected;
 

@@ -1,7 +1,8 @@
 //! Signed URLs of our own: a folder has none, and every store is served alike.
 //!
-//! A signature covers the method, the tenant, the object, the expiry and the file name, each framed
-//! by its length; it opens one object for one purpose until it expires.
+//! A signature covers the method, the tenant, the object, the file name, the id of the key and the expiry,
+//! each framed by its length; it opens one object for one purpose until it expires, or until its key
+//! leaves the ring.
 
 use std::fmt;
 
@@ -10,7 +11,7 @@ use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 use super::Digest;
-use crate::model::{TenantId, TenantScope};
+use crate::model::{KeyRing, TenantId, TenantScope};
 
 /// Why a signed URL is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -18,72 +19,75 @@ pub enum SignatureError {
     /// Its time has passed.
     #[error("the link has expired")]
     Expired,
-    /// It was not made by this server, or was changed.
+    /// It was not made by a key that this server has, or was changed.
     #[error("the link is not valid")]
     Invalid,
 }
 
-/// Makes and checks signed URLs. All nodes that serve one content store share the key.
+/// What a link says of itself: who it speaks for, until when, and the proof of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    /// Whose it is.
+    pub tenant: String,
+    /// Until when, in seconds since 1970-01-01 UTC.
+    pub expires_at_s: i64,
+    /// The id of the key that signed it.
+    pub key: String,
+    /// The proof that this server made it.
+    pub signature: String,
+}
+
+/// Makes and checks signed URLs. All nodes that serve one content store share its keys.
 #[derive(Clone)]
 pub struct Signer {
-    key: [u8; 32],
+    /// The one that signs comes first.
+    keys: Vec<(String, Hmac<Sha256>)>,
 }
 
 impl fmt::Debug for Signer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Signer")
+        let ids = self.keys.iter().map(|(id, _)| id);
+        f.debug_list().entries(ids).finish()
     }
 }
 
 impl Signer {
-    /// A signer with this key.
+    /// A signer with these keys.
     #[must_use]
-    pub fn new(key: [u8; 32]) -> Self {
-        Self { key }
-    }
-
-    fn mac(&self, parts: &[&str], expires_at_s: i64) -> Option<Hmac<Sha256>> {
-        let mut mac = Hmac::<Sha256>::new_from_slice(&self.key).ok()?;
-        for part in parts {
-            mac.update(&(part.len() as u64).to_be_bytes());
-            mac.update(part.as_bytes());
+    pub fn new(ring: &KeyRing) -> Self {
+        let keys = ring.iter().map(|key| {
+            // HMAC pads a key to the block of its hash; done here, no length can be refused.
+            let mut block = [0; 64];
+            block[..32].copy_from_slice(&key.bytes_for("links"));
+            (key.id().to_owned(), Hmac::new(&block.into()))
+        });
+        Self {
+            keys: keys.collect(),
         }
-        mac.update(&expires_at_s.to_be_bytes());
-        Some(mac)
     }
 
-    fn sign(&self, parts: &[&str], expires_at_s: i64) -> String {
-        let mac = self.mac(parts, expires_at_s);
-        mac.map(|mac| HEXLOWER.encode(&mac.finalize().into_bytes()))
-            .unwrap_or_default()
+    /// The id of the key that signs, and a signature by it.
+    fn sign(&self, parts: &[&str], expires_at_s: i64) -> (&str, String) {
+        // No ring is empty.
+        let (id, key) = &self.keys[0];
+        let mac = over(key, parts, id, expires_at_s);
+        (id, HEXLOWER.encode(&mac.finalize().into_bytes()))
     }
 
-    fn verify(
-        &self,
-        parts: &[&str],
-        expires_at_s: i64,
-        signature: &str,
-        now_s: i64,
-    ) -> Result<(), SignatureError> {
-        let given = HEXLOWER
-            .decode(signature.as_bytes())
-            .map_err(|_| SignatureError::Invalid)?;
-        let mac = self
-            .mac(parts, expires_at_s)
-            .ok_or(SignatureError::Invalid)?;
+    fn verify(&self, parts: &[&str], link: &Link, now_s: i64) -> Result<TenantScope, SignatureError> {
+        let given = HEXLOWER.decode(link.signature.as_bytes()).ok();
+        let given = given.ok_or(SignatureError::Invalid)?;
+        let key = self.keys.iter().find(|(id, _)| *id == link.key);
+        let (id, key) = key.ok_or(SignatureError::Invalid)?;
         // Compares in constant time.
-        mac.verify_slice(&given)
+        over(key, parts, id, link.expires_at_s)
+            .verify_slice(&given)
             .map_err(|_| SignatureError::Invalid)?;
-        if now_s >= expires_at_s {
-            Err(SignatureError::Expired)
-        } else {
-            Ok(())
+        if now_s >= link.expires_at_s {
+            return Err(SignatureError::Expired);
         }
-    }
-
-    /// A link whose signature is good speaks for the tenant that it names.
-    fn scope_of(tenant: &str) -> Result<TenantScope, SignatureError> {
-        let tenant: TenantId = tenant.parse().map_err(|_| SignatureError::Invalid)?;
+        // A link whose signature is good speaks for the tenant that it names.
+        let tenant: TenantId = link.tenant.parse().map_err(|_| SignatureError::Invalid)?;
         Ok(TenantScope::of_link(tenant))
     }
 
@@ -91,9 +95,9 @@ impl Signer {
     #[must_use]
     pub fn sign_upload(&self, scope: &TenantScope, upload_id: &str, expires_at_s: i64) -> String {
         let tenant = scope.tenant().as_str();
-        let signature = self.sign(&["PUT", tenant, upload_id], expires_at_s);
+        let (key, signature) = self.sign(&["PUT", tenant, upload_id], expires_at_s);
         format!(
-            "/uploads/{}?tenant={}&expires={expires_at_s}&signature={signature}",
+            "/uploads/{}?tenant={}&expires={expires_at_s}&key={key}&signature={signature}",
             percent(upload_id),
             percent(tenant)
         )
@@ -105,14 +109,11 @@ impl Signer {
     /// When the signature does not fit or has expired.
     pub fn verify_upload(
         &self,
-        tenant: &str,
         upload_id: &str,
-        expires_at_s: i64,
-        signature: &str,
+        link: &Link,
         now_s: i64,
     ) -> Result<TenantScope, SignatureError> {
-        self.verify(&["PUT", tenant, upload_id], expires_at_s, signature, now_s)?;
-        Self::scope_of(tenant)
+        self.verify(&["PUT", &link.tenant, upload_id], link, now_s)
     }
 
     /// Path and query of a URL that gives the content until `expires_at_s` (Unix seconds).
@@ -127,9 +128,9 @@ impl Signer {
         let tenant = scope.tenant().as_str();
         let name = filename.unwrap_or_default();
         let hex = digest.to_string();
-        let signature = self.sign(&["GET", tenant, &hex, name], expires_at_s);
+        let (key, signature) = self.sign(&["GET", tenant, &hex, name], expires_at_s);
         format!(
-            "/content/{}/{hex}?expires={expires_at_s}&name={}&signature={signature}",
+            "/content/{}/{hex}?expires={expires_at_s}&name={}&key={key}&signature={signature}",
             percent(tenant),
             percent(name)
         )
@@ -141,22 +142,25 @@ impl Signer {
     /// When the signature does not fit or has expired.
     pub fn verify_download(
         &self,
-        tenant: &str,
         digest: &Digest,
         filename: Option<&str>,
-        expires_at_s: i64,
-        signature: &str,
+        link: &Link,
         now_s: i64,
     ) -> Result<TenantScope, SignatureError> {
         let name = filename.unwrap_or_default();
-        self.verify(
-            &["GET", tenant, &digest.to_string(), name],
-            expires_at_s,
-            signature,
-            now_s,
-        )?;
-        Self::scope_of(tenant)
+        let parts = ["GET", &link.tenant, &digest.to_string(), name];
+        self.verify(&parts, link, now_s)
     }
+}
+
+fn over(key: &Hmac<Sha256>, parts: &[&str], id: &str, expires_at_s: i64) -> Hmac<Sha256> {
+    let mut mac = key.clone();
+    for part in parts.iter().chain([&id]) {
+        mac.update(&(part.len() as u64).to_be_bytes());
+        mac.update(part.as_bytes());
+    }
+    mac.update(&expires_at_s.to_be_bytes());
+    mac
 }
 
 /// RFC 3986 percent-encoding of everything but unreserved characters.

@@ -1,7 +1,7 @@
 //! Node incarnations. A node prolongs its lease before its time runs out (`lease`); whoever missed that
 //! is dead, and its executions are taken back. Both sides of the comparison are the database's clock.
 
-use sea_orm::DbBackend;
+use sea_orm::{DbBackend, TryGetable};
 
 use super::{
     Error, Fence, Storage,
@@ -57,12 +57,25 @@ impl Storage {
     /// # Errors
     /// When the database does not answer.
     pub async fn installation_id(&self) -> Result<uuid::Uuid, Error> {
-        let rows = sql::query(&self.db.reader, "SELECT id FROM installation", []).await?;
+        self.installation("id").await
+    }
+
+    /// The secret of this database that marks the copies of states which its nodes keep elsewhere.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn copy_secret(&self) -> Result<String, Error> {
+        self.installation("copy_secret").await
+    }
+
+    async fn installation<T: TryGetable>(&self, column: &str) -> Result<T, Error> {
+        let text = format!("SELECT {column} FROM installation");
+        let rows = sql::query(&self.db.reader, &text, []).await?;
         let row = rows.first().ok_or(Error::Corrupt {
             what: "installation",
             source: None,
         })?;
-        sql::get(row, "id")
+        sql::get(row, column)
     }
 
     /// Declares every other incarnation dead. Right only where this process is known to be alone,

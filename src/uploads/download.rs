@@ -6,9 +6,9 @@ use std::ops::Range;
 
 use futures::StreamExt as _;
 
-use super::{Error, Link, Uploads};
+use super::{Error, Uploads};
 use crate::{
-    content::{self, ContentStream, Digest},
+    content::{self, ContentStream, Digest, Link},
     model::TenantScope,
 };
 
@@ -33,14 +33,7 @@ impl Uploads {
     ) -> Result<Content, Error> {
         let inner = &self.0;
         let now_s = self.now_s();
-        let scope = inner.signer.verify_download(
-            &link.tenant,
-            digest,
-            name,
-            link.expires_at_s,
-            &link.signature,
-            now_s,
-        )?;
+        let scope = inner.signer.verify_download(digest, name, link, now_s)?;
         self.enter(scope.tenant()).await?;
         // The link was made while the artifact was there; its content may be so for a while yet.
         let hex = digest.to_string();

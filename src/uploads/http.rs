@@ -20,12 +20,12 @@ use serde::{Deserialize, Serialize};
 use tower_http::compression::CompressionLayer;
 
 use super::{
-    Announced, Error, Link, Uploads,
+    Announced, Error, Uploads,
     range::{Wanted, wanted},
 };
 use crate::{
     api::{LinkCode, TooSlow, seconds},
-    content::{Digest, SignatureError},
+    content::{Digest, Link, SignatureError},
     model::{Refusal, UploadId},
     storage,
 };
@@ -70,6 +70,7 @@ async fn weakened(mut response: Response) -> Response {
 struct UploadQuery {
     tenant: String,
     expires: i64,
+    key: String,
     signature: String,
 }
 
@@ -78,6 +79,7 @@ struct DownloadQuery {
     expires: i64,
     #[serde(default)]
     name: String,
+    key: String,
     signature: String,
 }
 
@@ -101,6 +103,7 @@ async fn receive(
     let link = Link {
         tenant: query.tenant,
         expires_at_s: query.expires,
+        key: query.key,
         signature: query.signature,
     };
     let announced = announced(&headers)?;
@@ -131,6 +134,7 @@ async fn download(
     let link = Link {
         tenant,
         expires_at_s: query.expires,
+        key: query.key,
         signature: query.signature,
     };
     let name = Some(query.name.as_str()).filter(|name| !name.is_empty());

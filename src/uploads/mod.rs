@@ -24,7 +24,7 @@ use crate::{
 
 pub use error::Error;
 pub use http::{PATH, routes};
-pub use receive::{Announced, Link, Received};
+pub use receive::{Announced, Received};
 
 /// `storage_type` of what lies in the content store.
 const CONTENT: &str = "content";

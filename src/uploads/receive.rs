@@ -6,22 +6,11 @@ use sha2::{Digest as _, Sha256};
 
 use super::{Error, Uploads};
 use crate::{
-    content::{Digest, Expected},
+    content::{Digest, Expected, Link},
     model::{TenantScope, Upload, UploadId},
 };
 
 type Cause = Box<dyn std::error::Error + Send + Sync>;
-
-/// The parts of a signed link.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Link {
-    /// Whose it is.
-    pub tenant: String,
-    /// Until when, in seconds since 1970-01-01 UTC.
-    pub expires_at_s: i64,
-    /// The proof that this server made it.
-    pub signature: String,
-}
 
 /// The size and the digest that the sender announces before the bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -88,14 +77,8 @@ impl Uploads {
     }
 
     fn scope_of(&self, id: UploadId, link: &Link) -> Result<TenantScope, Error> {
-        let signer = &self.0.signer;
         let (id, now_s) = (id.to_string(), self.now_s());
-        let Link {
-            tenant,
-            expires_at_s,
-            signature,
-        } = link;
-        Ok(signer.verify_upload(tenant, &id, *expires_at_s, signature, now_s)?)
+        Ok(self.0.signer.verify_upload(&id, link, now_s)?)
     }
 
     async fn find(&self, scope: &TenantScope, id: UploadId) -> Result<Upload, Error> {

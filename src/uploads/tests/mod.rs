@@ -17,13 +17,14 @@ use tower::ServiceExt;
 use super::*;
 use crate::{
     content::S3Options,
-    model::Principal,
+    model::{KeyRing, Principal},
     storage::{Options, WriteOptions, migrate},
     telemetry::Metrics,
 };
 
 const MAX_BYTES: u64 = 1_000_000;
 const TTL_SECONDS: i64 = 900;
+const KEY: &str = "one:0123456789abcdef0123456789abcdef";
 
 struct World {
     uploads: Uploads,
@@ -68,7 +69,7 @@ impl World {
         let uploads = Uploads::new(
             storage.clone(),
             content.clone(),
-            Signer::new([7; 32]),
+            Signer::new(&KEY.parse::<KeyRing>().unwrap()),
             clock.clone(),
             IdSource::system(),
             Arc::new(Budget::new(u64::from(u32::MAX), 0)),
