@@ -140,7 +140,10 @@ mod tests {
         let links = ring_or_file(None, folder, "signing.key").unwrap();
         assert_ne!(links, ring_or_file(None, folder, "token.key").unwrap());
         std::fs::write(folder.join("signing.key"), "short").unwrap();
-        let refused = format!("{:#}", ring_or_file(None, folder, "signing.key").unwrap_err());
+        let refused = format!(
+            "{:#}",
+            ring_or_file(None, folder, "signing.key").unwrap_err()
+        );
         assert!(refused.contains("signing.key"), "{refused}");
         assert!(refused.contains("weak"), "{refused}");
         let configured = ring_or_file(Some(&links), folder, "signing.key").unwrap();

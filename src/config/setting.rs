@@ -401,7 +401,8 @@ impl Setting for KeyRing {
     const TYPE: &'static str = "string";
 
     fn parse(text: &str) -> Result<Self, String> {
-        text.parse().map_err(|error: KeyRingError| error.to_string())
+        text.parse()
+            .map_err(|error: KeyRingError| error.to_string())
     }
 
     fn text(&self) -> Option<String> {

@@ -74,7 +74,12 @@ impl Signer {
         (id, HEXLOWER.encode(&mac.finalize().into_bytes()))
     }
 
-    fn verify(&self, parts: &[&str], link: &Link, now_s: i64) -> Result<TenantScope, SignatureError> {
+    fn verify(
+        &self,
+        parts: &[&str],
+        link: &Link,
+        now_s: i64,
+    ) -> Result<TenantScope, SignatureError> {
         let given = HEXLOWER.decode(link.signature.as_bytes()).ok();
         let given = given.ok_or(SignatureError::Invalid)?;
         let key = self.keys.iter().find(|(id, _)| *id == link.key);

@@ -198,7 +198,10 @@ mod tests {
             (format!("k1:{ONE},{TWO}"), KeyRingError::Id(2)),
             (format!("k1:{ONE},"), KeyRingError::Id(2)),
             (format!("seventeen-letters:{ONE}"), KeyRingError::Id(1)),
-            (format!("k1:{ONE},k1:{TWO}"), KeyRingError::Twice("k1".into())),
+            (
+                format!("k1:{ONE},k1:{TWO}"),
+                KeyRingError::Twice("k1".into()),
+            ),
             ("k1:".to_owned(), KeyRingError::Weak("k1".into())),
             (format!("k1:{}", &ONE[1..]), KeyRingError::Weak("k1".into())),
             ("a".repeat(64), KeyRingError::Weak("k1".into())),
@@ -208,7 +211,15 @@ mod tests {
             assert_eq!(refused, fault);
             assert!(!refused.to_string().contains("cdef"), "{refused}");
         }
-        assert_eq!(nine[..8].join(",").parse::<KeyRing>().unwrap().iter().count(), 8);
+        assert_eq!(
+            nine[..8]
+                .join(",")
+                .parse::<KeyRing>()
+                .unwrap()
+                .iter()
+                .count(),
+            8
+        );
     }
 
     #[test]
@@ -221,7 +232,10 @@ mod tests {
     fn a_key_has_other_bytes_for_each_purpose_and_each_secret() {
         let (one, two) = (ring(ONE), ring(TWO));
         let links = one.first().bytes_for("links");
-        assert_eq!(links, ring(&format!("other:{ONE}")).first().bytes_for("links"));
+        assert_eq!(
+            links,
+            ring(&format!("other:{ONE}")).first().bytes_for("links")
+        );
         assert_ne!(links, one.first().bytes_for("checkpoints"));
         assert_ne!(links, two.first().bytes_for("links"));
     }

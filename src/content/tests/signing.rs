@@ -54,7 +54,11 @@ fn an_upload_is_signed_in_every_part() {
     ] {
         // A link that is not ours is never called expired.
         for now in [0, 1_000] {
-            assert_eq!(check(id, &link, now), Err(SignatureError::Invalid), "{id} {link:?}");
+            assert_eq!(
+                check(id, &link, now),
+                Err(SignatureError::Invalid),
+                "{id} {link:?}"
+            );
         }
     }
 }
@@ -108,7 +112,11 @@ fn links_of_an_older_key_go_on_until_it_leaves_the_ring() {
     let check = |ring: &str| signer(ring).verify_upload("upl_1", &old, 1);
     let both = format!("{TWO}, {ONE}");
     assert_eq!(check(&both), Ok(scope("t")));
-    assert!(signer(&both).sign_upload(&scope("t"), "upl_1", 100).contains("&key=two&"));
+    assert!(
+        signer(&both)
+            .sign_upload(&scope("t"), "upl_1", 100)
+            .contains("&key=two&")
+    );
     assert_eq!(check(TWO), Err(SignatureError::Invalid));
     // Another secret under the id that was known.
     let renamed = format!("one:{}", TWO.split_once(':').unwrap().1);
