@@ -11,7 +11,7 @@ use crate::{
     auth::{Authenticator, Keys},
     events::Events,
     executions::Executions,
-    model::{Action, Budget, TenantScope},
+    model::{Action, ArtifactId, Budget, ExecutionId, SessionId, TenantScope},
     runtime::Runtime,
     state_surface::{self, StateSurface},
     storage::Storage,
@@ -22,6 +22,9 @@ pub use crate::{
     runtime::Error,
     storage::{Count, Members, MetadataMember, NodeInfo, Page, PageRequest},
 };
+
+/// Among so many relatives of an artifact those are counted that whoever asks may read.
+const MOST_OWN_RELATIVES: u32 = 1000;
 
 /// Everything that an API needs. Clones share it.
 #[derive(Clone)]
@@ -61,13 +64,52 @@ impl Services {
         members: Members,
         ids: &[Uuid],
     ) -> Result<HashMap<Uuid, Count>, Error> {
-        scope.check(match members {
+        let reach = scope.check(match members {
             Members::ExecutionsOfExecution | Members::ExecutionsOfSession => Action::ReadExecutions,
             Members::ArtifactsOfExecution | Members::RelativesOfArtifact(_) => {
                 Action::ReadArtifacts
             }
         })?;
-        Ok(self.storage.count_members(scope, members, ids).await?)
+        if reach.is_whole() {
+            return Ok(self.storage.count_members(scope, members, ids).await?);
+        }
+        let storage = &self.storage;
+        let ids = match members {
+            Members::ExecutionsOfSession => {
+                let wanted: Vec<_> = ids.iter().copied().map(SessionId).collect();
+                let found = storage.find_sessions(scope, &wanted).await?;
+                let reached = storage.reached_sessions(&reach, found).into_iter();
+                reached.map(|it| it.id.0).collect()
+            }
+            Members::ExecutionsOfExecution | Members::ArtifactsOfExecution => {
+                let wanted: Vec<_> = ids.iter().copied().map(ExecutionId).collect();
+                let reached = storage.reached_execution_ids(scope, &reach, &wanted);
+                reached
+                    .await?
+                    .into_iter()
+                    .map(|id| id.0)
+                    .collect::<Vec<_>>()
+            }
+            Members::RelativesOfArtifact(relation) => {
+                let wanted: Vec<_> = ids.iter().copied().map(ArtifactId).collect();
+                let relatives = self.artifacts.list_first_relatives(
+                    scope,
+                    &wanted,
+                    relation,
+                    MOST_OWN_RELATIVES + 1,
+                );
+                let counted = relatives.await?.into_iter().map(|(id, relatives)| {
+                    let total = i64::try_from(relatives.len()).unwrap_or(i64::MAX);
+                    let is_whole = total <= i64::from(MOST_OWN_RELATIVES);
+                    (
+                        id.0,
+                        Count::of(total.min(i64::from(MOST_OWN_RELATIVES)), is_whole),
+                    )
+                });
+                return Ok(counted.collect());
+            }
+        };
+        Ok(storage.count_members(scope, members, &ids).await?)
     }
 }
 

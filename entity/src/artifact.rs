@@ -36,6 +36,8 @@ pub struct Model {
     pub next_seq: i64,
     pub created_at: i64,
     pub updated_at: i64,
+    #[sea_orm(column_type = "Text", nullable)]
+    pub user_id: Option<String>,
 }
 
 /// No relations: joins are written where they are used.

@@ -57,6 +57,10 @@ pub struct Model {
     pub queue: String,
     #[sea_orm(column_type = "Text", nullable)]
     pub actor: Option<String>,
+    #[sea_orm(column_type = "Text", nullable)]
+    pub user_id: Option<String>,
+    #[sea_orm(column_type = "Text", nullable)]
+    pub grants: Option<String>,
 }
 
 /// No relations: joins are written where they are used.

@@ -20,6 +20,8 @@ pub struct Model {
     pub created_at: i64,
     pub expires_at: i64,
     pub completed_at: Option<i64>,
+    #[sea_orm(column_type = "Text", nullable)]
+    pub reach: Option<String>,
 }
 
 /// No relations: joins are written where they are used.

@@ -19,6 +19,7 @@ mod m20261128_000011_actors;
 mod m20261128_000012_lists;
 mod m20261128_000013_api_keys;
 mod m20261129_000014_copy_secret;
+mod m20261129_000015_owners;
 
 /// One step of the schema: its name in `seaql_migrations`, and the statements it consists of.
 type Migration = (&'static str, fn(DbBackend) -> Vec<String>);
@@ -45,6 +46,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(m20261128_000012_lists),
     migration!(m20261128_000013_api_keys),
     migration!(m20261129_000014_copy_secret),
+    migration!(m20261129_000015_owners),
 ];
 
 /// Applies what the database lacks and returns the names of the migrations that were applied.

@@ -85,6 +85,7 @@ mod tests {
             next_seq: 2,
             created_at: 0,
             updated_at: 0,
+            user_id: None,
         })
     }
 

@@ -4,6 +4,7 @@
 //! where they are found, resolved, listed, traced, and changed by clients.
 
 mod mermaid;
+mod reach;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -23,7 +24,7 @@ pub use crate::storage::{
 
 use crate::{
     model::{
-        Action, Artifact, ArtifactId, ArtifactState, Principal, Refusal, TenantScope,
+        Action, Artifact, ArtifactId, ArtifactState, Principal, Reach, Refusal, TenantScope,
         TransitionRequest,
     },
     storage::{Count, Error, Page, PageRequest, Storage},
@@ -87,13 +88,7 @@ impl ArtifactRegistry {
         scope: &TenantScope,
         id: ArtifactId,
     ) -> Result<Option<Artifact>, Error> {
-        scope.check(Action::ReadArtifacts)?;
-        Ok(self
-            .storage
-            .find_artifacts(scope, &[id])
-            .await?
-            .into_iter()
-            .next())
+        Ok(self.find_many(scope, &[id]).await?.into_iter().next())
     }
 
     /// An artifact of this type that is READY or ARCHIVED. Whatever else may be the case, absent,
@@ -124,8 +119,7 @@ impl ArtifactRegistry {
         eligible_for: Option<&str>,
         page: &PageRequest<i64>,
     ) -> Result<Page<i64, Artifact>, Error> {
-        scope.check(Action::ReadArtifacts)?;
-        match self.narrowed(filter, eligible_for)? {
+        match self.narrowed(scope, filter, eligible_for).await? {
             Some(filter) => self.storage.list_artifacts(scope, &filter, page).await,
             None => Ok(Page::empty()),
         }
@@ -143,8 +137,7 @@ impl ArtifactRegistry {
         limit: u32,
         offset: u32,
     ) -> Result<Vec<Artifact>, Error> {
-        scope.check(Action::ReadArtifacts)?;
-        match self.narrowed(filter, eligible_for)? {
+        match self.narrowed(scope, filter, eligible_for).await? {
             Some(filter) => {
                 self.storage
                     .slice_artifacts(scope, &filter, limit, offset)
@@ -164,20 +157,23 @@ impl ArtifactRegistry {
         filter: &ArtifactFilter,
         eligible_for: Option<&str>,
     ) -> Result<Count, Error> {
-        scope.check(Action::ReadArtifacts)?;
-        match self.narrowed(filter, eligible_for)? {
+        match self.narrowed(scope, filter, eligible_for).await? {
             Some(filter) => self.storage.count_artifacts(scope, &filter).await,
             None => Ok(Count::NONE),
         }
     }
 
-    /// The filter with what an intent type accepts; none when nothing can fit.
-    fn narrowed(
+    /// The filter with what whoever asks may read, and with what an intent type accepts; none when nothing can
+    /// fit.
+    async fn narrowed(
         &self,
+        scope: &TenantScope,
         filter: &ArtifactFilter,
         eligible_for: Option<&str>,
     ) -> Result<Option<ArtifactFilter>, Error> {
-        let mut filter = filter.clone();
+        let Some(mut filter) = self.within_reach(scope, filter).await? else {
+            return Ok(None);
+        };
         let Some(intent_type) = eligible_for else {
             return Ok(Some(filter));
         };
@@ -200,8 +196,9 @@ impl ArtifactRegistry {
         scope: &TenantScope,
         request: &LineageRequest,
     ) -> Result<Lineage, Error> {
-        scope.check(Action::ReadArtifacts)?;
-        self.storage.lineage(scope, request).await
+        let reach = scope.check(Action::ReadArtifacts)?;
+        let lineage = self.storage.lineage(scope, request).await?;
+        self.lineage_within(scope, &reach, lineage).await
     }
 
     /// The shortest way between two artifacts, both included.
@@ -214,8 +211,16 @@ impl ArtifactRegistry {
         from: ArtifactId,
         to: ArtifactId,
     ) -> Result<Option<Vec<ArtifactId>>, Error> {
-        scope.check(Action::ReadArtifacts)?;
-        self.storage.lineage_path(scope, from, to).await
+        let reach = scope.check(Action::ReadArtifacts)?;
+        let path = self.storage.lineage_path(scope, from, to).await?;
+        let Some(path) = path else {
+            return Ok(None);
+        };
+        let reached = self
+            .storage
+            .reached_artifact_ids(scope, &reach, &path)
+            .await?;
+        Ok((reached.len() == path.len()).then_some(path))
     }
 
     /// Deletes an artifact in the name of `principal`, and, if asked, all that was made from it; or
@@ -229,10 +234,11 @@ impl ArtifactRegistry {
         principal: &Principal,
         request: DeleteRequest,
     ) -> Result<Deletion, Error> {
-        principal.check(Action::WriteArtifacts)?;
+        let reach = principal.check(Action::WriteArtifacts)?;
         let scope = principal.scope();
         let id = request.artifact_id;
-        let descendants = self.live_descendants(&scope, id).await?;
+        self.check_reached(&scope, &reach, id).await?;
+        let descendants = self.live_descendants(&scope, &reach, id).await?;
         if request.include_descendants && descendants.truncated {
             let message = format!("more than {MAX_DELETED} artifacts were made from it");
             return Err(Refusal::invalid(["includeDescendants"], message).into());
@@ -247,8 +253,9 @@ impl ArtifactRegistry {
                 .delete_artifacts(scope.clone(), ids, actor, request.reason)
                 .await?;
         }
-        let found = self.find(&scope, id).await?;
-        let artifact = found.ok_or_else(|| Refusal::not_found("artifact", "artifactId"))?;
+        let found = self.storage.find_artifacts(&scope, &[id]).await?;
+        let artifact = found.into_iter().next();
+        let artifact = artifact.ok_or_else(|| Refusal::not_found("artifact", "artifactId"))?;
         Ok(Deletion {
             artifact,
             descendants: descendants.artifacts,
@@ -260,6 +267,7 @@ impl ArtifactRegistry {
     async fn live_descendants(
         &self,
         scope: &TenantScope,
+        reach: &Reach,
         id: ArtifactId,
     ) -> Result<Descendants, Error> {
         let request = LineageRequest {
@@ -274,6 +282,7 @@ impl ArtifactRegistry {
             stop_at_types: HashSet::new(),
         };
         let lineage = self.storage.lineage(scope, &request).await?;
+        let lineage = self.lineage_within(scope, reach, lineage).await?;
         let nodes = lineage.nodes.into_iter().filter(|node| !node.is_root);
         Ok(Descendants {
             artifacts: nodes
@@ -293,9 +302,10 @@ impl ArtifactRegistry {
         principal: &Principal,
         request: TransitionRequest,
     ) -> Result<Artifact, Error> {
-        principal.check(Action::WriteArtifacts)?;
-        self.storage
-            .transition_artifact(principal.scope(), request)
-            .await
+        let reach = principal.check(Action::WriteArtifacts)?;
+        let scope = principal.scope();
+        self.check_reached(&scope, &reach, request.artifact_id)
+            .await?;
+        self.storage.transition_artifact(scope, request).await
     }
 }

@@ -23,8 +23,9 @@ impl ArtifactRegistry {
         scope: &TenantScope,
         ids: &[ArtifactId],
     ) -> Result<Vec<Artifact>, Error> {
-        scope.check(Action::ReadArtifacts)?;
-        self.storage.find_artifacts(scope, ids).await
+        let reach = scope.check(Action::ReadArtifacts)?;
+        let found = self.storage.find_artifacts(scope, ids).await?;
+        self.storage.reached_artifacts(scope, &reach, found).await
     }
 
     /// The first artifacts that each execution made or found again, in order of registration, at most
@@ -38,10 +39,14 @@ impl ArtifactRegistry {
         ids: &[ExecutionId],
         limit: u32,
     ) -> Result<HashMap<ExecutionId, Placed>, Error> {
-        scope.check(Action::ReadArtifacts)?;
-        self.storage
+        let reach = scope.check(Action::ReadArtifacts)?;
+        let found = self
+            .storage
             .artifacts_of_executions(scope, ids, limit)
-            .await
+            .await;
+        let mut found = found?;
+        self.placed_within(scope, &reach, &mut found).await?;
+        Ok(found)
     }
 
     /// The first parents or children of each artifact, at most `limit` of each.
@@ -55,8 +60,12 @@ impl ArtifactRegistry {
         relation: Relation,
         limit: u32,
     ) -> Result<HashMap<ArtifactId, Placed>, Error> {
-        scope.check(Action::ReadArtifacts)?;
-        self.storage.relatives_of(scope, ids, relation, limit).await
+        let reach = scope.check(Action::ReadArtifacts)?;
+        let ids = self.readable(scope, ids).await?;
+        let found = self.storage.relatives_of(scope, &ids, relation, limit);
+        let mut found = found.await?;
+        self.placed_within(scope, &reach, &mut found).await?;
+        Ok(found)
     }
 
     /// A page of an artifact's parents or children.
@@ -70,8 +79,18 @@ impl ArtifactRegistry {
         relation: Relation,
         page: &PageRequest<i64>,
     ) -> Result<Page<i64, Artifact>, Error> {
-        scope.check(Action::ReadArtifacts)?;
-        self.storage.list_relatives(scope, id, relation, page).await
+        let reach = scope.check(Action::ReadArtifacts)?;
+        if self.readable(scope, &[id]).await?.is_empty() {
+            return Ok(Page::empty());
+        }
+        let found = self.storage.list_relatives(scope, id, relation, page);
+        let mut found = found.await?;
+        if !reach.is_whole() {
+            let all = found.items.iter().map(|(_, it)| it.clone()).collect();
+            let reached = self.ids_within(scope, &reach, all).await?;
+            found.items.retain(|(_, it)| reached.contains(&it.id));
+        }
+        Ok(found)
     }
 
     /// The stored forms of each artifact.
@@ -83,8 +102,8 @@ impl ArtifactRegistry {
         scope: &TenantScope,
         ids: &[ArtifactId],
     ) -> Result<HashMap<ArtifactId, Vec<Materialization>>, Error> {
-        scope.check(Action::ReadArtifacts)?;
-        self.storage.find_materializations(scope, ids).await
+        let ids = self.readable(scope, ids).await?;
+        self.storage.find_materializations(scope, &ids).await
     }
 
     /// The history of each artifact, oldest first.
@@ -96,7 +115,7 @@ impl ArtifactRegistry {
         scope: &TenantScope,
         ids: &[ArtifactId],
     ) -> Result<HashMap<ArtifactId, Vec<ArtifactTransition>>, Error> {
-        scope.check(Action::ReadArtifacts)?;
-        self.storage.find_transitions(scope, ids).await
+        let ids = self.readable(scope, ids).await?;
+        self.storage.find_transitions(scope, &ids).await
     }
 }

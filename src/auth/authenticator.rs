@@ -150,7 +150,8 @@ impl Authenticator {
         let this = &*self.0;
         let holder = this.issuers.verify(token, &this.roles, this.clock.now());
         let holder = holder.await.map_err(refused)?;
-        let principal = Principal::proven(holder.tenant, &holder.actor, holder.grants);
+        let principal =
+            Principal::proven(holder.tenant, &holder.actor, holder.grants).of_a_person();
         Ok(Authenticated::by_token(
             principal,
             holder.expires_at,

@@ -75,7 +75,7 @@ impl Keys {
     /// [`Refusal::Forbidden`] when the caller may not, or lacks what the key would have;
     /// [`Refusal::InvalidInput`] for a faulty input.
     pub async fn create(&self, principal: &Principal, new: NewKey) -> Result<CreatedKey, Error> {
-        principal.check(Action::ManageKeys)?;
+        principal.check_all(Action::ManageKeys)?;
         let rights = self.rights(&new)?;
         self.check_covered(principal.grants(), &rights)?;
         let text = KeyText::random();
@@ -103,7 +103,7 @@ impl Keys {
         id: KeyId,
         reason: Option<String>,
     ) -> Result<ApiKey, Error> {
-        principal.check(Action::ManageKeys)?;
+        principal.check_all(Action::ManageKeys)?;
         check_reason(reason.as_deref())?;
         let revoked = self.storage.revoke_key(RevokeKey {
             scope: principal.scope(),
@@ -127,7 +127,7 @@ impl Keys {
         principal: &Principal,
         page: &PageRequest<KeyId>,
     ) -> Result<Page<KeyId, ApiKey>, Error> {
-        principal.check(Action::ManageKeys)?;
+        principal.check_all(Action::ManageKeys)?;
         self.storage.list_keys(&principal.scope(), page).await
     }
 
@@ -136,7 +136,7 @@ impl Keys {
     /// # Errors
     /// [`Refusal::Forbidden`] when the caller may not.
     pub async fn count(&self, principal: &Principal) -> Result<Count, Error> {
-        principal.check(Action::ManageKeys)?;
+        principal.check_all(Action::ManageKeys)?;
         self.storage.count_keys(&principal.scope()).await
     }
 

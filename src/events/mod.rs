@@ -14,8 +14,8 @@ use tokio::sync::broadcast;
 
 use crate::{
     model::{
-        Action, Cursor, Event, Execution, ExecutionId, Principal, Refusal, SessionId, SessionKey,
-        TenantScope,
+        Action, Cursor, Event, Execution, ExecutionId, Principal, Reach, Refusal, SessionId,
+        SessionKey, TenantScope,
     },
     redis::HintBus,
     storage::{Error, Notice, Reading, Storage},
@@ -150,8 +150,9 @@ impl Events {
         id: ExecutionId,
         after: Option<Cursor>,
     ) -> Result<impl Stream<Item = Result<EventBatch, Error>> + Send + use<>, Error> {
-        principal.check(Action::ReadExecutions)?;
+        let reach = principal.check(Action::ReadExecutions)?;
         let scope = principal.scope();
+        self.check_reached(&scope, &reach, id).await?;
         // Interest is registered before the past is read, or what happens between would be lost.
         let mut watch = self.hub.watch_execution(id);
         let mut first = None;
@@ -183,8 +184,10 @@ impl Events {
         id: ExecutionId,
         after: Cursor,
     ) -> Result<bool, Error> {
-        principal.check(Action::ReadExecutions)?;
-        let execution = self.get(&principal.scope(), id).await?;
+        let reach = principal.check(Action::ReadExecutions)?;
+        let scope = principal.scope();
+        self.check_reached(&scope, &reach, id).await?;
+        let execution = self.get(&scope, id).await?;
         Ok(is_past_end(&execution, after))
     }
 
@@ -248,10 +251,11 @@ impl Events {
         id: SessionId,
         after: Option<Cursor>,
     ) -> Result<impl Stream<Item = Result<EventBatch, Error>> + Send + use<>, Error> {
-        principal.check(Action::ReadSessions)?;
+        let reach = principal.check(Action::ReadSessions)?;
         let scope = principal.scope();
         let watch = self.hub.watch_session(SessionKey::of(&scope, id));
-        if self.storage.find_sessions(&scope, &[id]).await?.is_empty() {
+        let found = self.storage.find_sessions(&scope, &[id]).await?;
+        if self.storage.reached_sessions(&reach, found).is_empty() {
             return Err(Refusal::not_found("session", "sessionId").into());
         }
         if let Some(cursor) = after {
@@ -271,7 +275,7 @@ impl Events {
         feed: Feed,
         after: Option<Cursor>,
     ) -> Result<impl Stream<Item = Result<EventBatch, Error>> + Send + use<>, Error> {
-        principal.check(Action::ReadExecutions)?;
+        principal.check_all(Action::ReadExecutions)?;
         let scope = principal.scope();
         let watch = self.hub.watch_tenant(principal.tenant().clone());
         if let Some(cursor) = after {
@@ -321,7 +325,7 @@ impl Events {
         }
     }
 
-    /// Waits until an execution has ended.
+    /// Waits until an execution has ended, for the attempt that submitted it.
     ///
     /// # Errors
     /// When it is absent; when the database stays away.
@@ -330,7 +334,6 @@ impl Events {
         scope: &TenantScope,
         id: ExecutionId,
     ) -> Result<Box<Execution>, Error> {
-        scope.check(Action::ReadExecutions)?;
         let mut watch = self.hub.watch_execution(id);
         loop {
             watch.mark_seen();
@@ -350,6 +353,19 @@ impl Events {
                 looked => return looked,
             }
         }
+    }
+
+    /// Refuses an execution that is beyond reach, as one that is not there.
+    async fn check_reached(
+        &self,
+        scope: &TenantScope,
+        reach: &Reach,
+        id: ExecutionId,
+    ) -> Result<(), Error> {
+        if self.storage.reaches_execution(scope, reach, id).await? {
+            return Ok(());
+        }
+        Err(Refusal::not_found("execution", "executionId").into())
     }
 
     async fn get(&self, scope: &TenantScope, id: ExecutionId) -> Result<Execution, Error> {

@@ -21,7 +21,10 @@ impl Events {
         after: Option<Cursor>,
         limit: u32,
     ) -> Result<Arc<Vec<Event>>, Error> {
-        scope.check(Action::ReadExecutions)?;
+        let reach = scope.check(Action::ReadExecutions)?;
+        if !self.storage.reaches_execution(scope, &reach, id).await? {
+            return Ok(Arc::default());
+        }
         if let Some(cursor) = after {
             let reading = Reading::Execution(id);
             self.storage.check_position(scope, reading, cursor).await?;
@@ -42,7 +45,7 @@ impl Events {
         after: Option<Cursor>,
         limit: u32,
     ) -> Result<Vec<Event>, Error> {
-        scope.check(Action::ReadLog)?;
+        scope.check_all(Action::ReadLog)?;
         if let Some(cursor) = after {
             let reading = Reading::Tenant;
             self.storage.check_position(scope, reading, cursor).await?;
@@ -56,7 +59,7 @@ impl Events {
     /// # Errors
     /// When the database does not answer.
     pub async fn count_log(&self, scope: &TenantScope, filter: &WalFilter) -> Result<Count, Error> {
-        scope.check(Action::ReadLog)?;
+        scope.check_all(Action::ReadLog)?;
         self.storage.count_wal(scope, filter).await
     }
 }

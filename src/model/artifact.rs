@@ -1,6 +1,8 @@
 //! Artifacts: the canonical output of intents. Identity, meaning (the semantic descriptor) and
 //! storage (materializations) are three separate things.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -117,6 +119,9 @@ pub struct Artifact {
     pub created_at: Micros,
     /// When it last changed state.
     pub updated_at: Micros,
+    /// The user of the execution that produced it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_id: Option<Arc<str>>,
 }
 
 /// One stored form of an artifact.

@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{
-    Artifact, ArtifactId, ArtifactState, Cursor, EventId, ExecutionError, ExecutionId, IntentId,
-    KeyId, KeyRights, Materialization, Micros, NodeId, Payload, RawJson, SessionId, SessionStatus,
-    TenantId,
+    Artifact, ArtifactId, ArtifactState, Cursor, EventId, ExecutionError, ExecutionId, Grants,
+    IntentId, KeyId, KeyRights, Materialization, Micros, NodeId, Payload, RawJson, SessionId,
+    SessionStatus, TenantId,
 };
 
 /// The kind of record that a stream of the log belongs to.
@@ -143,6 +143,10 @@ bodies! {
         rerun_of: Option<ExecutionId>,
         /// The name of its queue; none in entries that were written before this was told: `node`.
         queue: Option<String>,
+        /// The user of its session.
+        user_id: Option<Arc<str>>,
+        /// What its attempts may do; none for everything.
+        grants: Option<Grants>,
     }
     /// An attempt began.
     ExecutionStarted = "execution.started" {

@@ -4,7 +4,7 @@ use std::{borrow::Cow, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use super::{ExecutionId, IntentId, Micros, Payload, RawJson, SessionId, TenantId};
+use super::{ExecutionId, Grants, IntentId, Micros, Payload, RawJson, SessionId, TenantId};
 
 /// `created → running → completed | failed | cancelled`; a created execution may be cancelled, or
 /// fail at its deadline, without having run.
@@ -162,6 +162,10 @@ pub struct Execution {
     /// Who submitted it: the caller's name, for a child that of the root. None where a version submitted
     /// it that did not record this.
     pub submitted_by: Option<Arc<str>>,
+    /// The user that its session had when it was submitted.
+    pub user_id: Option<Arc<str>>,
+    /// What its attempts may do.
+    pub grants: Grants,
     /// Where it is in its life.
     pub status: ExecutionStatus,
     /// Grows by one each time a node takes the execution; fences writes of older holders.

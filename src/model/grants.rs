@@ -1,6 +1,6 @@
 //! The permissions of a principal. A [`Scope`] is one permission by its name, as keys, tokens and
 //! roles carry it; [`Grants`] are all that a principal has. A name without a suffix concerns
-//! whatever the tenant has.
+//! whatever the tenant has; with `:own` it concerns what is the principal's own ([`Reach`]).
 //!
 //! Invariant: [`Grants::covers`] holds for exactly those whose every permission is there, so that nobody
 //! can hand on what they lack.
@@ -9,7 +9,7 @@ use std::{fmt, str::FromStr, sync::Arc};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::{Refusal, is_name};
+use super::{Reach, Refusal, is_name};
 
 /// Longest name of an intent type in a scope.
 const MAX_TYPE_CHARS: usize = 200;
@@ -74,6 +74,19 @@ impl Action {
         }
     }
 
+    /// Returns whether it can be permitted on what is one's own alone.
+    fn has_own_form(self) -> bool {
+        matches!(
+            self,
+            Self::ReadExecutions
+                | Self::ControlExecutions
+                | Self::ReadSessions
+                | Self::WriteSessions
+                | Self::ReadArtifacts
+                | Self::WriteArtifacts
+        )
+    }
+
     fn bit(self) -> u16 {
         1 << self as u16
     }
@@ -85,11 +98,13 @@ impl fmt::Display for Action {
     }
 }
 
-/// One permission, such as `executions:read` or `intents:submit:parse_content`.
+/// One permission, such as `executions:read`, `executions:read:own` or `intents:submit:parse_content`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Scope {
     /// The action, on whatever there is.
     Any(Action),
+    /// The action, on what is one's own.
+    Own(Action),
     /// Submit intents of this type.
     Submit(Arc<str>),
 }
@@ -98,7 +113,8 @@ pub enum Scope {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "a scope is one of intents:submit, intents:submit:TYPE, executions:read, executions:control, sessions:read, \
-     sessions:write, artifacts:read, artifacts:write, log:read, keys:manage, runtime:operate"
+     sessions:write, artifacts:read, artifacts:write, log:read, keys:manage, runtime:operate; those of executions, \
+     sessions and artifacts may end with :own or :all"
 )]
 pub struct ScopeError;
 
@@ -106,8 +122,18 @@ impl FromStr for Scope {
     type Err = ScopeError;
 
     fn from_str(text: &str) -> Result<Self, ScopeError> {
-        if let Some(action) = Action::ALL.iter().find(|action| action.name() == text) {
-            return Ok(Self::Any(*action));
+        let named = |name: &str| Action::ALL.iter().copied().find(|it| it.name() == name);
+        if let Some(action) = named(text) {
+            return Ok(Self::Any(action));
+        }
+        for (suffix, form) in [
+            (":own", Self::Own as fn(Action) -> Self),
+            (":all", Self::Any),
+        ] {
+            let action = text.strip_suffix(suffix).and_then(named);
+            if let Some(action) = action.filter(|action| action.has_own_form()) {
+                return Ok(form(action));
+            }
         }
         let intent_type = text.strip_prefix("intents:submit:").ok_or(ScopeError)?;
         // White space and commas stand between scopes, and a colon before what qualifies one.
@@ -123,6 +149,7 @@ impl fmt::Display for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Any(action) => f.write_str(action.name()),
+            Self::Own(action) => write!(f, "{action}:own"),
             Self::Submit(intent_type) => write!(f, "{}:{intent_type}", Action::SubmitIntents),
         }
     }
@@ -133,6 +160,8 @@ impl fmt::Display for Scope {
 pub struct Grants {
     /// A bit for each action that is permitted on whatever there is.
     actions: u16,
+    /// A bit for each further action that is permitted on what is one's own.
+    own: u16,
     /// The intent types that may be submitted besides, in order; empty where any may be.
     submits: Option<Arc<[Arc<str>]>>,
 }
@@ -149,6 +178,7 @@ impl Grants {
         let actions = Action::ALL.iter().map(|action| action.bit());
         Self {
             actions: actions.fold(0, |all, one| all | one),
+            own: 0,
             submits: None,
         }
     }
@@ -164,10 +194,12 @@ impl Grants {
     /// # Errors
     /// When they name more than a hundred intent types.
     pub fn of(scopes: impl IntoIterator<Item = Scope>) -> Result<Self, GrantsError> {
-        let (mut actions, mut submits) = (0, std::collections::BTreeSet::new());
+        let (mut actions, mut own) = (0, 0);
+        let mut submits = std::collections::BTreeSet::new();
         for scope in scopes {
             match scope {
                 Scope::Any(action) => actions |= action.bit(),
+                Scope::Own(action) => own |= action.bit(),
                 Scope::Submit(intent_type) => {
                     submits.insert(intent_type);
                     if submits.len() > MAX_TYPES {
@@ -180,6 +212,7 @@ impl Grants {
         let is_named = !permits_any && !submits.is_empty();
         Ok(Self {
             actions,
+            own: own & !actions,
             submits: is_named.then(|| submits.into_iter().collect()),
         })
     }
@@ -190,17 +223,50 @@ impl Grants {
         self.actions & action.bit() != 0
     }
 
+    /// Returns whether the action is permitted on what is one's own, at least.
+    #[must_use]
+    pub fn permits_own(&self, action: Action) -> bool {
+        (self.actions | self.own) & action.bit() != 0
+    }
+
+    /// Returns whether there is an action that ends at what is one's own.
+    #[must_use]
+    pub fn are_limited_to_own(&self) -> bool {
+        self.own != 0
+    }
+
     /// Refuses an action that is not permitted on whatever there is.
     ///
     /// # Errors
     /// [`Refusal::Forbidden`].
-    pub fn check(&self, action: Action) -> Result<(), Refusal> {
+    pub fn check_all(&self, action: Action) -> Result<(), Refusal> {
         if self.permits(action) {
             return Ok(());
         }
-        Err(Refusal::Forbidden {
-            scope: Scope::Any(action),
-        })
+        Err(Refusal::lacking(action))
+    }
+
+    /// Returns how far an action is permitted to whom `own` is their own.
+    ///
+    /// # Errors
+    /// [`Refusal::Forbidden`] when it is not permitted at all.
+    pub fn check(&self, action: Action, own: &Reach) -> Result<Reach, Refusal> {
+        if self.own & action.bit() != 0 {
+            return Ok(own.clone());
+        }
+        self.check_all(action).map(|()| Reach::Tenant)
+    }
+
+    /// The same permissions, but for what is one's own alone. What has no such form is left out.
+    #[must_use]
+    pub fn limited_to_own(&self) -> Self {
+        let limits = Action::ALL.iter().filter(|action| action.has_own_form());
+        let can_be_limited = limits.fold(0, |all, action| all | action.bit());
+        Self {
+            actions: self.actions & Action::SubmitIntents.bit(),
+            own: (self.actions | self.own) & can_be_limited,
+            submits: self.submits.clone(),
+        }
     }
 
     /// Returns whether intents of this type may be submitted.
@@ -215,6 +281,7 @@ impl Grants {
     pub fn contains(&self, scope: &Scope) -> bool {
         match scope {
             Scope::Any(action) => self.permits(*action),
+            Scope::Own(action) => self.permits_own(*action),
             Scope::Submit(intent_type) => self.permits_submit(intent_type),
         }
     }
@@ -231,7 +298,12 @@ impl Grants {
         let permitted = actions.filter(|action| self.permits(*action));
         let named = self.submits.iter().flat_map(|submits| submits.iter());
         let named = named.map(|intent_type| Scope::Submit(Arc::clone(intent_type)));
-        permitted.map(Scope::Any).chain(named)
+        let own = Action::ALL.iter().copied();
+        let own = own.filter(|action| self.own & action.bit() != 0);
+        permitted
+            .map(Scope::Any)
+            .chain(own.map(Scope::Own))
+            .chain(named)
     }
 }
 
@@ -307,7 +379,10 @@ mod tests {
             "executions",
             "executions:",
             "Executions:read",
-            "executions:read:own",
+            "executions:read:mine",
+            "executions:read:own:own",
+            "log:read:own",
+            "intents:submit:own:own",
             "intents:submit:",
             "intents:submit:a:own",
             "intents:submit:a,b",
@@ -349,9 +424,30 @@ mod tests {
     #[test]
     fn a_refusal_names_the_scope_that_is_lacking() {
         let some = grants("executions:read");
-        assert_eq!(some.check(Action::ReadExecutions), Ok(()));
-        let refused = some.check(Action::ControlExecutions).unwrap_err();
+        assert_eq!(some.check_all(Action::ReadExecutions), Ok(()));
+        let refused = some.check_all(Action::ControlExecutions).unwrap_err();
         assert!(refused.to_string().contains("executions:control"));
+    }
+
+    #[test]
+    fn what_is_permitted_on_ones_own_reaches_no_further() {
+        let own = Reach::User("ann".into());
+        let some = grants("executions:read:own sessions:read sessions:read:own artifacts:read:all");
+        let text = "sessions:read artifacts:read executions:read:own";
+        assert_eq!(some.to_string(), text, "the wider form says it all");
+        let reach = |action| some.check(action, &own);
+        assert_eq!(reach(Action::ReadExecutions), Ok(own.clone()));
+        assert_eq!(reach(Action::ReadSessions), Ok(Reach::Tenant));
+        assert!(reach(Action::ControlExecutions).is_err());
+        assert!(some.check_all(Action::ReadExecutions).is_err());
+        let wide = grants("executions:read");
+        assert!(wide.covers(&grants("executions:read:own")));
+        assert!(!grants("executions:read:own").covers(&wide));
+        let limited = Grants::all().limited_to_own();
+        let actions = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        let expected = "intents:submit executions:read:own executions:control:own sessions:read:own \
+             sessions:write:own artifacts:read:own artifacts:write:own";
+        assert_eq!(actions(&limited.to_string()), actions(expected));
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! Who asks. A [`TenantScope`] is the right to reach one tenant's data, in the database and in the
-//! content store. A [`Principal`] yields one, and so does a signed link; `tests/it/layers.rs` holds
+//! content store; its [`Reach`] says how much of it. A [`Principal`] yields one, and so does a signed link; `tests/it/layers.rs` holds
 //! who may make either, so no call reaches a tenant's data without somebody answering for it.
 
 use std::{
@@ -11,7 +11,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{Action, Execution, Grants, Meter, Refusal, Scope};
+use super::{Action, Execution, Grants, Meter, Reach, Refusal, Scope};
 
 /// A tenant's name: 1 to 64 of `A-Z a-z 0-9 . _ -`, beginning with a letter or digit.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -81,12 +81,22 @@ pub struct Principal {
     tenant: TenantId,
     actor: Arc<str>,
     grants: Grants,
+    /// What is the principal's own.
+    own: Reach,
+    /// True for a person, to whom belongs whatever they begin.
+    is_user: bool,
+    /// What attempts may do that act for the principal; none where that is what the principal may do.
+    attempts: Option<Grants>,
     meter: Option<Arc<Meter>>,
 }
 
 impl PartialEq for Principal {
     fn eq(&self, other: &Self) -> bool {
-        self.tenant == other.tenant && self.actor == other.actor && self.grants == other.grants
+        self.tenant == other.tenant
+            && self.actor == other.actor
+            && self.grants == other.grants
+            && self.own == other.own
+            && self.attempts == other.attempts
     }
 }
 
@@ -100,8 +110,11 @@ impl Principal {
         let actor = Arc::clone(&ACTOR);
         Self {
             tenant,
+            own: Reach::User(Arc::clone(&actor)),
             actor,
             grants: Grants::all(),
+            is_user: false,
+            attempts: None,
             meter: None,
         }
     }
@@ -112,25 +125,42 @@ impl Principal {
         Self::proven(tenant, "operator", Grants::all())
     }
 
-    /// The holder of a proof, for whoever checked it.
+    /// The holder of a proof, for whoever checked it. Their own is what belongs to the user of their name.
     #[must_use]
     pub(crate) fn proven(tenant: TenantId, actor: &str, grants: Grants) -> Self {
+        let actor: Arc<str> = actor.into();
         Self {
             tenant,
-            actor: actor.into(),
+            own: Reach::User(Arc::clone(&actor)),
+            actor,
             grants,
+            is_user: false,
+            attempts: None,
             meter: None,
         }
     }
 
-    /// Whoever submitted an execution: what its attempts do is done for them. The runtime itself where
-    /// the submitter is not recorded. A handler may do everything within the tenant.
+    /// The same, if it is a person.
+    #[must_use]
+    pub(crate) fn of_a_person(self) -> Self {
+        Self {
+            is_user: true,
+            ..self
+        }
+    }
+
+    /// Whoever submitted an execution: what its attempts do is done for them, and may be done as far as they
+    /// may. The runtime itself where the submitter is not recorded.
     #[must_use]
     pub(crate) fn on_behalf_of(execution: &Execution) -> Self {
+        let user = execution.user_id.clone();
         Self {
             tenant: execution.intent.tenant_id.clone(),
             actor: execution.acts_for().into(),
-            grants: Grants::all(),
+            grants: execution.grants.clone(),
+            own: user.map_or(Reach::Session(execution.intent.session_id), Reach::User),
+            is_user: false,
+            attempts: None,
             meter: None,
         }
     }
@@ -153,18 +183,53 @@ impl Principal {
         &self.actor
     }
 
+    /// The user to whom belongs what this principal begins; none unless it is a person.
+    #[must_use]
+    pub fn user(&self) -> Option<&str> {
+        self.is_user.then_some(&*self.actor)
+    }
+
     /// All that this principal may do.
     #[must_use]
     pub fn grants(&self) -> &Grants {
         &self.grants
     }
 
-    /// Refuses what the principal may not do.
+    /// What attempts may do that act for this principal.
+    #[must_use]
+    pub fn grants_of_attempts(&self) -> &Grants {
+        self.attempts.as_ref().unwrap_or(&self.grants)
+    }
+
+    /// Returns how far the principal may do something.
+    ///
+    /// # Errors
+    /// [`Refusal::Forbidden`] when they may not at all.
+    pub fn check(&self, action: Action) -> Result<Reach, Refusal> {
+        self.grants.check(action, &self.own)
+    }
+
+    /// Refuses what the principal may not do with whatever the tenant has.
     ///
     /// # Errors
     /// [`Refusal::Forbidden`].
-    pub fn check(&self, action: Action) -> Result<(), Refusal> {
-        self.grants.check(action)
+    pub fn check_all(&self, action: Action) -> Result<(), Refusal> {
+        self.grants.check_all(action)
+    }
+
+    /// The sessions in which the principal may submit: those that they may write to, if any of their permissions
+    /// ends at what is their own.
+    pub fn reach_of_submits(&self) -> Reach {
+        if self.is_confined() && !self.grants.permits(Action::WriteSessions) {
+            return self.own.clone();
+        }
+        Reach::Tenant
+    }
+
+    /// Returns whether some permission ends at what is the principal's own.
+    #[must_use]
+    pub fn is_confined(&self) -> bool {
+        self.attempts.is_some() || self.grants.are_limited_to_own()
     }
 
     /// Refuses to submit an intent of a type that the principal may not submit.
@@ -195,6 +260,8 @@ impl Principal {
         TenantScope {
             tenant: self.tenant.clone(),
             grants: self.grants.clone(),
+            own: self.own.clone(),
+            is_confined: self.is_confined(),
             meter: self.meter.clone(),
         }
     }
@@ -205,6 +272,8 @@ impl Principal {
 pub struct TenantScope {
     tenant: TenantId,
     grants: Grants,
+    own: Reach,
+    is_confined: bool,
     meter: Option<Arc<Meter>>,
 }
 
@@ -214,6 +283,8 @@ impl TenantScope {
         Self {
             tenant,
             grants: Grants::none(),
+            own: Reach::nothing(),
+            is_confined: true,
             meter: None,
         }
     }
@@ -224,16 +295,32 @@ impl TenantScope {
         Self {
             tenant,
             grants: Grants::none(),
+            own: Reach::nothing(),
+            is_confined: true,
             meter: None,
         }
     }
 
-    /// Refuses what whoever asks may not do.
+    /// Returns how far whoever asks may do something.
+    ///
+    /// # Errors
+    /// [`Refusal::Forbidden`] when they may not at all.
+    pub fn check(&self, action: Action) -> Result<Reach, Refusal> {
+        self.grants.check(action, &self.own)
+    }
+
+    /// Refuses what whoever asks may not do with whatever the tenant has.
     ///
     /// # Errors
     /// [`Refusal::Forbidden`].
-    pub fn check(&self, action: Action) -> Result<(), Refusal> {
-        self.grants.check(action)
+    pub fn check_all(&self, action: Action) -> Result<(), Refusal> {
+        self.grants.check_all(action)
+    }
+
+    /// The part of the tenant's data at which some permission ends, if one does.
+    #[must_use]
+    pub fn confined_to(&self) -> Option<&Reach> {
+        self.is_confined.then_some(&self.own)
     }
 
     /// The tenant whose data may be reached.

@@ -1,7 +1,7 @@
 //! The mistakes of a caller, in terms that the caller can act on. GraphQL shows these as user
 //! errors, REST as error bodies, handlers as errors of their calls.
 
-use super::{ArtifactState, ExecutionId, ExecutionStatus, Scope, SessionStatus};
+use super::{Action, ArtifactState, ExecutionId, ExecutionStatus, Scope, SessionStatus};
 
 /// One fault of an input: where and what.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -133,6 +133,14 @@ impl Refusal {
         message: impl Into<String>,
     ) -> Self {
         Self::InvalidInput(vec![Fault::at(path, message)])
+    }
+
+    /// The caller may not do this with whatever the tenant has.
+    #[must_use]
+    pub fn lacking(action: Action) -> Self {
+        Self::Forbidden {
+            scope: Scope::Any(action),
+        }
     }
 
     /// Something named by the input at `path` is not there.

@@ -23,4 +23,6 @@ pub struct Upload {
     pub expires_at: Micros,
     /// When the bytes had arrived.
     pub completed_at: Option<Micros>,
+    /// The part of the tenant's data that it belongs to, as a text; none where that is all of it.
+    pub reach: Option<String>,
 }

@@ -8,8 +8,8 @@ use super::{attempt::Attempt, handler_error::HandlerError, mutex::lock};
 use crate::{
     content::{self, ContentStream, Digest, Expected, LineWindow, Packed, Stored},
     model::{
-        Artifact, ArtifactId, ArtifactState, Materialization, NewArtifact, NewMaterialization,
-        RawJson, TransitionRequest,
+        Action, Artifact, ArtifactId, ArtifactState, Materialization, NewArtifact,
+        NewMaterialization, RawJson, Reach, Refusal, TransitionRequest,
     },
 };
 
@@ -152,17 +152,18 @@ impl ArtifactHandle<'_> {
         });
     }
 
-    /// An artifact in whatever state; none when it is absent or not the tenant's.
+    /// An artifact in whatever state; none when it is absent, not the tenant's, or beyond the reach of whoever
+    /// submitted the intent.
     ///
     /// # Errors
-    /// When the database is away.
+    /// When whoever submitted the intent may read none; when the database is away.
     pub async fn find(&self, id: ArtifactId) -> Result<Option<Artifact>, HandlerError> {
-        let found = self
-            .0
-            .storage()
-            .find_artifacts(&self.0.principal.scope(), &[id])
-            .await?;
-        Ok(found.into_iter().next())
+        let scope = self.0.principal.scope();
+        let reach = scope.check(Action::ReadArtifacts)?;
+        let storage = self.0.storage();
+        let found = storage.find_artifacts(&scope, &[id]).await?;
+        let reached = storage.reached_artifacts(&scope, &reach, found).await?;
+        Ok(reached.into_iter().next())
     }
 
     /// The stored forms of an artifact.
@@ -174,11 +175,10 @@ impl ArtifactHandle<'_> {
         id: ArtifactId,
     ) -> Result<Vec<Materialization>, HandlerError> {
         let scope = self.0.principal.scope();
-        let mut found = self
-            .0
-            .storage()
-            .find_materializations(&scope, &[id])
-            .await?;
+        let reach = scope.check(Action::ReadArtifacts)?;
+        let storage = self.0.storage();
+        let reached = storage.reached_artifact_ids(&scope, &reach, &[id]).await?;
+        let mut found = storage.find_materializations(&scope, &reached).await?;
         Ok(found.remove(&id).unwrap_or_default())
     }
 
@@ -268,6 +268,52 @@ impl ArtifactHandle<'_> {
     pub async fn store(&self, bytes: bytes::Bytes) -> Result<Stored, HandlerError> {
         let scope = self.0.principal.scope();
         Ok(self.0.handles.content.put(&scope, bytes).await?)
+    }
+}
+
+impl Attempt {
+    /// Refuses artifacts of others that were named as parents, or to be changed, and that whoever submitted the
+    /// intent may not read or change.
+    pub(super) async fn check_named_artifacts(&self) -> Result<(), HandlerError> {
+        let (mut parents, mut changed) = (Vec::new(), Vec::new());
+        {
+            let made = lock(&self.artifacts);
+            let is_made = |id: &ArtifactId| made.iter().any(|new| new.id == *id);
+            parents.extend(made.iter().flat_map(|new| new.parents.clone()));
+            changed.extend(lock(&self.transitions).iter().map(|it| it.artifact_id));
+            parents.retain(|id| !is_made(id));
+            changed.retain(|id| !is_made(id));
+        }
+        let scope = self.principal.scope();
+        if scope.confined_to().is_some() && !parents.is_empty() {
+            let reach = scope.check(Action::ReadArtifacts)?;
+            self.check_reached(&reach, parents, "parent artifact")
+                .await?;
+        }
+        if !changed.is_empty() {
+            let reach = scope.check(Action::WriteArtifacts)?;
+            self.check_reached(&reach, changed, "artifact").await?;
+        }
+        Ok(())
+    }
+
+    async fn check_reached(
+        &self,
+        reach: &Reach,
+        mut ids: Vec<ArtifactId>,
+        what: &'static str,
+    ) -> Result<(), HandlerError> {
+        if reach.is_whole() {
+            return Ok(());
+        }
+        ids.sort_unstable();
+        ids.dedup();
+        let scope = self.principal.scope();
+        let reached = self.storage().reached_artifact_ids(&scope, reach, &ids);
+        if reached.await?.len() < ids.len() {
+            return Err(Refusal::not_found(what, "artifactId").into());
+        }
+        Ok(())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt, io};
 
-use crate::{content, runtime, state_surface, storage};
+use crate::{content, model::Refusal, runtime, state_surface, storage};
 
 /// A failed attempt. It is built from any error with `?`: then it is retryable, with the messages
 /// of the error and its causes. Messages are shown to the tenant.
@@ -142,6 +142,9 @@ enum OwnFailure {
 
 impl OwnFailure {
     fn of(error: &(dyn Error + 'static)) -> Option<Self> {
+        if error.is::<Refusal>() {
+            return Some(Self::Refused);
+        }
         if let Some(error) = error.downcast_ref::<content::Error>() {
             return Self::of_content(error);
         }
@@ -212,7 +215,6 @@ impl OwnFailure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Refusal;
 
     #[derive(Debug, thiserror::Error)]
     #[error("outer")]

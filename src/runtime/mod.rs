@@ -119,11 +119,15 @@ impl Runtime {
         id: ExecutionId,
         reason: Option<String>,
     ) -> Result<Execution, Error> {
-        principal.check(Action::ControlExecutions)?;
+        let reach = principal.check(Action::ControlExecutions)?;
         check_reason(reason.as_deref())?;
         let actor = principal.actor().to_string();
         let storage = &self.0.storage;
-        Ok(storage.cancel(principal.scope(), id, reason, actor).await?)
+        let scope = principal.scope();
+        if !storage.reaches_execution(&scope, &reach, id).await? {
+            return Err(Refusal::not_found("execution", "executionId").into());
+        }
+        Ok(storage.cancel(scope, id, reason, actor).await?)
     }
 
     /// Runs a finished execution's intent again, as a new execution.
@@ -136,8 +140,8 @@ impl Runtime {
         id: ExecutionId,
         idempotency_key: Option<String>,
     ) -> Result<Submitted, Error> {
-        principal.check(Action::ControlExecutions)?;
-        self.0.rerun(principal, id, idempotency_key).await
+        let reach = principal.check(Action::ControlExecutions)?;
+        self.0.rerun(principal, &reach, id, idempotency_key).await
     }
 
     /// Returns the catalog of intents.
@@ -163,7 +167,7 @@ impl Runtime {
         scope: &TenantScope,
         payload: &Payload,
     ) -> Result<RawJson, Error> {
-        scope.check(Action::OperateRuntime)?;
+        scope.check_all(Action::OperateRuntime)?;
         self.payload(scope, payload).await
     }
 
@@ -178,7 +182,7 @@ impl Runtime {
     /// # Errors
     /// When the database is away.
     pub async fn nodes(&self, principal: &Principal) -> Result<Vec<NodeInfo>, Error> {
-        principal.check(Action::OperateRuntime)?;
+        principal.check_all(Action::OperateRuntime)?;
         Ok(self.0.storage.list_nodes().await?)
     }
 
@@ -187,7 +191,7 @@ impl Runtime {
     /// # Errors
     /// When the database is away.
     pub async fn backlog(&self, principal: &Principal) -> Result<Backlog, Error> {
-        principal.check(Action::OperateRuntime)?;
+        principal.check_all(Action::OperateRuntime)?;
         Ok(self.0.storage.backlog().await?)
     }
 

@@ -280,6 +280,7 @@ impl Engine {
         result: &RawJson,
     ) -> Outcome {
         let stored = async {
+            attempt.check_named_artifacts().await?;
             self.limits.check_result(result.as_str().len())?;
             Ok::<_, HandlerError>(
                 self.payloads

@@ -5,7 +5,7 @@ use crate::{
     artifact_registry::ArtifactRegistry,
     clock::Clock,
     content::ContentStore,
-    model::{TenantScope, Upload, UploadId},
+    model::{Action, TenantScope, Upload, UploadId},
     storage::{Error, Storage},
 };
 
@@ -24,16 +24,19 @@ pub struct Works {
 }
 
 impl Works {
-    /// An announced upload of the tenant.
+    /// An announced upload that whoever asks may have made: of their own, or of the tenant's.
     ///
     /// # Errors
-    /// When the database does not answer.
+    /// When they may make none; when the database does not answer.
     pub async fn find_upload(
         &self,
         scope: &TenantScope,
         id: UploadId,
     ) -> Result<Option<Upload>, Error> {
-        self.storage.find_upload(scope, id).await
+        let reach = scope.check(Action::WriteArtifacts)?;
+        let found = self.storage.find_upload(scope, id).await?;
+        let is_own = |upload: &Upload| upload.reach.as_ref() == Some(&reach.to_string());
+        Ok(found.filter(|upload| reach.is_whole() || is_own(upload)))
     }
 }
 

@@ -16,7 +16,7 @@ use super::{
     request::{SubmitIntent, Submitted},
 };
 use crate::{
-    model::{ExecutionId, Fault, IntentId, Principal, Refusal, TenantScope, is_name},
+    model::{ExecutionId, Fault, IntentId, Principal, Reach, Refusal, TenantScope, is_name},
     storage::{Key, KeyScope, NewExecution, Submit},
     telemetry::metrics,
 };
@@ -75,8 +75,17 @@ impl Engine {
         principal.check_submit(&intent.intent_type)?;
         self.refuse_while_draining()?;
         let scope = principal.scope();
+        let reach = principal.reach_of_submits();
+        let session = intent.session_id;
+        if !self
+            .storage
+            .reaches_session(&scope, &reach, session)
+            .await?
+        {
+            return Err(Refusal::not_found("session", "sessionId").into());
+        }
         let checked = self.check(&scope, &intent).await?;
-        let key = self.key(&scope, &intent, &checked).await?;
+        let key = self.key(&scope, &reach, &intent, &checked).await?;
         let id = self.ids.execution();
         let new = NewExecution {
             id,
@@ -96,6 +105,7 @@ impl Engine {
             rerun_of: None,
             queue: checked.handler.queue.clone(),
             submitted_by: Arc::clone(principal.actor()),
+            grants: principal.grants_of_attempts().clone(),
         };
         Ok((new, key))
     }
@@ -224,13 +234,14 @@ impl Engine {
     async fn key(
         &self,
         scope: &TenantScope,
+        reach: &Reach,
         intent: &SubmitIntent,
         checked: &Checked,
     ) -> Result<Option<Key>, Error> {
         let ttl_micros = Some(self.settings.idempotency_ttl_micros);
         if let Some(key) = &intent.idempotency_key {
             let request_hash = request_hash(intent);
-            let key = key.clone();
+            let key = reach.own_key(key.clone());
             return Ok(Some(Key {
                 scope: KeyScope::Caller,
                 key,
@@ -260,6 +271,7 @@ impl Engine {
     pub(super) async fn rerun(
         self: &Arc<Self>,
         principal: &Principal,
+        reach: &Reach,
         id: ExecutionId,
         idempotency_key: Option<String>,
     ) -> Result<Submitted, Error> {
@@ -268,13 +280,10 @@ impl Engine {
             return Err(Refusal::InvalidInput(vec![fault]).into());
         }
         let scope = principal.scope();
-        let found = self
-            .storage
-            .find_executions(&scope, &[id])
-            .await?
-            .into_iter()
-            .next();
-        let old = found.ok_or_else(|| Refusal::not_found("execution", "executionId"))?;
+        let found = self.storage.find_executions(&scope, &[id]).await?;
+        let reached = self.storage.reached_executions(&scope, reach, found);
+        let old = reached.await?.into_iter().next();
+        let old = old.ok_or_else(|| Refusal::not_found("execution", "executionId"))?;
         if !old.status.is_terminal() {
             let message = "an execution is run again when it has ended";
             return Err(Refusal::invalid(["executionId"], message).into());
@@ -285,7 +294,7 @@ impl Engine {
             .route(&intent.intent_type, Some(&old.handler_name), None)?;
         let key = idempotency_key.clone().map(|key| Key {
             scope: KeyScope::Caller,
-            key,
+            key: reach.own_key(key),
             request_hash: framed_hash([b"rerun".as_slice(), id.0.as_bytes()]),
             ttl_micros: Some(self.settings.idempotency_ttl_micros),
         });
@@ -307,6 +316,7 @@ impl Engine {
             rerun_of: Some(id),
             queue: handler.queue.clone(),
             submitted_by: Arc::clone(principal.actor()),
+            grants: principal.grants_of_attempts().clone(),
         };
         self.store(scope, new, key, None).await
     }

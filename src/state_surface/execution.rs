@@ -2,12 +2,12 @@
 
 use super::{Error, StateSurface, copies};
 use crate::{
-    model::{Action, ExecutionId, Principal, RawJson, StateWriteMode, TenantScope},
+    model::{ExecutionId, Principal, RawJson, StateWriteMode, TenantScope},
     storage::{Fence, StateTarget},
 };
 
 impl StateSurface {
-    /// The execution's state and its version; none before the first write.
+    /// The execution's state and its version, for its own attempt; none before the first write.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -16,7 +16,6 @@ impl StateSurface {
         scope: &TenantScope,
         id: ExecutionId,
     ) -> Result<Option<(RawJson, i64)>, Error> {
-        scope.check(Action::ReadExecutions)?;
         let inner = &self.0;
         let Some(stamp) = inner.storage.execution_state_stamp(scope, id).await? else {
             return Ok(None);

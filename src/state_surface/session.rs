@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Error, StateSurface, check, copies};
 use crate::{
     model::{
-        Action, Fault, Principal, RawJson, Refusal, Session, SessionId, StateWriteMode,
+        Action, Fault, Principal, RawJson, Reach, Refusal, Session, SessionId, StateWriteMode,
         TenantScope, check_reason,
     },
     storage::{
@@ -46,6 +46,30 @@ impl NewSession {
     }
 }
 
+/// The session to be made, with the user to whom it has to belong: whoever may only make sessions of their own names
+/// no other.
+fn owned(new: NewSession, principal: &Principal, reach: &Reach) -> Result<NewSession, Refusal> {
+    let user = match reach {
+        Reach::Tenant => {
+            return Ok(NewSession {
+                user_id: new.user_id.or_else(|| principal.user().map(str::to_owned)),
+                ..new
+            });
+        }
+        Reach::User(own) => own,
+        Reach::Session(_) | Reach::Executions(_) => {
+            return Err(Refusal::lacking(Action::WriteSessions));
+        }
+    };
+    if new.user_id.as_deref().is_some_and(|named| *named != **user) {
+        return Err(Refusal::lacking(Action::WriteSessions));
+    }
+    Ok(NewSession {
+        user_id: Some(user.to_string()),
+        ..new
+    })
+}
+
 fn stamp(session: &Session) -> StateStamp {
     StateStamp {
         version: session.state_version,
@@ -63,7 +87,8 @@ impl StateSurface {
         principal: &Principal,
         new: NewSession,
     ) -> Result<Session, Error> {
-        principal.check(Action::WriteSessions)?;
+        let reach = principal.check(Action::WriteSessions)?;
+        let new = owned(new, principal, &reach)?;
         let inner = &self.0;
         let ttl_micros = self.check_new(&new)?;
         let scope = principal.scope();
@@ -120,7 +145,7 @@ impl StateSurface {
         user_id: String,
         metadata: Option<RawJson>,
     ) -> Result<Session, Error> {
-        principal.check(Action::WriteSessions)?;
+        principal.check_all(Action::WriteSessions)?;
         check::user_id(&user_id).map_err(|fault| Refusal::InvalidInput(vec![fault]))?;
         if let Some(metadata) = &metadata {
             check::metadata(&self.0.limits, metadata)?;
@@ -147,9 +172,10 @@ impl StateSurface {
         id: SessionId,
         reason: Option<String>,
     ) -> Result<Session, Error> {
-        principal.check(Action::WriteSessions)?;
+        let reach = principal.check(Action::WriteSessions)?;
         check_reason(reason.as_deref())?;
         let scope = principal.scope();
+        self.check_reached(&scope, &reach, id).await?;
         let key = copies::session_key(&scope, id);
         let close = CloseSession {
             scope,
@@ -171,9 +197,10 @@ impl StateSurface {
         scope: &TenantScope,
         id: SessionId,
     ) -> Result<Option<Session>, Error> {
-        scope.check(Action::ReadSessions)?;
+        let reach = scope.check(Action::ReadSessions)?;
         let inner = &self.0;
-        let Some(head) = inner.storage.session_head(scope, id).await? else {
+        let head = inner.storage.session_head(scope, id).await?;
+        let Some(head) = head.filter(|head| head.is_within(&reach)) else {
             return Ok(None);
         };
         let key = copies::session_key(scope, id);
@@ -185,7 +212,8 @@ impl StateSurface {
         }
         // The session may have moved on since: what is returned is one row, read at one time.
         let found = inner.storage.find_sessions(scope, &[id]).await?;
-        let session = found.into_iter().next();
+        let session = inner.storage.reached_sessions(&reach, found);
+        let session = session.into_iter().next();
         if let Some(session) = &session {
             inner
                 .copies
@@ -207,7 +235,8 @@ impl StateSurface {
         mode: StateWriteMode,
         if_version: Option<i64>,
     ) -> Result<Session, Error> {
-        principal.check(Action::WriteSessions)?;
+        let reach = principal.check(Action::WriteSessions)?;
+        self.check_reached(&principal.scope(), &reach, id).await?;
         self.write_session(principal, None, id, state, mode, if_version)
             .await
     }
@@ -226,9 +255,23 @@ impl StateSurface {
         mode: StateWriteMode,
         if_version: Option<i64>,
     ) -> Result<Session, Error> {
-        principal.check(Action::WriteSessions)?;
+        let reach = principal.check(Action::WriteSessions)?;
+        self.check_reached(&principal.scope(), &reach, id).await?;
         self.write_session(principal, Some(fence), id, state, mode, if_version)
             .await
+    }
+
+    /// Refuses a session that is beyond reach, as one that is not there.
+    async fn check_reached(
+        &self,
+        scope: &TenantScope,
+        reach: &Reach,
+        id: SessionId,
+    ) -> Result<(), Error> {
+        if self.0.storage.reaches_session(scope, reach, id).await? {
+            return Ok(());
+        }
+        Err(Refusal::not_found("session", "sessionId").into())
     }
 
     async fn write_session(

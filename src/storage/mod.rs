@@ -42,8 +42,8 @@ pub use write::{
 };
 
 use crate::model::{
-    Artifact, ArtifactId, Execution, ExecutionId, ExecutionStatus, Micros, Session, TenantScope,
-    TransitionRequest, Upload, UploadId,
+    Artifact, ArtifactId, Execution, ExecutionId, ExecutionStatus, Micros, Reach, Session,
+    TenantScope, TransitionRequest, Upload, UploadId,
 };
 use crate::telemetry::metrics::Metrics;
 use db::Database;
@@ -80,6 +80,8 @@ pub struct NewUpload {
     pub declared_size_bytes: i64,
     /// The time for which the bytes are accepted.
     pub ttl_micros: i64,
+    /// The part of the tenant's data that it is to belong to.
+    pub reach: Reach,
     /// The most bytes that the tenant may have announced without sending them.
     pub max_announced_bytes: i64,
 }
@@ -362,6 +364,7 @@ impl Storage {
             mime_type,
             declared_size_bytes,
             ttl_micros,
+            reach,
             max_announced_bytes,
         } = new;
         let create = write::CreateUpload {
@@ -371,6 +374,7 @@ impl Storage {
             mime_type,
             declared_size_bytes,
             ttl_micros,
+            reach: (!reach.is_whole()).then(|| reach.to_string()),
             max_announced_bytes,
         };
         self.writer

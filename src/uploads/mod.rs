@@ -104,7 +104,7 @@ impl Uploads {
         mime_type: Option<String>,
         size_bytes: i64,
     ) -> Result<CreatedUpload, storage::Error> {
-        principal.check(Action::WriteArtifacts)?;
+        let reach = principal.check(Action::WriteArtifacts)?;
         let inner = &self.0;
         check::names(&filename, mime_type.as_deref())?;
         check::size(size_bytes, inner.settings.max_upload_bytes)?;
@@ -114,6 +114,7 @@ impl Uploads {
             mime_type,
             declared_size_bytes: size_bytes,
             ttl_micros: inner.settings.url_ttl_seconds.saturating_mul(1_000_000),
+            reach,
             max_announced_bytes: i64::try_from(inner.settings.max_announced_bytes)
                 .unwrap_or(i64::MAX),
         };

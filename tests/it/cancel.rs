@@ -6,7 +6,9 @@ use futures::future::join_all;
 use serde_json::json;
 use takeoff::{
     ids::IdSource,
-    model::{Execution, ExecutionId, ExecutionStatus, IntentId, Payload, Queue, RawJson, Refusal},
+    model::{
+        Execution, ExecutionId, ExecutionStatus, Grants, IntentId, Payload, Queue, RawJson, Refusal,
+    },
     runtime::SubmitIntent,
     services::Error,
     state_surface::NewSession,
@@ -44,6 +46,7 @@ fn child(app: &TestApp, ids: &IdSource, parent: &Execution, name: usize) -> Subm
             parent: Some((fence, name.to_string())),
             rerun_of: None,
             submitted_by: "ann".into(),
+            grants: Grants::all(),
             queue: Queue::Worker {
                 handler: "remote/worker".into(),
             },

@@ -84,6 +84,7 @@ impl ExecutionFilter {
         order: ExecutionOrder,
     ) -> Result<executions::ExecutionFilter, ApiError> {
         Ok(executions::ExecutionFilter {
+            user_id: None,
             statuses: all(self.status),
             intent_types: self.intent_type.unwrap_or_default(),
             session_id: ids::optional(self.session_id.as_ref(), "sessionId")?,
@@ -127,6 +128,7 @@ impl ArtifactFilter {
         order: ArtifactOrder,
     ) -> Result<artifact_registry::ArtifactFilter, ApiError> {
         Ok(artifact_registry::ArtifactFilter {
+            user_id: None,
             artifact_types: self.artifact_type.unwrap_or_default(),
             states: all(self.lifecycle_state),
             execution_id: ids::optional(self.execution_id.as_ref(), "executionId")?,

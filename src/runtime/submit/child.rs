@@ -102,6 +102,10 @@ impl Engine {
         name: &str,
         child: ChildIntent,
     ) -> Result<Submitted, HandlerError> {
+        let submitter = &parent.principal;
+        submitter
+            .check_submit(&child.intent_type)
+            .map_err(Error::from)?;
         let invalid = |()| HandlerError::fatal("INVALID_PARAMETERS", "not expressible as JSON");
         let parameters = child.parameters.map_err(invalid)?;
         let of_parent = &parent.execution.intent;
@@ -140,6 +144,7 @@ impl Engine {
             rerun_of: None,
             queue: handler.queue.clone(),
             submitted_by: Arc::clone(parent.principal.actor()),
+            grants: parent.principal.grants_of_attempts().clone(),
         };
         let key = Key {
             scope: KeyScope::Child,

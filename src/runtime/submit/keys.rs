@@ -29,6 +29,7 @@ pub(in crate::runtime) async fn fingerprint(
     let Some(function) = &handler.metadata.fingerprint else {
         return Ok(None);
     };
+    let confined_to = scope.confined_to().map(ToString::to_string);
     let (scope, parameters) = (scope.clone(), parameters.clone());
     let parts = function(FingerprintInput {
         scope,
@@ -41,7 +42,10 @@ pub(in crate::runtime) async fn fingerprint(
             handler.intent_type.as_bytes(),
             handler.handler_name.as_bytes(),
         ];
-        framed_hash(names.into_iter().chain(parts.iter().map(Vec::as_slice)))
+        // Nobody finds by it the work of others that they may not see.
+        let own = confined_to.as_ref().map(String::as_bytes);
+        let parts = parts.iter().map(Vec::as_slice);
+        framed_hash(names.into_iter().chain(own).chain(parts))
     }))
 }
 

@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     model::{
-        ExecutionId, IntentId, Payload, Queue, Session,
+        ExecutionId, Grants, IntentId, Payload, Queue, Session,
         StateWriteMode::{Merge, Replace},
     },
     state_surface::{Error, NewSession},
@@ -36,6 +36,7 @@ async fn running(world: &World, surface: &StateSurface) -> (Session, Fence) {
         rerun_of: None,
         queue: Queue::Node,
         submitted_by: "ann".into(),
+        grants: Grants::all(),
     };
     let submit = Submit {
         scope: anyone().scope(),

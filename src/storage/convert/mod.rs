@@ -10,9 +10,9 @@ use entity::{
 use super::Error;
 use crate::model::{
     ApiKey, Artifact, ArtifactId, ArtifactState, ArtifactTransition, Cursor, Event, EventBody,
-    Execution, ExecutionId, ExecutionStatus, Intent, IntentId, KeyId, KeyRights, Materialization,
-    MaterializationId, Payload, Queue, RawJson, Session, SessionId, SessionStatus, Step,
-    StreamKind, TenantId, Upload, UploadId,
+    Execution, ExecutionId, ExecutionStatus, Grants, Intent, IntentId, KeyId, KeyRights,
+    Materialization, MaterializationId, Payload, Queue, RawJson, Session, SessionId, SessionStatus,
+    Step, StreamKind, TenantId, Upload, UploadId,
 };
 pub(super) use records::{ArtifactRow, EventRow, SessionRow};
 
@@ -78,7 +78,11 @@ impl TryFrom<execution::Model> for Execution {
             repetitions,
             queue,
             actor,
+            user_id,
+            grants,
         } = row;
+        let grants = grants.map(|text| text.parse());
+        let grants = grants.transpose();
         Ok(Self {
             id: ExecutionId(id),
             intent: Intent {
@@ -95,6 +99,10 @@ impl TryFrom<execution::Model> for Execution {
             handler_name,
             queue: known(Queue::from_name(&queue), "queue")?,
             submitted_by: actor.map(Into::into),
+            user_id: user_id.map(Into::into),
+            grants: grants
+                .map_err(|e| Error::corrupt("scopes of an execution", e))?
+                .unwrap_or_else(Grants::all),
             status: execution_status(status)?,
             epoch,
             attempt,
@@ -244,6 +252,7 @@ impl TryFrom<artifact::Model> for Artifact {
             next_seq,
             created_at,
             updated_at,
+            user_id,
         } = row;
         Ok(Self {
             id: ArtifactId(id),
@@ -265,6 +274,7 @@ impl TryFrom<artifact::Model> for Artifact {
             next_seq,
             created_at,
             updated_at,
+            user_id: user_id.map(Into::into),
         })
     }
 }
@@ -332,6 +342,7 @@ impl From<Upload> for upload::Model {
             created_at: upload.created_at,
             expires_at: upload.expires_at,
             completed_at: upload.completed_at,
+            reach: upload.reach,
         }
     }
 }
@@ -364,6 +375,7 @@ impl From<upload::Model> for Upload {
             created_at,
             expires_at,
             completed_at,
+            reach,
         } = row;
         Self {
             id: UploadId(id),
@@ -375,6 +387,7 @@ impl From<upload::Model> for Upload {
             created_at,
             expires_at,
             completed_at,
+            reach,
         }
     }
 }

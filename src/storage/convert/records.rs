@@ -5,7 +5,7 @@ use sea_orm::Value;
 use uuid::Uuid;
 
 use super::super::{Error, sql::Record};
-use crate::model::{Artifact, ArtifactId, Event, Execution, Payload, Session};
+use crate::model::{Artifact, ArtifactId, Event, Execution, Grants, Payload, Session};
 
 fn text(value: &str) -> Value {
     value.to_owned().into()
@@ -62,6 +62,10 @@ impl Record<execution::Entity> for Execution {
             Column::Repetitions => self.repetitions.into(),
             Column::Queue => text(&self.queue.name()),
             Column::Actor => optional_text(self.submitted_by.as_deref()),
+            Column::UserId => optional_text(self.user_id.as_deref()),
+            Column::Grants => (self.grants != Grants::all())
+                .then(|| self.grants.to_string())
+                .into(),
         }
     }
 }
@@ -174,6 +178,7 @@ impl Record<artifact::Entity> for ArtifactRow {
             Column::NextSeq => artifact.next_seq.into(),
             Column::CreatedAt => artifact.created_at.into(),
             Column::UpdatedAt => artifact.updated_at.into(),
+            Column::UserId => optional_text(artifact.user_id.as_deref()),
         }
     }
 }

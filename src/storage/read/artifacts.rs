@@ -1,6 +1,9 @@
 //! Artifacts, their stored forms and histories. Lists show metadata, never content.
 
-use std::collections::{BTreeSet, HashMap};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use entity::{artifact, artifact_transition, materialization};
 use sea_orm::{FromQueryResult, QueryResult};
@@ -28,6 +31,8 @@ pub struct ArtifactFilter {
     pub execution_id: Option<ExecutionId>,
     /// Made in this session.
     pub session_id: Option<SessionId>,
+    /// Made for this user, as it was when the executions were submitted.
+    pub user_id: Option<Arc<str>>,
     /// Registered after this time.
     pub created_after: Option<Micros>,
     /// Registered before this time.
@@ -61,7 +66,7 @@ pub(super) fn listing_of(scope: &TenantScope, filter: &ArtifactFilter) -> Listin
             Order::Time
         },
         tenant: question.tenant.to_owned(),
-        looked_at: "artifact_type, state, session_id, created_at, display_name",
+        looked_at: "artifact_type, state, session_id, user_id, created_at, display_name",
         is_looked_into: filter.name_contains.is_some(),
         window: (filter.created_after, filter.created_before),
         ways: of_execution.map_or_else(|| question.ways(), |few| vec![few]),
@@ -72,6 +77,7 @@ pub(super) fn listing_of(scope: &TenantScope, filter: &ArtifactFilter) -> Listin
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Answered {
     Session,
+    User,
     State,
     Type,
 }
@@ -100,7 +106,12 @@ impl Question<'_> {
     }
 
     fn ways(&self) -> Vec<Way> {
-        let ways = [self.of_session(), self.of_types(), self.of_states()];
+        let ways = [
+            self.of_session(),
+            self.of_user(),
+            self.of_types(),
+            self.of_states(),
+        ];
         Way::among(ways, || {
             let all = Range::of("artifact_idx_time", [(WHOLE_TENANT, self.tenant.into())]);
             Way::new(vec![all], self.fits(&[]))
@@ -112,6 +123,12 @@ impl Question<'_> {
         let range = Range::of_session("artifact_idx_session", session, self.tenant);
         let answered = [Answered::Session];
         Some(Way::new(vec![range], self.fits(&answered)))
+    }
+
+    fn of_user(&self) -> Option<Way> {
+        let user = self.filter.user_id.as_deref()?;
+        let range = Range::of_user("artifact_idx_user", user, self.tenant);
+        Some(Way::new(vec![range], self.fits(&[Answered::User])))
     }
 
     fn of_types(&self) -> Option<Way> {
@@ -174,6 +191,11 @@ impl Question<'_> {
             .filter(|_| !answered.contains(&Answered::Session))
         {
             fits.add("COALESCE(session_id, session_id) = ?", [session.0.into()]);
+        }
+        if let Some(user) = filter.user_id.as_deref()
+            && !answered.contains(&Answered::User)
+        {
+            fits.add("user_id || '' = ?", [user.into()]);
         }
         if let Some(text) = &filter.name_contains {
             fits.contains("display_name", text);
@@ -278,10 +300,10 @@ impl Storage {
     ) -> Result<HashMap<ExecutionId, Vec<Keyed>>, Error> {
         let join = sql::join(&self.db.reader);
         let tail = format!(
-            "SELECT * FROM (SELECT every.*, row_number() OVER (PARTITION BY user_id ORDER BY key) \
-             AS place FROM (SELECT {columns}, x.id AS user_id FROM x {join} artifact a \
+            "SELECT * FROM (SELECT every.*, row_number() OVER (PARTITION BY of_execution ORDER BY key) \
+             AS place FROM (SELECT {columns}, x.id AS of_execution FROM x {join} artifact a \
              ON a.execution_id = x.id AND a.tenant_id = x.tenant_id UNION ALL \
-             SELECT {columns}, x.id AS user_id FROM x {join} artifact_found f ON f.execution_id = x.id \
+             SELECT {columns}, x.id AS of_execution FROM x {join} artifact_found f ON f.execution_id = x.id \
              {join} artifact a ON a.id = f.artifact_id AND a.tenant_id = x.tenant_id) every) ranked \
              WHERE place <= {limit} ORDER BY key",
             columns = columns::<artifact::Entity>("a")
@@ -290,7 +312,7 @@ impl Storage {
         let mut found: HashMap<ExecutionId, Vec<Keyed>> = HashMap::new();
         for row in rows.query(&self.db.reader.of(scope), &tail).await? {
             found
-                .entry(ExecutionId(get(&row, "user_id")?))
+                .entry(ExecutionId(get(&row, "of_execution")?))
                 .or_default()
                 .push(keyed(&row)?);
         }

@@ -1,6 +1,9 @@
 //! Executions, their steps, and why live ones do not run.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    sync::Arc,
+};
 
 use entity::{execution, step};
 use sea_orm::{DbBackend, FromQueryResult};
@@ -32,6 +35,8 @@ pub struct ExecutionFilter {
     pub intent_types: Vec<String>,
     /// In this session.
     pub session_id: Option<SessionId>,
+    /// Of this user, as it was when they were submitted.
+    pub user_id: Option<Arc<str>>,
     /// Children of this one.
     pub parent_id: Option<ExecutionId>,
     /// Only those without a parent.
@@ -84,7 +89,7 @@ pub(super) fn listing_of(
             Order::Time
         },
         tenant: question.tenant.to_owned(),
-        looked_at: "status, intent_type, session_id, parent_id, metadata, created_at",
+        looked_at: "status, intent_type, session_id, user_id, parent_id, metadata, created_at",
         is_looked_into: !filter.metadata.is_empty(),
         window: (filter.created_after, filter.created_before),
         ways: few.map_or_else(|| question.ways(), |few| vec![few]),
@@ -95,6 +100,7 @@ pub(super) fn listing_of(
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Answered {
     Session,
+    User,
     Kind,
     Type,
     Roots,
@@ -142,7 +148,12 @@ impl Question<'_> {
     }
 
     fn ways(&self) -> Vec<Way> {
-        let ways = [self.of_session(), self.of_types(), self.of_kinds()];
+        let ways = [
+            self.of_session(),
+            self.of_user(),
+            self.of_types(),
+            self.of_kinds(),
+        ];
         Way::among(ways, || {
             let all = Range::of("execution_idx_time", [(WHOLE_TENANT, self.tenant.into())]);
             Way::new(vec![all], self.fits(&[]))
@@ -154,6 +165,12 @@ impl Question<'_> {
         let range = Range::of_session("execution_idx_session", session, self.tenant);
         let answered = [Answered::Session];
         Some(Way::new(vec![range], self.fits(&answered)))
+    }
+
+    fn of_user(&self) -> Option<Way> {
+        let user = self.filter.user_id.as_deref()?;
+        let range = Range::of_user("execution_idx_user", user, self.tenant);
+        Some(Way::new(vec![range], self.fits(&[Answered::User])))
     }
 
     fn of_types(&self) -> Option<Way> {
@@ -251,6 +268,11 @@ impl Question<'_> {
             .filter(|_| !answered.contains(&Answered::Session))
         {
             fits.add("COALESCE(session_id, session_id) = ?", [session.0.into()]);
+        }
+        if let Some(user) = filter.user_id.as_deref()
+            && !answered.contains(&Answered::User)
+        {
+            fits.add("user_id || '' = ?", [user.into()]);
         }
         for member in &filter.metadata {
             member.add_to(&mut fits, self.backend);

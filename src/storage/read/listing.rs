@@ -56,6 +56,15 @@ impl Range {
         ];
         Self::of(index, equal)
     }
+
+    /// The rows of a user.
+    pub(super) fn of_user(index: &'static str, user: &str, tenant: &str) -> Self {
+        let equal = [("user_id", user.into()), ("tenant_id", tenant.into())];
+        Self {
+            rule: "user_id IS NOT NULL",
+            ..Self::of(index, equal)
+        }
+    }
 }
 
 /// Ranges without a row in common that have, together, every row of a list, and perhaps others.

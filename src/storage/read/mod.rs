@@ -15,6 +15,7 @@ mod metadata;
 mod page;
 mod position;
 mod queues;
+mod reach;
 mod relatives;
 mod releases;
 mod session_head;

@@ -6,9 +6,10 @@ use std::collections::HashMap;
 use super::{
     super::{Error, Storage, convert::session_status, db::Reader, sql},
     gather::Gather,
+    reach::is_session_reached,
 };
 use crate::model::{
-    ExecutionId, Micros, RawJson, Session, SessionId, SessionKey, TenantId, TenantScope,
+    ExecutionId, Micros, RawJson, Reach, Session, SessionId, SessionKey, TenantId, TenantScope,
 };
 
 /// A version of a state. A state never changes without one of the two.
@@ -34,6 +35,12 @@ impl SessionHead {
             version: self.session.state_version,
             updated_at: self.session.updated_at,
         }
+    }
+
+    /// Returns whether the session is within reach.
+    #[must_use]
+    pub fn is_within(&self, reach: &Reach) -> bool {
+        is_session_reached(reach, self.session.id, self.session.user_id.as_deref())
     }
 
     /// The session, with a state that has [`Self::stamp`].

@@ -1,7 +1,7 @@
 //! An execution as the log tells it.
 
 use super::{Report, field};
-use crate::model::{Event, EventBody, Execution, ExecutionId, ExecutionStatus};
+use crate::model::{Event, EventBody, Execution, ExecutionId, ExecutionStatus, Grants};
 
 /// Where an execution belongs in its tree.
 #[derive(Debug, Default, PartialEq)]
@@ -212,6 +212,8 @@ fn compare_beginning(execution: &Execution, first: &Event, report: &mut Report) 
         child_key,
         rerun_of,
         queue,
+        user_id,
+        grants,
     } = &first.body
     else {
         report.differ(id, "its stream does not begin with its creation");
@@ -270,6 +272,9 @@ fn compare_beginning(execution: &Execution, first: &Event, report: &mut Report) 
     field(report, id, "rerun_of", rerun_of, &execution.rerun_of);
     let submitted_by = &execution.submitted_by;
     field(report, id, "actor", &first.actor, submitted_by);
+    field(report, id, "user_id", user_id, &execution.user_id);
+    let of_row = (execution.grants != Grants::all()).then(|| execution.grants.clone());
+    field(report, id, "grants", grants, &of_row);
     if let Some(queue) = queue {
         let of_row = execution.queue.name().into_owned();
         field(report, id, "queue", queue, &of_row);

@@ -1,6 +1,6 @@
 //! Rows as a transaction holds them.
 
-use std::{collections::HashMap, hash::Hash};
+use std::{collections::HashMap, hash::Hash, sync::Arc};
 
 use crate::model::{ExecutionId, Micros, RawJson, Refusal, Session, SessionStatus, TenantId};
 
@@ -101,21 +101,25 @@ pub(super) struct Mark {
     pub(super) actor: String,
 }
 
-/// The part of a session that says whether it takes anything.
-#[derive(Debug, Clone, Copy)]
+/// The part of a session that says whether it takes anything, and from whom.
+#[derive(Debug, Clone)]
 pub(super) struct Standing {
     pub(super) status: SessionStatus,
     pub(super) expires_at: Micros,
+    pub(super) user_id: Option<Arc<str>>,
 }
 
 impl Standing {
     pub(super) fn of(session: &Session) -> Self {
-        let (status, expires_at) = (session.status, session.expires_at);
-        Self { status, expires_at }
+        Self {
+            status: session.status,
+            expires_at: session.expires_at,
+            user_id: session.user_id.as_deref().map(Into::into),
+        }
     }
 
     /// Refuses when the session has ended, or its time has passed.
-    pub(super) fn check(self, now: Micros) -> Result<(), Refusal> {
+    pub(super) fn check(&self, now: Micros) -> Result<(), Refusal> {
         let status = self.status.when(self.expires_at <= now);
         if status.accepts_writes() {
             Ok(())

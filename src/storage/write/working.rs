@@ -109,7 +109,7 @@ impl Working {
     pub(super) fn standing(&self, key: &SessionKey) -> Option<Standing> {
         let loaded = self.sessions.see(key);
         let standing = loaded.map(|row| Standing::of(&row.session));
-        standing.or_else(|| self.standings.get(key).copied())
+        standing.or_else(|| self.standings.get(key).cloned())
     }
 
     /// Returns whether a node runs this execution now, or will with this transaction.

@@ -3,6 +3,7 @@
 mod commands;
 mod issuer;
 mod keys;
+mod own;
 mod proofs;
 mod scopes;
 mod sockets;

@@ -35,6 +35,11 @@ pub(super) fn execution_of(number: u128, count: u128) -> ExecutionRow {
         _ => "echo",
     };
     row.session = if number % 400 == 7 { 2 } else { 1 };
+    row.user = match number % 100 {
+        0..90 => Some("ann"),
+        95 => Some("bob"),
+        _ => None,
+    };
     row.metadata = match number {
         77 => r#"{"customer": "Ann"}"#,
         n if n % 2 == 0 => r#"{"customer": "Bob"}"#,
@@ -74,6 +79,11 @@ pub(super) fn artifact_of(key: i64) -> ArtifactRow {
         77 => Some("the needle.csv".into()),
         n if n % 4 == 0 => None,
         n => Some(format!("Sales {n}.csv")),
+    };
+    row.user = match key % 100 {
+        0..90 => Some("ann"),
+        95 => Some("bob"),
+        _ => None,
     };
     row.session = if key % 400 == 7 { 2 } else { 1 };
     row.execution = u128::from(key.unsigned_abs()) / 5;
@@ -146,6 +156,12 @@ pub(super) fn execution_filters(count: u128) -> Vec<ExecutionFilter> {
         each([1, 2, 3], |it: &mut ExecutionFilter, number| {
             it.session_id = Some(session_id(number));
         }),
+        each(
+            ["ann", "bob", "nobody"],
+            |it: &mut ExecutionFilter, user| {
+                it.user_id = Some(user.into());
+            },
+        ),
         each(["a", "absent"], |it: &mut ExecutionFilter, key| {
             it.idempotency_key = Some(key.to_owned());
         }),
@@ -181,6 +197,9 @@ pub(super) fn artifact_filters(count: i64) -> Vec<ArtifactFilter> {
         }),
         each([1, 2, 3], |it: &mut ArtifactFilter, number| {
             it.session_id = Some(session_id(number));
+        }),
+        each(["ann", "bob", "nobody"], |it: &mut ArtifactFilter, user| {
+            it.user_id = Some(user.into());
         }),
         each([4, 999_999], |it: &mut ArtifactFilter, number| {
             it.execution_id = Some(execution_id(number));
@@ -241,6 +260,10 @@ fn is_within(time: i64, after: Option<i64>, before: Option<i64>) -> bool {
     after.is_none_or(|after| time > after) && before.is_none_or(|before| time < before)
 }
 
+fn is_of(wanted: Option<&str>, user: Option<&str>) -> bool {
+    wanted.is_none() || wanted == user
+}
+
 fn execution_fits(filter: &ExecutionFilter, row: &ExecutionRow) -> bool {
     let note = |value| format!("{{\"customer\": {value:?}}}");
     is_one_of(&filter.statuses, &row.status)
@@ -248,6 +271,7 @@ fn execution_fits(filter: &ExecutionFilter, row: &ExecutionRow) -> bool {
         && filter
             .session_id
             .is_none_or(|it| it == session_id(row.session))
+        && is_of(filter.user_id.as_deref(), row.user)
         && filter
             .idempotency_key
             .as_ref()
@@ -268,6 +292,7 @@ fn artifact_fits(filter: &ArtifactFilter, row: &ArtifactRow) -> bool {
         && filter
             .session_id
             .is_none_or(|it| it == session_id(row.session))
+        && is_of(filter.user_id.as_deref(), row.user)
         && filter
             .execution_id
             .is_none_or(|it| it == execution_id(row.execution))

@@ -36,6 +36,7 @@ pub(crate) struct ArtifactRow {
     pub(crate) name: Option<String>,
     pub(crate) execution: u128,
     pub(crate) session: u128,
+    pub(crate) user: Option<&'static str>,
     pub(crate) generation: i64,
 }
 
@@ -49,6 +50,7 @@ pub(crate) fn artifact(key: i64) -> ArtifactRow {
         name: None,
         execution: 1,
         session: 1,
+        user: None,
         generation: 0,
     }
 }
@@ -60,6 +62,7 @@ pub(super) struct ExecutionRow {
     pub(super) status: ExecutionStatus,
     pub(super) intent_type: &'static str,
     pub(super) session: u128,
+    pub(super) user: Option<&'static str>,
     pub(super) parent: Option<u128>,
     pub(super) child_key: Option<&'static str>,
     pub(super) metadata: &'static str,
@@ -74,6 +77,7 @@ pub(super) fn execution(number: u128) -> ExecutionRow {
         status: ExecutionStatus::Created,
         intent_type: "echo",
         session: 1,
+        user: None,
         parent: None,
         child_key: None,
         metadata: "{}",
@@ -150,6 +154,7 @@ impl World {
             "next_seq",
             "created_at",
             "updated_at",
+            "user_id",
         ]);
         for row in rows {
             cells.push(vec![
@@ -171,6 +176,7 @@ impl World {
                 1_i64.into(),
                 row.key.into(),
                 row.key.into(),
+                row.user.map(str::to_owned).into(),
             ]);
         }
         self.insert(cells, "artifact").await;
@@ -208,6 +214,7 @@ impl World {
             "last_tx",
             "created_at",
             "finished_at",
+            "user_id",
         ]);
         for row in rows {
             let id = execution_id(row.number).0;
@@ -233,6 +240,7 @@ impl World {
                 0_i64.into(),
                 row.created_at.into(),
                 row.status.is_terminal().then_some(row.created_at).into(),
+                row.user.map(str::to_owned).into(),
             ]);
         }
         self.insert(cells, "execution").await;

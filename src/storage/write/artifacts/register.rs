@@ -120,7 +120,7 @@ fn register(working: &mut Working, execution_id: ExecutionId, new: &NewArtifact,
     let Some(execution) = working.executions.see(&execution_id) else {
         return;
     };
-    let intent = execution.intent.clone();
+    let (intent, user_id) = (execution.intent.clone(), execution.user_id.clone());
     let (generation, roots) = descent(working, new);
     let artifact = Artifact {
         id: new.id,
@@ -142,6 +142,7 @@ fn register(working: &mut Working, execution_id: ExecutionId, new: &NewArtifact,
         next_seq: 1,
         created_at: working.now,
         updated_at: working.now,
+        user_id,
     };
     let materializations = materializations(working, new);
     working

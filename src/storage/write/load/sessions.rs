@@ -46,7 +46,7 @@ pub(super) fn lock(db: &Transaction) -> String {
 pub(super) fn look(db: &Transaction) -> String {
     let join = sql::join(db);
     format!(
-        "SELECT s.id, s.tenant_id, s.status, s.expires_at \
+        "SELECT s.id, s.tenant_id, s.status, s.expires_at, s.user_id \
          FROM x {join} session s ON s.id = x.id AND s.tenant_id = x.tenant_id"
     )
 }
@@ -91,6 +91,7 @@ pub(super) fn remember_standings(rows: &[QueryResult], working: &mut Working) ->
         let standing = Standing {
             status: session_status(get(row, "status")?)?,
             expires_at: get(row, "expires_at")?,
+            user_id: get::<Option<String>>(row, "user_id")?.map(Into::into),
         };
         working.standings.insert(key, standing);
     }

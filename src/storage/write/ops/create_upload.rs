@@ -17,6 +17,8 @@ pub(in crate::storage) struct CreateUpload {
     pub(in crate::storage) mime_type: Option<String>,
     pub(in crate::storage) declared_size_bytes: i64,
     pub(in crate::storage) ttl_micros: i64,
+    /// To whom it belongs; none where that is the whole tenant.
+    pub(in crate::storage) reach: Option<String>,
     /// Announced and not arrived, the tenant has at most so many bytes.
     pub(in crate::storage) max_announced_bytes: i64,
 }
@@ -52,6 +54,7 @@ impl Operation for CreateUpload {
             created_at: working.now,
             expires_at: working.now.saturating_add(self.ttl_micros),
             completed_at: None,
+            reach: self.reach.clone(),
         };
         working.changes.uploads.push(upload.clone());
         Ok(upload)
@@ -77,6 +80,7 @@ mod tests {
             // Counts as the least that an upload counts.
             declared_size_bytes: 1,
             ttl_micros: 3_600_000_000,
+            reach: None,
             max_announced_bytes: 2 * LEAST_ANNOUNCED_BYTES,
         }
     }

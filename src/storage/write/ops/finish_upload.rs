@@ -57,6 +57,7 @@ mod tests {
                 mime_type: None,
                 declared_size_bytes: 1,
                 ttl_micros: 3_600_000_000,
+                reach: None,
                 max_announced_bytes: 1_000_000,
             };
             alone(world, create).await.unwrap();

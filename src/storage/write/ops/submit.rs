@@ -12,8 +12,8 @@ use super::super::{
     working::{Fence, Working},
 };
 use crate::model::{
-    EventBody, Execution, ExecutionId, ExecutionStatus, Intent, IntentId, Micros, NodeId, Payload,
-    Queue, RawJson, Refusal, SessionId, SessionKey, TenantScope,
+    EventBody, Execution, ExecutionId, ExecutionStatus, Grants, Intent, IntentId, Micros, NodeId,
+    Payload, Queue, RawJson, Refusal, SessionId, SessionKey, TenantScope,
 };
 
 /// An execution to be made.
@@ -53,6 +53,8 @@ pub struct NewExecution {
     pub queue: Queue,
     /// Who submits it; for a child whoever submitted its parent.
     pub submitted_by: Arc<str>,
+    /// What its attempts may do.
+    pub grants: Grants,
 }
 
 /// Accepts one intent.
@@ -152,6 +154,17 @@ impl Submit {
         Ok(())
     }
 
+    /// The user of the session; for a child that of its parent.
+    fn user_id(&self, working: &Working) -> Option<Arc<str>> {
+        match &self.execution.parent {
+            Some((fence, _)) => {
+                let parent = working.executions.see(&fence.execution_id)?;
+                parent.user_id.clone()
+            }
+            None => working.standing(&self.session_key())?.user_id,
+        }
+    }
+
     fn row(&self, working: &Working) -> Execution {
         let (new, now) = (&self.execution, working.now);
         let parent = new.parent.as_ref();
@@ -172,6 +185,8 @@ impl Submit {
             handler_name: new.handler_name.clone(),
             queue: new.queue.clone(),
             submitted_by: Some(Arc::clone(&new.submitted_by)),
+            user_id: self.user_id(working),
+            grants: new.grants.clone(),
             status: ExecutionStatus::Created,
             epoch: 0,
             attempt: 0,
@@ -221,6 +236,8 @@ fn created(execution: &Execution) -> EventBody {
         child_key: execution.child_key.clone(),
         rerun_of: execution.rerun_of,
         queue: Some(execution.queue.name().into_owned()),
+        user_id: execution.user_id.clone(),
+        grants: (execution.grants != Grants::all()).then(|| execution.grants.clone()),
     }
 }
 

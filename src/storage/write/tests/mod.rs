@@ -19,8 +19,8 @@ use super::{
 use crate::{
     ids::IdSource,
     model::{
-        Artifact, ArtifactId, ArtifactState, Execution, ExecutionId, IntentId, KeyId, KeyRights,
-        NewArtifact, NodeId, Payload, Queue, RawJson, Refusal, SessionId,
+        Artifact, ArtifactId, ArtifactState, Execution, ExecutionId, Grants, IntentId, KeyId,
+        KeyRights, NewArtifact, NodeId, Payload, Queue, RawJson, Refusal, SessionId,
     },
     storage::{
         Error,
@@ -119,6 +119,7 @@ impl Scene {
             rerun_of: None,
             queue: Queue::Node,
             submitted_by: ACTOR.into(),
+            grants: Grants::all(),
         };
         Submit {
             scope: scope_of(TENANT),

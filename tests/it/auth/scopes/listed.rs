@@ -117,7 +117,7 @@ pub(super) const ROUTES: &[(&str, &str)] = &[
 
 /// A document for each field that can be asked for by itself; what it reads besides needs the scopes in the third
 /// place.
-pub(super) const OPERATIONS: &[(&str, &str, &[&str])] = &[
+pub(in crate::auth) const OPERATIONS: &[(&str, &str, &[&str])] = &[
     (
         "Mutation.createSession",
         "mutation { createSession(input: {}) { session { id } } }",

@@ -1,6 +1,6 @@
 //! The scope that each field of the schema and each route needs, and that none does without it.
 
-mod listed;
+pub(super) mod listed;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -65,6 +65,39 @@ async fn each_field_and_each_route_is_listed_with_its_scope() {
     }
     let listed: BTreeSet<String> = ROUTES.iter().map(|(name, _)| (*name).to_owned()).collect();
     assert_eq!(found, listed);
+}
+
+/// What a caller is told first by an operation on these ids.
+pub(super) async fn first_answer(app: &TestApp, token: &str, query: &str, ids: &Value) -> String {
+    let names = ["execution", "session", "artifact", "key"].into_iter();
+    let used = names.filter(|name| query.contains(&format!("${name}")));
+    let declared: Vec<String> = used.clone().map(|name| format!("${name}: ID!")).collect();
+    let given = used.map(|name| (name.to_owned(), ids[name].clone()));
+    let given: serde_json::Map<String, Value> = given.collect();
+    let (kind, selection) = query.split_once(' ').unwrap();
+    let declared = declared.join(", ");
+    let declared = if declared.is_empty() {
+        declared
+    } else {
+        format!("({declared})")
+    };
+    let text = format!("{kind} Tried{declared} {selection}");
+    let path = if kind == "subscription" {
+        "/graphql/stream"
+    } else {
+        "/graphql"
+    };
+    let request = app.http.post(app.url(path)).bearer_auth(token);
+    let accepted = if kind == "subscription" {
+        "text/event-stream"
+    } else {
+        "application/json"
+    };
+    let request = request.header(ACCEPT, accepted);
+    let body = json!({"query": text, "variables": given});
+    let mut answer = request.json(&body).send().await.unwrap();
+    let first = answer.chunk().await.unwrap().unwrap_or_default();
+    String::from_utf8_lossy(&first).into_owned()
 }
 
 /// What operations are tried on.
@@ -141,42 +174,14 @@ impl World {
 
     /// What a caller is told first.
     async fn ask(&self, token: &str, query: &str) -> String {
-        let variables = json!({
+        let ids = json!({
             "execution": self.execution.id.to_string(),
             "session": self.session,
             "artifact": self.artifact,
             "key": takeoff::model::KeyId(uuid::Uuid::nil()).to_string(),
         });
-        let names = ["execution", "session", "artifact", "key"].into_iter();
-        let used = names.filter(|name| query.contains(&format!("${name}")));
-        let declared: Vec<String> = used.clone().map(|name| format!("${name}: ID!")).collect();
-        let given = used.map(|name| (name.to_owned(), variables[name].clone()));
-        let given: serde_json::Map<String, Value> = given.collect();
-        let (kind, selection) = query.split_once(' ').unwrap();
-        let declared = declared.join(", ");
-        let declared = if declared.is_empty() {
-            declared
-        } else {
-            format!("({declared})")
-        };
-        let text = format!("{kind} Tried{declared} {selection}");
-        let path = if kind == "subscription" {
-            "/graphql/stream"
-        } else {
-            "/graphql"
-        };
-        let request = self.app.http.post(self.app.url(path)).bearer_auth(token);
-        let accepted = if kind == "subscription" {
-            "text/event-stream"
-        } else {
-            "application/json"
-        };
-        let request = request.header(ACCEPT, accepted);
-        let body = json!({"query": text, "variables": given});
-        let mut answer = request.json(&body).send().await.unwrap();
-        let first = answer.chunk().await.unwrap().unwrap_or_default();
-        let first = String::from_utf8_lossy(&first).into_owned();
-        assert!(!first.contains("BAD_USER_INPUT"), "{text}: {first}");
+        let first = first_answer(&self.app, token, query, &ids).await;
+        assert!(!first.contains("BAD_USER_INPUT"), "{query}: {first}");
         first
     }
 
