@@ -8,13 +8,16 @@ use tokio_util::sync::CancellationToken;
 use super::{
     App,
     database::{database_options, unusable_database, write_options},
+    key_files::ring_or_file,
 };
 use crate::{
-    auth::{self, Authenticator, IssuerSettings, Issuers, Keys, Mode, Roles, TenantSource},
+    auth::{
+        self, AccessTokens, Authenticator, IssuerSettings, Issuers, Keys, Mode, Roles, TenantSource,
+    },
     clock::Clock,
     config::{AuthMode, Config, IssuerConfig},
     ids::IdSource,
-    model::{Principal, TenantId},
+    model::{KeyRing, Principal, TenantId},
     storage::{self, Storage},
     telemetry::metrics::Metrics,
 };
@@ -46,11 +49,13 @@ impl Callers {
                  takeoff keys create --admin makes the first one"
             );
         }
-        let authenticator = Authenticator::new(mode, storage, clock, roles, issuers);
+        let tokens = AccessTokens::new(token_keys(&app.config)?, clock.clone());
+        let authenticator =
+            Authenticator::new(mode, storage, clock, roles, issuers, tokens.clone());
         if mode == Mode::Required {
             tokio::spawn(authenticator.clone().watch_until(stop.clone()));
         }
-        let keys = Arc::new(keys.serving(authenticator.clone()));
+        let keys = Arc::new(keys.serving(authenticator.clone(), tokens));
         Ok(Self {
             authenticator,
             keys,
@@ -67,6 +72,12 @@ pub(crate) async fn keys(config: &Config, tenant: TenantId) -> anyhow::Result<(K
     let storage = Storage::connect(&options, write_options(config), &Metrics::new()).await;
     let keys = Keys::new(storage.map_err(unusable)?, IdSource::system(), roles);
     Ok((keys, auth::operator(tenant)))
+}
+
+/// The keys that sign access tokens.
+fn token_keys(config: &Config) -> anyhow::Result<KeyRing> {
+    let configured = config.auth.token_keys.as_ref();
+    ring_or_file(configured, &config.data_dir, "token.key")
 }
 
 async fn issuers(config: &Config, roles: &Roles, clock: &Clock) -> anyhow::Result<Issuers> {

@@ -8,13 +8,13 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Authenticated, Issuers, Roles,
+    AccessTokens, Authenticated, Issuers, Roles, access_tokens,
     key_text::{MARK, is_digest_of, prefix_of},
     keys_in_use::{CHECK_EVERY, KeysInUse},
 };
 use crate::{
     clock::Clock,
-    model::{ApiKey, KeyId, Principal, TenantId},
+    model::{ApiKey, Grants, KeyId, Micros, Principal, TenantId},
     storage::{self, Storage},
 };
 
@@ -61,6 +61,7 @@ struct Shared {
     clock: Clock,
     roles: Roles,
     issuers: Issuers,
+    access_tokens: AccessTokens,
     /// By the SHA-256 of the proof.
     verified: Cache<[u8; 32], Authenticated>,
     keys: KeysInUse,
@@ -70,13 +71,21 @@ struct Shared {
 impl Authenticator {
     /// One that looks keys up in `storage` and trusts tokens of `issuers`.
     #[must_use]
-    pub fn new(mode: Mode, storage: Storage, clock: Clock, roles: Roles, issuers: Issuers) -> Self {
+    pub fn new(
+        mode: Mode,
+        storage: Storage,
+        clock: Clock,
+        roles: Roles,
+        issuers: Issuers,
+        access_tokens: AccessTokens,
+    ) -> Self {
         Self(Arc::new(Shared {
             mode,
             storage,
             clock,
             roles,
             issuers,
+            access_tokens,
             verified: Cache::new(MAX_VERIFIED),
             keys: KeysInUse::new(),
             lookups: Semaphore::new(MAX_LOOKUPS),
@@ -140,6 +149,9 @@ impl Authenticator {
         if token.starts_with(MARK) {
             return self.key(token).await;
         }
+        if token.starts_with(access_tokens::MARK) {
+            return self.access_token(token).await;
+        }
         if self.0.issuers.are_none() {
             return Err(refused("it is no key, and there are no auth.issuers"));
         }
@@ -172,19 +184,53 @@ impl Authenticator {
             return Err(refused_key(&key, "its secret is another one"));
         }
         let now = this.clock.now();
-        if key.revoked_at.is_some() {
-            return Err(refused_key(&key, "it was revoked"));
-        }
-        if !key.is_valid(now) {
-            return Err(refused_key(&key, "it has expired"));
-        }
-        let grants = this.roles.grants(&key.rights);
-        let grants =
-            grants.map_err(|_| refused_key(&key, "its roles name too many intent types"))?;
+        let grants = self.grants_of(&key, now)?;
         let in_use = this.keys.enter(key.id, key.last_used_at);
         in_use.used(now);
         let principal = Principal::proven(key.tenant_id.clone(), &key.id.to_string(), grants);
         Ok(Authenticated::by_key(principal, key.expires_at, in_use))
+    }
+
+    /// The grants of a key that is good.
+    fn grants_of(&self, key: &ApiKey, now: Micros) -> Result<Grants, Unproven> {
+        if key.revoked_at.is_some() {
+            return Err(refused_key(key, "it was revoked"));
+        }
+        if !key.is_valid(now) {
+            return Err(refused_key(key, "it has expired"));
+        }
+        let grants = self.0.roles.grants(&key.rights);
+        grants.map_err(|_| refused_key(key, "its roles name too many intent types"))
+    }
+
+    /// The holder of a token that a key handed out, which counts as long as the key does.
+    async fn access_token(&self, token: &str) -> Result<Authenticated, Unproven> {
+        let this = &*self.0;
+        let claims = this.access_tokens.read(token);
+        let claims = claims.ok_or_else(|| refused("no key of auth.token_keys has signed it"))?;
+        let now = this.clock.now();
+        let expires_at = claims.expires_at_s.saturating_mul(1_000_000);
+        if now >= expires_at {
+            return Err(refused("the access token has expired"));
+        }
+        let id = claims.key.ok_or_else(|| refused("no key handed it out"))?;
+        let found = {
+            let _turn = this.lookups.acquire().await;
+            this.storage.find_key_by_id(id).await?
+        };
+        let key = found.filter(|key| key.tenant_id == claims.tenant);
+        let key = key.ok_or_else(|| refused("the key that handed it out is not there"))?;
+        let of_key = self.grants_of(&key, now)?;
+        if !of_key.covers(&claims.grants) {
+            return Err(refused_key(&key, "it lacks what the token permits"));
+        }
+        let in_use = this.keys.enter(key.id, key.last_used_at);
+        in_use.used(now);
+        let own = claims.own();
+        let principal = Principal::proven(key.tenant_id.clone(), &claims.actor, claims.grants)
+            .confined(own, of_key.limited_to_own());
+        let ends = key.expires_at.map_or(expires_at, |end| end.min(expires_at));
+        Ok(Authenticated::by_key(principal, Some(ends), in_use))
     }
 
     /// Ends what a key has proved on this node. Other nodes find it out by themselves.

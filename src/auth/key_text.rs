@@ -1,4 +1,4 @@
-//! The text of a key: `tk_`, a prefix by which it is found, and a secret of 32 random bytes. The secret cannot
+//! Texts that prove something. The text of a key: `tk_`, a prefix by which it is found, and a secret of 32 random bytes. The secret cannot
 //! be guessed, so a plain digest of the text is kept; a slow one would only cost time.
 
 use std::fmt;
@@ -16,7 +16,7 @@ const PREFIX_CHARS: usize = 16;
 const SECRET_BYTES: usize = 32;
 const SECRET_CHARS: usize = 43;
 
-/// The whole text of a new key. It is shown once, and nowhere else.
+/// The whole text of a new key or token. It is shown once, and nowhere else.
 #[derive(Clone, PartialEq, Eq)]
 pub struct KeyText(String);
 
@@ -33,6 +33,11 @@ impl KeyText {
         let prefix = prefix.to_ascii_lowercase();
         let secret = URL_SAFE_NO_PAD.encode(random::<SECRET_BYTES>());
         Self(format!("{MARK}{prefix}_{secret}"))
+    }
+
+    /// That of a token.
+    pub(super) fn of_token(text: String) -> Self {
+        Self(text)
     }
 
     /// The text.

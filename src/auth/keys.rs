@@ -1,6 +1,6 @@
 //! Keys of a tenant, for whoever looks after them.
 
-use super::{Authenticator, KeyText, Roles};
+use super::{AccessToken, AccessTokens, Authenticator, KeyText, NewAccessToken, Roles};
 use crate::{
     ids::IdSource,
     model::{
@@ -45,7 +45,7 @@ pub struct Keys {
     ids: IdSource,
     roles: Roles,
     /// None for a program that serves nobody.
-    authenticator: Option<Authenticator>,
+    serving: Option<(Authenticator, AccessTokens)>,
 }
 
 impl Keys {
@@ -56,15 +56,15 @@ impl Keys {
             storage,
             ids,
             roles,
-            authenticator: None,
+            serving: None,
         }
     }
 
-    /// The same; what a revoked key has proved ends on this node at once.
+    /// The same; what a revoked key has proved ends on this node at once, and keys hand out tokens.
     #[must_use]
-    pub fn serving(self, authenticator: Authenticator) -> Self {
+    pub fn serving(self, authenticator: Authenticator, tokens: AccessTokens) -> Self {
         Self {
-            authenticator: Some(authenticator),
+            serving: Some((authenticator, tokens)),
             ..self
         }
     }
@@ -112,10 +112,26 @@ impl Keys {
             reason,
         });
         let revoked = revoked.await?;
-        if let Some(authenticator) = &self.authenticator {
+        if let Some((authenticator, _)) = &self.serving {
             authenticator.forget(id);
         }
         Ok(revoked)
+    }
+
+    /// Makes a token of minutes for one session or some executions, which counts as long as the caller's key does.
+    ///
+    /// # Errors
+    /// [`Refusal::Forbidden`] when the caller lacks what the token would permit; [`Refusal::InvalidInput`] for a
+    /// faulty input, or a caller without a key; [`Refusal::NotFound`] for a session or an execution that is absent.
+    pub async fn create_access_token(
+        &self,
+        principal: &Principal,
+        new: NewAccessToken,
+    ) -> Result<AccessToken, Error> {
+        let Some((_, tokens)) = &self.serving else {
+            return Err(Refusal::invalid([], "this program serves nobody").into());
+        };
+        tokens.create(&self.storage, principal, new).await
     }
 
     /// A page of the keys of the caller's tenant, newest first.

@@ -135,6 +135,11 @@ section! {
         issuers: Issuers [
             .example(r#"[{ url = "https://login.example.com", audience = ["takeoff"], tenant = "acme" }]"#)
         ] = Issuers::default(),
+        /// Secrets that sign access tokens, 1 to 8 of them with ids, as `content.signing_keys`; nodes must share them.
+        /// Unset: one that is made once and kept in the file token.key in `data_dir`.
+        token_keys: Option<KeyRing> [
+            .example("k2:replace this by 32 random characters, k1:and that was the secret before it")
+        ] = None,
     }
 }
 

@@ -75,6 +75,9 @@ impl fmt::Display for TenantId {
     }
 }
 
+/// The name of callers who need no proof.
+const DEVELOPMENT: &str = "development";
+
 /// Whoever a request or a running handler acts for. What is done for a request is counted by its meter.
 #[derive(Debug, Clone)]
 pub struct Principal {
@@ -106,7 +109,7 @@ impl Principal {
     /// The identity of every caller while the server listens on loopback only: it may do everything.
     #[must_use]
     pub(crate) fn development(tenant: TenantId) -> Self {
-        static ACTOR: LazyLock<Arc<str>> = LazyLock::new(|| "development".into());
+        static ACTOR: LazyLock<Arc<str>> = LazyLock::new(|| DEVELOPMENT.into());
         let actor = Arc::clone(&ACTOR);
         Self {
             tenant,
@@ -145,6 +148,16 @@ impl Principal {
     pub(crate) fn of_a_person(self) -> Self {
         Self {
             is_user: true,
+            ..self
+        }
+    }
+
+    /// The same, whose own is what `own` says, and for whom attempts may do what `attempts` says.
+    #[must_use]
+    pub(crate) fn confined(self, own: Reach, attempts: Grants) -> Self {
+        Self {
+            own,
+            attempts: Some(attempts),
             ..self
         }
     }
@@ -226,10 +239,31 @@ impl Principal {
         Reach::Tenant
     }
 
+    /// Returns whether it is every caller's, since none needs a proof.
+    #[must_use]
+    pub fn needs_no_proof(&self) -> bool {
+        *self.actor == *DEVELOPMENT
+    }
+
+    /// Returns whether it is a token's that a key has handed out.
+    #[must_use]
+    pub fn is_handed_out(&self) -> bool {
+        self.attempts.is_some()
+    }
+
+    /// Returns whether what `known` has begun may go on by this proof: of the same caller, who may do no less.
+    #[must_use]
+    pub fn may_go_on_for(&self, known: &Self) -> bool {
+        self.tenant == known.tenant
+            && self.actor == known.actor
+            && self.grants.covers(&known.grants)
+            && (!known.is_confined() || self.own.includes(&known.own))
+    }
+
     /// Returns whether some permission ends at what is the principal's own.
     #[must_use]
     pub fn is_confined(&self) -> bool {
-        self.attempts.is_some() || self.grants.are_limited_to_own()
+        self.is_handed_out() || self.grants.are_limited_to_own()
     }
 
     /// Refuses to submit an intent of a type that the principal may not submit.

@@ -35,6 +35,18 @@ impl Reach {
         format!("{self}\n{key}")
     }
 
+    /// Returns whether all of the other part is within this one, as far as can be told without looking.
+    #[must_use]
+    pub fn includes(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Tenant, _) => true,
+            (Self::Executions(all), Self::Executions(some)) => {
+                some.iter().all(|id| all.contains(id))
+            }
+            (one, other) => one == other,
+        }
+    }
+
     /// Returns whether it is all of the tenant's data.
     #[must_use]
     pub fn is_whole(&self) -> bool {

@@ -57,6 +57,24 @@ impl Storage {
         Ok(Some((key, digest)))
     }
 
+    /// The key with this id, whoever's it is.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn find_key_by_id(&self, id: KeyId) -> Result<Option<ApiKey>, Error> {
+        let text = format!(
+            "SELECT {} FROM api_key k WHERE k.id = $1",
+            columns::<api_key::Entity>("k")
+        );
+        let rows = sql::query(&self.db.reader, &text, [id.0.into()]).await?;
+        let Some(row) = rows.first() else {
+            return Ok(None);
+        };
+        Ok(Some(
+            StoredKey::try_from(api_key::Model::from_query_result(row, "")?)?.key,
+        ))
+    }
+
     /// Those among the keys that were revoked, or are not there any more.
     ///
     /// # Errors

@@ -18,13 +18,11 @@ use serde_json::{Map, Value};
 pub use settings::{IssuerSettings, TenantSource};
 
 use self::{keys::IssuerKeys, settings::Checked};
-use super::{Roles, revocation::Revocation};
+use super::{Roles, is_actor_of_token, revocation::Revocation};
 use crate::{
     clock::Clock,
-    model::{Grants, KeyRights, Micros, TenantId, is_name},
+    model::{Grants, KeyRights, Micros, TenantId},
 };
-
-const MAX_ACTOR_CHARS: usize = 255;
 
 /// Most values of a claim that names roles.
 const MAX_ROLES: usize = 100;
@@ -207,10 +205,7 @@ impl Issuer {
             .get(&self.checked.actor_claim)
             .and_then(Value::as_str);
         let actor = actor.ok_or("it names no actor")?;
-        // Those are the names of callers of other kinds.
-        let is_taken =
-            actor.starts_with("key_") || ["operator", "development", "runtime"].contains(&actor);
-        if is_taken || !is_name(actor, MAX_ACTOR_CHARS) {
+        if !is_actor_of_token(actor) {
             return Err("what it names cannot be an actor");
         }
         Ok(actor.to_owned())

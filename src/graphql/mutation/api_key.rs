@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use async_graphql::{Context, ID, InputObject, Object, SimpleObject};
 
-use super::result::{MutationResult, parts, payload};
+use super::result::{MutationFailure, MutationResult, parts, payload};
 use crate::{
     api::ApiError,
-    auth::{CreatedKey, NewKey},
+    auth::{AccessToken, CreatedKey, NewAccessToken, NewKey},
     graphql::{
         loading::Caller,
         types::{api_key::ApiKey, ids, scalars::DateTime, user_error::UserError},
@@ -80,6 +80,69 @@ impl From<MutationResult<model::ApiKey>> for RevokeApiKeyPayload {
     }
 }
 
+/// A token for a page: for one session, or for some executions.
+#[derive(InputObject)]
+struct CreateAccessTokenInput {
+    /// The session whose state, executions and artifacts may be read, as far as the caller may read them.
+    session_id: Option<ID>,
+    /// The executions that may be read instead, with those below them and what they made; 1 to 100.
+    execution_ids: Option<Vec<ID>>,
+    /// Intent types that may be submitted in the session; none when left out.
+    intent_types: Option<Vec<String>>,
+    /// The name that histories record for what is done by it; the key's id when left out.
+    actor: Option<String>,
+    /// Its life in seconds, 60 to 3600; 300 when left out.
+    ttl_seconds: Option<i32>,
+}
+
+impl CreateAccessTokenInput {
+    fn read(self) -> Result<NewAccessToken, MutationFailure> {
+        let session = self.session_id.as_ref();
+        let session = session.map(|id| ids::input(id, &["input", "sessionId"]));
+        let executions = self.execution_ids.unwrap_or_default();
+        let executions = executions.iter().enumerate();
+        let executions =
+            executions.map(|(at, id)| ids::input(id, &["input", "executionIds", &at.to_string()]));
+        Ok(NewAccessToken {
+            session_id: session.transpose()?,
+            execution_ids: executions.collect::<Result<_, _>>()?,
+            intent_types: self.intent_types.unwrap_or_default(),
+            actor: self.actor,
+            ttl_seconds: self.ttl_seconds.map(Into::into),
+        })
+    }
+}
+
+/// The result of `createAccessToken`.
+#[derive(SimpleObject)]
+struct CreateAccessTokenPayload {
+    /// The token, which is sent as `Authorization: Bearer …`; null when there are errors.
+    token: Option<String>,
+    /// When it ends.
+    expires_at: Option<DateTime>,
+    /// What it permits.
+    scopes: Vec<String>,
+    /// The caller's mistakes; empty when there are none.
+    errors: Vec<UserError>,
+}
+
+impl From<MutationResult<AccessToken>> for CreateAccessTokenPayload {
+    fn from(outcome: MutationResult<AccessToken>) -> Self {
+        let (created, errors) = parts(outcome);
+        let scopes = created.as_ref().map(|it| it.grants.scopes());
+        Self {
+            scopes: scopes
+                .into_iter()
+                .flatten()
+                .map(|it| it.to_string())
+                .collect(),
+            expires_at: created.as_ref().map(|it| DateTime(it.expires_at)),
+            token: created.map(|it| it.text.expose().to_owned()),
+            errors,
+        }
+    }
+}
+
 #[derive(Default)]
 pub(super) struct ApiKeyMutation;
 
@@ -114,6 +177,23 @@ impl ApiKeyMutation {
             let id = ids::input(&input.id, &["input", "id"])?;
             let keys = &caller.services.keys;
             Ok(keys.revoke(&caller.principal, id, input.reason).await?)
+        };
+        payload(caller, change.await)
+    }
+
+    /// Hands out a token of minutes for a page: it reads one session, or some executions, and submits the intent
+    /// types that are named. For the holder of a key, who has to have what the token permits; it ends with the key.
+    async fn create_access_token(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The token to make.")] input: CreateAccessTokenInput,
+    ) -> Result<CreateAccessTokenPayload, ApiError> {
+        let caller = Caller::of(ctx)?;
+        let change = async {
+            let keys = &caller.services.keys;
+            Ok(keys
+                .create_access_token(&caller.principal, input.read()?)
+                .await?)
         };
         payload(caller, change.await)
     }

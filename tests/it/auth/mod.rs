@@ -1,5 +1,6 @@
 //! Who is calling, where a proof is required.
 
+mod access_tokens;
 mod commands;
 mod issuer;
 mod keys;

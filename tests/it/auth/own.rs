@@ -22,7 +22,7 @@ const OWN: [&str; 7] = [
     "artifacts:write:own",
 ];
 
-async fn key_with(app: &TestApp, scopes: &[&str]) -> String {
+pub(super) async fn key_with(app: &TestApp, scopes: &[&str]) -> String {
     let new = NewKey {
         scopes: names(scopes),
         ..NewKey::default()
@@ -31,21 +31,21 @@ async fn key_with(app: &TestApp, scopes: &[&str]) -> String {
     created.unwrap().text.expose().to_owned()
 }
 
-fn id(value: &Value) -> String {
+pub(super) fn id(value: &Value) -> String {
     value
         .as_str()
         .unwrap_or_else(|| panic!("{value}"))
         .to_owned()
 }
 
-async fn session_of(app: &TestApp, token: &str, input: Value) -> Value {
+pub(super) async fn session_of(app: &TestApp, token: &str, input: Value) -> Value {
     let query = "mutation($input: CreateSessionInput!) {
         createSession(input: $input) { session { id userId isAnonymous } errors { code } } }";
     by(app, token, query, json!({"input": input})).await
 }
 
 /// Submits, and waits for the end.
-async fn run(
+pub(super) async fn run(
     app: &TestApp,
     token: &str,
     session: &str,

@@ -90,7 +90,7 @@ pub(super) async fn renewed(
     let caller = claim.check(authenticator).await;
     let caller = caller.map_err(|error| refused(&error))?;
     let fresh = caller.principal();
-    if fresh.actor() == known.actor() && fresh.grants().covers(known.grants()) {
+    if fresh.may_go_on_for(known) {
         return Ok(Some(caller));
     }
     tracing::info!("a proof was refused: it is another caller's, or one's who may do less");

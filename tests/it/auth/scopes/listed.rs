@@ -41,6 +41,8 @@ pub(super) const FIELDS: &[(&str, &str)] = &[
     ("Materialization.preview", "artifacts:read"),
     ("Mutation.cancelExecution", "executions:control"),
     ("Mutation.closeSession", "sessions:write"),
+    // By what the token is to permit.
+    ("Mutation.createAccessToken", "executions:read"),
     ("Mutation.createApiKey", "keys:manage"),
     ("Mutation.createSession", "sessions:write"),
     ("Mutation.createUpload", "artifacts:write"),
@@ -162,6 +164,11 @@ pub(in crate::auth) const OPERATIONS: &[(&str, &str, &[&str])] = &[
         "Mutation.deleteArtifact",
         "mutation { deleteArtifact(input: {artifactId: $artifact, dryRun: true}) { artifact { id } errors { code } } }",
         &["artifacts:read"],
+    ),
+    (
+        "Mutation.createAccessToken",
+        "mutation { createAccessToken(input: {executionIds: [$execution]}) { token errors { code } } }",
+        &[],
     ),
     (
         "Mutation.createApiKey",
