@@ -1,5 +1,6 @@
-//! Puts GraphiQL into the server: with npm the packages of `web/graphiql/package-lock.json`, without it
-//! a page that loads the same versions from a CDN. Nothing is written outside of the build folder.
+//! Puts GraphiQL and the console into the server. GraphiQL: with npm the packages of `web/graphiql/package-lock.json`,
+//! without it a page that loads the same versions from a CDN. The console: `build/console.rs`. Nothing is written outside
+//! of the target folder.
 
 #![expect(
     clippy::disallowed_methods,
@@ -12,8 +13,13 @@ use std::{
     hash::Hasher,
     io,
     path::{Path, PathBuf},
-    process::{Command, ExitCode, Stdio},
+    process::ExitCode,
 };
+
+#[path = "build/console.rs"]
+mod console;
+#[path = "build/npm.rs"]
+mod npm;
 
 /// The folder of the page and of the list of its packages.
 const PAGE: &str = "web/graphiql";
@@ -26,23 +32,27 @@ const PACKAGED: &[(&str, &str)] = &[
     ("explorer.js", "@graphiql/plugin-explorer/dist/index.umd.js"),
     ("graphiql.css", "graphiql/graphiql.min.css"),
     ("explorer.css", "@graphiql/plugin-explorer/dist/style.css"),
+    ("oauth.js", "oauth4webapi/build/index.js"),
 ];
 /// Files of the project's own.
-const OWN: &[&str] = &["page.js", "page.css", "tour.graphql"];
+const OWN: &[&str] = &[
+    "login.js",
+    "caller.js",
+    "page.js",
+    "page.css",
+    "tour.graphql",
+];
 /// Packages of the server set it: then a page that needs a CDN is an error.
 const REQUIRED: &str = "REQUIRE_EMBEDDED_GRAPHIQL";
 
 fn main() -> ExitCode {
-    for file in [
-        "package.json",
-        "package-lock.json",
-        "page.js",
-        "page.css",
-        "tour.graphql",
-    ] {
+    let packages = ["package.json", "package-lock.json"];
+    for file in packages.iter().chain(OWN) {
         println!("cargo::rerun-if-changed={PAGE}/{file}");
     }
-    println!("cargo::rerun-if-changed=build.rs");
+    for file in ["build.rs", "build/console.rs", "build/npm.rs"] {
+        println!("cargo::rerun-if-changed={file}");
+    }
     println!("cargo::rerun-if-env-changed={REQUIRED}");
     let Some(out) = env::var_os("OUT_DIR").map(PathBuf::from) else {
         return ExitCode::FAILURE;
@@ -58,7 +68,8 @@ fn main() -> ExitCode {
         }
     }
     match generate(&out, installed.is_ok()) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) if console::embed(&out) => ExitCode::SUCCESS,
+        Ok(()) => ExitCode::FAILURE,
         Err(error) => {
             println!("cargo::error=the page /graphiql cannot be made: {error}");
             ExitCode::FAILURE
@@ -74,24 +85,7 @@ fn install(out: &Path) -> Result<(), String> {
     for file in ["package.json", "package-lock.json"] {
         fs::copy(Path::new(PAGE).join(file), work.join(file)).map_err(told)?;
     }
-    let npm = Command::new(if cfg!(windows) { "npm.cmd" } else { "npm" })
-        .args([
-            "ci",
-            "--ignore-scripts",
-            "--omit=dev",
-            "--no-audit",
-            "--no-fund",
-        ])
-        .args(["--loglevel", "error"])
-        .current_dir(&work)
-        .stdin(Stdio::null())
-        .output();
-    let npm = npm.map_err(|error| format!("npm cannot be run: {error}"))?;
-    if !npm.status.success() {
-        let said = String::from_utf8_lossy(&npm.stderr);
-        let line = said.lines().next().unwrap_or("no reason given").to_owned();
-        return Err(format!("npm ci failed: {line}"));
-    }
+    npm::run(&work, npm::INSTALL)?;
     for (name, place) in PACKAGED {
         let from = work.join("node_modules").join(place);
         fs::copy(&from, out.join(name)).map_err(|e| format!("{place}: {e}"))?;

@@ -1,11 +1,18 @@
 //! Functions that run for every request or event: `cargo bench --bench hot`.
 
-use std::{fmt::Write, hint::black_box};
+use std::{
+    fmt::Write,
+    hint::black_box,
+    net::{IpAddr, Ipv4Addr},
+    path::Path,
+};
 
 use anyhow::Context;
 use axum::{Router, body::Body, http::Request};
 use criterion::{BatchSize, Criterion};
 use futures::FutureExt as _;
+use jsonwebtoken::{Algorithm, EncodingKey, Header, encode, jwk::Jwk};
+use serde_json::json;
 use takeoff::{
     app::{App, Node},
     artifact_registry::mermaid,
@@ -21,6 +28,9 @@ use tokio::runtime::Runtime;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt;
 use uuid::Uuid;
+
+/// Where requests come from.
+const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
 fn main() -> anyhow::Result<()> {
     let mut criterion = Criterion::default().configure_from_args();
@@ -61,7 +71,7 @@ fn events(criterion: &mut Criterion) -> anyhow::Result<()> {
 /// An artifact as the server would read it.
 fn artifact(id: ArtifactId) -> serde_json::Result<Artifact> {
     let (nil, now) = (Uuid::nil(), 1_800_000_000_000_000_i64);
-    let text = serde_json::json!({
+    let text = json!({
         "id": id, "artifact_type": "parsed_content", "tenant_id": "default", "session_id": SessionId(nil),
         "execution_id": ExecutionId(nil), "intent_id": IntentId(nil), "intent_type": "parse_content",
         "state": "READY", "semantic_descriptor": {}, "display_name": "orders.csv", "owner": null,
@@ -109,12 +119,14 @@ fn gate(criterion: &mut Criterion) -> anyhow::Result<()> {
     let node = runtime.block_on(start(folder.path(), &[]))?;
     let gate = graphql::Gate::new(&graphql::export_schema(), &graphql::GateLimits::default())?;
     let options = graphql::HttpOptions {
+        port: takeoff::api::Port::Main,
         bodies: takeoff::api::Bodies::new(1 << 20, 1 << 26),
         stop: CancellationToken::new(),
         websocket: graphql::WebSocketOptions::default(),
         sockets: TaskTracker::new(),
+        logins: Vec::new(),
     };
-    let router = graphql::routes(graphql::Api::new(node.services.clone(), gate), &options);
+    let router = graphql::routes(&graphql::Api::new(node.services.clone(), gate), &options);
     criterion.bench_function("request with a known document", |b| {
         b.iter_batched(
             || r#"{"query": "{ __typename }"}"#.to_owned(),
@@ -137,13 +149,14 @@ fn gate(criterion: &mut Criterion) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What a request costs more where a proof is required: the key was found good before.
+/// What a request costs more where a proof is required: a key and a token that were found good before.
 fn proof(criterion: &mut Criterion) -> anyhow::Result<()> {
     let folder = tempfile::Builder::new()
         .prefix("takeoff-bench.")
         .tempdir()?;
+    let (setting, token) = issuer(folder.path())?;
     let runtime = Runtime::new()?;
-    let node = runtime.block_on(start(folder.path(), &["auth.mode=required"]))?;
+    let node = runtime.block_on(start(folder.path(), &["auth.mode=required", &setting]))?;
     let new = NewKey {
         roles: vec!["developer".to_owned()],
         ..NewKey::default()
@@ -152,15 +165,39 @@ fn proof(criterion: &mut Criterion) -> anyhow::Result<()> {
     let caller = node.principal(TenantId::default_tenant());
     let key = runtime.block_on(services.keys.create(&caller, new))?.text;
     let authenticator = services.authenticator.clone();
-    runtime.block_on(authenticator.bearer(key.expose()))?;
-    criterion.bench_function("proof that was found good before", |b| {
-        b.iter(|| {
-            let known = authenticator.bearer(black_box(key.expose())).now_or_never();
-            known.map(|known| known.is_ok())
+    for (name, proof) in [("key", key.expose()), ("token", token.as_str())] {
+        runtime.block_on(authenticator.bearer(proof, HERE))?;
+        criterion.bench_function(&format!("{name} that was found good before"), |b| {
+            b.iter(|| {
+                let known = authenticator.bearer(black_box(proof), HERE).now_or_never();
+                known.map(|known| known.is_ok())
+            });
         });
-    });
+    }
     runtime.block_on(node.stop());
     Ok(())
+}
+
+/// The setting of an issuer whose keys are in a file, and a token of it.
+fn issuer(folder: &Path) -> anyhow::Result<(String, String)> {
+    // Of the tests' issuer; it signs nothing else.
+    let key = EncodingKey::from_ed_der(include_bytes!("../tests/it/auth/signing/ed.der"));
+    let mut jwk = Jwk::from_encoding_key(&key, Algorithm::EdDSA)?;
+    jwk.common.key_id = Some("ed".to_owned());
+    let file = folder.join("jwks.json");
+    std::fs::write(&file, json!({"keys": [jwk]}).to_string())?;
+    let url = "https://issuer.example";
+    let issuer = json!([{"url": url, "audience": ["takeoff"], "jwks_file": file, "tenant": "default",
+        "default_roles": ["developer"]}]);
+    let header = Header {
+        kid: Some("ed".to_owned()),
+        ..Header::new(Algorithm::EdDSA)
+    };
+    let claims = json!({"iss": url, "aud": "takeoff", "sub": "ann", "exp": 4_000_000_000_u64});
+    Ok((
+        format!("auth.issuers={issuer}"),
+        encode(&header, &claims, &key)?,
+    ))
 }
 
 /// A table of a million rows (43 MB of CSV): parsed, profiled, and its last two rows looked at.
@@ -213,7 +250,7 @@ fn content(criterion: &mut Criterion) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn start(folder: &std::path::Path, more: &[&str]) -> anyhow::Result<Node> {
+async fn start(folder: &Path, more: &[&str]) -> anyhow::Result<Node> {
     let file = folder.join("takeoff.toml");
     std::fs::write(&file, "")?;
     let mut set = vec![

@@ -1,13 +1,16 @@
 //! Executions as they stand: found, listed and counted. What changes them is the runtime.
 
+mod timeline;
+
 use std::{borrow::Cow, collections::HashMap, sync::Arc};
 
 use crate::{
-    model::{Action, Execution, ExecutionId, Reach, Refusal, Step, TenantScope, WaitReason},
-    storage::{Count, Error, Page, PageRequest, Storage},
+    model::{Action, Execution, ExecutionId, Reach, Refusal, Step, TenantScope, Waiting},
+    storage::{Count, Error, MOST_POINTS, Page, PageRequest, Storage},
 };
 
-pub use crate::storage::ExecutionFilter;
+pub use crate::storage::{ExecutionFilter, FailureGroup, StatsPoint, StatsRequest};
+pub use timeline::{MOST_OF_TIMELINE, Span, SpanOf, SpanOutcome, Timeline};
 
 /// Reads of executions. Clones share the database.
 #[derive(Debug, Clone)]
@@ -82,6 +85,38 @@ impl Executions {
         }
     }
 
+    /// The numbers of executions by time, type and what they became.
+    ///
+    /// # Errors
+    /// [`Refusal::InvalidInput`] for more points than one answer has; when the database does not answer.
+    pub async fn stats(
+        &self,
+        scope: &TenantScope,
+        request: &StatsRequest,
+    ) -> Result<Vec<StatsPoint>, Error> {
+        scope.check_all(Action::ReadExecutions)?;
+        let points = self.storage.count_by_time(scope, request).await?;
+        if points.len() > MOST_POINTS {
+            let message = "there are more than 10,000 numbers: ask for fewer types, a shorter time or longer buckets";
+            return Err(Refusal::invalid(["filter"], message).into());
+        }
+        Ok(points)
+    }
+
+    /// The `most` groups of executions that failed alike, with most failures first.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn failure_groups(
+        &self,
+        scope: &TenantScope,
+        request: &StatsRequest,
+        most: u32,
+    ) -> Result<Vec<FailureGroup>, Error> {
+        scope.check_all(Action::ReadExecutions)?;
+        self.storage.list_failure_groups(scope, request, most).await
+    }
+
     /// The filter with what whoever asks may read; none when nothing can fit.
     async fn narrowed<'a>(
         &self,
@@ -150,6 +185,41 @@ impl Executions {
         self.storage.find_steps(scope, &ids).await
     }
 
+    /// What an execution did and when, up to `most` spans.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn timeline(
+        &self,
+        scope: &TenantScope,
+        execution: &Execution,
+        most: u32,
+    ) -> Result<Timeline, Error> {
+        let id = execution.id;
+        if self.readable(scope, &[id]).await?.is_empty() {
+            return Err(Refusal::not_found("execution", "executionId").into());
+        }
+        let (life, is_whole_life) = self.storage.list_life(scope, execution, most).await?;
+        let (steps, are_all_steps) = self.storage.list_step_times(scope, id, most).await?;
+        let (children, are_all) = self.storage.list_child_times(scope, id, most).await?;
+        let waits_for = if execution.status.is_terminal() {
+            None
+        } else {
+            let mut waiting = self.storage.wait_reasons(scope, &[id]).await?;
+            waiting.remove(&id).map(|waiting| waiting.reason)
+        };
+        let recorded = timeline::Recorded {
+            execution,
+            life,
+            steps,
+            children,
+            waits_for,
+            is_whole: is_whole_life && are_all_steps && are_all,
+            most: most as usize,
+        };
+        Ok(recorded.timeline())
+    }
+
     /// Why live executions are not running; nothing for those that are.
     ///
     /// # Errors
@@ -158,7 +228,7 @@ impl Executions {
         &self,
         scope: &TenantScope,
         ids: &[ExecutionId],
-    ) -> Result<HashMap<ExecutionId, WaitReason>, Error> {
+    ) -> Result<HashMap<ExecutionId, Waiting>, Error> {
         let ids = self.readable(scope, ids).await?;
         self.storage.wait_reasons(scope, &ids).await
     }

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use uuid::Uuid;
 
-use crate::model::{ExecutionId, KeyId, NodeId, SessionId, UploadId};
+use crate::model::{ExecutionId, KeyId, NodeId, ScheduleId, SessionId, UploadId};
 
 /// Makes ids. Clones share the source.
 #[derive(Clone)]
@@ -59,6 +59,12 @@ impl IdSource {
     #[must_use]
     pub fn key(&self) -> KeyId {
         KeyId((self.0)())
+    }
+
+    /// An id for a schedule.
+    #[must_use]
+    pub fn schedule(&self) -> ScheduleId {
+        ScheduleId((self.0)())
     }
 
     /// An id for one start of a node.

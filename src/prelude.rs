@@ -3,11 +3,14 @@
 pub use crate::{
     app::App,
     config::{Config, Overrides},
-    model::{ArtifactId, ArtifactState, ExecutionId, RawJson, SessionId, StateWriteMode, TenantId},
+    model::{
+        ArtifactId, ArtifactState, ExecutionId, LimitPolicy, RawJson, SessionId, StateWriteMode,
+        TenantId,
+    },
     runtime::{
         ArtifactDraft, Child, ChildIntent, ChildOutcome, ExecutionContext, FingerprintInput,
-        HandlerError, HandlerMetadata, IntentRegistry, RegistrationError, RetryPolicy, Solution,
-        Works,
+        HandlerError, HandlerMetadata, IntentLimit, IntentRegistry, RegistrationError, RetryPolicy,
+        Solution, Works,
     },
 };
 

@@ -8,19 +8,23 @@ use uuid::Uuid;
 use crate::{
     api::{ApiError, RequestThreads},
     artifact_registry::ArtifactRegistry,
-    auth::{Authenticator, Keys},
+    auth::{Authenticator, KeyText, Keys, Unproven},
     events::Events,
     executions::Executions,
-    model::{Action, ArtifactId, Budget, ExecutionId, SessionId, TenantScope},
+    model::{
+        Action, ArtifactId, Budget, ExecutionId, Principal, Refusal, Session, SessionId,
+        TenantScope,
+    },
+    quotas::Quotas,
     runtime::Runtime,
-    state_surface::{self, StateSurface},
+    state_surface::{self, NewSession, SecretUpgrade, StateSurface, Upgrade},
     storage::Storage,
     uploads::Uploads,
 };
 
 pub use crate::{
     runtime::Error,
-    storage::{Count, Members, MetadataMember, NodeInfo, Page, PageRequest},
+    storage::{Count, Members, MetadataMember, NodeInfo, NodeState, Page, PageRequest},
 };
 
 /// Among so many relatives of an artifact those are counted that whoever asks may read.
@@ -43,6 +47,8 @@ pub struct Services {
     pub uploads: Uploads,
     /// The budget of the tenants on this node.
     pub budget: Arc<Budget>,
+    /// What tenants and callers may ask for.
+    pub quotas: Quotas,
     /// Knows who calls.
     pub authenticator: Authenticator,
     /// Keys of the API.
@@ -113,6 +119,90 @@ impl Services {
     }
 }
 
+/// An anonymous session that was made.
+#[derive(Debug, Clone)]
+pub struct AnonymousSession {
+    /// The session.
+    pub session: Session,
+    /// The secret by which it is used, which is not kept.
+    pub secret: KeyText,
+}
+
+/// The secret by which a session is upgraded.
+#[derive(Debug, Clone)]
+pub struct ShownSecret {
+    /// Its text.
+    pub text: String,
+    /// True to leave the executions of the session in the tenant where they ran, if that is another one.
+    pub leaves_executions: bool,
+}
+
+impl Services {
+    /// Makes an anonymous session for a visitor whose address was allowed to begin one.
+    ///
+    /// # Errors
+    /// [`Refusal::InvalidInput`] for a faulty input, and for a caller who has a proof.
+    pub async fn create_anonymous_session(
+        &self,
+        visitor: &Principal,
+        new: NewSession,
+    ) -> Result<AnonymousSession, Error> {
+        let id = self.state.new_id();
+        let secret = self.authenticator.new_secret(id);
+        let Some(secret) = secret.filter(|_| visitor.is_visitor()) else {
+            let message = "anonymous sessions are for callers without a proof, where auth.anonymous is set and a \
+                           proof is required: createSession makes one of the caller's";
+            return Err(Refusal::invalid([], message).into());
+        };
+        let new = NewSession {
+            session_id: None,
+            user_id: None,
+            ttl_seconds: Some(secret.ttl_seconds),
+            ..new
+        };
+        let (state, maker) = (&self.state, &secret.maker);
+        let session = state.create_anonymous_session(maker, new, id, secret.digest);
+        Ok(AnonymousSession {
+            session: session.await?,
+            secret: secret.text,
+        })
+    }
+
+    /// Gives an anonymous session its user, once: one of the caller's tenant, or that of a secret.
+    ///
+    /// # Errors
+    /// [`Refusal::NotFound`] for a session that is absent, and whatever is wrong with a secret; else as
+    /// [`StateSurface::upgrade_session`] and [`StateSurface::upgrade_by_secret`].
+    pub async fn upgrade_session(
+        &self,
+        principal: &Principal,
+        upgrade: Upgrade,
+        secret: Option<ShownSecret>,
+    ) -> Result<Session, Error> {
+        let id = upgrade.id;
+        let upgraded = match secret {
+            None => self.state.upgrade_session(principal, upgrade).await?,
+            Some(shown) => {
+                self.state.check_upgrade(principal, &upgrade)?;
+                let holder = self.authenticator.holder_of_session(id, &shown.text).await;
+                let holder = holder.map_err(|unproven| match unproven {
+                    Unproven::Unavailable(error) => Error::from(error),
+                    _ => Refusal::not_found("session", "sessionId").into(),
+                })?;
+                let secret = SecretUpgrade {
+                    digest: self.authenticator.digest_of_secret(&shown.text),
+                    leaves_executions: shown.leaves_executions,
+                };
+                let (state, holder) = (&self.state, holder.principal());
+                let upgraded = state.upgrade_by_secret(principal, holder, upgrade, secret);
+                upgraded.await?
+            }
+        };
+        self.authenticator.forget_session(id);
+        Ok(upgraded)
+    }
+}
+
 impl From<Error> for ApiError {
     fn from(error: Error) -> Self {
         match error {
@@ -121,6 +211,7 @@ impl From<Error> for ApiError {
             Error::Content(error) => error.into(),
             Error::Fingerprint { is_outage, .. } if is_outage => Self::unavailable(&error),
             Error::Fingerprint { .. } => Self::internal(&error),
+            Error::Vault(error) => Self::internal(&error),
             Error::ShuttingDown => Self::shutting_down(),
         }
     }

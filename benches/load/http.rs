@@ -32,9 +32,13 @@ impl Http {
 
     /// A connection that asks for a tenant.
     pub(crate) async fn open_as(tenant: &str, address: SocketAddr) -> anyhow::Result<Self> {
-        let headers = format!("x-takeoff-tenant: {tenant}\r\n");
+        Self::open_by(&format!("x-takeoff-tenant: {tenant}\r\n"), address).await
+    }
+
+    /// A connection with these lines in every head.
+    pub(crate) async fn open_by(headers: &str, address: SocketAddr) -> anyhow::Result<Self> {
         Ok(Self {
-            headers,
+            headers: headers.to_owned(),
             ..Self::open(address).await?
         })
     }

@@ -67,11 +67,23 @@ pub(crate) fn histogram() -> anyhow::Result<Histogram<u64>> {
 /// contain `expected`.
 pub(crate) async fn closed_loop(
     address: SocketAddr,
+    request: (&str, &str, &str),
+    callers: usize,
+    time: Duration,
+) -> anyhow::Result<Done> {
+    closed_loop_as("", address, request, callers, time).await
+}
+
+/// The same with these lines in the head of each request.
+pub(crate) async fn closed_loop_as(
+    headers: &str,
+    address: SocketAddr,
     (path, body, expected): (&str, &str, &str),
     callers: usize,
     time: Duration,
 ) -> anyhow::Result<Done> {
-    let connections = try_join_all((0..callers).map(|_| Http::open(address))).await?;
+    let connections = (0..callers).map(|_| Http::open_by(headers, address));
+    let connections = try_join_all(connections).await?;
     let began = Instant::now();
     let end = began + time;
     let loops = connections.into_iter().map(|mut http| async move {

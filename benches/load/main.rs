@@ -13,6 +13,7 @@ mod limits;
 mod lists;
 mod live;
 mod load;
+mod proof;
 mod reads;
 mod report;
 mod rows;
@@ -43,6 +44,9 @@ struct Arguments {
     /// time of a point of cost.
     #[arg(long)]
     hostile: bool,
+    /// The same with quotas of the hostile tenant, and without what single requests and points cost.
+    #[arg(long, requires = "hostile")]
+    quotas: bool,
     /// The number of times that each row is measured; 3, or 1 with `--quick` or `--smoke`.
     #[arg(long)]
     runs: Option<usize>,
@@ -186,7 +190,8 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         .build()?;
     for backend in backends {
         let mut report = Report::default();
-        let with_all = (arguments.hostile && !arguments.smoke).then_some(wanted);
+        let is_all = arguments.hostile && !arguments.smoke && !arguments.quotas;
+        let with_all = is_all.then_some(wanted);
         if let Some(wanted) = arguments.figures.as_deref().or(with_all) {
             let measured = hostile_figures::measure(backend, wanted, &mut report);
             runtime.block_on(unless_stopped(measured))?;
@@ -203,7 +208,8 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
                 runtime.block_on(unless_stopped(measured))?;
             }
             if arguments.hostile || arguments.smoke {
-                let measured = hostile::measure(backend, scale, wanted, &mut report);
+                let quotas = arguments.quotas.then_some(hostile::QUOTAS);
+                let measured = hostile::measure(backend, scale, (wanted, quotas), &mut report);
                 runtime.block_on(unless_stopped(measured))?;
             }
         }

@@ -40,6 +40,7 @@ pub(crate) async fn measure(
             "drain" => run.drain().await?,
             "latency" => run.latency().await?,
             "gate" => run.gate().await?,
+            "proof" => run.proof().await?,
             "start" => run.start().await?,
             "hint" => run.hint().await?,
             "state" => run.state().await?,
@@ -67,15 +68,16 @@ const ROWS: &[&str] = &[
     "lineage",
     "lists",
     "gate",
+    "proof",
     "start",
     "age",
 ];
 
 /// The number of turns in which the server and the bare route are measured.
-const TURNS: usize = 4;
+pub(crate) const TURNS: usize = 4;
 
 /// One slot, so that a server whose slot is taken accepts and runs nothing.
-const ONE_SLOT: &[(&str, &str)] = &[
+pub(crate) const ONE_SLOT: &[(&str, &str)] = &[
     ("TAKEOFF_RUNTIME_MAX_CONCURRENT_EXECUTIONS", "1"),
     ("TAKEOFF_RUNTIME_SHUTDOWN_GRACE_SECONDS", "0"),
 ];
@@ -287,11 +289,19 @@ pub(crate) async fn accepting(
 ) -> anyhow::Result<(Server, String)> {
     let server = Server::start(place, &[ONE_SLOT, more].concat()).await?;
     let session = server.session().await?;
+    block(&server, &session, "").await?;
+    Ok((server, session))
+}
+
+/// Takes the one slot of a server for a minute; `headers` are lines of the request's head.
+pub(crate) async fn block(server: &Server, session: &str, headers: &str) -> anyhow::Result<()> {
     let blocker = serde_json::json!({"intentType": "echo", "sessionId": session,
         "parameters": {"delay_ms": 60_000}});
     let variables = serde_json::json!({"input": blocker});
-    server.ask(crate::load::SUBMIT, variables).await?;
-    Ok((server, session))
+    server
+        .ask_by(headers, crate::load::SUBMIT, variables)
+        .await?;
+    Ok(())
 }
 
 /// Waits until so many executions of a type have ended.

@@ -79,7 +79,7 @@ impl Place {
     }
 }
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_takeoff");
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_takeoff");
 
 /// Returns the name of the Cargo profile that the server was built with: that of its folder.
 pub(crate) fn profile() -> &'static str {
@@ -247,8 +247,19 @@ impl Server {
         query: &str,
         variables: Value,
     ) -> anyhow::Result<Value> {
+        let headers = format!("x-takeoff-tenant: {tenant}\r\n");
+        self.ask_by(&headers, query, variables).await
+    }
+
+    /// The same with these lines in the head of the request.
+    pub(crate) async fn ask_by(
+        &self,
+        headers: &str,
+        query: &str,
+        variables: Value,
+    ) -> anyhow::Result<Value> {
         let body = serde_json::json!({"query": query, "variables": variables}).to_string();
-        let mut http = Http::open_as(tenant, self.address).await?;
+        let mut http = Http::open_by(headers, self.address).await?;
         let mut answer: Value = serde_json::from_str(http.post("/graphql", &body).await?)?;
         anyhow::ensure!(answer.get("errors").is_none(), "{answer}");
         Ok(answer["data"].take())
@@ -261,8 +272,14 @@ impl Server {
 
     /// A new session's id, of a tenant.
     pub(crate) async fn session_of(&self, tenant: &str) -> anyhow::Result<String> {
+        self.session_by(&format!("x-takeoff-tenant: {tenant}\r\n"))
+            .await
+    }
+
+    /// A new session's id, of whoever these lines in the head of the request prove.
+    pub(crate) async fn session_by(&self, headers: &str) -> anyhow::Result<String> {
         let query = "mutation { createSession(input: {}) { session { id } } }";
-        let data = self.ask_as(tenant, query, Value::Null).await?;
+        let data = self.ask_by(headers, query, Value::Null).await?;
         let id = data["createSession"]["session"]["id"].as_str();
         Ok(id.context("no session")?.to_owned())
     }

@@ -27,6 +27,7 @@ pub struct Model {
     pub expires_at: Option<i64>,
     pub last_used_at: Option<i64>,
     pub revoked_at: Option<i64>,
+    pub last_hash: Option<Vec<u8>>,
 }
 
 /// No relations: joins are written where they are used.

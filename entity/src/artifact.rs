@@ -38,6 +38,7 @@ pub struct Model {
     pub updated_at: i64,
     #[sea_orm(column_type = "Text", nullable)]
     pub user_id: Option<String>,
+    pub last_hash: Option<Vec<u8>>,
 }
 
 /// No relations: joins are written where they are used.

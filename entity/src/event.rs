@@ -27,6 +27,7 @@ pub struct Model {
     pub occurred_at: i64,
     #[sea_orm(column_type = "Text", nullable)]
     pub actor: Option<String>,
+    pub hash: Option<Vec<u8>>,
 }
 
 /// No relations: joins are written where they are used.

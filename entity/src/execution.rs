@@ -61,6 +61,13 @@ pub struct Model {
     pub user_id: Option<String>,
     #[sea_orm(column_type = "Text", nullable)]
     pub grants: Option<String>,
+    pub last_hash: Option<Vec<u8>>,
+    #[sea_orm(column_type = "Text", nullable)]
+    pub sealed: Option<String>,
+    pub limits: i64,
+    /// Of an execution that failed.
+    #[sea_orm(column_type = "Text", nullable)]
+    pub error_code: Option<String>,
 }
 
 /// No relations: joins are written where they are used.

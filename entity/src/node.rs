@@ -16,6 +16,12 @@ pub struct Model {
     pub running: i64,
     pub started_at: i64,
     pub expires_at: i64,
+    #[sea_orm(column_type = "Text")]
+    pub labels: String,
+    pub beat_at: Option<i64>,
+    pub draining: bool,
+    pub drain_requested_at: Option<i64>,
+    pub hand_over_at: Option<i64>,
 }
 
 /// No relations: joins are written where they are used.

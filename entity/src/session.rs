@@ -26,6 +26,9 @@ pub struct Model {
     pub created_at: i64,
     pub updated_at: i64,
     pub expires_at: i64,
+    pub last_hash: Option<Vec<u8>>,
+    #[sea_orm(column_type = "Text", nullable)]
+    pub secret_digest: Option<String>,
 }
 
 /// No relations: joins are written where they are used.

@@ -13,8 +13,10 @@ super::codes::codes! {
         Unauthenticated = "UNAUTHENTICATED", 401;
         /// Whoever asks may not: the message names the scope that is lacking.
         Forbidden = "FORBIDDEN", 403;
-        /// The tenant asks for more than its share; `Retry-After`, in GraphQL `retryAfterMs`, says when to
-        /// come back.
+        /// A policy denies it, which the message names, or no policy permits it.
+        PolicyDenied = "POLICY_DENIED", 403;
+        /// The tenant asks for more than its share, too many proofs from the address were not good, or it began too many
+        /// anonymous sessions; `Retry-After`, in GraphQL `retryAfterMs`, says when to come back.
         RateLimited = "RATE_LIMITED", 429, retryable;
         /// The request itself is faulty.
         BadUserInput = "BAD_USER_INPUT", 400;
@@ -24,7 +26,7 @@ super::codes::codes! {
         Timeout = "TIMEOUT", 504, retryable;
         /// A part that the request needs is away.
         Unavailable = "UNAVAILABLE", 503, retryable;
-        /// No event with the cursor is in the log: the database was restored from a backup that is older than the cursor. `extensions.lastCursor` (REST: `last_cursor`) is the last place before it that is there, or null; what the client has seen after that place did not happen any more. It shows its data anew, or drops what came after `lastCursor`, and goes on from there.
+        /// Nothing can go on from the cursor. Either events behind it are no longer kept (docs/retention.md): then `extensions.oldestCursor` (REST: `oldest_cursor`) is the oldest cursor behind which all events are kept, and the client shows its data anew and goes on from there, or without a cursor, which begins with the oldest event that is kept. Or no event with the cursor is in the log, as the database was restored from a backup that is older: then `extensions.lastCursor` (REST: `last_cursor`) is the last place before it that is there, or null; what the client has seen after that place did not happen any more. It shows its data anew, or drops what came after `lastCursor`, and goes on from there.
         CursorExpired = "CURSOR_EXPIRED", 410;
         /// A fault of the server.
         Internal = "INTERNAL", 500;
@@ -39,6 +41,7 @@ pub struct ApiError {
     code: ErrorCode,
     message: Cow<'static, str>,
     last_cursor: Option<String>,
+    oldest_cursor: Option<String>,
     retry_after: Option<Duration>,
 }
 
@@ -50,6 +53,7 @@ impl ApiError {
             code,
             message: message.into(),
             last_cursor: None,
+            oldest_cursor: None,
             retry_after: None,
         }
     }
@@ -58,6 +62,26 @@ impl ApiError {
     #[must_use]
     pub fn over_budget(wait: Duration) -> Self {
         let message = "the tenant asks for more than its share; try again later";
+        Self {
+            retry_after: Some(wait),
+            ..Self::new(ErrorCode::RateLimited, message)
+        }
+    }
+
+    /// Too many proofs of the address were not good, and it has to wait so long.
+    #[must_use]
+    pub fn too_many_proofs(wait: Duration) -> Self {
+        let message = "too many proofs from this address were not good; try again later";
+        Self {
+            retry_after: Some(wait),
+            ..Self::new(ErrorCode::RateLimited, message)
+        }
+    }
+
+    /// Too many anonymous sessions were begun from the address, and it has to wait so long.
+    #[must_use]
+    pub fn too_many_sessions(wait: Duration) -> Self {
+        let message = "too many anonymous sessions were begun from this address; try again later";
         Self {
             retry_after: Some(wait),
             ..Self::new(ErrorCode::RateLimited, message)
@@ -119,6 +143,12 @@ impl ApiError {
         self.last_cursor.as_deref()
     }
 
+    /// Of a cursor behind which events are no longer kept: the oldest one behind which all are.
+    #[must_use]
+    pub fn oldest_cursor(&self) -> Option<&str> {
+        self.oldest_cursor.as_deref()
+    }
+
     /// Returns the time to wait before the request may succeed, where that is known.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
@@ -137,6 +167,13 @@ impl From<storage::Error> for ApiError {
         match error {
             storage::Error::Refused(refusal) => refusal.into(),
             storage::Error::Unavailable(_) => Self::unavailable(&error),
+            storage::Error::CursorTrimmed { oldest } => Self {
+                oldest_cursor: Some(oldest.to_string()),
+                ..Self::new(
+                    ErrorCode::CursorExpired,
+                    "events behind this cursor are no longer kept",
+                )
+            },
             storage::Error::CursorExpired { last } => Self {
                 last_cursor: last.map(|last| last.to_string()),
                 ..Self::new(
@@ -168,11 +205,13 @@ impl From<Refusal> for ApiError {
     /// For requests whose answer has no place for user errors. A refusal's words are the caller's.
     fn from(refusal: Refusal) -> Self {
         let (code, wait) = match refusal {
-            Refusal::QuotaExceeded { retry_after_ms } => {
+            Refusal::QuotaExceeded { retry_after_ms, .. } => {
                 (ErrorCode::RateLimited, Some(retry_after_ms))
             }
+            Refusal::LimitReached { .. } => (ErrorCode::RateLimited, None),
             Refusal::AnswerTooLarge { .. } => (ErrorCode::CostExceeded, None),
             Refusal::Forbidden { .. } => (ErrorCode::Forbidden, None),
+            Refusal::PolicyDenied { .. } => (ErrorCode::PolicyDenied, None),
             _ => (ErrorCode::BadUserInput, None),
         };
         Self {
@@ -227,7 +266,10 @@ mod tests {
 
     #[test]
     fn saturation_outside_of_a_mutation_is_a_rate_limit() {
-        let refusal = Refusal::QuotaExceeded { retry_after_ms: 5 };
+        let refusal = Refusal::QuotaExceeded {
+            quota: None,
+            retry_after_ms: 5,
+        };
         assert_eq!(ApiError::from(refusal).code(), ErrorCode::RateLimited);
     }
 }

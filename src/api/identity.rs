@@ -3,14 +3,18 @@
 //! In `development` mode a header names the tenant. In `required` mode the proof does, and a tenant that is named
 //! besides must be the same. Whatever is wrong is answered by one error.
 
-use std::{convert::Infallible, sync::Arc};
+use std::{
+    convert::Infallible,
+    net::IpAddr,
+    sync::{Arc, OnceLock},
+};
 
 use axum::{
     extract::FromRequestParts,
     http::{HeaderMap, HeaderName, header::AUTHORIZATION, request::Parts},
 };
 
-use super::{ApiError, RequestId};
+use super::{ApiError, Client, RequestId};
 use crate::{
     auth::{Authenticated, Authenticator, Mode, Unproven},
     model::{Principal, TenantId},
@@ -31,11 +35,25 @@ impl<T: Authenticates> Authenticates for Arc<T> {
     }
 }
 
+/// The caller of a request, once it is known, for what is around the routes.
+#[derive(Debug, Clone, Default)]
+pub struct AskedBy(Arc<OnceLock<Principal>>);
+
+impl AskedBy {
+    /// The caller.
+    #[must_use]
+    pub fn principal(&self) -> Option<&Principal> {
+        self.0.get()
+    }
+}
+
 /// Who asks, and by which name the request goes.
 #[derive(Debug, Clone)]
 pub struct Asker {
     /// The caller, or why there is none.
     pub caller: Result<Authenticated, ApiError>,
+    /// Where there is none: who may begin an anonymous session without a proof.
+    pub visitor: Option<Principal>,
     /// The id that the server gave the request, if it did.
     pub request_id: Option<RequestId>,
 }
@@ -44,8 +62,15 @@ impl<S: Authenticates + Sync> FromRequestParts<S> for Asker {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
+        let caller = caller_of(state.authenticator(), parts).await;
+        if let (Ok(caller), Some(asked_by)) = (&caller, parts.extensions.get::<AskedBy>()) {
+            let _ = asked_by.0.set(caller.principal().clone());
+        }
+        let has_proof = caller.is_ok() || parts.headers.contains_key(AUTHORIZATION);
+        let visitor = (!has_proof).then(|| state.authenticator().visitor());
         Ok(Self {
-            caller: caller_of(state.authenticator(), &parts.headers).await,
+            caller,
+            visitor: visitor.flatten(),
             request_id: parts.extensions.get().cloned(),
         })
     }
@@ -60,18 +85,29 @@ impl Asker {
         let caller = self.caller.as_ref().map_err(Clone::clone)?;
         Ok(caller.principal().clone())
     }
+
+    /// The same, or else the visitor.
+    ///
+    /// # Errors
+    /// Why there is neither.
+    pub fn principal_or_visitor(&self) -> Result<Principal, ApiError> {
+        self.principal()
+            .or_else(|error| self.visitor.clone().ok_or(error))
+    }
 }
 
 /// The caller that the headers name.
 async fn caller_of(
     authenticator: &Authenticator,
-    headers: &HeaderMap,
+    parts: &Parts,
 ) -> Result<Authenticated, ApiError> {
+    let headers = &parts.headers;
     let tenant = HeaderName::from_static(TENANT_HEADER);
-    let claim = Claim {
+    let claim = ClaimedIdentity {
         // Two of them prove nothing.
         proof: text_of(headers, &AUTHORIZATION).unwrap_or(Some("")),
         tenant: text_of(headers, &tenant)?,
+        from: Client::of(&parts.extensions).address,
     };
     claim.check(authenticator).await
 }
@@ -90,19 +126,21 @@ fn text_of<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a s
 
 /// The proof and the tenant that a request names, unchecked.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Claim<'a> {
+pub(crate) struct ClaimedIdentity<'a> {
     /// `Bearer` and a token.
     pub(crate) proof: Option<&'a str>,
     /// A tenant's name.
     pub(crate) tenant: Option<&'a str>,
+    /// Where it comes from.
+    pub(crate) from: IpAddr,
 }
 
-impl Claim<'_> {
+impl ClaimedIdentity<'_> {
     /// The caller, if the claim is good.
     ///
     /// # Errors
     /// `BAD_USER_INPUT` for what cannot be a tenant's name where it is not the proof that names it;
-    /// `UNAUTHENTICATED` for whatever is wrong with the proof.
+    /// `UNAUTHENTICATED` for whatever is wrong with the proof; `RATE_LIMITED` when that was so too often.
     pub(crate) async fn check(
         self,
         authenticator: &Authenticator,
@@ -115,8 +153,9 @@ impl Claim<'_> {
             }
             Mode::Required => {
                 let proof = self.proof.ok_or(Unproven::Missing)?;
-                let token = bearer(proof).ok_or(Unproven::Bad)?;
-                let caller = authenticator.bearer(token).await?;
+                // What is no bearer's is refused as one that has no token.
+                let token = bearer(proof).unwrap_or_default();
+                let caller = authenticator.bearer(token, self.from).await?;
                 if agrees(&caller, self.tenant) {
                     return Ok(caller);
                 }
@@ -149,6 +188,8 @@ impl From<Unproven> for ApiError {
     fn from(unproven: Unproven) -> Self {
         match unproven {
             Unproven::Missing | Unproven::Bad => Self::unauthenticated(),
+            Unproven::TooMany(wait) => Self::too_many_proofs(wait),
+            Unproven::TooManySessions(wait) => Self::too_many_sessions(wait),
             Unproven::Unavailable(error) => error.into(),
         }
     }

@@ -2,10 +2,13 @@
 //! of the layers below to a client.
 
 mod body;
+mod client;
 mod codes;
 mod error;
+mod html;
 mod identity;
 mod link;
+mod port;
 mod refusal;
 mod threads;
 
@@ -14,11 +17,14 @@ use std::{sync::Arc, time::Duration};
 use axum::http::HeaderValue;
 
 pub use body::{Arrivals, Bodies, TooSlow, declared_bytes};
+pub use client::Client;
 pub use codes::errors_document;
 pub use error::{ApiError, ErrorCode};
-pub use identity::{Asker, Authenticates, TENANT_HEADER};
-pub(crate) use identity::{Claim, agrees};
+pub use html::escaped;
+pub use identity::{AskedBy, Asker, Authenticates, TENANT_HEADER};
+pub(crate) use identity::{ClaimedIdentity, agrees};
 pub use link::LinkCode;
+pub use port::Port;
 pub use refusal::RefusalCode;
 #[cfg(test)]
 pub(crate) use threads::low_and_normal;

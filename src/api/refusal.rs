@@ -9,6 +9,8 @@ super::codes::codes! {
         NotFound = "NOT_FOUND", 404;
         /// The caller lacks the scope that the message names.
         Forbidden = "FORBIDDEN", 403;
+        /// A policy denies it, which the message names, or no policy permits it.
+        PolicyDenied = "POLICY_DENIED", 403;
         /// The input is faulty.
         InvalidInput = "INVALID_INPUT", 400;
         /// No handler serves the intent type.
@@ -19,6 +21,8 @@ super::codes::codes! {
         SessionNotActive = "SESSION_NOT_ACTIVE", 409;
         /// The idempotency key was used for another request.
         IdempotencyKeyConflict = "IDEMPOTENCY_KEY_CONFLICT", 409;
+        /// The execution id was used for another request.
+        ExecutionIdConflict = "EXECUTION_ID_CONFLICT", 409;
         /// The state has moved on.
         StaleVersion = "STALE_VERSION", 409;
         /// The lifecycle has no such step.
@@ -27,6 +31,8 @@ super::codes::codes! {
         AlreadyTerminal = "ALREADY_TERMINAL", 409;
         /// Above a published limit.
         TooLarge = "TOO_LARGE", 413;
+        /// As many run, or have been started, as a limit of the intent type allows, which the message names.
+        LimitReached = "LIMIT_REACHED", 429, retryable;
         /// The runtime is saturated.
         QuotaExceeded = "QUOTA_EXCEEDED", 429, retryable;
     }
@@ -37,17 +43,20 @@ impl From<&Refusal> for RefusalCode {
         match refusal {
             Refusal::NotFound { .. } => Self::NotFound,
             Refusal::Forbidden { .. } => Self::Forbidden,
+            Refusal::PolicyDenied { .. } => Self::PolicyDenied,
             Refusal::InvalidInput(_) => Self::InvalidInput,
             Refusal::UnknownIntentType { .. } => Self::UnknownIntentType,
             Refusal::AmbiguousHandler { .. } => Self::AmbiguousHandler,
             Refusal::SessionNotActive { .. } => Self::SessionNotActive,
             Refusal::IdempotencyKeyConflict { .. } => Self::IdempotencyKeyConflict,
+            Refusal::ExecutionIdConflict => Self::ExecutionIdConflict,
             Refusal::StaleVersion { .. } => Self::StaleVersion,
             Refusal::InvalidTransition { .. } | Refusal::SessionTransition { .. } => {
                 Self::InvalidTransition
             }
             Refusal::AlreadyTerminal { .. } => Self::AlreadyTerminal,
             Refusal::TooLarge { .. } | Refusal::AnswerTooLarge { .. } => Self::TooLarge,
+            Refusal::LimitReached { .. } => Self::LimitReached,
             Refusal::QuotaExceeded { .. } => Self::QuotaExceeded,
         }
     }

@@ -1,6 +1,6 @@
 //! A node from its parts: database, Redis, content store, registry, engine.
 
-use std::{fs::File, num::NonZero, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::HashMap, fs::File, num::NonZero, path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::Context;
 use tokio::{runtime::Handle, sync::watch};
@@ -9,9 +9,14 @@ use tokio_util::sync::CancellationToken;
 use super::{
     App, callers,
     database::{database_options, unusable_database, write_options},
-    keep_private,
-    key_files::ring_or_file,
-    lock, probes,
+    keep_private, lock,
+    panics::HANDLER_THREADS,
+    probes,
+    rings::{checkpoint_keys, existing_secrets_ring, link_keys, secrets_ring},
+    settings::{
+        budget, limit_overrides, limits, poll, quota_settings, settings, state_limits,
+        upload_settings,
+    },
 };
 use crate::{
     api::RequestThreads,
@@ -19,23 +24,28 @@ use crate::{
     auth,
     config::Config,
     content::{ContentStore, Payloads, S3Options, Signer},
-    events::Events,
+    events::{CheckpointKeys, Events},
     executions::Executions,
-    graphql,
     hot::{HotCopies, InProcess, Layered},
-    model::{Budget, KeyRing, Principal, TenantId},
-    redis::{HintBus, Redis, RedisCopies},
-    runtime::{self, Limits, Parts, Runtime, Settings, Works},
+    model::{Budget, Principal, TenantId},
+    policy::Policies,
+    quotas::{QuotaSettings, Quotas, SharedQuotas},
+    redis::{HintBus, Redis, RedisCopies, RedisQuotas},
+    runtime::{self, Catalog, Parts, Runtime, Works},
     services::Services,
-    state_surface::{self, CopyKey, StateSurface},
+    state_surface::{CopyKey, StateSurface},
     storage::{self, Storage},
     telemetry::metrics::Metrics,
-    uploads::{self, Uploads},
+    uploads::{UploadSettings, Uploads},
+    vault::Vault,
 };
 
 /// About a tenth of the weight of a thread with normal priority.
 #[cfg(target_os = "linux")]
 const LOW_PRIORITY: i32 = 10;
+
+/// The longest time that a node which stops takes to sign the end of the log.
+const LAST_CHECKPOINT: Duration = Duration::from_secs(5);
 
 /// A running node. It has to be stopped: dropping it leaves its lease to run out.
 pub struct Node {
@@ -43,6 +53,7 @@ pub struct Node {
     pub services: Services,
     pub(super) content_state: watch::Receiver<bool>,
     pub(super) redis: Option<Redis>,
+    checkpoints: Option<CheckpointKeys>,
     stop: CancellationToken,
     /// One that never yields stops neither the API nor the engine.
     handlers: Threads,
@@ -65,16 +76,20 @@ impl Node {
         let file = sqlite_file(config);
         let lock = file.as_deref().map(lock::take).transpose()?;
         let [handlers, lease, costly, heavy] = Threads::of_a_node()?;
-        let storage = open_storage(config, &app.metrics, heavy.handle())
-            .await
-            .map_err(|error| unusable_database(config, error))?;
+        let storage = open_storage(config, &app.metrics, heavy.handle()).await;
+        let storage = storage.map_err(|error| unusable_database(config, error))?;
+        callers::check_use(&app, &storage).await?;
         let redis = connect_redis(config).await?;
         let content = open_content(config).await?;
-        let links = link_keys(config)?;
-        let budget = Arc::new(budget(config));
+        let checkpoints = checkpoint_keys(config)?;
+        let quota_settings = quota_settings(config)?;
+        let budget = Arc::new(budget(config, &quota_settings));
         let payloads = Payloads::new(content.clone(), config.limits.inline_bytes);
 
-        let artifacts = ArtifactRegistry::new(storage.clone(), std::collections::HashMap::new());
+        let policies = open_policies(config, &storage)?;
+        let registry_for = |types| ArtifactRegistry::new(storage.clone(), types, policies.clone());
+
+        let artifacts = registry_for(HashMap::new());
         let works = Works {
             content: content.clone(),
             clock: app.clock.clone(),
@@ -82,42 +97,38 @@ impl Node {
             limits: limits(config),
             storage: storage.clone(),
         };
-        let registry = app.register(&works)?;
-        let artifacts = ArtifactRegistry::new(storage.clone(), registry.catalog().eligible_types());
+        let mut registry = app.register(&works)?;
+        registry
+            .override_limits(&limit_overrides(config))
+            .context("runtime.intent_limits")?;
+        let artifacts = registry_for(registry.catalog().eligible_types());
 
+        let vault = open_vault(config, &storage, registry.catalog()).await?;
         let installation = storage.installation_id().await?;
-        let bus = redis
-            .as_ref()
-            .map(|redis| HintBus::join(redis, installation, app.ids.node()));
-        let events = Events::start(storage.clone(), bus, poll(config), app.metrics.clone());
-        let hot: Arc<dyn HotCopies> = match &redis {
-            Some(redis) => Arc::new(Layered::new(RedisCopies::new(redis))),
-            None => Arc::new(InProcess::new()),
-        };
+        let events = events(&app, &storage, redis.as_ref(), installation);
+        let of_tenants = (quota_settings, &budget);
+        let quotas = quotas(&app, of_tenants, &storage, redis.as_ref(), installation);
         let state = StateSurface::new(
             storage.clone(),
             payloads.clone(),
-            hot,
+            hot_copies(redis.as_ref()),
             &CopyKey::derived(storage.copy_secret().await?.as_bytes()),
             app.ids.clone(),
             state_limits(config),
         );
-        let uploads = Uploads::new(
-            storage.clone(),
-            content.clone(),
-            Signer::new(&links),
-            app.clock.clone(),
-            app.ids.clone(),
-            Arc::clone(&budget),
-            upload_settings(config),
-        );
+        let settings_of_uploads = upload_settings(config, quotas.clone(), policies.clone());
+        let uploads = uploads(&app, &storage, &content, &budget, settings_of_uploads)?;
         let parts = Parts {
             storage: storage.clone(),
             content: content.clone(),
             payloads,
+            vault,
             registry,
             events: events.clone(),
+            checkpoints: checkpoints.clone(),
             state: state.clone(),
+            quotas: quotas.clone(),
+            policies: policies.clone(),
             limits: limits(config),
             settings: settings(config, file.is_some())?,
             ids: app.ids.clone(),
@@ -126,13 +137,11 @@ impl Node {
             lease: lease.handle(),
             metrics: app.metrics.clone(),
         };
-        let runtime = Runtime::start(parts)
-            .await
-            .map_err(|error| engine_failed(config, error))?;
+        let runtime = Runtime::start(parts).await;
+        let runtime = runtime.map_err(|error| engine_failed(config, error))?;
         let stop = CancellationToken::new();
-        let (metrics, stopped) = (app.metrics.clone(), stop.clone());
-        tokio::spawn(async move { metrics.maintain(stopped).await });
-        tokio::spawn(uploads.clone().release_until(stop.clone()));
+        maintain(&app.metrics, &uploads, &quotas, policies, &stop);
+        sign(&events, checkpoints.as_ref(), &stop);
         let callers = callers::Callers::start(&app, &storage, roles, &stop).await?;
         let services = Services {
             runtime,
@@ -145,12 +154,14 @@ impl Node {
             events,
             uploads,
             budget,
+            quotas,
             threads: RequestThreads::new(costly.handle(), heavy.handle(), Handle::current()),
         };
         Ok(Self {
             services,
             content_state: probes::watch_content(content, stop.clone()),
             redis,
+            checkpoints,
             stop,
             handlers,
             lease,
@@ -167,9 +178,25 @@ impl Node {
         auth::program(tenant)
     }
 
+    /// Signs a checkpoint of the log of each tenant whose log has grown, if there are keys. A running node does so every
+    /// minute, and when it stops.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn sign_checkpoints(&self) -> Result<(), storage::Error> {
+        let Some(keys) = &self.checkpoints else {
+            return Ok(());
+        };
+        self.services.events.sign_checkpoints(keys).await
+    }
+
     /// Lets executions finish for a while, gives the rest back, and ends the node's lease.
     pub async fn stop(mut self) {
         self.services.runtime.stop().await;
+        let signed = tokio::time::timeout(LAST_CHECKPOINT, self.sign_checkpoints()).await;
+        if !matches!(signed, Ok(Ok(()))) {
+            tracing::warn!("the end of the log could not be signed");
+        }
         self.end();
     }
 
@@ -211,7 +238,7 @@ impl Threads {
     fn of_a_node() -> anyhow::Result<[Self; 4]> {
         let cores = std::thread::available_parallelism().map_or(2, NonZero::get);
         Ok([
-            Self::start("takeoff-handler", cores.max(4), Priority::Normal)?,
+            Self::start(HANDLER_THREADS, cores.max(4), Priority::Normal)?,
             Self::start("takeoff-lease", 1, Priority::Normal)?,
             Self::start("takeoff-costly", cores.max(2), Priority::Low)?,
             Self::start("takeoff-heavy", cores.div_ceil(2), Priority::Low)?,
@@ -260,12 +287,54 @@ impl Drop for Threads {
     }
 }
 
-/// Compares log and state of a configured database, beside whatever else uses it.
-pub(crate) async fn verify(config: &Config) -> Result<storage::Report, storage::Error> {
-    let metrics = Metrics::new();
-    let storage =
-        Storage::connect(&database_options(config), write_options(config), &metrics).await?;
-    storage.verify().await
+/// Hot copies of states, in this process and in Redis if there is one.
+fn hot_copies(redis: Option<&Redis>) -> Arc<dyn HotCopies> {
+    match redis {
+        Some(redis) => Arc::new(Layered::new(RedisCopies::new(redis))),
+        None => Arc::new(InProcess::new()),
+    }
+}
+
+/// Uploads, whose links are signed by the configured keys.
+fn uploads(
+    app: &App,
+    storage: &Storage,
+    content: &ContentStore,
+    budget: &Arc<Budget>,
+    settings: UploadSettings,
+) -> anyhow::Result<Uploads> {
+    let links = link_keys(&app.config)?;
+    Ok(Uploads::new(
+        storage.clone(),
+        content.clone(),
+        Signer::new(&links),
+        app.clock.clone(),
+        app.ids.clone(),
+        Arc::clone(budget),
+        settings,
+    ))
+}
+
+/// Looks after metrics, content that is to go, quotas and policies until `stop`.
+fn maintain(
+    metrics: &Metrics,
+    uploads: &Uploads,
+    quotas: &Quotas,
+    policies: Policies,
+    stop: &CancellationToken,
+) {
+    let (metrics, stopped) = (metrics.clone(), stop.clone());
+    tokio::spawn(async move { metrics.maintain(stopped).await });
+    tokio::spawn(uploads.clone().release_until(stop.clone()));
+    tokio::spawn(quotas.clone().maintain_until(stop.clone()));
+    tokio::spawn(policies.renew_until(stop.clone()));
+}
+
+/// Signs checkpoints until `stop`, if there are keys.
+fn sign(events: &Events, keys: Option<&CheckpointKeys>, stop: &CancellationToken) {
+    if let Some(keys) = keys {
+        tokio::spawn(events.clone().sign_until(keys.clone(), stop.clone()));
+    }
 }
 
 fn sqlite_file(config: &Config) -> Option<PathBuf> {
@@ -322,124 +391,55 @@ async fn open_content(config: &Config) -> anyhow::Result<ContentStore> {
     opened.with_context(|| format!("the content store {url} cannot be used"))
 }
 
-/// The keys that sign links.
-fn link_keys(config: &Config) -> anyhow::Result<KeyRing> {
-    let configured = config.content.signing_keys.as_ref();
-    ring_or_file(configured, &config.data_dir, "signing.key")
+fn open_policies(config: &Config, storage: &Storage) -> anyhow::Result<Policies> {
+    let policy = &config.policy;
+    let opened = Policies::open(
+        storage.clone(),
+        policy.folder.as_deref(),
+        policy.log_decisions,
+    );
+    opened.context("policy.folder is refused: `takeoff policy check FOLDER` says the same")
 }
 
-fn limits(config: &Config) -> Limits {
-    let limits = &config.limits;
-    Limits {
-        parameters_bytes: limits.parameters_bytes as u64,
-        metadata_bytes: limits.metadata_bytes as u64,
-        result_bytes: limits.result_bytes as u64,
-        state_bytes: limits.state_bytes as u64,
-        descriptor_bytes: limits.artifact_descriptor_bytes as u64,
-        batch_submit: limits.batch_submit,
-        tree_depth: i64::try_from(limits.tree_depth).unwrap_or(i64::MAX),
-        tree_executions: limits.tree_executions,
-    }
+async fn open_vault(
+    config: &Config,
+    storage: &Storage,
+    catalog: &Catalog,
+) -> anyhow::Result<Option<Vault>> {
+    let ring = match catalog.find_sensitive() {
+        Some((intent_type, handler)) => secrets_ring(config)?.with_context(|| {
+            format!(
+                "the handler {handler} of {intent_type} has sensitive parameters, which are stored encrypted: set \
+                 secrets.keys to ID:SECRET, on all nodes alike (`openssl rand -hex 32` makes a secret)"
+            )
+        })?,
+        // What a handler has sealed that is not registered any more can still be opened.
+        None => match existing_secrets_ring(config)? {
+            Some(ring) => ring,
+            None => return Ok(None),
+        },
+    };
+    let vault = Vault::open(storage.clone(), ring).await;
+    Ok(Some(
+        vault.context("sensitive parameters cannot be sealed")?,
+    ))
 }
 
-/// Returns the period of looking for changes that hints may have missed.
-fn poll(config: &Config) -> Duration {
-    Duration::from_millis(config.runtime.poll_ms)
+/// Starts the feeds of the log. Nodes with the same Redis tell each other what is new.
+fn events(app: &App, storage: &Storage, redis: Option<&Redis>, installation: uuid::Uuid) -> Events {
+    let bus = redis.map(|redis| HintBus::join(redis, installation, app.ids.node()));
+    Events::start(storage.clone(), bus, poll(&app.config), app.metrics.clone())
 }
 
-/// Returns the budget of the node's tenants.
-fn budget(config: &Config) -> Budget {
-    let budget = Budget::new(config.graphql.cost_per_second, config.graphql.max_cost);
-    if config.database.url.scheme() == "sqlite" {
-        // Its reads for heavy tenants have threads of low priority.
-        budget
-    } else {
-        budget.with_rests()
-    }
-}
-
-/// Returns the limits of a GraphQL request.
-pub(super) fn gate_limits(config: &Config) -> graphql::GateLimits {
-    let limits = config.graphql.clone();
-    graphql::GateLimits {
-        document_bytes: limits.max_document_bytes,
-        tokens: limits.max_tokens,
-        selections: limits.max_selections,
-        depth: limits.max_depth,
-        aliases: limits.max_aliases,
-        directives: limits.max_directives,
-        root_fields: limits.max_root_fields,
-        cost: limits.max_cost,
-        concurrent_operations: limits.max_concurrent_operations,
-        answer_bytes: limits.max_answer_bytes,
-        timeout: Duration::from_millis(limits.timeout_ms),
-        cached_documents: limits.cached_documents,
-        documents: limits.documents,
-        trusted_only: limits.trusted_only,
-        introspection: limits.introspection,
-    }
-}
-
-/// The longest life of a session that its creator gives a time, unless sessions live longer by
-/// default.
-const MAX_SESSION_TTL_SECONDS: i64 = 90 * 24 * 3600;
-
-fn state_limits(config: &Config) -> state_surface::StateLimits {
-    let ttl = i64::try_from(config.sessions.ttl_seconds).unwrap_or(i64::MAX);
-    state_surface::StateLimits {
-        state_bytes: config.limits.state_bytes as u64,
-        metadata_bytes: config.limits.metadata_bytes as u64,
-        session_ttl_seconds: ttl,
-        session_ttl_max_seconds: MAX_SESSION_TTL_SECONDS.max(ttl),
-    }
-}
-
-fn upload_settings(config: &Config) -> uploads::UploadSettings {
-    uploads::UploadSettings {
-        max_upload_bytes: config.content.max_upload_bytes,
-        max_announced_bytes: config.content.max_announced_bytes,
-        deleted_grace: Duration::from_secs(config.content.deleted_grace_seconds),
-        url_ttl_seconds: i64::try_from(config.content.url_ttl_seconds).unwrap_or(i64::MAX),
-        public_url: config
-            .http
-            .public_url
-            .as_ref()
-            .map(|url| url.expose().to_owned()),
-    }
-}
-
-fn settings(config: &Config, is_alone: bool) -> anyhow::Result<Settings> {
-    let runtime = &config.runtime;
-    let hours = i64::try_from(runtime.idempotency_ttl_hours).unwrap_or(i64::MAX);
-    let weights = runtime.tenant_weights.all().iter();
-    let weights = weights.map(|(tenant, weight)| Ok((tenant.parse()?, *weight)));
-    Ok(Settings {
-        node_name: config.http.bind.to_string(),
-        max_concurrent_executions: runtime.max_concurrent_executions,
-        lease: Duration::from_secs(runtime.lease_seconds),
-        heartbeat: Duration::from_secs(runtime.heartbeat_seconds),
-        poll: Duration::from_millis(runtime.poll_ms),
-        tenant_slots_percent: runtime.tenant_slots_percent,
-        tenant_weights: weights
-            .collect::<anyhow::Result<_>>()
-            .context("runtime.tenant_weights names no tenant")?,
-        sweep: Duration::from_secs(runtime.sweep_seconds),
-        shutdown_grace: Duration::from_secs(runtime.shutdown_grace_seconds),
-        idempotency_ttl_micros: hours.saturating_mul(3_600_000_000),
-        is_alone,
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::Overrides;
-
-    #[test]
-    fn the_documented_limits_are_those_of_the_gate_and_of_websockets() {
-        let config = Config::load(&Overrides::default(), std::iter::empty()).unwrap();
-        assert_eq!(gate_limits(&config), graphql::GateLimits::default());
-        let socket = graphql::WebSocketOptions::default().write_timeout;
-        assert_eq!(socket.as_millis(), u128::from(config.http.write_timeout_ms));
-    }
+/// Returns the quotas of the node, which other nodes with the same Redis count, too.
+fn quotas(
+    app: &App,
+    (settings, budget): (QuotaSettings, &Arc<Budget>),
+    storage: &Storage,
+    redis: Option<&Redis>,
+    installation: uuid::Uuid,
+) -> Quotas {
+    let shared = redis.map(|redis| RedisQuotas::new(redis, installation, app.ids.node()));
+    let shared = shared.map(|shared| Arc::new(shared) as Arc<dyn SharedQuotas>);
+    Quotas::new(settings, storage.clone(), Arc::clone(budget), shared)
 }

@@ -12,15 +12,19 @@ use super::{
 };
 use crate::{
     auth::{
-        self, AccessTokens, Authenticator, IssuerSettings, Issuers, Keys, Mode, Roles, TenantSource,
+        self, AccessTokens, AnonymousSessions, AnonymousSettings, Authenticator, IssuerSettings,
+        Issuers, Keys, Mode, Roles, TenantSource,
     },
     clock::Clock,
     config::{AuthMode, Config, IssuerConfig},
     ids::IdSource,
-    model::{KeyRing, Principal, TenantId},
+    model::{KeyRing, Micros, Principal, Rate, TenantId},
     storage::{self, Storage},
     telemetry::metrics::Metrics,
 };
+
+/// How far the clocks of a node and of its database may be apart.
+const MOST_APART_MICROS: Micros = 30_000_000;
 
 /// The parts that know the callers of a node.
 pub(super) struct Callers {
@@ -43,15 +47,16 @@ impl Callers {
             Mode::Development => Issuers::default(),
             Mode::Required => issuers(&app.config, &roles, &clock).await?,
         };
-        if mode == Mode::Required && issuers.are_none() && !storage.has_keys().await? {
-            tracing::warn!(
-                "nobody can call: auth.mode is required, auth.issuers is empty and there is no key; \
-                 takeoff keys create --admin makes the first one"
-            );
-        }
+        let bad_proofs = Rate {
+            burst: app.config.auth.failed_proofs_burst,
+            per_second: app.config.auth.failed_proofs_per_second,
+        };
+        let anonymous = anonymous(&app.config)?;
         let tokens = AccessTokens::new(token_keys(&app.config)?, clock.clone());
-        let authenticator =
-            Authenticator::new(mode, storage, clock, roles, issuers, tokens.clone());
+        let known = tokens.clone();
+        let authenticator = Authenticator::new(
+            mode, storage, clock, roles, issuers, known, bad_proofs, anonymous,
+        );
         if mode == Mode::Required {
             tokio::spawn(authenticator.clone().watch_until(stop.clone()));
         }
@@ -61,6 +66,47 @@ impl Callers {
             keys,
         })
     }
+}
+
+/// Refuses to serve where nobody could call, or where clocks are far apart.
+pub(super) async fn check_use(app: &App, storage: &Storage) -> anyhow::Result<()> {
+    if app.is_the_server {
+        refuse_nobody(app, storage).await?;
+        refuse_other_time(app, storage).await?;
+    }
+    Ok(())
+}
+
+/// Refuses to start a server that nobody could call.
+async fn refuse_nobody(app: &App, storage: &Storage) -> anyhow::Result<()> {
+    let auth = &app.config.auth;
+    let has_other = !auth.issuers.list().is_empty() || auth.anonymous.tenant.is_some();
+    if mode(&app.config) == Mode::Development || has_other {
+        return Ok(());
+    }
+    anyhow::ensure!(
+        storage.has_keys().await?,
+        "nobody could call the server: auth.mode is required, auth.issuers is empty and there is no key; make the \
+         first one by: takeoff keys create --admin"
+    );
+    Ok(())
+}
+
+/// Refuses to start beside a database whose clock shows another time: tokens and links end by this machine's clock,
+/// and what is stored is dated by the database's.
+async fn refuse_other_time(app: &App, storage: &Storage) -> anyhow::Result<()> {
+    let before = app.clock.now();
+    let theirs = storage.now().await?;
+    let after = app.clock.now();
+    // The database looked at its clock at some time in between.
+    let off = (theirs - after).max(before - theirs).max(0);
+    anyhow::ensure!(
+        off <= MOST_APART_MICROS,
+        "the clock of this machine and the database's are {} s apart, and may be {} s; set them, by NTP for example",
+        off / 1_000_000,
+        MOST_APART_MICROS / 1_000_000
+    );
+    Ok(())
 }
 
 /// Keys of a configured database, beside whatever else uses it, and whoever looks after those of a tenant.
@@ -85,6 +131,25 @@ async fn issuers(config: &Config, roles: &Roles, clock: &Clock) -> anyhow::Resul
     let settings = settings.collect::<anyhow::Result<_>>()?;
     let started = Issuers::start(settings, roles, clock).await;
     started.context("auth.issuers is refused")
+}
+
+/// How anonymous sessions are given away, if they are.
+fn anonymous(config: &Config) -> anyhow::Result<Option<AnonymousSessions>> {
+    let config = &config.auth.anonymous;
+    let Some(tenant) = &config.tenant else {
+        return Ok(None);
+    };
+    let sessions = AnonymousSessions::new(AnonymousSettings {
+        tenant: tenant.parse().context("auth.anonymous.tenant is refused")?,
+        grants: config
+            .scopes
+            .parse()
+            .context("auth.anonymous.scopes is refused")?,
+        burst: config.burst,
+        per_minute: config.per_minute,
+        ttl_seconds: i64::try_from(config.ttl_seconds).unwrap_or(i64::MAX),
+    });
+    Ok(Some(sessions.context("auth.anonymous.scopes is refused")?))
 }
 
 fn settings(config: &IssuerConfig) -> anyhow::Result<IssuerSettings> {

@@ -5,6 +5,8 @@
 //! protects it. So the server answers to its own names only, and to pages of its own or allowed
 //! origins only, on every route.
 
+use std::net::IpAddr;
+
 use anyhow::Context as _;
 use axum::{
     Json,
@@ -12,7 +14,11 @@ use axum::{
     extract::Request,
     http::{
         HeaderMap, HeaderValue, Response, StatusCode,
-        header::{CACHE_CONTROL, HOST, ORIGIN, VARY, X_CONTENT_TYPE_OPTIONS},
+        header::{
+            CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, ORIGIN, REFERRER_POLICY, RETRY_AFTER,
+            STRICT_TRANSPORT_SECURITY, VARY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+            X_FRAME_OPTIONS,
+        },
         uri::Authority,
     },
     response::IntoResponse as _,
@@ -21,23 +27,32 @@ use serde_json::json;
 use url::Url;
 
 use crate::{
-    api::{ApiError, ErrorCode, RequestId, TENANT_HEADER, declared_bytes},
+    api::{ApiError, Client, ErrorCode, Port, RequestId, TENANT_HEADER, declared_bytes, seconds},
     config::Http,
     uploads,
 };
 
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
+/// What is no page loads nothing, and is shown in none.
+const NO_PAGE: HeaderValue = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
+const NO_REFERRER: HeaderValue = HeaderValue::from_static("no-referrer");
+/// For browsers that do not know `frame-ancestors`.
+const DENY: HeaderValue = HeaderValue::from_static("DENY");
+const A_YEAR: HeaderValue = HeaderValue::from_static("max-age=31536000");
 const TENANT: HeaderValue = HeaderValue::from_static(TENANT_HEADER);
 
 /// The host names that the server answers to.
+#[derive(Clone)]
 pub(super) struct Guard {
     /// Names besides those of the loopback interface.
     hosts: Vec<String>,
     /// Origins besides those of the server's own pages.
     origins: Vec<String>,
-    /// The scheme of its pages under these names.
+    /// The scheme of its pages under these names where TLS ends before the server.
     scheme: String,
+    /// Paths that may be asked for by an address, or without a host.
+    probes: &'static [&'static str],
     max_body_bytes: u64,
 }
 
@@ -64,23 +79,40 @@ impl Guard {
             hosts,
             origins,
             scheme,
+            probes: &[],
             max_body_bytes: http.max_body_bytes as u64,
         })
+    }
+
+    /// The guard of a port.
+    pub(super) fn of_port(&self, port: Port) -> Self {
+        let probes: &[&str] = match port {
+            Port::Main => &["/health", "/ready"],
+            Port::Operations => &["/health", "/ready", "/metrics"],
+        };
+        Self {
+            probes,
+            ..self.clone()
+        }
     }
 
     /// The answer to a request that is not served; none for one that is.
     pub(super) fn refuse(&self, request: &Request, id: &RequestId) -> Option<Response<Body>> {
         let checked = self
-            .check_host(request)
-            .and_then(|host| self.check_origin(host, request.headers()))
+            .host(request)
+            .and_then(|host| self.check_origin(host, request))
             .and_then(|()| self.check_length(request));
-        checked.err().map(|refused| shown(&refused, id))
+        let refused = checked.err();
+        refused.map(|(status, error)| shown(status, &error, Some(id)))
     }
 
     /// The host that the request is for, as the header names it.
-    fn check_host<'a>(&self, request: &'a Request) -> Result<&'a str, Refused> {
+    fn host<'a>(&self, request: &'a Request) -> Result<&'a str, Refused> {
         let bad = |message| (StatusCode::BAD_REQUEST, ApiError::bad_input(message));
         let mut named = request.headers().get_all(HOST).iter();
+        if let Some(host) = self.host_of_probe(request) {
+            return Ok(host);
+        }
         let (Some(host), None) = (named.next(), named.next()) else {
             return Err(bad("the header Host must be there, once"));
         };
@@ -98,6 +130,23 @@ impl Guard {
         Ok(host)
     }
 
+    /// The host of a request that a load balancer or a monitor sends, which knows the server by its address alone.
+    /// A page that reaches the server by a name of its own sends that name.
+    fn host_of_probe<'a>(&self, request: &'a Request) -> Option<&'a str> {
+        if !self.probes.contains(&request.uri().path()) {
+            return None;
+        }
+        let mut named = request.headers().get_all(HOST).iter();
+        let host = named.next().map_or(Some(""), |host| host.to_str().ok())?;
+        let is_address =
+            host.is_empty() || name_of(host).is_some_and(|name| address(&name).is_some());
+        // Over HTTP/2 the address of a request has the same host.
+        let of_uri = request.uri().authority();
+        let is_same = of_uri.is_none_or(|authority| authority.as_str() == host);
+        let is_whole = named.next().is_none() && is_same;
+        (is_address && is_whole).then_some(host)
+    }
+
     /// The port is not compared: it may be another one in front of a proxy, and no page can choose
     /// to which name its own browser thinks it speaks.
     fn answers_to(&self, host: &str) -> bool {
@@ -105,11 +154,12 @@ impl Guard {
     }
 
     /// Clients other than browsers name no origin.
-    fn check_origin(&self, host: &str, headers: &HeaderMap) -> Result<(), Refused> {
-        let mut origins = headers.get_all(ORIGIN).iter();
+    fn check_origin(&self, host: &str, request: &Request) -> Result<(), Refused> {
+        let scheme = self.scheme_of(host, request);
+        let mut origins = request.headers().get_all(ORIGIN).iter();
         let is_allowed = origins.all(|origin| {
             let origin = origin.to_str().unwrap_or_default();
-            self.is_own(origin, host) || self.origins.iter().any(|one| is_same(one, origin))
+            is_page_of(origin, scheme, host) || self.origins.iter().any(|one| is_same(one, origin))
         });
         if is_allowed {
             return Ok(());
@@ -118,14 +168,15 @@ impl Guard {
         Err((StatusCode::FORBIDDEN, error))
     }
 
-    /// Returns whether the origin is a page of this server, under the name that the request was
-    /// sent to.
-    fn is_own(&self, origin: &str, host: &str) -> bool {
+    /// The scheme of the server's pages at the address that the request was sent to. A proxy that ends TLS is
+    /// known by `http.public_url`.
+    fn scheme_of(&self, host: &str, request: &Request) -> &str {
+        let client = request.extensions().get::<Client>();
+        if client.is_some_and(|client| client.is_encrypted) {
+            return "https";
+        }
         let is_local = name_of(host).is_some_and(|name| is_loopback(&name));
-        let scheme = if is_local { "http" } else { &self.scheme };
-        origin
-            .split_once("://")
-            .is_some_and(|(of_origin, place)| is_same(of_origin, scheme) && is_same(place, host))
+        if is_local { "http" } else { &self.scheme }
     }
 
     /// A body that says it is too large is not read. An upload has a limit of its own.
@@ -141,24 +192,52 @@ impl Guard {
     }
 }
 
-/// The headers that every answer has: nothing of it is kept or taken for what it is not, and it is
-/// another one for another tenant.
-pub(super) fn finish(headers: &mut HeaderMap) {
+/// Returns whether the origin is that of a page at this scheme and host.
+fn is_page_of(origin: &str, scheme: &str, host: &str) -> bool {
+    origin
+        .split_once("://")
+        .is_some_and(|(of_origin, place)| is_same(of_origin, scheme) && is_same(place, host))
+}
+
+/// The headers that every answer has: nothing of it is kept, shown within a page or taken for what it is not, its
+/// address is told nobody, and it is another one for another tenant. Where it came by TLS it comes by nothing else.
+pub(super) fn finish(headers: &mut HeaderMap, client: Option<Client>) {
     headers.entry(CACHE_CONTROL).or_insert(NO_STORE);
+    headers.entry(CONTENT_SECURITY_POLICY).or_insert(NO_PAGE);
+    headers.entry(REFERRER_POLICY).or_insert(NO_REFERRER);
     headers.insert(X_CONTENT_TYPE_OPTIONS, NOSNIFF);
+    headers.insert(X_FRAME_OPTIONS, DENY);
+    if client.is_some_and(|client| client.is_encrypted) {
+        headers.insert(STRICT_TRANSPORT_SECURITY, A_YEAR);
+    }
     headers.append(VARY, TENANT);
 }
 
+/// The answer to a request that is refused outside of both APIs.
+pub(super) fn refusal(error: &ApiError, id: Option<&RequestId>) -> Response<Body> {
+    let status = StatusCode::from_u16(error.code().http_status());
+    let mut answer = shown(status.unwrap_or(StatusCode::BAD_REQUEST), error, id);
+    if error.code() == ErrorCode::Unauthenticated {
+        let bearer = HeaderValue::from_static("Bearer");
+        answer.headers_mut().insert(WWW_AUTHENTICATE, bearer);
+    }
+    if let Some(wait) = error.retry_after() {
+        answer.headers_mut().insert(RETRY_AFTER, seconds(wait));
+    }
+    answer
+}
+
 /// In the form of either API.
-fn shown((status, error): &Refused, id: &RequestId) -> Response<Body> {
+fn shown(status: StatusCode, error: &ApiError, id: Option<&RequestId>) -> Response<Body> {
     let (code, message) = (error.code().name(), error.message());
-    let extensions = json!({"code": code, "requestId": &*id.0, "retryable": false});
+    let (id, retryable) = (id.map(|id| &*id.0), error.code().is_retryable());
+    let extensions = json!({"code": code, "requestId": id, "retryable": retryable});
     let body = json!({
         "errors": [{"message": message, "extensions": extensions}],
         "error": message,
         "error_code": code,
     });
-    (*status, Json(body)).into_response()
+    (status, Json(body)).into_response()
 }
 
 /// The name of a host without its port, in lower case.
@@ -169,14 +248,18 @@ fn name_of(host: &str) -> Option<String> {
     is_plain.then(|| name.strip_suffix('.').unwrap_or(name).to_ascii_lowercase())
 }
 
-fn is_loopback(name: &str) -> bool {
-    let address = name
+/// The address that a host is named by, if it is.
+fn address(name: &str) -> Option<IpAddr> {
+    let in_brackets = name
         .strip_prefix('[')
-        .and_then(|name| name.strip_suffix(']'))
-        .unwrap_or(name)
-        .parse()
-        .is_ok_and(|address: std::net::IpAddr| address.is_loopback());
-    address || name == "localhost" || name.ends_with(".localhost")
+        .and_then(|name| name.strip_suffix(']'));
+    in_brackets.unwrap_or(name).parse().ok()
+}
+
+fn is_loopback(name: &str) -> bool {
+    address(name).is_some_and(|address| address.is_loopback())
+        || name == "localhost"
+        || name.ends_with(".localhost")
 }
 
 fn is_same(one: &str, other: &str) -> bool {
@@ -196,7 +279,7 @@ mod tests {
             ..Overrides::default()
         };
         let config = Config::load(&overrides, std::iter::empty()).unwrap();
-        Guard::of(&config.http).unwrap()
+        Guard::of(&config.http).unwrap().of_port(Port::Main)
     }
 
     fn status(guard: &Guard, headers: &[(HeaderName, &str)]) -> u16 {
@@ -296,6 +379,17 @@ mod tests {
             (ORIGIN, "http://evil.example"),
         ];
         assert_eq!(status(&guard, &two), 403);
+        let encrypted = |origin: &str| {
+            let request = Request::builder().header(HOST, "localhost:8443");
+            let request = request.header(ORIGIN, origin).extension(Client {
+                is_encrypted: true,
+                ..Client::local()
+            });
+            let request = request.body(Body::empty()).unwrap();
+            guard.refuse(&request, &RequestId("1".into())).is_none()
+        };
+        assert!(encrypted("https://localhost:8443"));
+        assert!(!encrypted("http://localhost:8443"));
         assert_eq!(status(&guard, &[(HOST, "localhost")]), 200);
     }
 }

@@ -32,6 +32,21 @@ pub(super) fn ring_or_file(
         .with_context(|| format!("the keys in {} cannot be used", path.display()))
 }
 
+/// The configured ring, or else that in the file `name` of `folder`; none if there is no such file.
+///
+/// # Errors
+/// When the file cannot be read or holds no ring.
+pub(super) fn existing_ring(
+    configured: Option<&KeyRing>,
+    folder: &Path,
+    name: &str,
+) -> anyhow::Result<Option<KeyRing>> {
+    if configured.is_none() && !folder.join(name).exists() {
+        return Ok(None);
+    }
+    ring_or_file(configured, folder, name).map(Some)
+}
+
 fn load_or_create(folder: &Path, name: &str) -> anyhow::Result<KeyRing> {
     let path = folder.join(name);
     match read(&path) {

@@ -4,23 +4,31 @@
 //! that the whole server is compiled in this crate, and not again in each that starts one.
 
 mod assemble;
+mod beside;
 mod callers;
 mod connections;
 mod database;
 mod guard;
 mod key_files;
 mod lock;
+mod logins;
+mod panics;
 mod private;
 mod probes;
+mod proxies;
+mod rings;
 mod serve;
+mod settings;
+mod tls;
 mod trace;
 
 use std::sync::Arc;
 
 pub use assemble::Node;
-pub(crate) use assemble::verify;
+pub(crate) use beside::{outlook, rotate_secrets, verify, verify_chain};
 pub(crate) use callers::keys;
 pub(crate) use database::{database_options, unusable_database};
+pub use panics::hide_panics_of_handlers;
 pub(crate) use private::keep_private;
 pub use serve::Server;
 pub(crate) use serve::told_to_stop;
@@ -44,6 +52,9 @@ pub struct App {
     ids: IdSource,
     clock: Clock,
     metrics: Metrics,
+    /// Whether it was started by `serve`: it then refuses to start where nobody could call it, or where clocks
+    /// are far apart.
+    is_the_server: bool,
 }
 
 impl App {
@@ -56,6 +67,7 @@ impl App {
             ids: IdSource::system(),
             clock: Clock::System,
             metrics: Metrics::new(),
+            is_the_server: false,
         }
     }
 
@@ -97,34 +109,41 @@ impl App {
     }
 
     async fn listening(self) -> anyhow::Result<Server> {
-        serve::check_address(&self.config)?;
+        serve::check_addresses(&self.config)?;
         let (http, metrics) = (self.config.http.clone(), self.metrics.clone());
         // The address is taken before anything is written: a second server stops here.
-        let listener = serve::bind(&http).await?;
+        let listeners = serve::Listeners::bind(&http).await?;
         let gate = graphql::Gate::new(
             &graphql::export_schema(),
-            &assemble::gate_limits(&self.config),
+            &settings::gate_limits(&self.config),
         )?;
-        let guard = guard::Guard::of(&self.config.http)?;
+        let guard = guard::Guard::of(&http)?;
         let connections = connections::ConnectionLimits::of(&self.config)?;
+        let tls = tls::Tls::of(&http)?;
+        let logins = logins::logins(&self.config)?;
         let node = self.start().await?;
-        let routes = serve::RouteParts {
+        let parts = serve::ServerParts {
             gate,
             guard,
             connections,
+            tls,
             metrics,
+            logins,
         };
-        Ok(Server::run(node, listener, &http, routes))
+        Ok(Server::run(node, listeners, &http, parts))
     }
 
     /// Serves until the process is told to stop, then shuts down in order.
     ///
     /// # Errors
-    /// As [`Self::listen`].
-    pub fn serve(self) -> BoxFuture<'static, anyhow::Result<()>> {
+    /// As [`Self::listen`]; where a proof is required and nobody has one: there is no issuer, no key was ever made,
+    /// and no anonymous sessions are given away; where the clocks of machine and database are far apart.
+    pub fn serve(mut self) -> BoxFuture<'static, anyhow::Result<()>> {
+        self.is_the_server = true;
         Box::pin(async {
             let server = self.listen().await?;
-            tracing::info!(address = %server.address(), "serving");
+            let operations = server.operations_address().map(tracing::field::display);
+            tracing::info!(address = %server.address(), operations, "serving");
             told_to_stop().await;
             tracing::info!("shutting down");
             server.stop().await;
@@ -133,10 +152,12 @@ impl App {
     }
 
     fn register(&self, works: &Works) -> Result<IntentRegistry, RegistrationError> {
-        let mut registry = IntentRegistry::default();
+        let labels = self.config.runtime.intent_labels.all().clone();
+        let mut registry = IntentRegistry::with_labels(labels);
         for solution in &self.solutions {
             solution.register(&mut registry, works)?;
         }
+        registry.check_labels()?;
         Ok(registry)
     }
 }

@@ -5,8 +5,9 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{
     Json, Router,
+    body::Body,
     extract::State,
-    http::{StatusCode, header},
+    http::{Response, StatusCode, header},
     response::IntoResponse,
     routing::get,
 };
@@ -14,9 +15,14 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::Node;
+use super::{Node, guard};
 use crate::{
-    content::ContentStore, model::Budget, redis::Redis, storage::Storage,
+    api::{Asker, Authenticates, Port},
+    auth::Authenticator,
+    content::ContentStore,
+    model::Budget,
+    redis::Redis,
+    storage::Storage,
     telemetry::metrics::Metrics,
 };
 
@@ -26,6 +32,8 @@ const EVERY: Duration = Duration::from_secs(10);
 
 #[derive(Clone)]
 struct Dependencies {
+    port: Port,
+    authenticator: Authenticator,
     storage: Storage,
     content: watch::Receiver<bool>,
     redis: Option<Redis>,
@@ -50,8 +58,16 @@ pub(super) fn watch_content(
     last
 }
 
-pub(super) fn routes(node: &Node, metrics: Metrics) -> Router {
+impl Authenticates for Dependencies {
+    fn authenticator(&self) -> &Authenticator {
+        &self.authenticator
+    }
+}
+
+pub(super) fn routes(node: &Node, metrics: Metrics, port: Port) -> Router {
     let dependencies = Dependencies {
+        port,
+        authenticator: node.services.authenticator.clone(),
         storage: node.services.storage.clone(),
         content: node.content_state.clone(),
         redis: node.redis.clone(),
@@ -105,10 +121,16 @@ async fn ready(State(dependencies): State<Dependencies>) -> impl IntoResponse {
     (status, Json(body))
 }
 
-async fn metrics_text(State(dependencies): State<Dependencies>) -> impl IntoResponse {
+/// Figures of all tenants, for whoever looks after the installation.
+async fn metrics_text(
+    State(dependencies): State<Dependencies>,
+    asker: Asker,
+) -> Result<impl IntoResponse, Response<Body>> {
+    let allowed = dependencies.port.check_asker(&asker);
+    allowed.map_err(|error| guard::refusal(&error, asker.request_id.as_ref()))?;
     dependencies.metrics.spent(dependencies.budget.charged());
-    (
+    Ok((
         [(header::CONTENT_TYPE, "text/plain; version=0.0.4")],
         dependencies.metrics.render(),
-    )
+    ))
 }

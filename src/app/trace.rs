@@ -10,7 +10,7 @@ use axum::{
     BoxError,
     body::Body,
     extract::{MatchedPath, Request},
-    http::{HeaderName, HeaderValue, Method, Response},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, Response},
 };
 use bytes::Bytes;
 use futures::future::BoxFuture;
@@ -19,11 +19,16 @@ use tracing::Instrument;
 
 use super::guard::{self, Guard};
 use crate::{
-    api::RequestId,
+    api::{AskedBy, Client, RequestId, seconds},
+    model::Principal,
+    quotas::{Left, Quotas},
     telemetry::{self, metrics::Metrics},
 };
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const LIMIT: HeaderName = HeaderName::from_static("ratelimit-limit");
+const REMAINING: HeaderName = HeaderName::from_static("ratelimit-remaining");
+const RESET: HeaderName = HeaderName::from_static("ratelimit-reset");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// Names each request, has it refused or served, traces it and counts it. A middleware from a
@@ -32,6 +37,8 @@ const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 pub(super) struct Traced {
     pub(super) metrics: Metrics,
     pub(super) guard: Arc<Guard>,
+    /// None where nothing is limited.
+    pub(super) quotas: Option<Quotas>,
 }
 
 impl<S> Layer<S> for Traced {
@@ -71,10 +78,23 @@ where
         let matched = request.extensions().get::<MatchedPath>().cloned();
         let route = route_of(matched.as_ref());
         let method = method_name(request.method());
-        let span = tracing::info_span!("request", method, route, request_id = &*id.0);
+        let client = request.extensions().get::<Client>().copied();
+        let address = client.map(|client| tracing::field::display(client.address));
+        let span = tracing::info_span!(
+            "request",
+            method,
+            route,
+            request_id = &*id.0,
+            client.address = address
+        );
         let parent = request.headers().get(TRACEPARENT);
         telemetry::adopt(&span, parent.and_then(|value| value.to_str().ok()));
         request.extensions_mut().insert(id.clone());
+        let quotas = self.around.quotas.clone();
+        let quotas = quotas.map(|quotas| (quotas, AskedBy::default()));
+        if let Some((_, asked_by)) = &quotas {
+            request.extensions_mut().insert(asked_by.clone());
+        }
         let answered = match self.around.guard.refuse(&request, &id) {
             Some(refusal) => Err(refusal),
             None => Ok(self.inner.call(request).instrument(span)),
@@ -85,7 +105,10 @@ where
                 Ok(answered) => answered.await?.map(Body::new),
                 Err(refusal) => refusal,
             };
-            guard::finish(response.headers_mut());
+            guard::finish(response.headers_mut(), client);
+            if let Some((quotas, asked_by)) = quotas {
+                rate_limit(response.headers_mut(), &quotas, asked_by.principal());
+            }
             if let Ok(value) = HeaderValue::from_str(&id.0) {
                 response.headers_mut().insert(REQUEST_ID, value);
             }
@@ -94,6 +117,25 @@ where
             Ok(response)
         })
     }
+}
+
+/// Says how much is left of the quota of which least is left, in the form that clients know (draft 03 of the headers
+/// that are to become a standard).
+fn rate_limit(headers: &mut HeaderMap, quotas: &Quotas, caller: Option<&Principal>) {
+    let left = caller.map(|caller| quotas.rates_left(caller));
+    let left = left.unwrap_or_default().into_iter();
+    // Compared as parts of their limits.
+    let by_part = |one: &Left, other: &Left| {
+        let [one, other] = [(one, other), (other, one)]
+            .map(|(one, other)| u128::from(one.remaining) * u128::from(other.limit));
+        one.cmp(&other)
+    };
+    let Some(least) = left.min_by(by_part) else {
+        return;
+    };
+    headers.insert(LIMIT, HeaderValue::from(least.limit));
+    headers.insert(REMAINING, HeaderValue::from(least.remaining));
+    headers.insert(RESET, seconds(least.reset));
 }
 
 /// The caller's id when it is fit to be repeated, else one of our own.

@@ -27,6 +27,7 @@ use crate::{
         Action, Artifact, ArtifactId, ArtifactState, Principal, Reach, Refusal, TenantScope,
         TransitionRequest,
     },
+    policy::{About, Policies},
     storage::{Count, Error, Page, PageRequest, Storage},
 };
 
@@ -67,15 +68,21 @@ struct Descendants {
 pub struct ArtifactRegistry {
     storage: Storage,
     eligible: Arc<HashMap<String, Vec<String>>>,
+    policies: Policies,
 }
 
 impl ArtifactRegistry {
     /// A registry over `storage`; `eligible` names the artifact types that each intent type takes.
     #[must_use]
-    pub fn new(storage: Storage, eligible: HashMap<String, Vec<String>>) -> Self {
+    pub fn new(
+        storage: Storage,
+        eligible: HashMap<String, Vec<String>>,
+        policies: Policies,
+    ) -> Self {
         Self {
             storage,
             eligible: Arc::new(eligible),
+            policies,
         }
     }
 
@@ -244,6 +251,8 @@ impl ArtifactRegistry {
             return Err(Refusal::invalid(["includeDescendants"], message).into());
         }
         if !request.dry_run {
+            self.decide_deletion(principal, &request, &descendants.artifacts)
+                .await?;
             let mut ids = vec![id];
             if request.include_descendants {
                 ids.extend(descendants.artifacts.iter().map(|it| it.id));
@@ -306,6 +315,57 @@ impl ArtifactRegistry {
         let scope = principal.scope();
         self.check_reached(&scope, &reach, request.artifact_id)
             .await?;
+        if self.policies.decides_change(scope.tenant(), request.to) {
+            let ids = [request.artifact_id];
+            let found = self.storage.find_artifacts(&scope, &ids).await?;
+            if let Some(artifact) = found.first() {
+                self.decide(principal, artifact, &[request.to]).await?;
+            }
+        }
         self.storage.transition_artifact(scope, request).await
+    }
+
+    /// Asks whether a principal may delete an artifact, and those that were made from it if they go, too.
+    async fn decide_deletion(
+        &self,
+        principal: &Principal,
+        request: &DeleteRequest,
+        descendants: &[Arc<Artifact>],
+    ) -> Result<(), Error> {
+        let scope = principal.scope();
+        if !self
+            .policies
+            .decides_change(scope.tenant(), ArtifactState::Deleted)
+        {
+            return Ok(());
+        }
+        let ids = [request.artifact_id];
+        let found = self.storage.find_artifacts(&scope, &ids).await?;
+        let descendants = descendants.iter().map(|artifact| &**artifact);
+        let too = descendants.filter(|_| request.include_descendants);
+        for artifact in found.iter().chain(too) {
+            let steps = artifact.state.steps_to_deleted();
+            self.decide(principal, artifact, steps).await?;
+        }
+        Ok(())
+    }
+
+    /// Asks whether a principal may take an artifact through these states.
+    async fn decide(
+        &self,
+        principal: &Principal,
+        artifact: &Artifact,
+        steps: &[ArtifactState],
+    ) -> Result<(), Error> {
+        let mut about = About {
+            artifact: artifact.into(),
+            size_bytes: None,
+        };
+        for to in steps {
+            let decided = self.policies.check_change(principal, about, *to, None);
+            decided.await?;
+            about.artifact.state = *to;
+        }
+        Ok(())
     }
 }

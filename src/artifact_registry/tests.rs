@@ -15,7 +15,11 @@ fn registry(world: &World) -> ArtifactRegistry {
         .into_iter()
         .map(|(intent_type, types)| (intent_type.to_owned(), owned(types)))
         .collect();
-    ArtifactRegistry::new(world.storage.clone(), eligible)
+    ArtifactRegistry::new(
+        world.storage.clone(),
+        eligible,
+        Policies::open(world.storage.clone(), None, false).unwrap(),
+    )
 }
 
 async fn list(

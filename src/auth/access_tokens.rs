@@ -4,7 +4,7 @@
 use std::{fmt, str::FromStr};
 
 use data_encoding::BASE64URL_NOPAD;
-use hmac::{Hmac, KeyInit, Mac};
+use hmac::{Hmac, Mac};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
@@ -13,7 +13,7 @@ use crate::{
     clock::Clock,
     model::{
         Action, ExecutionId, Fault, Grants, KeyId, KeyRing, Micros, Principal, Reach, Refusal,
-        RingKey, Scope, SessionId, TenantId,
+        RingKey, Scope, SessionId, TenantId, hmac_by,
     },
     storage::{Error, Storage},
 };
@@ -170,10 +170,7 @@ impl AccessTokens {
 }
 
 fn mac(key: &RingKey, claims: &str) -> Hmac<Sha256> {
-    // HMAC pads a key to the block of its hash; done here, no length can be refused.
-    let mut block = [0; 64];
-    block[..32].copy_from_slice(&key.bytes_for(PURPOSE));
-    let mut mac = Hmac::<Sha256>::new(&block.into());
+    let mut mac = hmac_by(&key.bytes_for(PURPOSE));
     mac.update(claims.as_bytes());
     mac
 }

@@ -26,6 +26,8 @@ struct Proof {
     revocation: Arc<Revocation>,
     /// Where a key is the proof.
     key: Option<Arc<KeyInUse>>,
+    /// True if the database tells of its revocation.
+    is_watched: bool,
 }
 
 impl Authenticated {
@@ -50,6 +52,7 @@ impl Authenticated {
                 expires_at,
                 revocation,
                 key: Some(key),
+                is_watched: true,
             },
         )
     }
@@ -67,6 +70,24 @@ impl Authenticated {
                 expires_at,
                 revocation,
                 key: None,
+                is_watched: false,
+            },
+        )
+    }
+
+    /// The holder of the secret of an anonymous session.
+    pub(super) fn by_secret(
+        principal: Principal,
+        expires_at: Micros,
+        revocation: Arc<Revocation>,
+    ) -> Self {
+        Self::by(
+            principal,
+            Proof {
+                expires_at: Some(expires_at),
+                revocation,
+                key: None,
+                is_watched: true,
             },
         )
     }
@@ -85,6 +106,11 @@ impl Authenticated {
     /// The key that is the proof, if it is one.
     pub(super) fn key(&self) -> Option<&KeyInUse> {
         self.proof.as_ref()?.key.as_deref()
+    }
+
+    /// Returns whether the database tells of the revocation of the proof.
+    pub(super) fn is_watched(&self) -> bool {
+        self.proof.as_ref().is_some_and(|proof| proof.is_watched)
     }
 
     /// When the proof ends by itself, if it does.

@@ -1,6 +1,6 @@
 //! From the text of a proof to its holder.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use moka::sync::Cache;
 use sha2::{Digest, Sha256};
@@ -8,13 +8,14 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    AccessTokens, Authenticated, Issuers, Roles, access_tokens,
+    AccessTokens, AnonymousSessions, Authenticated, Issuers, Roles, access_tokens, anonymous,
+    attempts::Attempts,
     key_text::{MARK, is_digest_of, prefix_of},
     keys_in_use::{CHECK_EVERY, KeysInUse},
 };
 use crate::{
     clock::Clock,
-    model::{ApiKey, Grants, KeyId, Micros, Principal, TenantId},
+    model::{ApiKey, Grants, KeyId, Micros, Principal, Rate, TenantId},
     storage::{self, Storage},
 };
 
@@ -45,6 +46,12 @@ pub enum Unproven {
     /// The proof is not good.
     #[error("the proof is not good")]
     Bad,
+    /// Too many proofs from its address were not good: how long it has to wait.
+    #[error("too many proofs of the address were not good")]
+    TooMany(Duration),
+    /// Too many anonymous sessions were begun from its address: how long it has to wait.
+    #[error("too many anonymous sessions were begun from the address")]
+    TooManySessions(Duration),
     /// The proof cannot be checked now.
     #[error("the proof cannot be checked")]
     Unavailable(#[from] storage::Error),
@@ -52,25 +59,29 @@ pub enum Unproven {
 
 /// Turns proofs into callers. Clones share what was found good.
 #[derive(Debug, Clone)]
-pub struct Authenticator(Arc<Shared>);
+pub struct Authenticator(pub(super) Arc<Shared>);
 
 #[derive(Debug)]
-struct Shared {
+pub(super) struct Shared {
     mode: Mode,
-    storage: Storage,
-    clock: Clock,
+    pub(super) storage: Storage,
+    pub(super) clock: Clock,
     roles: Roles,
     issuers: Issuers,
     access_tokens: AccessTokens,
     /// By the SHA-256 of the proof.
     verified: Cache<[u8; 32], Authenticated>,
-    keys: KeysInUse,
-    lookups: Semaphore,
+    pub(super) keys: KeysInUse,
+    pub(super) lookups: Semaphore,
+    attempts: Attempts,
+    pub(super) anonymous: Option<AnonymousSessions>,
 }
 
 impl Authenticator {
-    /// One that looks keys up in `storage` and trusts tokens of `issuers`.
+    /// One that looks keys up in `storage`, trusts tokens of `issuers`, allows each address so many proofs that are not
+    /// good, and gives `anonymous` sessions away.
     #[must_use]
+    #[expect(clippy::too_many_arguments, reason = "each is a part of its own")]
     pub fn new(
         mode: Mode,
         storage: Storage,
@@ -78,6 +89,8 @@ impl Authenticator {
         roles: Roles,
         issuers: Issuers,
         access_tokens: AccessTokens,
+        bad_proofs: Rate,
+        anonymous: Option<AnonymousSessions>,
     ) -> Self {
         Self(Arc::new(Shared {
             mode,
@@ -89,6 +102,8 @@ impl Authenticator {
             verified: Cache::new(MAX_VERIFIED),
             keys: KeysInUse::new(),
             lookups: Semaphore::new(MAX_LOOKUPS),
+            attempts: Attempts::at(bad_proofs),
+            anonymous,
         }))
     }
 
@@ -115,22 +130,36 @@ impl Authenticator {
         }
     }
 
-    /// The holder of a bearer token.
+    /// The holder of a bearer token that came from an address.
     ///
     /// # Errors
-    /// [`Unproven::Bad`] whatever is wrong with it; the log says what. [`Unproven::Unavailable`] when the
-    /// database does not answer.
-    pub async fn bearer(&self, token: &str) -> Result<Authenticated, Unproven> {
+    /// [`Unproven::Bad`] whatever is wrong with it; the log says what. [`Unproven::TooMany`] when too many of the
+    /// address were. [`Unproven::Unavailable`] when the database does not answer.
+    pub async fn bearer(&self, token: &str, from: IpAddr) -> Result<Authenticated, Unproven> {
+        let found = self.holder(token, from).await;
+        if matches!(found, Err(Unproven::Bad)) {
+            self.0.attempts.failed(from);
+        }
+        found
+    }
+
+    /// Allows a proof that is not remembered to be looked at.
+    fn check_attempts(&self, from: IpAddr) -> Result<(), Unproven> {
+        self.0.attempts.check(from).map_err(Unproven::TooMany)
+    }
+
+    async fn holder(&self, token: &str, from: IpAddr) -> Result<Authenticated, Unproven> {
         let this = &*self.0;
         if token.len() > MAX_PROOF_BYTES {
+            self.check_attempts(from)?;
             return Err(refused("it is too long"));
         }
         let digest: [u8; 32] = Sha256::digest(token.as_bytes()).into();
         let now = this.clock.now();
         let found = this.verified.get(&digest);
-        // The database tells which keys are revoked, and has nothing to say of tokens.
-        let is_watched = |caller: &Authenticated| caller.key().is_none() || this.keys.are_watched();
-        let found = found.filter(|caller| caller.is_valid(now) && is_watched(caller));
+        // The database tells which keys are revoked, and has nothing to say of tokens of issuers.
+        let counts = |caller: &Authenticated| !caller.is_watched() || this.keys.are_watched();
+        let found = found.filter(|caller| caller.is_valid(now) && counts(caller));
         if let Some(caller) = found {
             if let Some(key) = caller.key() {
                 key.used(now);
@@ -138,19 +167,23 @@ impl Authenticator {
             return Ok(caller);
         }
         this.verified.invalidate(&digest);
-        let caller = self.verify(token).await?;
+        self.check_attempts(from)?;
+        let caller = self.verify(token, from).await?;
         if caller.is_valid(now) {
             this.verified.insert(digest, caller.clone());
         }
         Ok(caller)
     }
 
-    async fn verify(&self, token: &str) -> Result<Authenticated, Unproven> {
+    async fn verify(&self, token: &str, from: IpAddr) -> Result<Authenticated, Unproven> {
         if token.starts_with(MARK) {
-            return self.key(token).await;
+            return self.key(token, from).await;
         }
         if token.starts_with(access_tokens::MARK) {
             return self.access_token(token).await;
+        }
+        if token.starts_with(anonymous::MARK) {
+            return self.secret(token).await;
         }
         if self.0.issuers.are_none() {
             return Err(refused("it is no key, and there are no auth.issuers"));
@@ -171,12 +204,14 @@ impl Authenticator {
         ))
     }
 
-    async fn key(&self, token: &str) -> Result<Authenticated, Unproven> {
+    async fn key(&self, token: &str, from: IpAddr) -> Result<Authenticated, Unproven> {
         let this = &*self.0;
         let prefix = prefix_of(token).ok_or_else(|| refused("it is not formed like a key"))?;
         let found = {
             // The semaphore is never closed.
             let _turn = this.lookups.acquire().await;
+            // Those that waited together were all allowed before the first of them was bad.
+            self.check_attempts(from)?;
             this.storage.find_key(prefix).await?
         };
         let (key, digest) = found.ok_or_else(|| refused("there is no such key"))?;
@@ -251,10 +286,16 @@ impl Authenticator {
     async fn watch_keys(&self) {
         loop {
             tokio::time::sleep(CHECK_EVERY).await;
-            if let Err(error) = self.0.keys.check(&self.0.storage).await {
+            if let Err(error) = self.check_watched().await {
                 tracing::warn!(%error, "it is not known which keys were revoked; each is looked up until it is");
             }
         }
+    }
+
+    async fn check_watched(&self) -> Result<(), storage::Error> {
+        let anonymous = self.0.anonymous.as_ref();
+        let tenant = anonymous.map(|anonymous| &anonymous.settings.tenant);
+        self.0.keys.check(&self.0.storage, tenant).await
     }
 
     async fn renew_issuers(&self) {
@@ -265,7 +306,7 @@ impl Authenticator {
     }
 }
 
-fn refused(reason: &'static str) -> Unproven {
+pub(super) fn refused(reason: &'static str) -> Unproven {
     tracing::info!(reason, "a proof was refused");
     Unproven::Bad
 }

@@ -31,8 +31,7 @@ impl KeyText {
     pub(super) fn random() -> Self {
         let prefix = BASE32_NOPAD.encode(&random::<PREFIX_BYTES>());
         let prefix = prefix.to_ascii_lowercase();
-        let secret = URL_SAFE_NO_PAD.encode(random::<SECRET_BYTES>());
-        Self(format!("{MARK}{prefix}_{secret}"))
+        Self(format!("{MARK}{prefix}_{}", secret_text()))
     }
 
     /// That of a token.
@@ -57,6 +56,17 @@ impl KeyText {
     }
 }
 
+/// The secret part of a new text.
+pub(super) fn secret_text() -> String {
+    URL_SAFE_NO_PAD.encode(random::<SECRET_BYTES>())
+}
+
+/// Returns whether a text may be the secret part of another one.
+pub(super) fn is_secret(text: &str) -> bool {
+    let of_secret = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
+    text.len() == SECRET_CHARS && text.bytes().all(of_secret)
+}
+
 #[expect(
     clippy::disallowed_methods,
     reason = "a secret must not be predictable, in tests neither"
@@ -70,14 +80,12 @@ pub(super) fn prefix_of(text: &str) -> Option<&str> {
     let (prefix, secret) = text.strip_prefix(MARK)?.split_at_checked(PREFIX_CHARS)?;
     let secret = secret.strip_prefix('_')?;
     let of_prefix = |b: u8| b.is_ascii_lowercase() || matches!(b, b'2'..=b'7');
-    let of_secret = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
-    let is_key = secret.len() == SECRET_CHARS
-        && prefix.bytes().all(of_prefix)
-        && secret.bytes().all(of_secret);
+    let is_key = prefix.bytes().all(of_prefix) && is_secret(secret);
     is_key.then_some(prefix)
 }
 
-fn digest_of(text: &str) -> String {
+/// SHA-256 (hex).
+pub(super) fn digest_of(text: &str) -> String {
     HEXLOWER.encode(&Sha256::digest(text.as_bytes()))
 }
 

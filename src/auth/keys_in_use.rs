@@ -1,4 +1,5 @@
-//! Keys that this node has found good: whether they were revoked since, and when they were last used.
+//! Keys and secrets of sessions that this node has found good: whether they were revoked since, and when keys were
+//! last used.
 //!
 //! The database is asked for all of them together, now and then. A proof that was found good before counts only
 //! while the last answer is recent ([`KeysInUse::are_watched`]), so a node that is cut off from the database
@@ -15,7 +16,7 @@ use std::{
 
 use super::revocation::Revocation;
 use crate::{
-    model::{KeyId, Micros},
+    model::{KeyId, Micros, SessionId, TenantId},
     storage::{Error, Storage},
 };
 
@@ -76,6 +77,8 @@ impl KeyInUse {
 #[derive(Debug)]
 pub(super) struct KeysInUse {
     keys: Mutex<HashMap<KeyId, Arc<KeyInUse>>>,
+    /// What ends with the secrets of anonymous sessions.
+    sessions: Mutex<HashMap<SessionId, Arc<Revocation>>>,
     began: Instant,
     /// When the database last told of all of them, in microseconds after `began`.
     checked: AtomicI64,
@@ -85,6 +88,7 @@ impl KeysInUse {
     pub(super) fn new() -> Self {
         Self {
             keys: Mutex::default(),
+            sessions: Mutex::default(),
             began: Instant::now(),
             checked: AtomicI64::new(0),
         }
@@ -111,9 +115,44 @@ impl KeysInUse {
         }
     }
 
-    /// Asks which keys are revoked, and writes when the others were used.
-    pub(super) async fn check(&self, storage: &Storage) -> Result<(), Error> {
+    /// The end of a session's secret, known from now on until nobody waits for it any more.
+    pub(super) fn enter_session(&self, id: SessionId) -> Arc<Revocation> {
+        Arc::clone(self.sessions().entry(id).or_default())
+    }
+
+    /// Ends what the secret of a session has proved on this node.
+    pub(super) fn revoke_session(&self, id: SessionId) {
+        if let Some(secret) = self.sessions().get(&id) {
+            secret.revoke();
+        }
+    }
+
+    /// Asks which secrets of a tenant's sessions have ended.
+    async fn check_sessions(&self, storage: &Storage, tenant: &TenantId) -> Result<(), Error> {
+        let known: Vec<SessionId> = {
+            let mut sessions = self.sessions();
+            sessions.retain(|_, secret| Arc::strong_count(secret) > 1);
+            sessions.keys().copied().collect()
+        };
+        for ids in known.chunks(AT_ONCE) {
+            for id in storage.ended_session_secrets(tenant, ids).await? {
+                tracing::debug!(session = %id, "the secret of the session has ended");
+                self.revoke_session(id);
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks which keys are revoked, and which secrets of the sessions of `anonymous`, and writes when keys were used.
+    pub(super) async fn check(
+        &self,
+        storage: &Storage,
+        anonymous: Option<&TenantId>,
+    ) -> Result<(), Error> {
         let asked = self.began.elapsed();
+        if let Some(tenant) = anonymous {
+            self.check_sessions(storage, tenant).await?;
+        }
         let ids = self.known();
         for ids in ids.chunks(AT_ONCE) {
             for id in storage.revoked_keys(ids).await? {
@@ -149,6 +188,10 @@ impl KeysInUse {
             }
         }
         Ok(())
+    }
+
+    fn sessions(&self) -> MutexGuard<'_, HashMap<SessionId, Arc<Revocation>>> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn keys(&self) -> MutexGuard<'_, HashMap<KeyId, Arc<KeyInUse>>> {

@@ -5,22 +5,30 @@
 //! proof, and its tenant is the proof's. Why a proof is refused stands in the log alone.
 
 mod access_tokens;
+mod anonymous;
+mod attempts;
 mod authenticated;
 mod authenticator;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod issuers;
 mod key_text;
 mod keys;
 mod keys_in_use;
 mod revocation;
 mod roles;
+mod secrets;
 
 pub use access_tokens::{AccessToken, AccessTokens, NewAccessToken};
+pub use anonymous::{AnonymousError, AnonymousSessions, AnonymousSettings};
 pub use authenticated::{Authenticated, proof_ended};
 pub use authenticator::{Authenticator, Mode, Unproven};
+pub(crate) use issuers::check_url as check_issuer_url;
 pub use issuers::{IssuerError, IssuerSettings, Issuers, TenantSource};
 pub use key_text::KeyText;
 pub use keys::{CreatedKey, Keys, NewKey};
 pub use roles::{Roles, RolesError};
+pub use secrets::NewSecret;
 
 use crate::model::{Principal, TenantId, is_name};
 
@@ -30,7 +38,8 @@ const MAX_ACTOR_CHARS: usize = 255;
 /// Returns whether a token may give its holder this name, which no caller of another kind has.
 fn is_actor_of_token(name: &str) -> bool {
     let of_others = ["operator", "development", "runtime"];
-    let is_taken = name.starts_with("key_") || of_others.contains(&name);
+    let is_taken =
+        ["key_", "ses_"].iter().any(|kind| name.starts_with(kind)) || of_others.contains(&name);
     !is_taken && is_name(name, MAX_ACTOR_CHARS)
 }
 

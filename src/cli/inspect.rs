@@ -122,12 +122,21 @@ impl Inspect {
     }
 }
 
+/// What it waits for, with the name of a limit.
+fn waiting(found: &Value) -> String {
+    let reason = text(found, "waitingFor");
+    match text(found, "waitingForLimit") {
+        "" => reason.to_owned(),
+        limit => format!("{reason} {limit}"),
+    }
+}
+
 fn execution(found: &Value) {
     let status = text(found, "status");
     plain("execution", text(found, "id"));
     plain("type", text(&found["intent"], "intentType"));
     fact("status", Tone::of(status), status);
-    plain("waiting for", text(found, "waitingFor"));
+    plain("waiting for", &waiting(found));
     if !found["error"].is_null() {
         fact("error", Tone::Bad, &problem(&found["error"]));
     }

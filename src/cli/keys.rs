@@ -214,7 +214,7 @@ fn shown(key: &ApiKey) -> Value {
 }
 
 /// A number with its unit.
-fn duration(text: &str) -> Result<Duration, String> {
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let bad = || format!("expected a time such as 30d, 12h, 15m or 90s, found `{text}`");
     let unit = text.chars().last().ok_or_else(bad)?;
     let seconds = match unit {

@@ -20,6 +20,7 @@ use super::{
     paging::{Paging, Part},
     show::problem,
     submit::parameter,
+    typescript,
 };
 
 /// Which executions to list.
@@ -41,6 +42,12 @@ pub(super) struct Executions {
     /// Only the one that `submit` with this key finds, in whatever session.
     #[arg(long)]
     key: Option<String>,
+    /// Only of this handler; may be repeated.
+    #[arg(long)]
+    handler: Vec<String>,
+    /// Only those that failed with this code; may be repeated.
+    #[arg(long)]
+    error_code: Vec<String>,
     /// Only with this in the intent's metadata; may be repeated. The value is JSON if it can be read as
     /// JSON, else text.
     #[arg(long, value_name = "NAME=VALUE")]
@@ -75,6 +82,9 @@ pub(super) struct Artifacts {
 pub(super) struct Types {
     /// One type, with the JSON Schema of its parameters.
     name: Option<String>,
+    /// Print a module of TypeScript with the types of the parameters, for the typed `submit` of the client.
+    #[arg(long)]
+    ts: bool,
     #[command(flatten)]
     target: Target,
 }
@@ -160,6 +170,12 @@ impl Executions {
             roots_only: self.roots.then_some(true),
             idempotency_key: self.key.clone(),
             metadata,
+            handler_name: some(&self.handler),
+            rerun_of: None,
+            waiting_for: None,
+            error_code: some(&self.error_code),
+            finished_after: None,
+            finished_before: None,
         };
         let list = self.paging.collect(async |first, after| {
             let variables = list_executions::Variables {
@@ -217,6 +233,11 @@ impl Types {
                 self.target.json,
             );
             return Ok(ExitCode::from(1));
+        }
+        if self.ts {
+            let module = typescript::module(&wanted);
+            output::say_lines(module.trim_end());
+            return Ok(ExitCode::SUCCESS);
         }
         if self.target.json {
             output::say_json(&wanted, true);

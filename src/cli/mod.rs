@@ -13,13 +13,17 @@ mod lineage;
 mod list;
 mod login;
 mod names;
+mod nodes;
 mod output;
 mod paging;
+mod policy;
+mod secrets;
 mod server;
 mod session;
 mod show;
 mod submit;
 mod tokens;
+mod typescript;
 
 use std::process::ExitCode;
 
@@ -64,9 +68,15 @@ enum OfServer {
     /// Bring the database's schema up to date.
     Migrate(Configured),
     /// Rebuild executions and artifacts from the log and report every difference from their rows.
-    Verify(Configured),
+    Verify(server::Verify),
+    /// Show what retention would remove by now, and what it would leave and why; nothing is removed.
+    Retention(Configured),
     /// Make, list and revoke keys of the API, in the database itself.
     Keys(keys::Keys),
+    /// Rotate the keys by which sensitive parameters are encrypted.
+    Secrets(secrets::Secrets),
+    /// Check policies, and print what they are written against.
+    Policy(policy::Policy),
     /// Print the GraphQL schema.
     Schema,
     /// Print the effective configuration and where each value comes from.
@@ -98,6 +108,12 @@ enum OfClient {
     Types(list::Types),
     /// Begin, show, list and close sessions.
     Session(session::Session),
+    /// List the nodes that are alive, with their load.
+    Nodes(nodes::Nodes),
+    /// Let a node take no new executions.
+    Drain(nodes::Drain),
+    /// Let a node take executions again.
+    Undrain(nodes::Undrain),
     /// Get a token from an issuer, in a browser, and keep it for a server.
     Login(login::Login),
     /// Forget the token that is kept for a server.
@@ -150,11 +166,17 @@ fn serve(command: OfServer, before: Overrides, build: Build<'_>) -> anyhow::Resu
             server::demo(demo, &overrides, build)
         }
         OfServer::Migrate(behind) => server::migrate(&both(behind)?),
-        OfServer::Verify(behind) => server::verify(&both(behind)?),
+        OfServer::Retention(behind) => server::retention(&both(behind)?),
+        OfServer::Verify(verify) => server::verify(&both(verify.configured.clone())?, &verify),
         OfServer::Keys(keys) => {
             let overrides = both(keys.configured.clone())?;
             keys.run(&overrides)
         }
+        OfServer::Secrets(secrets) => {
+            let overrides = both(secrets.configured.clone())?;
+            secrets.run(&overrides)
+        }
+        OfServer::Policy(policy) => Ok(policy.run()),
         OfServer::Schema => Ok(server::schema()),
         OfServer::Config(behind) => server::config(&both(behind)?),
     }
@@ -173,6 +195,9 @@ fn ask(command: OfClient) -> anyhow::Result<ExitCode> {
         OfClient::Download(download) => block_on(download.run()),
         OfClient::Types(types) => block_on(types.run()),
         OfClient::Session(session) => block_on(session.run()),
+        OfClient::Nodes(nodes) => block_on(nodes.run()),
+        OfClient::Drain(drain) => block_on(drain.run()),
+        OfClient::Undrain(undrain) => block_on(undrain.run()),
         OfClient::Login(login) => block_on(login.run()),
         OfClient::Logout(logout) => logout.run(),
     }

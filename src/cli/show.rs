@@ -127,7 +127,7 @@ fn detail(event: &Value) -> String {
         ),
         "execution.cancel_requested" => text(event, "reason").to_owned(),
         "execution.completed" => summary(&event["result"]),
-        "step.completed" => text(event, "name").to_owned(),
+        "step.started" | "step.completed" => text(event, "name").to_owned(),
         "progress.reported" => {
             let percent = per_mille(event["fraction"].as_f64().unwrap_or_default()) / 10;
             format!("{percent} % {}", text(event, "message"))

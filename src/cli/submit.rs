@@ -302,6 +302,7 @@ impl Submit {
             parameters: Some(Value::Object(brought.parameters.clone())),
             metadata: brought.metadata.clone(),
             priority: None,
+            execution_id: None,
             run_at: None,
             solution_id: None,
         };

@@ -5,7 +5,8 @@ use super::{
     file::File,
     layers::Layers,
     sections::{
-        Auth, Content, Database, Graphql, Http, Limits, Redis, Runtime, Sessions, Telemetry, Top,
+        Auth, Content, Database, Graphql, Http, Limits, Log, Policy, Quotas, Redis, Retention,
+        Runtime, Secrets, Sessions, Telemetry, Top,
     },
 };
 
@@ -38,7 +39,12 @@ impl Config {
             database: Database::read(&mut layers)?,
             redis: Redis::read(&mut layers)?,
             content: Content::read(&mut layers)?,
+            log: Log::read(&mut layers)?,
+            secrets: Secrets::read(&mut layers)?,
+            policy: Policy::read(&mut layers)?,
             runtime: Runtime::read(&mut layers)?,
+            retention: Retention::read(&mut layers)?,
+            quotas: Quotas::read(&mut layers)?,
             limits: Limits::read(&mut layers)?,
             sessions: Sessions::read(&mut layers)?,
             telemetry: Telemetry::read(&mut layers)?,

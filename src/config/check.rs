@@ -48,9 +48,9 @@ pub(super) fn consistent(config: &Config) -> Result<(), Error> {
 }
 
 /// Each rule: whether it is broken, the key to change, and what it has to be.
-fn contradictions(config: &Config) -> [(bool, &'static str, String); 5] {
+fn contradictions(config: &Config) -> [(bool, &'static str, String); 6] {
     let (database, runtime, limits) = (&config.database, &config.runtime, &config.limits);
-    let s3 = &config.content.s3;
+    let (s3, http) = (&config.content.s3, &config.http);
     let connections = usize::try_from(database.max_connections).unwrap_or(usize::MAX);
     [
         (
@@ -84,6 +84,11 @@ fn contradictions(config: &Config) -> [(bool, &'static str, String); 5] {
             s3.access_key_id.is_some() != s3.secret_access_key.is_some(),
             "content.s3.access_key_id",
             "must be set together with `content.s3.secret_access_key`".to_owned(),
+        ),
+        (
+            http.tls_certificate.is_some() != http.tls_key.is_some(),
+            "http.tls_certificate",
+            "must be set together with `http.tls_key`".to_owned(),
         ),
     ]
 }

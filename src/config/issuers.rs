@@ -48,6 +48,23 @@ pub struct IssuerConfig {
     /// The most seconds that the issuer's clock may be off.
     #[serde(default = "leeway")]
     pub leeway_seconds: u32,
+    /// How the page `/graphiql` logs people in there; without it, it does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub graphiql: Option<GraphiqlClient>,
+}
+
+/// The client that the page `/graphiql` is to an issuer: a public one, without a secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GraphiqlClient {
+    /// The id by which the issuer knows it.
+    pub client_id: String,
+    /// The scopes that it asks for, with spaces between.
+    #[serde(default = "openid")]
+    pub scope: String,
+    /// The service that the token is for, where the issuer wants to know; sent as audience and as resource.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audience: Option<String>,
 }
 
 fn algorithms() -> Vec<String> {
@@ -60,6 +77,10 @@ fn subject() -> String {
 
 fn leeway() -> u32 {
     30
+}
+
+fn openid() -> String {
+    "openid".to_owned()
 }
 
 impl Issuers {

@@ -12,23 +12,35 @@ mod document;
 mod environment;
 mod error;
 mod file;
+mod intent_limits;
 mod issuers;
 mod key;
+mod labels;
 mod layers;
+mod networks;
 mod overrides;
+mod quotas;
+mod retention;
 mod roles;
+mod section;
 mod sections;
 mod setting;
 #[cfg(test)]
 mod tests;
 
 pub use error::{Error, Origin};
-pub use issuers::{IssuerConfig, Issuers};
+pub use intent_limits::{IntentLimits, LimitSetting};
+pub use issuers::{GraphiqlClient, IssuerConfig, Issuers};
+pub use labels::IntentLabels;
 pub use overrides::Overrides;
+pub use retention::{KeptFor, KeptOtherwise};
 pub use sections::{
-    Auth, Content, Database, Graphql, Http, Limits, Redis, Runtime, S3, Sessions, Telemetry,
+    Anonymous, Auth, Content, Database, Graphql, Http, Limits, Log, Policy, Quotas, Redis,
+    Retention, Runtime, S3, Secrets, Sessions, Telemetry,
 };
-pub use setting::{AuthMode, Hosts, LogFormat, Origins, Roles, Secret, ServiceUrl};
+pub use setting::{
+    AuthMode, Hosts, LogFormat, Networks, Origins, Roles, Secret, ServiceUrl, TenantQuotas,
+};
 
 use std::path::PathBuf;
 
@@ -51,8 +63,18 @@ pub struct Config {
     pub redis: Redis,
     /// The content store.
     pub content: Content,
+    /// The log of what has happened.
+    pub log: Log,
+    /// Sensitive parameters.
+    pub secrets: Secrets,
+    /// What callers may do besides their scopes.
+    pub policy: Policy,
     /// The engine.
     pub runtime: Runtime,
+    /// How long what has ended is kept.
+    pub retention: Retention,
+    /// What a tenant may ask for.
+    pub quotas: Quotas,
     /// Sizes that are refused when they are exceeded.
     pub limits: Limits,
     /// Sessions.

@@ -4,63 +4,40 @@
 
 use std::{net::SocketAddr, path::PathBuf};
 
-use crate::model::KeyRing;
+use crate::model::{KeyRing, Labels};
 
 use super::{
     Error, Issuers,
+    intent_limits::IntentLimits,
     key::{Key, Section},
+    labels::IntentLabels,
     layers::Layers,
-    setting::{AuthMode, Hosts, LogFormat, Origins, Roles, Secret, ServiceUrl, Weights},
+    quotas::{MOST_A_SECOND, MOST_COST, MOST_EXECUTIONS, MOST_OPEN, MOST_STORED},
+    retention::{KeptFor, KeptOtherwise},
+    section::section,
+    setting::{
+        AuthMode, Hosts, LogFormat, Networks, Origins, Roles, Secret, ServiceUrl, TenantQuotas,
+        Weights,
+    },
 };
-
-/// Defines a section as a struct, with the table of its keys and the way it is read.
-macro_rules! section {
-    (
-        $(#[doc = $about:literal])+
-        $vis:vis $section:ident $path:literal {
-            $(
-                $(#[doc = $doc:literal])+
-                $name:ident: $type:ty [$($rule:tt)*] = $default:expr,
-            )+
-        }
-        $(with { $(#[doc = $sub_doc:literal] $sub:ident: $sub_type:ident,)+ })?
-    ) => {
-        $(#[doc = $about])+
-        #[derive(Debug, Clone, PartialEq)]
-        $vis struct $section {
-            $($(#[doc = $doc])+ pub $name: $type,)+
-            $($(#[doc = $sub_doc] pub $sub: $sub_type,)+)?
-        }
-
-        impl $section {
-            pub(super) const SECTION: Section = Section {
-                path: $path,
-                docs: &[$($about),+],
-                keys: &[$(Key::new($path, stringify!($name), &[$($doc),+]) $($rule)*,)+],
-            };
-
-            pub(super) fn read(layers: &mut Layers) -> Result<Self, Error> {
-                let mut keys = Self::SECTION.keys.iter();
-                Ok(Self {
-                    $($name: layers.take(&mut keys, $default)?,)+
-                    $($($sub: $sub_type::read(layers)?,)+)?
-                })
-            }
-        }
-    };
-}
 
 /// Every section, in the order of the documented file.
 pub(super) const ALL: &[Section] = &[
     Top::SECTION,
     Http::SECTION,
     Auth::SECTION,
+    Anonymous::SECTION,
     Graphql::SECTION,
     Database::SECTION,
     Redis::SECTION,
     Content::SECTION,
     S3::SECTION,
+    Log::SECTION,
+    Secrets::SECTION,
+    Policy::SECTION,
     Runtime::SECTION,
+    Retention::SECTION,
+    Quotas::SECTION,
     Limits::SECTION,
     Sessions::SECTION,
     Telemetry::SECTION,
@@ -89,18 +66,28 @@ section! {
     pub Http "http" {
         /// IP address and port to listen on; port 0 takes a free one.
         bind: SocketAddr [] = SocketAddr::from(([127, 0, 0, 1], 8080)),
+        /// A second IP address and port to listen on, for whoever looks after the installation. There `/metrics`,
+        /// introspection, `/api/openapi.json`, `/console`, `/graphiql` and `/api/docs` need no scope; with
+        /// `auth.mode = "required"` the three pages are served nowhere else.
+        operations_bind: Option<SocketAddr> [.example("127.0.0.1:9090")] = None,
         /// Address under which clients reach the server; the links it hands out begin with it.
         /// Unset: links are paths, at whatever address the client asked.
         public_url: Option<ServiceUrl> [
             .schemes(&["http", "https"]).example("https://takeoff.example.com")
         ] = None,
+        /// PEM file with the server's certificate, followed by those that signed it; with it the server speaks TLS.
+        /// The file is read again when it changes, as `tls_key` is.
+        tls_certificate: Option<PathBuf> [.example("/etc/takeoff/tls.crt")] = None,
+        /// PEM file with the key of the certificate.
+        tls_key: Option<PathBuf> [.example("/etc/takeoff/tls.key")] = None,
         /// Largest body of a request in bytes, uploads excepted.
         max_body_bytes: usize [.within(1024, MOST_BYTES)] = MIB,
         /// Bytes of all bodies and messages over WebSocket together that have begun to arrive, uploads excepted; at least `max_body_bytes`.
         max_bodies_bytes: usize [.within(1024, MOST_BYTES)] = 64 * MIB,
         /// Connections that may be open at the same time. The limit on open files may allow fewer.
         max_connections: usize [.within(1, 1_000_000)] = 10_000,
-        /// Most connections from one address. A proxy is one address.
+        /// Most connections from one address; behind one of `trusted_proxies`, most requests of one address that are
+        /// answered at the same time. Any other proxy is one address.
         max_connections_per_address: usize [.within(1, 1_000_000)] = 5_000,
         /// Longest time for the head of a request to arrive, in milliseconds.
         header_timeout_ms: u64 [.within(100, 600_000)] = 10_000,
@@ -115,6 +102,9 @@ section! {
         /// Host names besides those of the loopback interface and of `public_url` under which clients may reach
         /// the server, without ports and with commas between them.
         allowed_hosts: Hosts [.example("takeoff.internal, 10.0.0.7")] = Hosts::default(),
+        /// Addresses of proxies, or ranges of them, with commas between them, whose headers `X-Forwarded-For` and
+        /// `X-Forwarded-Proto` say where a request comes from. Of anybody else they are not read.
+        trusted_proxies: Networks [.example("10.0.0.0/8, 192.0.2.7")] = Networks::default(),
         /// Web origins besides the server's own whose pages may call it, with commas between them.
         cors_origins: Origins [.example("https://app.example.com, http://localhost:5173")]
             = Origins::default(),
@@ -127,11 +117,15 @@ section! {
         /// `development` trusts whoever reaches the server, which then listens on loopback addresses only;
         /// `required` serves nobody without a valid token.
         mode: AuthMode [] = AuthMode::Development,
+        /// Proofs that are not good which one address may send at once; beyond it they are answered 429.
+        failed_proofs_burst: u64 [.within(1, 1_000_000)] = 20,
+        /// How many more it may send in a second.
+        failed_proofs_per_second: u64 [.within(1, 1_000_000)] = 1,
         /// Roles that keys and tokens may have: each a name and its scopes, with commas between the roles.
         roles: Roles [] = Roles::default(),
         /// Issuers whose tokens (JWT) are trusted, each a table `[[auth.issuers]]`; as JSON in a variable or a flag.
         /// `url` and `audience` must be given, and `tenant` or `tenant_claim`; besides there are `jwks_file`,
-        /// `algorithms`, `tenants`, `actor_claim`, `roles_claim`, `roles`, `default_roles` and `leeway_seconds`.
+        /// `algorithms`, `tenants`, `actor_claim`, `roles_claim`, `roles`, `default_roles`, `leeway_seconds` and `graphiql`.
         issuers: Issuers [
             .example(r#"[{ url = "https://login.example.com", audience = ["takeoff"], tenant = "acme" }]"#)
         ] = Issuers::default(),
@@ -140,6 +134,27 @@ section! {
         token_keys: Option<KeyRing> [
             .example("k2:replace this by 32 random characters, k1:and that was the secret before it")
         ] = None,
+    } with {
+        /// Sessions of whoever has no proof.
+        anonymous: Anonymous,
+    }
+}
+
+section! {
+    /// Anonymous sessions: `createAnonymousSession` gives whoever asks, without a proof, a session and the secret by
+    /// which it alone is used. They need `auth.mode = "required"`; where every caller is trusted there are none.
+    pub Anonymous "auth.anonymous" {
+        /// The tenant that they live in until they are upgraded. Unset: there are none.
+        tenant: Option<String> [.example("acme")] = None,
+        /// What the holder of a secret may do in the session, as scopes with spaces between them: those that end with
+        /// `:own`, and `intents:submit:TYPE` for each type that may be submitted. What is submitted may do no more.
+        scopes: String [] = "sessions:read:own sessions:write:own executions:read:own artifacts:read:own".to_owned(),
+        /// Sessions that one address may begin at once; beyond it it is answered 429.
+        burst: u64 [.within(1, 1_000_000)] = 10,
+        /// How many more it may begin in a minute.
+        per_minute: u64 [.within(1, 1_000_000)] = 10,
+        /// Life of a session that is not upgraded, in seconds.
+        ttl_seconds: u64 [.within(60, 90 * DAY_SECONDS)] = DAY_SECONDS,
     }
 }
 
@@ -188,7 +203,8 @@ section! {
 section! {
     /// The database: the one durable truth.
     pub Database "database" {
-        /// `sqlite://PATH` for one node, or `postgres://USER:PASSWORD@HOST/DATABASE`.
+        /// `sqlite://PATH` for one node, or `postgres://USER:PASSWORD@HOST/DATABASE`. Several hosts with commas between
+        /// them, `HOST:PORT,HOST:PORT`, are a primary and its standbys: the primary is looked for among them.
         /// Unset: the file takeoff.db in `data_dir`.
         url: ServiceUrl [
             .schemes(&["sqlite", "postgres", "postgresql"])
@@ -266,14 +282,61 @@ section! {
 }
 
 section! {
+    /// The log of what has happened.
+    pub Log "log" {
+        /// Secrets that sign checkpoints of the log, written as in `content.signing_keys`; nodes must share them.
+        /// The first signs, all are known to `takeoff verify --chain`. Unset: with SQLite one that is made once and kept
+        /// in the file checkpoint.key in `data_dir`; else nothing is signed.
+        checkpoint_keys: Option<KeyRing> [
+            .example("c1:replace this by 32 random characters")
+        ] = None,
+    }
+}
+
+section! {
+    /// Sensitive parameters, which are stored encrypted.
+    pub Secrets "secrets" {
+        /// Secrets that encrypt the keys of sensitive parameters, written as in `content.signing_keys`; nodes must share
+        /// them. The first encrypts, all decrypt; `takeoff secrets rotate` goes over to the first. Without them nothing
+        /// that is encrypted can be read again. Unset: with SQLite one that is made once and kept in the file
+        /// secrets.key in `data_dir`; else a handler with sensitive parameters is refused.
+        keys: Option<KeyRing> [
+            .example("s1:replace this by 32 random characters")
+        ] = None,
+    }
+}
+
+section! {
+    /// What callers may do besides their scopes: docs/policy.md.
+    pub Policy "policy" {
+        /// Folder of policies in Cedar: `*.cedar` for all tenants, `tenants/TENANT/*.cedar` for one besides. They can
+        /// only restrict what scopes permit; `takeoff policy check` checks them. The folder is read again when it
+        /// changes. Unset: everything is permitted that scopes permit.
+        folder: Option<PathBuf> [.example("/etc/takeoff/policies")] = None,
+        /// True to put every decision into the log, and not denials alone.
+        log_decisions: bool [] = false,
+    }
+}
+
+section! {
     /// The engine.
     pub Runtime "runtime" {
+        /// The name by which operators see this node; the address that it listens on if not given.
+        node_name: Option<String> [.example("worker-3")] = None,
+        /// Labels of this node, which intent types may need.
+        labels: Labels [.example("gpu=true, zone=a")] = Labels::default(),
+        /// Intent types that run on nodes with these labels alone; on all nodes alike.
+        intent_labels: IntentLabels [.example("transcribe = gpu:true, render = gpu:true zone:a")] = IntentLabels::default(),
         /// Handlers that run at the same time on this node.
         max_concurrent_executions: usize [.within(1, 100_000)] = 1_024,
         /// Slots of this node, in percent, that one tenant's executions may hold.
         tenant_slots_percent: usize [.within(1, 100)] = 80,
         /// Tenants that get more than one slot for each one of another while both wait.
         tenant_weights: Weights [.example("acme=4, globex=2")] = Weights::default(),
+        /// Limits of intent types, by the names that their handlers give them: so many at once, so many within a time, or
+        /// `off`. `all`, `tenant`, `all-rate` and `tenant-rate` may be set where none is declared. docs/limits.md.
+        intent_limits: IntentLimits [.example("resize = customer:5 tenant-rate:100/1m, import = all:off")]
+            = IntentLimits::default(),
         /// Writes that may wait for the group commit; beyond it callers are told to come back.
         queue_capacity: usize [.within(1, 10_000_000)] = 10_000,
         /// Largest number of writes in one commit.
@@ -286,10 +349,71 @@ section! {
         poll_ms: u64 [.within(10, 60_000)] = 1_000,
         /// Period at which stranded executions are looked for, in seconds.
         sweep_seconds: u64 [.within(1, 3_600)] = 15,
-        /// Time for which handlers may go on after a shutdown was asked for, in seconds.
+        /// Time for which handlers may go on after a shutdown was asked for while other nodes can go on with their
+        /// executions, in milliseconds; they are then handed over.
+        hand_over_ms: u64 [.within(0, 3_600_000)] = 500,
+        /// Time for which handlers may go on after a shutdown was asked for where no other node can, in seconds.
         shutdown_grace_seconds: u64 [.within(0, 3_600)] = 20,
         /// Time for which an idempotency key is remembered, in hours.
         idempotency_ttl_hours: u64 [.within(1, 24 * 3_650)] = 7 * 24,
+    }
+}
+
+section! {
+    /// How long what has ended is kept, from its end on: a number with `d`, `h`, `m` or `s` for days, hours, minutes or
+    /// seconds, or `forever`. docs/retention.md says what goes and what stays.
+    pub Retention "retention" {
+        /// Executions that have completed, with their events, steps and state. An execution goes together with all
+        /// below it, when the whole tree may go.
+        completed: KeptFor [] = KeptFor::days(90),
+        /// Executions that have failed.
+        failed: KeptFor [] = KeptFor::days(90),
+        /// Executions that were cancelled.
+        cancelled: KeptFor [] = KeptFor::days(90),
+        /// Tenants that have times of their own, with commas between them, by the names of the keys above.
+        tenants: KeptOtherwise [.example("acme = completed:30d failed:365d, globex = completed:forever")]
+            = KeptOtherwise::default(),
+        /// Intent types that have times of their own, whatever the tenant; written like `tenants`.
+        types: KeptOtherwise [.example("echo = completed:1h, parse_content = failed:forever")]
+            = KeptOtherwise::default(),
+        /// Sessions that were closed or have expired, once nothing is in them.
+        sessions: KeptFor [] = KeptFor::days(90),
+        /// Uploads, from their arrival on; those that did not arrive from when they could not any more.
+        uploads: KeptFor [] = KeptFor::days(90),
+        /// Keys of the API that were revoked or have expired.
+        api_keys: KeptFor [] = KeptFor::days(90),
+        /// Records of deleted artifacts from which nothing was made, or nothing whose record is still there, once their
+        /// execution and their content are gone.
+        deleted_artifacts: KeptFor [] = KeptFor::days(90),
+        /// Period at which is looked for what may go, in seconds.
+        period_seconds: u64 [.within(1, DAY_SECONDS)] = 60,
+    }
+}
+
+section! {
+    /// What a tenant may ask for; unset, it is not limited. Nodes that have the same Redis count together; others, and
+    /// those that it does not answer in time, have a share each: the limit divided by the nodes that live.
+    pub Quotas "quotas" {
+        /// Intents that a tenant may submit in a second; as many at once after a second without any.
+        submits_per_second: Option<u64> [.within(1, MOST_A_SECOND).example("200")] = None,
+        /// Intents that one key, one user of an issuer, or one actor of a key's access tokens, may submit in a second.
+        caller_submits_per_second: Option<u64> [.within(1, MOST_A_SECOND).example("50")] = None,
+        /// Executions of a tenant that have not ended, at which it may submit no more; nodes may exceed it a little.
+        executions: Option<u64> [.within(1, MOST_EXECUTIONS).example("5000")] = None,
+        /// Bytes of content that a tenant may have: its artifacts, each stored form counted by itself, without those that
+        /// are deleted; and uploads that no artifact was made of. At the limit it may announce no upload and submit no
+        /// intent.
+        stored_bytes: Option<u64> [.within(1, MOST_STORED).example("100000000000")] = None,
+        /// Subscriptions and event streams that a tenant may have open.
+        subscriptions: Option<u64> [.within(1, MOST_OPEN).example("1000")] = None,
+        /// Sockets of the API over WebSocket that a tenant may have open.
+        sockets: Option<u64> [.within(1, MOST_OPEN).example("200")] = None,
+        /// Points of cost that a tenant may spend in a second; each node gives its share, which is the limit divided by the
+        /// nodes that live, and never more than `graphql.cost_per_second`.
+        cost_per_second: Option<u64> [.within(1, MOST_COST).example("2000000")] = None,
+        /// Tenants that have limits of their own, with commas between them, by the names of the keys above.
+        tenants: TenantQuotas [.example("acme = executions:500 sockets:10, globex = sockets:1000")]
+            = TenantQuotas::default(),
     }
 }
 
@@ -315,6 +439,8 @@ section! {
         /// Executions below one that may live at the same time; nodes that add to one tree together may
         /// exceed it a little.
         tree_executions: u64 [.within(1, 1_000_000)] = 10_000,
+        /// Schedules that a tenant may have.
+        schedules: u64 [.within(0, 1_000_000)] = 1_000,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf};
 
-pub use super::roles::Roles;
+pub use super::{networks::Networks, quotas::TenantQuotas, roles::Roles};
 use crate::model::{KeyRing, KeyRingError};
 
 /// A type that a key can have.

@@ -7,11 +7,11 @@
 use std::fmt;
 
 use data_encoding::HEXLOWER;
-use hmac::{Hmac, KeyInit, Mac};
+use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
 use super::Digest;
-use crate::model::{KeyRing, TenantId, TenantScope};
+use crate::model::{KeyRing, TenantId, TenantScope, hmac_by};
 
 /// Why a signed URL is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -55,12 +55,9 @@ impl Signer {
     /// A signer with these keys.
     #[must_use]
     pub fn new(ring: &KeyRing) -> Self {
-        let keys = ring.iter().map(|key| {
-            // HMAC pads a key to the block of its hash; done here, no length can be refused.
-            let mut block = [0; 64];
-            block[..32].copy_from_slice(&key.bytes_for("links"));
-            (key.id().to_owned(), Hmac::new(&block.into()))
-        });
+        let keys = ring
+            .iter()
+            .map(|key| (key.id().to_owned(), hmac_by(&key.bytes_for("links"))));
         Self {
             keys: keys.collect(),
         }

@@ -4,6 +4,7 @@
 //! says when to look. A lost hint costs latency: every watched stream is looked at once a second
 //! or so, one query for all.
 
+mod checkpoint;
 mod hub;
 mod read;
 
@@ -23,7 +24,9 @@ use crate::{
 };
 use hub::{Hub, Watch};
 
-pub use crate::storage::{Feed, StreamName, WalFilter};
+pub use checkpoint::{BadCheckpointKey, CheckpointKeys};
+
+pub use crate::storage::{Feed, LogRange, StreamName, WalFilter};
 
 /// The most events of one batch.
 pub const BATCH_EVENTS: u32 = 100;
@@ -243,8 +246,8 @@ impl Events {
     /// The events of every execution of a session, in one order.
     ///
     /// # Errors
-    /// [`Error::Refused`] when the session is absent; [`Error::CursorExpired`] when the cursor names an
-    /// event that is not in the log.
+    /// [`Error::Refused`] when the session is absent; [`Error::CursorTrimmed`] when events behind the cursor are no
+    /// longer kept; [`Error::CursorExpired`] when it names an event that is not in the log.
     pub async fn watch_session(
         &self,
         principal: &Principal,
@@ -254,10 +257,7 @@ impl Events {
         let reach = principal.check(Action::ReadSessions)?;
         let scope = principal.scope();
         let watch = self.hub.watch_session(SessionKey::of(&scope, id));
-        let found = self.storage.find_sessions(&scope, &[id]).await?;
-        if self.storage.reached_sessions(&reach, found).is_empty() {
-            return Err(Refusal::not_found("session", "sessionId").into());
-        }
+        self.check_session(&scope, &reach, id).await?;
         if let Some(cursor) = after {
             let reading = Reading::Session(id);
             self.storage.check_position(&scope, reading, cursor).await?;
@@ -268,7 +268,8 @@ impl Events {
     /// The events of a tenant that fit a filter, in one order.
     ///
     /// # Errors
-    /// [`Error::CursorExpired`] when the cursor names an event that is not in the log.
+    /// [`Error::CursorTrimmed`] when events behind the cursor are no longer kept; [`Error::CursorExpired`] when it
+    /// names an event that is not in the log.
     pub async fn watch_tenant(
         &self,
         principal: &Principal,
@@ -283,6 +284,40 @@ impl Events {
             self.storage.check_position(&scope, reading, cursor).await?;
         }
         Ok(self.clone().feed(scope, feed, watch, after))
+    }
+
+    /// The place after which the feed of a session, or without one that of the tenant, tells what happens from now on;
+    /// none while nothing has happened.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] when the session is absent.
+    pub async fn head(
+        &self,
+        principal: &Principal,
+        session: Option<SessionId>,
+    ) -> Result<Option<Cursor>, Error> {
+        let scope = principal.scope();
+        if let Some(id) = session {
+            let reach = principal.check(Action::ReadSessions)?;
+            self.check_session(&scope, &reach, id).await?;
+        } else {
+            principal.check_all(Action::ReadExecutions)?;
+        }
+        self.storage.last_place(&scope, session).await
+    }
+
+    /// Refuses a session that is beyond reach, as one that is not there.
+    async fn check_session(
+        &self,
+        scope: &TenantScope,
+        reach: &Reach,
+        id: SessionId,
+    ) -> Result<(), Error> {
+        let found = self.storage.find_sessions(scope, &[id]).await?;
+        if self.storage.reached_sessions(reach, found).is_empty() {
+            return Err(Refusal::not_found("session", "sessionId").into());
+        }
+        Ok(())
     }
 
     fn feed(

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::Events;
 use crate::{
-    model::{Action, Cursor, Event, ExecutionId, TenantScope},
-    storage::{Count, Error, Reading, WalFilter},
+    model::{Action, Cursor, Event, Execution, ExecutionId, TenantScope},
+    storage::{Count, Error, LogRange, Page, Reading, WalFilter},
 };
 
 impl Events {
@@ -31,6 +31,28 @@ impl Events {
         }
         let seq = after.unwrap_or_default().seq;
         self.storage.events_after(scope, id, seq, limit).await
+    }
+
+    /// A part of the events of an execution, in their order.
+    ///
+    /// # Errors
+    /// As [`Self::list`].
+    pub async fn page(
+        &self,
+        scope: &TenantScope,
+        execution: &Execution,
+        range: &LogRange,
+    ) -> Result<Page<Cursor, Event>, Error> {
+        let reach = scope.check(Action::ReadExecutions)?;
+        let id = execution.id;
+        if !self.storage.reaches_execution(scope, &reach, id).await? {
+            return Ok(Page::empty());
+        }
+        for cursor in [range.after, range.before].into_iter().flatten() {
+            let reading = Reading::Execution(id);
+            self.storage.check_position(scope, reading, cursor).await?;
+        }
+        self.storage.events_between(scope, execution, range).await
     }
 
     /// Up to `limit` entries of the tenant's log, oldest first, from the first one or after a cursor.

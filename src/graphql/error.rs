@@ -15,6 +15,7 @@ impl From<ApiError> for Error {
         let mut extensions = extensions(error.code());
         if error.code() == ErrorCode::CursorExpired {
             extensions.set("lastCursor", error.last_cursor());
+            extensions.set("oldestCursor", error.oldest_cursor());
         }
         if let Some(wait) = error.retry_after() {
             let millis = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);

@@ -17,9 +17,10 @@ use super::{
     schema::{Schema, schema},
 };
 use crate::{
-    api::{ApiError, ErrorCode, RequestId, RequestThreads},
+    api::{ApiError, ErrorCode, Port, RequestId, RequestThreads},
     auth::Authenticator,
-    model::{Meter, Principal, price},
+    model::{Meter, Principal, TenantId, price},
+    quotas::{Hold, Quota},
     services::Services,
 };
 
@@ -37,6 +38,7 @@ pub struct Api {
     schema: Schema,
     services: Arc<Services>,
     gate: Arc<Gate>,
+    port: Port,
 }
 
 /// A request that was paid for before it is read.
@@ -45,6 +47,8 @@ pub(super) struct Entered(Arc<Meter>);
 /// A request that passed the gate.
 pub(super) struct Ready {
     admitted: Admitted,
+    /// The place of a subscription.
+    hold: Option<Hold>,
     meter: Arc<Meter>,
     request_id: Option<RequestId>,
 }
@@ -53,6 +57,11 @@ impl Ready {
     /// The kind of the operation.
     pub(super) fn kind(&self) -> OperationType {
         self.admitted.kind
+    }
+
+    /// Returns whether it begins one anonymous session and does nothing else.
+    pub(super) fn is_one_visit(&self) -> bool {
+        self.admitted.is_one_visit
     }
 }
 
@@ -64,6 +73,16 @@ impl Api {
             schema: schema(),
             services: Arc::new(services),
             gate: Arc::new(gate),
+            port: Port::Main,
+        }
+    }
+
+    /// The same API as it is on a port.
+    #[must_use]
+    pub(super) fn at(&self, port: Port) -> Self {
+        Self {
+            port,
+            ..self.clone()
         }
     }
 
@@ -122,12 +141,26 @@ impl Api {
     ) -> Result<Ready, Refused> {
         meter.charge(price::body(incoming.bytes));
         meter.begin().await;
-        if !self.gate.takes_long(&incoming) {
-            return self.admit_now(meter, incoming, asking);
+        let tenant = asking.principal.tenant().clone();
+        let mut ready = if self.gate.takes_long(&incoming) {
+            let (this, admitting) = (self.clone(), Arc::clone(&meter));
+            let admit = async move { this.admit_now(admitting, incoming, asking) };
+            self.services.threads.run(&meter, admit).await??
+        } else {
+            self.admit_now(meter, incoming, asking)?
+        };
+        if ready.kind() == OperationType::Subscription {
+            ready.hold = Some(self.open(&tenant, Quota::Subscriptions).await?);
         }
-        let (this, admitting) = (self.clone(), Arc::clone(&meter));
-        let admit = async move { this.admit_now(admitting, incoming, asking) };
-        self.services.threads.run(&meter, admit).await?
+        Ok(ready)
+    }
+
+    /// Opens what a tenant may have open so many of.
+    ///
+    /// # Errors
+    /// `RATE_LIMITED` when it has them.
+    pub(super) async fn open(&self, tenant: &TenantId, quota: Quota) -> Result<Hold, ApiError> {
+        Ok(self.services.quotas.open(tenant, quota).await?)
     }
 
     fn admit_now(
@@ -136,8 +169,10 @@ impl Api {
         incoming: Incoming,
         asking: Asking,
     ) -> Result<Ready, Refused> {
-        let tenant = asking.principal.tenant();
-        let mut admitted = self.gate.admit(incoming, tenant, &meter)?;
+        let principal = &asking.principal;
+        let may_introspect = || self.port.check_operator(principal);
+        let tenant = principal.tenant();
+        let mut admitted = self.gate.admit(incoming, tenant, &meter, may_introspect)?;
         if asking.idempotency_key.is_some() && !admitted.takes_idempotency_key() {
             let message = "Idempotency-Key goes with one submitIntent or rerunExecution";
             return Err(ApiError::bad_input(message).into());
@@ -147,6 +182,7 @@ impl Api {
         admitted.request = admitted.request.data(caller);
         Ok(Ready {
             admitted,
+            hold: None,
             meter,
             request_id,
         })
@@ -183,6 +219,7 @@ impl Api {
             admitted,
             meter,
             request_id,
+            ..
         } = ready;
         let is_query = admitted.kind == OperationType::Query;
         let failed =
@@ -236,6 +273,7 @@ impl Api {
     fn batches(&self, ready: Ready) -> impl Stream<Item = Response> + Send + use<> {
         let Ready {
             admitted,
+            hold,
             meter,
             request_id,
         } = ready;
@@ -243,6 +281,7 @@ impl Api {
         meter.renew();
         let mut responses = self.schema.execute_stream(admitted.request).boxed();
         async_stream::stream! {
+            let _hold = hold;
             loop {
                 meter.out_of_debt().await;
                 let Some(mut response) = responses.next().await else {

@@ -6,6 +6,8 @@
 
 mod error;
 mod executor;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod gate;
 mod loading;
 mod mutation;
@@ -18,4 +20,4 @@ mod types;
 pub use executor::Api;
 pub use gate::{Gate, GateLimits, TrustedError};
 pub use schema::{Schema, export_schema};
-pub use transport::{HttpOptions, WebSocketOptions, routes};
+pub use transport::{HttpOptions, PageLogin, WebSocketOptions, routes};

@@ -47,6 +47,17 @@ impl ArtifactState {
         )
     }
 
+    /// The steps from this state to the end of the life.
+    #[must_use]
+    pub fn steps_to_deleted(self) -> &'static [Self] {
+        match self {
+            Self::Pending => &[Self::Failed, Self::Deleted],
+            Self::Ready => &[Self::Archived, Self::Deleted],
+            Self::Archived | Self::Failed => &[Self::Deleted],
+            Self::Deleted => &[],
+        }
+    }
+
     /// The name that clients know.
     #[must_use]
     pub fn name(self) -> &'static str {

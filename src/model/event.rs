@@ -1,44 +1,19 @@
 //! Entries of the write-ahead log. What an entry says is enough to rebuild the row it changed.
 
+mod entry;
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use uuid::Uuid;
 
 use super::{
-    Artifact, ArtifactId, ArtifactState, Cursor, EventId, ExecutionError, ExecutionId, Grants,
-    IntentId, KeyId, KeyRights, Materialization, Micros, NodeId, Payload, RawJson, SessionId,
+    Artifact, ArtifactId, ArtifactState, ExecutionError, ExecutionId, Grants, IntentId, KeyId,
+    KeyRights, Materialization, Micros, NodeId, Overlap, RawJson, ScheduleTimes, SessionId,
     SessionStatus, TenantId,
 };
-
-/// The kind of record that a stream of the log belongs to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum StreamKind {
-    /// One execution, from created to its terminal event.
-    Execution,
-    /// One session.
-    Session,
-    /// One artifact, for changes that no running execution makes.
-    Artifact,
-    /// One key of the API.
-    Key,
-}
-
-impl StreamKind {
-    /// The number that the database keeps.
-    #[must_use]
-    pub fn code(self) -> i64 {
-        self as i64
-    }
-
-    /// The kind with that number.
-    #[must_use]
-    pub fn from_code(code: i64) -> Option<Self> {
-        [Self::Execution, Self::Session, Self::Artifact, Self::Key]
-            .into_iter()
-            .find(|k| k.code() == code)
-    }
-}
+pub use entry::{Event, StreamKind};
 
 /// The way in which a write treats the state that is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -190,6 +165,15 @@ bodies! {
         /// Why.
         reason: Option<String>,
     }
+    /// A step has been running for a while. One that is quick is told of when it has completed alone.
+    StepStarted = "step.started" {
+        /// The step.
+        name: String,
+        /// The attempt that runs it.
+        attempt: i64,
+        /// For so long it has been running.
+        ran_micros: i64,
+    }
     /// A step's result became durable. Payload: the result.
     StepCompleted = "step.completed" {
         /// The step.
@@ -263,6 +247,10 @@ bodies! {
         user_id: String,
         /// The notes after the upgrade.
         metadata: RawJson,
+        /// The tenant in which it was anonymous, where that is another one.
+        from_tenant: Option<TenantId>,
+        /// When it ends by itself from now on; none where that has not changed.
+        expires_at: Option<Micros>,
     }
     /// A session was closed or ran out of time.
     SessionClosed = "session.closed" {
@@ -285,6 +273,30 @@ bodies! {
         /// The version after.
         version: i64,
     }
+    /// A policy denied something, or none permitted it, or it could not be decided.
+    PolicyDenied = "policy.denied" {
+        /// What was asked: `submit`, `materialize`, `transition`, `read_content`.
+        action: String,
+        /// What it was about, as a policy names it.
+        resource: String,
+        /// The policies that decided, or those that could not be evaluated.
+        policies: Vec<String>,
+        /// Why it could not be decided.
+        errors: Vec<String>,
+        /// The execution for which it was asked; of a child, its parent.
+        execution_id: Option<ExecutionId>,
+    }
+    /// A policy permitted something.
+    PolicyAllowed = "policy.allowed" {
+        /// What was asked.
+        action: String,
+        /// What it was about, as a policy names it.
+        resource: String,
+        /// The policies that decided.
+        policies: Vec<String>,
+        /// The execution for which it was asked; of a child, its parent.
+        execution_id: Option<ExecutionId>,
+    }
     /// A key of the API was made.
     KeyCreated = "key.created" {
         /// The key.
@@ -302,6 +314,59 @@ bodies! {
     KeyRevoked = "key.revoked" {
         /// The key.
         key_id: KeyId,
+        /// Why.
+        reason: Option<String>,
+    }
+    /// A schedule was made. Payload: the parameters of its intents.
+    ScheduleCreated = "schedule.created" {
+        /// Its name.
+        name: Option<String>,
+        /// The type of its intents.
+        intent_type: String,
+        /// The handler that was named.
+        handler_name: Option<String>,
+        /// The session of its executions.
+        session_id: SessionId,
+        /// The solution that was named.
+        solution_id: Option<String>,
+        /// The client's notes.
+        metadata: RawJson,
+        /// 0 to 9.
+        priority: Option<i64>,
+        /// When it is due.
+        times: ScheduleTimes,
+        /// What is done while an execution that it made has not ended.
+        overlap: Overlap,
+        /// For so long a time that was missed is made up for.
+        catch_up_micros: i64,
+        /// Each execution is submitted up to so long after its time.
+        jitter_micros: i64,
+        /// What its executions may do.
+        grants: Grants,
+    }
+    /// A schedule was paused: by somebody, or by the runtime because its session has ended.
+    SchedulePaused = "schedule.paused" {
+        /// Why.
+        reason: Option<String>,
+    }
+    /// A schedule was resumed.
+    ScheduleResumed = "schedule.resumed" {}
+    /// A schedule was made to submit its intent at once.
+    ScheduleTriggered = "schedule.triggered" {
+        /// The execution.
+        execution_id: ExecutionId,
+    }
+    /// Earlier times of a schedule were put into its queue.
+    ScheduleBackfilled = "schedule.backfilled" {
+        /// The first time that was wanted.
+        from: Micros,
+        /// The time before which they are.
+        until: Micros,
+        /// Their number.
+        times: i64,
+    }
+    /// A schedule was deleted. Its stream ends here.
+    ScheduleDeleted = "schedule.deleted" {
         /// Why.
         reason: Option<String>,
     }
@@ -356,6 +421,7 @@ impl EventBody {
             | Self::ArtifactRegistered { actor, .. }
             | Self::ArtifactTransitioned { actor, .. } => Cause::Named(actor),
             Self::ExecutionCreated { .. }
+            | Self::StepStarted { .. }
             | Self::StepCompleted { .. }
             | Self::ProgressReported { .. }
             | Self::ChildSubmitted { .. }
@@ -365,8 +431,16 @@ impl EventBody {
             | Self::SessionUpgraded { .. }
             | Self::SessionStateChanged { .. }
             | Self::SessionClosed { .. }
+            | Self::PolicyDenied { .. }
+            | Self::PolicyAllowed { .. }
             | Self::KeyCreated { .. }
-            | Self::KeyRevoked { .. } => Cause::Caller,
+            | Self::KeyRevoked { .. }
+            | Self::ScheduleCreated { .. }
+            | Self::SchedulePaused { .. }
+            | Self::ScheduleResumed {}
+            | Self::ScheduleTriggered { .. }
+            | Self::ScheduleBackfilled { .. }
+            | Self::ScheduleDeleted { .. } => Cause::Caller,
             Self::ExecutionStarted { .. }
             | Self::ExecutionRetrying { .. }
             | Self::ExecutionCompleted { .. }
@@ -408,47 +482,3 @@ impl EventBody {
         Self::from_data(*kind.ok_or_else(|| failed(None))?, data).map_err(|e| failed(Some(e)))
     }
 }
-
-/// One entry of the log.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Event {
-    /// The kind of record that the stream belongs to.
-    pub stream_kind: StreamKind,
-    /// The execution, the artifact or the key; of a session only where the server made the session's id.
-    pub stream_id: Uuid,
-    /// Its place: dense within the stream, and in the order of the whole log.
-    pub cursor: Cursor,
-    /// The tenant.
-    pub tenant_id: TenantId,
-    /// The session it happened in; the nil id for what is in none, as a key.
-    pub session_id: SessionId,
-    /// The type of the execution's intent; none in other streams.
-    pub intent_type: Option<String>,
-    /// Who caused it: the caller's name, and for what a handler does that of whoever submitted its
-    /// execution. None where the runtime did it by itself, and in entries that were written before this
-    /// was told.
-    pub actor: Option<Arc<str>>,
-    /// The body: what happened.
-    pub body: EventBody,
-    /// The large value that goes with it.
-    pub payload: Option<Payload>,
-    /// When.
-    pub occurred_at: Micros,
-}
-
-impl Event {
-    /// Its id.
-    #[must_use]
-    pub fn id(&self) -> EventId {
-        EventId::of(self.stream_id, self.cursor.seq)
-    }
-
-    /// The execution, when the stream is an execution's.
-    #[must_use]
-    pub fn execution_id(&self) -> Option<ExecutionId> {
-        (self.stream_kind == StreamKind::Execution).then_some(ExecutionId(self.stream_id))
-    }
-}
-
-#[cfg(test)]
-mod tests;

@@ -4,11 +4,13 @@ use std::{borrow::Cow, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use super::{ExecutionId, Grants, IntentId, Micros, Payload, RawJson, SessionId, TenantId};
+use super::{
+    ChainHash, ExecutionId, Grants, IntentId, Labels, Micros, Payload, RawJson, SessionId, TenantId,
+};
 
 /// `created → running → completed | failed | cancelled`; a created execution may be cancelled, or
 /// fail at its deadline, without having run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum ExecutionStatus {
     /// Durable, not started.
@@ -87,13 +89,44 @@ pub enum WaitReason {
     Children,
     /// No node that serves its handler has taken it.
     Worker,
+    /// As many run as a limit allows, or have been started within its time.
+    Limit,
+    /// No living node may take it: none has the labels that its intent type needs, or those that have drain.
+    Node,
+}
+
+/// What a live execution that does not run waits for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiting {
+    /// The kind of thing.
+    pub reason: WaitReason,
+    /// The name of the limit, if it is one.
+    pub limit: Option<Arc<str>>,
+}
+
+impl WaitReason {
+    /// Every reason.
+    pub const ALL: [Self; 7] = [
+        Self::Queue,
+        Self::Retry,
+        Self::Schedule,
+        Self::Children,
+        Self::Worker,
+        Self::Limit,
+        Self::Node,
+    ];
 }
 
 /// Where an execution waits whenever it is to be run: before its first attempt and each further one.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Queue {
     /// Any node runs it.
     Node,
+    /// A node with these labels runs it.
+    Labelled {
+        /// At least one.
+        labels: Labels,
+    },
     /// A remote worker that serves this handler runs it.
     Worker {
         /// `intent_type/handler_name`.
@@ -103,13 +136,16 @@ pub enum Queue {
 
 impl Queue {
     const NODE: &'static str = "node";
-    const WORKERS: &'static str = "worker:";
+    const LABELLED: &'static str = "labels:";
+    /// Before the handler in the names of the queues of workers.
+    pub(crate) const WORKERS: &'static str = "worker:";
 
     /// The name in the database and in the log.
     #[must_use]
     pub fn name(&self) -> Cow<'static, str> {
         match self {
             Self::Node => Self::NODE.into(),
+            Self::Labelled { labels } => format!("{}{labels}", Self::LABELLED).into(),
             Self::Worker { handler } => format!("{}{handler}", Self::WORKERS).into(),
         }
     }
@@ -120,8 +156,32 @@ impl Queue {
         if name == Self::NODE {
             return Some(Self::Node);
         }
+        if let Some(labels) = name.strip_prefix(Self::LABELLED) {
+            let labels: Labels = labels.parse().ok()?;
+            return (!labels.is_empty()).then_some(Self::Labelled { labels });
+        }
         let handler = name.strip_prefix(Self::WORKERS)?.to_owned();
         Some(Self::Worker { handler })
+    }
+
+    /// The queue of the nodes that have these labels.
+    #[must_use]
+    pub fn of_labels(labels: Labels) -> Self {
+        if labels.is_empty() {
+            Self::Node
+        } else {
+            Self::Labelled { labels }
+        }
+    }
+
+    /// Returns whether a node with these labels takes from it.
+    #[must_use]
+    pub fn is_served_by(&self, node: &Labels) -> bool {
+        match self {
+            Self::Node => true,
+            Self::Labelled { labels } => node.include(labels),
+            Self::Worker { .. } => false,
+        }
     }
 }
 
@@ -138,8 +198,10 @@ pub struct Intent {
     pub session_id: SessionId,
     /// The solution it is meant for.
     pub solution_id: String,
-    /// The handler's parameters.
+    /// The handler's parameters, with `***` for sensitive ones.
     pub parameters: Payload,
+    /// The parameters as the handler gets them, sealed; none where none is sensitive.
+    pub sealed: Option<Payload>,
     /// The client's notes; the runtime does not read them.
     pub metadata: RawJson,
     /// The caller's key, when there was one.
@@ -159,6 +221,9 @@ pub struct Execution {
     pub handler_name: String,
     /// Where it waits to be run.
     pub queue: Queue,
+    /// Whose limits it is under: 0 for none, 1 for those within its tenant, 2 for those of all tenants, 3 for
+    /// both.
+    pub limits: i64,
     /// Who submitted it: the caller's name, for a child that of the root. None where a version submitted
     /// it that did not record this.
     pub submitted_by: Option<Arc<str>>,
@@ -190,6 +255,9 @@ pub struct Execution {
     pub next_seq: i64,
     /// The transaction of the last event; the next one has a higher number.
     pub last_tx: i64,
+    /// The hash of the last event of its stream; none where an earlier version wrote it, and in what a write
+    /// answers.
+    pub last_hash: Option<ChainHash>,
     /// The execution that submitted it.
     pub parent_id: Option<ExecutionId>,
     /// The topmost of its ancestors; none when it has no parent.
@@ -289,6 +357,30 @@ mod tests {
                 );
             }
             assert_eq!(ExecutionStatus::from_code(from.code()), Some(from));
+        }
+    }
+
+    #[test]
+    fn a_queue_is_read_back_from_its_name_and_served_by_nodes_with_its_labels() {
+        let labels: Labels = "zone=a,gpu=true".parse().unwrap();
+        let labelled = Queue::of_labels(labels.clone());
+        assert_eq!(labelled.name(), "labels:gpu=true,zone=a");
+        let worker = Queue::Worker {
+            handler: "echo/remote".into(),
+        };
+        let none = Labels::default();
+        assert_eq!(Queue::of_labels(none.clone()), Queue::Node);
+        for (queue, by_labelled, by_none) in [
+            (Queue::Node, true, true),
+            (labelled, true, false),
+            (worker, false, false),
+        ] {
+            assert_eq!(Queue::from_name(&queue.name()).as_ref(), Some(&queue));
+            let served = (queue.is_served_by(&labels), queue.is_served_by(&none));
+            assert_eq!(served, (by_labelled, by_none), "{queue:?}");
+        }
+        for bad in ["labels:", "labels:gpu", "labels:a='b", "nodes"] {
+            assert_eq!(Queue::from_name(bad), None, "{bad}");
         }
     }
 }

@@ -276,6 +276,12 @@ impl Grants {
         self.permits(Action::SubmitIntents) || named().any(|one| **one == *intent_type)
     }
 
+    /// Returns whether intents of any type may be submitted.
+    #[must_use]
+    pub fn permits_some_submit(&self) -> bool {
+        self.permits(Action::SubmitIntents) || self.submits.is_some()
+    }
+
     /// Returns whether this permission is among them, by itself or within a wider one.
     #[must_use]
     pub fn contains(&self, scope: &Scope) -> bool {

@@ -145,6 +145,8 @@ ids! {
     UploadId "upl";
     /// A key by which a service or a script proves who it is.
     KeyId "key";
+    /// A schedule.
+    ScheduleId "sch";
     /// One start of one node: a fresh id each time a process begins to serve.
     NodeId "nod";
 }

@@ -65,15 +65,20 @@ impl RawJson {
         Ok(serde_json::from_str(&self.0)?)
     }
 
-    /// The value as a tree; `null` should the text not be JSON after all.
+    /// The value as a tree, its members in the order of their names; `null` should the text not be JSON after all.
     #[must_use]
     pub fn to_value(&self) -> serde_json::Value {
-        serde_json::from_str(&self.0).unwrap_or_default()
+        let mut value: serde_json::Value = serde_json::from_str(&self.0).unwrap_or_default();
+        value.sort_all_objects();
+        value
     }
 }
 
+/// The members are written in the order of their names.
 impl From<&serde_json::Value> for RawJson {
     fn from(value: &serde_json::Value) -> Self {
+        let mut value = value.clone();
+        value.sort_all_objects();
         Self(value.to_string().into())
     }
 }
@@ -199,6 +204,16 @@ mod tests {
                     .prop_map(|fields| Value::Object(fields.into_iter().collect())),
             ]
         })
+    }
+
+    #[test]
+    fn members_of_trees_are_in_the_order_of_their_names() {
+        let text = r#"{"b":{"d":1,"c":[{"f":2,"e":3}]},"a":4}"#;
+        let ordered = r#"{"a":4,"b":{"c":[{"e":3,"f":2}],"d":1}}"#;
+        let read = RawJson::parse(text).unwrap().to_value();
+        assert_eq!(read.to_string(), ordered);
+        let given: Value = serde_json::from_str(text).unwrap();
+        assert_eq!(RawJson::from(&given).as_str(), ordered);
     }
 
     proptest! {

@@ -108,14 +108,19 @@ impl RingKey {
     /// one, also where two rings were given the same secret.
     #[must_use]
     pub fn bytes_for(&self, purpose: &str) -> [u8; 32] {
-        // HMAC pads a key to the block of its hash; done here, no length can be refused.
-        let mut block = [0; 64];
-        block[..32].copy_from_slice(&Sha256::digest(self.secret.as_bytes()));
-        let mut mac = Hmac::<Sha256>::new(&block.into());
+        let mut mac = hmac_by(&Sha256::digest(self.secret.as_bytes()).into());
         mac.update(b"takeoff ");
         mac.update(purpose.as_bytes());
         mac.finalize().into_bytes().into()
     }
+}
+
+/// HMAC-SHA-256 by a key of 32 bytes.
+pub(crate) fn hmac_by(key: &[u8; 32]) -> Hmac<Sha256> {
+    // HMAC pads a key to the block of its hash; done here, no length can be refused.
+    let mut block = [0; 64];
+    block[..32].copy_from_slice(key);
+    Hmac::new(&block.into())
 }
 
 impl FromStr for KeyRing {

@@ -3,10 +3,14 @@
 //! Everything here is plain data. States carry one `can_become` table each; whoever changes a
 //! state asks it.
 
+mod address;
 mod api_key;
 mod artifact;
+mod bucket;
 mod budget;
 mod canonical_json;
+mod chain_hash;
+mod checkpoint;
 mod cursor;
 mod event;
 mod execution;
@@ -14,39 +18,52 @@ mod grants;
 mod id;
 mod json;
 mod key_ring;
+mod labels;
+mod limit;
 mod meter;
 mod places;
 mod principal;
 mod reach;
 mod refusal;
+mod schedule;
 mod session;
 mod text;
 mod upload;
 
+pub use address::network;
 pub use api_key::{ApiKey, KeyRights};
 pub use artifact::{
     Artifact, ArtifactState, ArtifactTransition, Materialization, NewArtifact, NewMaterialization,
     TransitionRequest,
 };
-pub use budget::{Budget, Priority, Turn, Work, price};
+pub use bucket::{Bucket, Rate};
+pub use budget::{Budget, CostQuotas, Priority, Turn, Work, price};
+pub use chain_hash::ChainHash;
+pub use checkpoint::{
+    BadKeptCheckpoint, Checkpoint, KeptCheckpoint, KeptEntries, LogHead, RemovedEntry, Signed,
+};
 pub use cursor::{Cursor, CursorError};
 pub(crate) use event::Cause;
 pub use event::{Event, EventBody, EventCodecError, EventType, StateWriteMode, StreamKind};
 pub use execution::{
-    ErrorLink, Execution, ExecutionError, ExecutionStatus, Intent, Queue, Step, WaitReason,
+    ErrorLink, Execution, ExecutionError, ExecutionStatus, Intent, Queue, Step, WaitReason, Waiting,
 };
 pub use grants::{Action, Grants, GrantsError, GrantsTextError, Scope, ScopeError};
 pub use id::{
     ArtifactId, EventId, ExecutionId, IdError, IntentId, KeyId, MaterializationId, NodeId,
-    SessionId, UploadId,
+    ScheduleId, SessionId, UploadId,
 };
 pub use json::{JsonError, Payload, RawJson, merge_patch};
+pub(crate) use key_ring::hmac_by;
 pub use key_ring::{KeyRing, KeyRingError, RingKey};
+pub use labels::{Labels, LabelsError};
+pub use limit::{Limit, LimitPolicy};
 pub use meter::{Meter, Running, Usage};
 pub use places::Places;
 pub use principal::{Principal, TenantId, TenantIdError, TenantScope};
 pub use reach::Reach;
 pub use refusal::{Fault, Refusal};
+pub use schedule::{Overlap, Schedule, ScheduleError, ScheduleStatus, ScheduleTimes};
 pub use session::{Session, SessionKey, SessionStatus};
 pub(crate) use text::{check_reason, is_name, is_prose};
 pub use upload::Upload;

@@ -10,8 +10,9 @@ use std::{
 };
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
-use super::{Action, Execution, Grants, Meter, Reach, Refusal, Scope};
+use super::{Action, Execution, Grants, Meter, Reach, Refusal, Schedule, Scope};
 
 /// A tenant's name: 1 to 64 of `A-Z a-z 0-9 . _ -`, beginning with a letter or digit.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -75,6 +76,9 @@ impl fmt::Display for TenantId {
     }
 }
 
+/// The tenant of visitors, a name that none can have.
+const VISITORS: &str = "~visitors";
+
 /// The name of callers who need no proof.
 const DEVELOPMENT: &str = "development";
 
@@ -120,6 +124,19 @@ impl Principal {
             attempts: None,
             meter: None,
         }
+    }
+
+    /// Whoever has no proof, where that is enough for something. No tenant is called like theirs.
+    #[must_use]
+    pub(crate) fn visitor() -> Self {
+        Self::proven(TenantId(VISITORS.into()), "visitor", Grants::none())
+            .confined(Reach::nothing(), Grants::none())
+    }
+
+    /// Returns whether it is one of those.
+    #[must_use]
+    pub fn is_visitor(&self) -> bool {
+        &*self.tenant.0 == VISITORS
     }
 
     /// Whoever has the machine with the database: what they do there is not checked.
@@ -178,6 +195,20 @@ impl Principal {
         }
     }
 
+    /// Whoever made a schedule: what it submits is submitted for them, and may be done as far as they might then.
+    #[must_use]
+    pub(crate) fn of_schedule(schedule: &Schedule) -> Self {
+        Self {
+            tenant: schedule.tenant_id.clone(),
+            actor: schedule.created_by.as_str().into(),
+            grants: schedule.grants.clone(),
+            own: Reach::Session(schedule.session_id),
+            is_user: false,
+            attempts: None,
+            meter: None,
+        }
+    }
+
     /// The tenant of a test, whatever its name.
     #[cfg(test)]
     pub(crate) fn for_test(tenant: &str) -> Self {
@@ -194,6 +225,11 @@ impl Principal {
     #[must_use]
     pub fn actor(&self) -> &Arc<str> {
         &self.actor
+    }
+
+    /// The principal's own.
+    pub fn own(&self) -> &Reach {
+        &self.own
     }
 
     /// The user to whom belongs what this principal begins; none unless it is a person.
@@ -239,6 +275,20 @@ impl Principal {
         Reach::Tenant
     }
 
+    /// The last 4 bytes of each execution id that this caller chooses. Those of other tenants, and of users that may
+    /// not see each other's executions, have others: nobody can try whether an id of theirs is taken.
+    #[must_use]
+    pub fn execution_id_suffix(&self) -> [u8; 4] {
+        let own = self.reach_of_submits().own_key(String::new());
+        let digest = Sha256::new()
+            .chain_update("execution id\0")
+            .chain_update(self.tenant.as_str())
+            .chain_update("\0")
+            .chain_update(own)
+            .finalize();
+        [digest[0], digest[1], digest[2], digest[3]]
+    }
+
     /// Returns whether it is every caller's, since none needs a proof.
     #[must_use]
     pub fn needs_no_proof(&self) -> bool {
@@ -264,6 +314,17 @@ impl Principal {
     #[must_use]
     pub fn is_confined(&self) -> bool {
         self.is_handed_out() || self.grants.are_limited_to_own()
+    }
+
+    /// Refuses whoever may submit nothing.
+    ///
+    /// # Errors
+    /// [`Refusal::Forbidden`].
+    pub fn check_submits(&self) -> Result<(), Refusal> {
+        if self.grants.permits_some_submit() {
+            return Ok(());
+        }
+        Err(Refusal::lacking(Action::SubmitIntents))
     }
 
     /// Refuses to submit an intent of a type that the principal may not submit.

@@ -35,6 +35,12 @@ impl Reach {
         format!("{self}\n{key}")
     }
 
+    /// The session, if the text is that of one.
+    #[must_use]
+    pub fn session_named(text: &str) -> Option<SessionId> {
+        text.strip_prefix("session:")?.parse().ok()
+    }
+
     /// Returns whether all of the other part is within this one, as far as can be told without looking.
     #[must_use]
     pub fn includes(&self, other: &Self) -> bool {

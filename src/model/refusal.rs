@@ -40,6 +40,14 @@ pub enum Refusal {
         /// The scope.
         scope: Scope,
     },
+    /// A policy denies it, or none permits it.
+    #[error("{}", denied(.action, .policy_id.as_deref()))]
+    PolicyDenied {
+        /// The name of the action in policies.
+        action: &'static str,
+        /// The policy that denies; none where no policy permits.
+        policy_id: Option<String>,
+    },
     /// Faulty input; at least one fault.
     #[error("{}", .0.first().map_or("invalid input", |fault| fault.message.as_str()))]
     InvalidInput(Vec<Fault>),
@@ -71,6 +79,10 @@ pub enum Refusal {
         /// The execution of that request.
         execution_id: ExecutionId,
     },
+    /// The id that the caller chose for an execution cannot be had: another request has it, or it is no longer known
+    /// whose it was.
+    #[error("the execution id was used for another request")]
+    ExecutionIdConflict,
     /// The state has moved on.
     #[error("the state has version {current_version}")]
     StaleVersion {
@@ -117,12 +129,34 @@ pub enum Refusal {
         /// The limit.
         limit_bytes: u64,
     },
-    /// The runtime is saturated.
-    #[error("the runtime is saturated; try again in {retry_after_ms} ms")]
+    /// A limit of the intent type has no place for it, and does not let it wait.
+    #[error("as many run, or have been started, as the limit {limit} allows")]
+    LimitReached {
+        /// The limit's name.
+        limit: String,
+    },
+    /// The runtime is saturated, or a quota is used up.
+    #[error("{}; try again in {retry_after_ms} ms", used_up(*.quota))]
     QuotaExceeded {
+        /// The quota; none for the runtime.
+        quota: Option<&'static str>,
         /// When to try again.
         retry_after_ms: u64,
     },
+}
+
+fn denied(action: &str, policy_id: Option<&str>) -> String {
+    policy_id.map_or_else(
+        || format!("no policy permits {action} here"),
+        |id| format!("the policy {id:?} denies {action} here"),
+    )
+}
+
+fn used_up(quota: Option<&'static str>) -> String {
+    quota.map_or_else(
+        || "the runtime is saturated".to_owned(),
+        |quota| format!("the quota {quota} is used up"),
+    )
 }
 
 impl Refusal {

@@ -7,6 +7,7 @@
 mod breaker;
 mod hints;
 mod hot;
+mod quotas;
 
 use std::{
     future::Future,
@@ -24,6 +25,7 @@ use breaker::Breaker;
 
 pub use hints::HintBus;
 pub use hot::RedisCopies;
+pub use quotas::RedisQuotas;
 
 /// The longest time that a start waits for Redis, and that any connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);

@@ -21,7 +21,8 @@ use crate::{
         Artifact, ArtifactId, ArtifactState, Materialization, Principal, RawJson, Refusal,
         TenantScope,
     },
-    services::Services,
+    services::{Error, Services},
+    uploads::Shown,
 };
 
 /// The most parents of an artifact in its record; `lineage` of the GraphQL API shows all.
@@ -82,17 +83,16 @@ impl ArtifactBody {
             .artifacts
             .find_materializations(&scope, &ids)
             .await?;
-        let bodies = artifacts.into_iter().map(|artifact| {
+        let mut bodies = Vec::with_capacity(artifacts.len());
+        for artifact in artifacts {
             let parents = parents.remove(&artifact.id).unwrap_or_default();
-            let forms = forms.remove(&artifact.id).unwrap_or_default();
-            let name = artifact.display_name.as_deref();
-            let forms: Vec<_> = forms
-                .into_iter()
-                .map(|form| form_body(services, &scope, name, form))
-                .collect();
-            Self::of(artifact, parents, forms)
-        });
-        Ok(bodies.collect())
+            let mut bodies_of_forms = Vec::new();
+            for form in forms.remove(&artifact.id).unwrap_or_default() {
+                bodies_of_forms.push(form_body(services, principal, &artifact, form).await?);
+            }
+            bodies.push(Self::of(artifact, parents, bodies_of_forms));
+        }
+        Ok(bodies)
     }
 
     fn of(artifact: Artifact, parents: Vec<String>, forms: Vec<MaterializationBody>) -> Self {
@@ -135,14 +135,24 @@ async fn parents(
     Ok(named.collect())
 }
 
-fn form_body(
+async fn form_body(
     services: &Services,
-    scope: &TenantScope,
-    name: Option<&str>,
+    principal: &Principal,
+    artifact: &Artifact,
     form: Materialization,
-) -> MaterializationBody {
-    MaterializationBody {
-        download_url: services.uploads.download_url(&form, name, scope),
+) -> Result<MaterializationBody, RequestFailure> {
+    let of = Shown {
+        artifact,
+        form: &form,
+    };
+    let link = services.uploads.download_url(principal, of).await;
+    let download_url = match link.map_err(Error::from) {
+        // The record is the caller's to see, whatever becomes of its content.
+        Err(Error::Refused(Refusal::PolicyDenied { .. })) => None,
+        link => link?,
+    };
+    Ok(MaterializationBody {
+        download_url,
         materialization_id: form.id.to_string(),
         storage_type: form.storage_type,
         uri: form.uri,
@@ -151,7 +161,7 @@ fn form_body(
         size_bytes: form.size_bytes,
         digest: form.digest,
         created_at: shown(form.created_at),
-    }
+    })
 }
 
 #[derive(Debug, Deserialize, ToSchema)]

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 
 use super::{Served, error::RequestFailure};
 use crate::{
-    api::{ApiError, Asker},
+    api::{ApiError, Asker, Authenticates, Client},
     model::{IdError, Meter, Principal, price},
 };
 
@@ -35,19 +35,51 @@ impl FromRequestParts<Served> for Caller {
             // A stream ends with its proof.
             parts.extensions.insert(caller);
         }
-        let (budget, tenant) = (&served.services.budget, principal.tenant());
-        let entered = budget.enter(tenant).await;
-        entered.map_err(ApiError::over_budget)?;
-        let meter = Arc::new(budget.meter(tenant, served.answer_bytes));
-        meter.begin().await;
-        let cost = match parts.method {
-            Method::GET => 0,
-            _ => price::CHANGE + price::COMMIT,
-        };
-        meter.pay(cost, cost).map_err(ApiError::over_budget)?;
-        // Who reads the body pays for it.
-        parts.extensions.insert(Arc::clone(&meter));
-        Ok(Self(principal.metered(meter)))
+        Ok(Self(paid(principal, parts, served).await?))
+    }
+}
+
+/// Charges a request to its caller before its body is read; what is done for it is counted.
+async fn paid(
+    principal: Principal,
+    parts: &mut Parts,
+    served: &Served,
+) -> Result<Principal, ApiError> {
+    let (budget, tenant) = (&served.services.budget, principal.tenant());
+    let entered = budget.enter(tenant).await;
+    entered.map_err(ApiError::over_budget)?;
+    let meter = Arc::new(budget.meter(tenant, served.answer_bytes));
+    meter.begin().await;
+    let cost = match parts.method {
+        Method::GET => 0,
+        _ => price::CHANGE + price::COMMIT,
+    };
+    meter.pay(cost, cost).map_err(ApiError::over_budget)?;
+    // Who reads the body pays for it.
+    parts.extensions.insert(Arc::clone(&meter));
+    Ok(principal.metered(meter))
+}
+
+/// Whoever has no proof and may begin an anonymous session, if their address may.
+pub(super) struct Visitor(pub(super) Principal);
+
+impl FromRequestParts<Served> for Visitor {
+    type Rejection = RequestFailure;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        served: &Served,
+    ) -> Result<Self, RequestFailure> {
+        let asker = Asker::from_request_parts(parts, served).await;
+        let asker = asker.unwrap_or_else(|never| match never {});
+        let principal = asker.principal_or_visitor()?;
+        let principal = paid(principal, parts, served).await?;
+        if principal.is_visitor() {
+            let from = Client::of(&parts.extensions).address;
+            let begun = served.authenticator().begin_anonymous(from);
+            begun.map_err(ApiError::from)?;
+        }
+        Ok(Self(principal))
     }
 }
 

@@ -13,7 +13,7 @@ use super::{
     error::{ErrorBody, RequestFailure},
     shown,
 };
-use crate::model::ArtifactId;
+use crate::{model::ArtifactId, uploads::Shown};
 
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -98,11 +98,14 @@ pub(super) async fn download(
         .await?;
     let forms = forms.remove(&id).unwrap_or_default();
     let is_wanted = |name: &str| form.format.as_deref().is_none_or(|format| format == name);
-    let name = artifact.display_name.as_deref();
-    let link = forms
-        .iter()
-        .filter(|form| is_wanted(&form.format))
-        .find_map(|form| services.uploads.download_url(form, name, &scope));
-    let link = link.ok_or_else(|| RequestFailure::not_found("content"))?;
-    Ok(Redirect::temporary(&link))
+    for form in forms.iter().filter(|form| is_wanted(&form.format)) {
+        let artifact = &artifact;
+        let link = services
+            .uploads
+            .download_url(&principal, Shown { artifact, form });
+        if let Some(link) = link.await? {
+            return Ok(Redirect::temporary(&link));
+        }
+    }
+    Err(RequestFailure::not_found("content"))
 }

@@ -44,6 +44,12 @@ pub(super) struct ErrorBody {
     /// Of an expired cursor: the place to go on from.
     #[serde(skip_serializing_if = "Option::is_none")]
     last_cursor: Option<String>,
+    /// Of a cursor behind which events are no longer kept: the oldest one behind which all are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    oldest_cursor: Option<String>,
+    /// The policy that denies it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    policy_id: Option<String>,
     /// Each fault of the input.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     details: Vec<Detail>,
@@ -65,6 +71,8 @@ impl RequestFailure {
             execution_id: None,
             intent_type: None,
             last_cursor: None,
+            oldest_cursor: None,
+            policy_id: None,
             details: Vec::new(),
         };
         Self {
@@ -95,6 +103,7 @@ impl From<ApiError> for RequestFailure {
         let mut this = Self::new(code.http_status(), code.name(), error.message().to_owned());
         this.retry_after = error.retry_after();
         this.body.last_cursor = error.last_cursor().map(str::to_owned);
+        this.body.oldest_cursor = error.oldest_cursor().map(str::to_owned);
         this
     }
 }
@@ -118,9 +127,10 @@ impl RequestFailure {
             | Refusal::AmbiguousHandler { intent_type, .. } => {
                 this.body.intent_type = Some(intent_type);
             }
-            Refusal::QuotaExceeded { retry_after_ms } => {
+            Refusal::QuotaExceeded { retry_after_ms, .. } => {
                 this.retry_after = Some(Duration::from_millis(retry_after_ms));
             }
+            Refusal::PolicyDenied { policy_id, .. } => this.body.policy_id = policy_id,
             _ => {}
         }
         this

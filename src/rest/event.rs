@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use super::{error::RequestFailure, shown};
 use crate::{
-    model::{Event, EventBody, ExecutionError, Principal, RawJson},
+    model::{Event, EventBody, ExecutionError, Micros, Principal, RawJson},
     services::Services,
 };
 
@@ -57,8 +57,10 @@ impl EventShown {
         principal: &Principal,
         event: &Event,
     ) -> Result<Option<Self>, RequestFailure> {
-        let (Some(execution_id), Some(fields)) = (event.execution_id(), data_of(&event.body))
-        else {
+        let (Some(execution_id), Some(fields)) = (
+            event.execution_id(),
+            data_of(&event.body, event.occurred_at),
+        ) else {
             return Ok(None);
         };
         let name = match &event.body {
@@ -99,7 +101,7 @@ pub(super) fn error_of(error: &ExecutionError) -> Value {
     })
 }
 
-fn data_of(body: &EventBody) -> Option<Value> {
+fn data_of(body: &EventBody, occurred_at: Micros) -> Option<Value> {
     Some(match body {
         EventBody::ExecutionCreated {
             intent_id,
@@ -148,13 +150,29 @@ fn data_of(body: &EventBody) -> Option<Value> {
         } => {
             json!({"child_id": child_id, "intent_type": intent_type})
         }
+        EventBody::StepStarted {
+            name,
+            attempt,
+            ran_micros,
+        } => json!({
+            "name": name, "attempt": attempt,
+            "started_at": shown(occurred_at.saturating_sub(*ran_micros)),
+        }),
         EventBody::StepCompleted { name, .. } | EventBody::Domain { name } => json!({"name": name}),
         EventBody::SessionCreated { .. }
         | EventBody::SessionUpgraded { .. }
         | EventBody::SessionClosed { .. }
         | EventBody::SessionStateChanged { .. }
         | EventBody::ExecutionStateChanged { .. }
+        | EventBody::PolicyDenied { .. }
+        | EventBody::PolicyAllowed { .. }
         | EventBody::KeyCreated { .. }
-        | EventBody::KeyRevoked { .. } => return None,
+        | EventBody::KeyRevoked { .. }
+        | EventBody::ScheduleCreated { .. }
+        | EventBody::SchedulePaused { .. }
+        | EventBody::ScheduleResumed {}
+        | EventBody::ScheduleTriggered { .. }
+        | EventBody::ScheduleBackfilled { .. }
+        | EventBody::ScheduleDeleted { .. } => return None,
     })
 }

@@ -1,28 +1,23 @@
-//! Executions: status, cancellation, re-run, list.
+//! Executions: status, cancellation, re-run.
 
 #![expect(unused_qualifications, reason = "the macro for parameters writes them")]
 
 use axum::{Json, extract::State, http::HeaderMap};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
 use super::{
-    DEFAULT_LIMIT, MAX_LIMIT, Served,
+    Served,
     answers::{ToAny, ToBody, ToExecution, ToId},
     artifact::ArtifactBody,
-    body::{Body, Caller, Id, Parameters, id},
+    body::{Body, Caller, Id, Parameters},
     error::{ErrorBody, RequestFailure},
     event::{EventShown, error_of},
     intent::{SubmittedBody, key},
     shown,
 };
-use crate::{
-    api::ApiError,
-    executions::ExecutionFilter,
-    model::{Execution, ExecutionId, ExecutionStatus, Principal, RawJson},
-    services::{MetadataMember, PageRequest},
-};
+use crate::model::{Execution, ExecutionId, Principal, RawJson};
 
 /// The most artifacts and events in a status; the rest is read by `artifact/list` and the stream.
 const MOST: u32 = 1000;
@@ -209,135 +204,4 @@ pub(super) async fn rerun(
     let runtime = &served.services.runtime;
     let submitted = runtime.rerun(&principal, id, key(&headers)?).await?;
     Ok(Json(submitted.into()))
-}
-
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(example = json!({"status": "failed", "limit": 20}))]
-pub(super) struct ListExecutions {
-    /// `created`, `running`, `completed`, `failed` or `cancelled`.
-    #[schema(pattern = "^(created|running|completed|failed|cancelled)$")]
-    status: Option<String>,
-    /// Only of intents of this type.
-    intent_type: Option<String>,
-    /// Only of this session.
-    #[schema(pattern = "^ses_[0-9a-z]{26}$")]
-    session_id: Option<String>,
-    /// Only those that no other execution submitted, if true.
-    roots_only: Option<bool>,
-    /// Only the one that a submit or a re-run with this key finds, in whatever session.
-    idempotency_key: Option<String>,
-    /// Only of intents whose metadata has each of these members, at most 5: texts, numbers or booleans.
-    /// A page then looks at 16 executions for each one asked for, 800 at least, and may have none though another
-    /// one follows.
-    #[schema(value_type = Option<Object>)]
-    metadata: Option<Map<String, Value>>,
-    /// True to show `total`.
-    count: Option<bool>,
-    /// 1 to 200; 50 when left out.
-    #[schema(minimum = 1, maximum = 200)]
-    limit: Option<u32>,
-    /// Only executions after this one, which an earlier page ended with.
-    #[schema(pattern = "^exe_[0-9a-z]{26}$")]
-    after: Option<String>,
-}
-
-/// An execution in a list.
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct ExecutionBody {
-    execution_id: String,
-    intent_id: String,
-    intent_type: String,
-    session_id: String,
-    /// `created`, `running`, `completed`, `failed` or `cancelled`.
-    status: String,
-    attempt: i64,
-    #[schema(value_type = Option<Object>)]
-    error: Option<Value>,
-    created_at: String,
-    started_at: Option<String>,
-    finished_at: Option<String>,
-}
-
-#[derive(Debug, Serialize, ToSchema)]
-pub(super) struct ExecutionPage {
-    executions: Vec<ExecutionBody>,
-    /// Goes into `after` for the next page; none at the end.
-    next: Option<String>,
-    /// The number of items on all pages, if `count` was true: counted to 10,000.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    total: Option<u32>,
-    /// True if there are no more than `total`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    total_exact: Option<bool>,
-}
-
-/// The tenant's executions, newest first.
-#[utoipa::path(post, path = "/api/execution/list", tag = "execution", request_body = ListExecutions, responses(
-    (status = 200, description = "A page of them", body = ExecutionPage),
-    ToBody, ToAny,
-))]
-pub(super) async fn list(
-    State(served): State<Served>,
-    Caller(principal): Caller,
-    Body(input): Body<ListExecutions>,
-) -> Result<Json<ExecutionPage>, RequestFailure> {
-    let limit = input.limit.unwrap_or(DEFAULT_LIMIT);
-    if !(1..=MAX_LIMIT).contains(&limit) {
-        return Err(ApiError::bad_input(format!("limit is 1 to {MAX_LIMIT}")).into());
-    }
-    let status = input.status.as_deref().map(status_named).transpose()?;
-    let filter = ExecutionFilter {
-        statuses: status.into_iter().collect(),
-        intent_types: input.intent_type.into_iter().collect(),
-        session_id: input.session_id.as_deref().map(id).transpose()?,
-        roots_only: input.roots_only == Some(true),
-        idempotency_key: input.idempotency_key,
-        metadata: MetadataMember::all(input.metadata.unwrap_or_default())
-            .map_err(ApiError::bad_input)?,
-        ..ExecutionFilter::default()
-    };
-    let page = PageRequest {
-        after: input.after.as_deref().map(id).transpose()?,
-        ..PageRequest::first(limit)
-    };
-    let (stored, scope) = (&served.services.executions, principal.scope());
-    let page = stored.list(&scope, &filter, &page).await?;
-    let total = if input.count == Some(true) {
-        Some(stored.count(&scope, &filter).await?)
-    } else {
-        None
-    };
-    let next = page.end.filter(|_| page.has_next).map(|id| id.to_string());
-    let executions = page.items.iter().map(|(_, execution)| brief(execution));
-    Ok(Json(ExecutionPage {
-        executions: executions.collect(),
-        next,
-        total: total.map(|total| total.count),
-        total_exact: total.map(|total| total.exact),
-    }))
-}
-
-fn status_named(name: &str) -> Result<ExecutionStatus, ApiError> {
-    let mut all = ExecutionStatus::ALL.iter().copied();
-    all.find(|status| status.name() == name).ok_or_else(|| {
-        let names = ExecutionStatus::ALL.iter().map(|status| status.name());
-        let names = names.collect::<Vec<_>>().join(", ");
-        ApiError::bad_input(format!("status is one of {names}"))
-    })
-}
-
-fn brief(execution: &Execution) -> ExecutionBody {
-    ExecutionBody {
-        execution_id: execution.id.to_string(),
-        intent_id: execution.intent.id.to_string(),
-        intent_type: execution.intent.intent_type.clone(),
-        session_id: execution.intent.session_id.to_string(),
-        status: execution.status.name().to_owned(),
-        attempt: execution.attempt,
-        error: execution.error.as_ref().map(error_of),
-        created_at: shown(execution.created_at),
-        started_at: execution.started_at.map(shown),
-        finished_at: execution.finished_at.map(shown),
-    }
 }

@@ -31,6 +31,10 @@ pub(super) struct Submit {
     session_id: String,
     /// The caller's own tenant, if it is named at all.
     tenant_id: Option<String>,
+    /// The execution's id, chosen by the caller: a version 7 UUID made at most 10 minutes ago, whose last 8 digits are
+    /// those that a refusal tells.
+    #[schema(pattern = "^exe_[0-9a-z]{26}$")]
+    execution_id: Option<String>,
     /// The solution, where several serve the type.
     #[schema(min_length = 1, max_length = 100)]
     solution_id: Option<String>,
@@ -59,7 +63,7 @@ pub(super) struct SubmittedBody {
     responses(
     (status = 200, description = "The execution", body = SubmittedBody),
     (status = 400, description = "Faulty input, or no such intent type", body = ErrorBody),
-    (status = 409, description = "The key was used for another request, or the session has ended", body = ErrorBody),
+    (status = 409, description = "The key or the execution's id was used for another request, or the session has ended", body = ErrorBody),
     (status = 413, description = "Too large", body = ErrorBody),
     (status = 415, description = "Not JSON", body = ErrorBody),
     ToTenant, ToSession, ToAny,
@@ -78,6 +82,7 @@ pub(super) async fn submit(
         solution_id: input.solution_id,
         metadata: object(input.metadata.as_ref()),
         idempotency_key: key(&headers)?,
+        execution_id: input.execution_id.as_deref().map(id).transpose()?,
         ..SubmitIntent::new(
             &input.intent_type,
             id(&input.session_id)?,

@@ -10,11 +10,13 @@ mod content;
 mod error;
 mod event;
 mod execution;
+mod executions;
 mod intent;
 mod lineage;
 mod openapi;
 mod session;
 mod stream;
+mod timeline;
 
 use axum::{
     Router,
@@ -25,7 +27,7 @@ use error::RequestFailure;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    api::{Authenticates, Bodies},
+    api::{Authenticates, Bodies, Port},
     auth::Authenticator,
     model::{Micros, Principal, time_of},
     services::Services,
@@ -38,6 +40,8 @@ const MAX_LIMIT: u32 = 200;
 /// Options of the routes.
 #[derive(Debug, Clone)]
 pub struct RestOptions {
+    /// The port that the routes are served on.
+    pub port: Port,
     /// Reads bodies.
     pub bodies: Bodies,
     /// Ends the streams that would last for ever.
@@ -50,6 +54,7 @@ pub struct RestOptions {
 #[derive(Clone)]
 struct Served {
     services: Services,
+    port: Port,
     bodies: Bodies,
     stop: CancellationToken,
     answer_bytes: u64,
@@ -63,8 +68,14 @@ impl Authenticates for Served {
 
 /// The routes under `/api`.
 pub fn routes(services: Services, options: &RestOptions) -> Router {
+    let pages = if options.port.has_pages(services.authenticator.mode()) {
+        Router::new().route("/api/docs", get(openapi::page))
+    } else {
+        Router::new()
+    };
     Router::new()
         .route("/api/session/create", post(session::create))
+        .route("/api/session/anonymous", post(session::create_anonymous))
         .route("/api/session/{session_id}", get(session::read))
         .route("/api/session/{session_id}/upgrade", patch(session::upgrade))
         .route("/api/session/{session_id}/state", put(session::write_state))
@@ -83,7 +94,11 @@ pub fn routes(services: Services, options: &RestOptions) -> Router {
             post(execution::rerun),
         )
         .route("/api/execution/{execution_id}/stream", get(stream::follow))
-        .route("/api/execution/list", post(execution::list))
+        .route(
+            "/api/execution/{execution_id}/timeline",
+            get(timeline::timeline),
+        )
+        .route("/api/execution/list", post(executions::list))
         .route("/api/artifact/resolve", post(artifact::resolve))
         .route("/api/artifact/list", post(artifact::list))
         .route("/api/artifact/{artifact_id}/lineage", get(lineage::lineage))
@@ -93,9 +108,10 @@ pub fn routes(services: Services, options: &RestOptions) -> Router {
         )
         .route("/api/upload/create", post(content::create_upload))
         .route("/api/openapi.json", get(openapi::document))
-        .route("/api/docs", get(openapi::page))
+        .merge(pages)
         .with_state(Served {
             services,
+            port: options.port,
             bodies: options.bodies.clone(),
             stop: options.stop.clone(),
             answer_bytes: options.answer_bytes,

@@ -3,13 +3,19 @@
 use std::sync::LazyLock;
 
 use axum::{
+    extract::State,
     http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE},
     response::{Html, IntoResponse},
 };
 use serde_json::Value;
 use utoipa::OpenApi;
 
-use super::{artifact, content, error::ErrorBody, execution, intent, lineage, session, stream};
+use super::{
+    Served, artifact, content,
+    error::{ErrorBody, RequestFailure},
+    execution, executions, intent, lineage, session, stream, timeline,
+};
+use crate::api::{Asker, escaped};
 
 /// The document; what a route says of itself is beside the route.
 #[derive(OpenApi)]
@@ -22,6 +28,7 @@ use super::{artifact, content, error::ErrorBody, execution, intent, lineage, ses
     ),
     paths(
         session::create,
+        session::create_anonymous,
         session::read,
         session::upgrade,
         session::write_state,
@@ -30,7 +37,8 @@ use super::{artifact, content, error::ErrorBody, execution, intent, lineage, ses
         execution::status,
         execution::cancel,
         execution::rerun,
-        execution::list,
+        timeline::timeline,
+        executions::list,
         stream::follow,
         artifact::resolve,
         artifact::list,
@@ -44,9 +52,13 @@ struct Document;
 
 static DOCUMENT: LazyLock<utoipa::openapi::OpenApi> = LazyLock::new(Document::openapi);
 
-/// `/api/openapi.json`.
-pub(super) async fn document() -> impl IntoResponse {
-    axum::Json(&*DOCUMENT)
+/// `/api/openapi.json`, for whoever may look into the schema.
+pub(super) async fn document(
+    State(served): State<Served>,
+    asker: Asker,
+) -> Result<impl IntoResponse, RequestFailure> {
+    served.port.check_asker(&asker)?;
+    Ok(axum::Json(&*DOCUMENT))
 }
 
 /// `/api/docs`: the document for people, without a script.
@@ -212,11 +224,4 @@ fn table<T>(title: &str, rows: Option<&Vec<T>>, cells: impl Fn(&T) -> [String; 3
     let rows: Vec<String> = rows.collect();
     let head = format!("<tr><th colspan=\"3\">{title}</th></tr>");
     ["<table>", &head, &rows.concat(), "</table>"].concat()
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
 }

@@ -10,7 +10,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::{
     Served,
     answers::{ToAny, ToBody, ToId, ToSession, ToTenant},
-    body::{Body, Caller, Id, Parameters, id},
+    body::{Body, Caller, Id, Parameters, Visitor, id},
     check_tenant,
     error::{ErrorBody, RequestFailure},
     shown,
@@ -18,7 +18,8 @@ use super::{
 use crate::{
     api::ApiError,
     model::{RawJson, Refusal, Session, SessionId, SessionStatus, StateWriteMode},
-    state_surface::NewSession,
+    services::{AnonymousSession, ShownSecret},
+    state_surface::{NewSession, Upgrade},
 };
 
 #[derive(Debug, Deserialize, ToSchema)]
@@ -82,6 +83,61 @@ pub(super) async fn create(
         tenant_id: session.tenant_id.to_string(),
         user_id: session.user_id,
         created_at: shown(session.created_at),
+    }))
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(example = json!({"metadata": {"page": "cart"}}))]
+pub(super) struct CreateAnonymousSession {
+    /// The solution of its intents.
+    #[schema(min_length = 1, max_length = 100)]
+    solution_id: Option<String>,
+    /// Notes, an object.
+    #[schema(value_type = Option<Object>)]
+    metadata: Option<Value>,
+    /// Its first state.
+    #[schema(value_type = Option<Value>)]
+    state: Option<Value>,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct CreatedAnonymousSession {
+    session_id: String,
+    /// The bearer token by which the session alone is used; shown here once, and kept nowhere.
+    secret: String,
+    tenant_id: String,
+    created_at: String,
+    expires_at: String,
+}
+
+/// Begins an anonymous session, without a proof, where `auth.anonymous` is set.
+#[utoipa::path(post, path = "/api/session/anonymous", tag = "session", request_body = CreateAnonymousSession,
+    responses(
+    (status = 200, description = "The session and its secret", body = CreatedAnonymousSession),
+    (status = 429, description = "The address began too many; `Retry-After` says when to come back", body = ErrorBody),
+    ToBody, ToAny,
+))]
+pub(super) async fn create_anonymous(
+    State(served): State<Served>,
+    Visitor(visitor): Visitor,
+    Body(input): Body<CreateAnonymousSession>,
+) -> Result<Json<CreatedAnonymousSession>, RequestFailure> {
+    let json = |value: Option<&Value>| value.map_or_else(RawJson::empty_object, RawJson::from);
+    let new = NewSession {
+        solution_id: input.solution_id,
+        metadata: json(input.metadata.as_ref()),
+        state: json(input.state.as_ref()),
+        ..NewSession::anonymous()
+    };
+    let made = served.services.create_anonymous_session(&visitor, new);
+    let AnonymousSession { session, secret } = made.await?;
+    Ok(Json(CreatedAnonymousSession {
+        session_id: session.id.to_string(),
+        secret: secret.expose().to_owned(),
+        tenant_id: session.tenant_id.to_string(),
+        created_at: shown(session.created_at),
+        expires_at: shown(session.expires_at),
     }))
 }
 
@@ -167,9 +223,15 @@ pub(super) async fn read(
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"user_id": "ann"}))]
 pub(super) struct UpgradeSession {
-    /// The user that the session belongs to from now on.
+    /// The user that the session belongs to from now on; whoever asks when left out, as a person may.
     #[schema(min_length = 1, max_length = 255)]
-    user_id: String,
+    user_id: Option<String>,
+    /// The secret of the session, which then comes into the caller's tenant.
+    #[schema(min_length = 1)]
+    secret: Option<String>,
+    /// True to leave its executions in the tenant where they ran, if that is another one.
+    #[serde(default)]
+    leave_executions: bool,
     /// The caller's own tenant, if it is named at all.
     tenant_id: Option<String>,
     /// Notes, an object, that take the place of the earlier ones.
@@ -194,11 +256,17 @@ pub(super) async fn upgrade(
     check_tenant(&principal, input.tenant_id.as_deref(), || {
         Refusal::not_found("session", "sessionId").into()
     })?;
-    let metadata = input.metadata.as_ref().map(RawJson::from);
-    let state = &served.services.state;
-    let session = state
-        .upgrade_session(&principal, id, input.user_id, metadata)
-        .await?;
+    let upgrade = Upgrade {
+        id,
+        user_id: input.user_id,
+        metadata: input.metadata.as_ref().map(RawJson::from),
+    };
+    let secret = input.secret.map(|text| ShownSecret {
+        text,
+        leaves_executions: input.leave_executions,
+    });
+    let upgraded = served.services.upgrade_session(&principal, upgrade, secret);
+    let session = upgraded.await?;
     Ok(Json(session.into()))
 }
 

@@ -25,6 +25,7 @@ use crate::{
     api::{ApiError, Authenticates},
     auth::{Authenticated, proof_ended},
     model::{Cursor, ExecutionId, Meter, Principal, price},
+    quotas::Quota,
 };
 
 /// One event of the stream.
@@ -62,6 +63,9 @@ pub(super) async fn follow(
     headers: HeaderMap,
 ) -> Result<Response, RequestFailure> {
     let after = after(&headers)?;
+    let quotas = &served.services.quotas;
+    let hold = quotas.open(principal.tenant(), Quota::Subscriptions).await;
+    let hold = hold.map_err(ApiError::from)?;
     let events = served.services.events.clone();
     let services = served.services.clone();
     let (meter, reads) = feed(&served, &principal);
@@ -100,6 +104,7 @@ pub(super) async fn follow(
     let frames = whole.flat_map(|batch| futures::stream::iter(batch.unwrap_or_default()));
     let (stop, clock) = (served.stop.clone(), served.authenticator().clock().clone());
     let until = async move {
+        let _hold = hold;
         tokio::select! {
             () = stop.cancelled() => {}
             () = proof_ended(Some(caller), clock) => {}

@@ -185,8 +185,9 @@ impl ArtifactHandle<'_> {
     /// The bytes of a stored form.
     ///
     /// # Errors
-    /// When it is not in the content store, or damaged there.
+    /// `POLICY_DENIED` when a policy denies it; when it is not in the content store, or damaged there.
     pub async fn read(&self, form: &Materialization) -> Result<bytes::Bytes, HandlerError> {
+        self.0.decide_read(form).await?;
         let digest = digest_of(form)?;
         let scope = self.0.principal.scope();
         Ok(self.0.handles.content.get(&scope, &digest).await?)
@@ -198,6 +199,7 @@ impl ArtifactHandle<'_> {
     /// # Errors
     /// As [`read`](Self::read); the stream's own when it breaks off.
     pub async fn read_stream(&self, form: &Materialization) -> Result<ContentStream, HandlerError> {
+        self.0.decide_read(form).await?;
         let digest = digest_of(form)?;
         let scope = self.0.principal.scope();
         let content = &self.0.handles.content;
@@ -213,6 +215,7 @@ impl ArtifactHandle<'_> {
         form: &Materialization,
         window: LineWindow,
     ) -> Result<Vec<u8>, HandlerError> {
+        self.0.decide_read(form).await?;
         let digest = digest_of(form)?;
         let scope = self.0.principal.scope();
         match self.0.handles.content.lines(&scope, &digest, window).await {

@@ -19,6 +19,7 @@ use super::{
     request::{ChildIntent, Submitted},
     slot::Slot,
     slots::{SlotPermit, Slots},
+    submit::Opened,
 };
 use crate::{
     content::{ContentStore, Payloads},
@@ -27,6 +28,7 @@ use crate::{
         Execution, ExecutionId, NewArtifact, Payload, Principal, RawJson, TransitionRequest,
         is_name,
     },
+    policy::Policies,
     state_surface::StateSurface,
     storage::{Fence, Storage},
 };
@@ -39,6 +41,7 @@ pub(super) struct Handles {
     pub(super) events: Events,
     pub(super) state: StateSurface,
     pub(super) limits: Limits,
+    pub(super) policies: Policies,
     pub(super) slots: Arc<Slots>,
     /// Where the engine's own tasks run.
     pub(super) engine: tokio::runtime::Handle,
@@ -65,6 +68,8 @@ pub(super) struct Attempt {
     pub(super) submitter: Arc<dyn Submitter>,
     pub(super) execution: Execution,
     pub(super) parameters: RawJson,
+    /// The texts that no error may show.
+    pub(super) secrets: Vec<String>,
     pub(super) principal: Principal,
     pub(super) cancellation: CancellationToken,
     pub(super) artifact_source: Vec<u8>,
@@ -89,7 +94,7 @@ impl Attempt {
     pub(super) fn new(
         submitter: Arc<dyn Submitter>,
         execution: Execution,
-        parameters: RawJson,
+        opened: Opened,
         cancellation: CancellationToken,
         artifact_source: Vec<u8>,
         permit: SlotPermit,
@@ -107,7 +112,8 @@ impl Attempt {
             handles,
             submitter,
             execution,
-            parameters,
+            parameters: opened.parameters,
+            secrets: opened.secrets,
             cancellation,
             artifact_source,
             slot,

@@ -6,7 +6,11 @@ use std::{collections::BTreeMap, sync::Arc};
 use jsonschema::Validator;
 use serde_json::Value;
 
-use super::metadata::HandlerMetadata;
+use super::{
+    intent_limits::{self, IntentLimit, LimitOverride, LimitOverrides, may_be_added},
+    metadata::HandlerMetadata,
+    sensitive,
+};
 use crate::model::{Fault, Queue, RawJson, Refusal};
 
 /// Why a registration is refused, at boot.
@@ -26,6 +30,20 @@ pub enum RegistrationError {
         /// The name.
         name: String,
     },
+    /// A limit cannot be kept.
+    #[error("a limit of {intent_type:?} is not valid: {reason}")]
+    Limit {
+        /// The type.
+        intent_type: String,
+        /// The fault.
+        reason: String,
+    },
+    /// Labels are given to a type that no handler serves.
+    #[error("runtime.intent_labels names {intent_type:?}, which no handler of this program serves")]
+    UnknownType {
+        /// The type.
+        intent_type: String,
+    },
     /// The schema of the parameters is not a JSON Schema.
     #[error("the parameters' schema of {intent_type:?} is not valid: {reason}")]
     Schema {
@@ -43,7 +61,11 @@ pub(crate) struct Declaration {
     /// Where its executions wait.
     pub(crate) queue: Queue,
     pub(crate) metadata: HandlerMetadata,
+    /// Its limits, as the configuration has changed them.
+    pub(crate) limits: Vec<IntentLimit>,
     validator: Option<Validator>,
+    /// True if the schema marks sensitive parameters.
+    is_marked: bool,
 }
 
 /// An intent type as clients see it.
@@ -78,6 +100,8 @@ pub struct HandlerInfo {
     pub attempt_timeout_ms: Option<i64>,
     /// The longest time of the execution.
     pub execution_timeout_ms: Option<i64>,
+    /// Its limits, as the configuration has changed them.
+    pub limits: Vec<IntentLimit>,
 }
 
 /// The declared handlers, by intent type and name.
@@ -105,6 +129,15 @@ impl Catalog {
                 intent_type: intent_type.to_owned(),
                 reason: e.to_string(),
             })?;
+        let schema = metadata.parameters_schema.as_ref();
+        let is_marked = schema.is_some_and(sensitive::is_marked);
+        if let Some(obstacle) = schema.filter(|_| is_marked).and_then(sensitive::obstacle) {
+            return Err(RegistrationError::Schema {
+                intent_type: intent_type.to_owned(),
+                reason: format!("it marks sensitive parameters, and {obstacle}"),
+            });
+        }
+        intent_limits::check(intent_type, &metadata.limits)?;
         let handlers = self.types.entry(intent_type.to_owned()).or_default();
         if handlers.contains_key(handler_name) {
             let (intent_type, handler_name) = (intent_type.to_owned(), handler_name.to_owned());
@@ -117,10 +150,46 @@ impl Catalog {
             intent_type: intent_type.to_owned(),
             handler_name: handler_name.to_owned(),
             queue,
+            limits: metadata.limits.clone(),
             metadata,
             validator,
+            is_marked,
         };
         handlers.insert(handler_name.to_owned(), Arc::new(declaration));
+        Ok(())
+    }
+
+    /// Changes limits as a configuration says.
+    pub(super) fn override_limits(
+        &mut self,
+        overrides: &LimitOverrides,
+    ) -> Result<(), RegistrationError> {
+        for (intent_type, changes) in overrides {
+            let refused = |reason: String| RegistrationError::Limit {
+                intent_type: intent_type.clone(),
+                reason,
+            };
+            let unknown = || refused("no handler of this intent type is registered".to_owned());
+            let handlers = self.types.get_mut(intent_type).ok_or_else(unknown)?;
+            let mut unused: BTreeMap<&String, &LimitOverride> = changes.iter().collect();
+            for handler in handlers.values_mut().filter_map(Arc::get_mut) {
+                let declared = &handler.limits;
+                let of_it = |name: &String, change: &LimitOverride| {
+                    let mut found = declared.iter().filter(|limit| limit.name() == *name);
+                    let is_kind = found.any(|limit| change.is_kind_of(limit));
+                    is_kind || may_be_added(name, *change)
+                };
+                let of_it = changes.iter().filter(|(name, change)| of_it(name, change));
+                let of_it: BTreeMap<_, _> = of_it.map(|(name, it)| (name.clone(), *it)).collect();
+                unused.retain(|name, _| !of_it.contains_key(*name));
+                handler.limits = intent_limits::overridden(handler.limits.clone(), &of_it);
+            }
+            if let Some((name, _)) = unused.first_key_value() {
+                return Err(refused(format!(
+                    "no handler has a limit {name}, or one of another kind"
+                )));
+            }
+        }
         Ok(())
     }
 
@@ -182,6 +251,38 @@ impl Catalog {
         self.types.get(intent_type)?.get(handler_name)
     }
 
+    /// A handler that has sensitive parameters: its intent type and its name.
+    #[must_use]
+    pub fn find_sensitive(&self) -> Option<(&str, &str)> {
+        let mut handlers = self.types.values().flat_map(BTreeMap::values);
+        let found = handlers.find(|handler| handler.is_sensitive())?;
+        Some((&found.intent_type, &found.handler_name))
+    }
+
+    /// The places of sensitive parameters, as JSON Pointers.
+    pub(crate) fn sensitive_places(
+        &self,
+        handler: &Declaration,
+        parameters: &Value,
+    ) -> Vec<String> {
+        let mut places = Vec::new();
+        if let (true, Some(schema)) = (handler.is_marked, &handler.metadata.parameters_schema) {
+            places = sensitive::places(schema, parameters);
+        }
+        let is_sensitive = |intent_type: &str| match self.types.get(intent_type) {
+            Some(handlers) => handlers.values().any(|handler| handler.is_sensitive()),
+            None => self.find_sensitive().is_some(),
+        };
+        let metadata = &handler.metadata;
+        for find in [&metadata.sensitive, &metadata.passes_on]
+            .into_iter()
+            .flatten()
+        {
+            places.extend(find(parameters, &is_sensitive));
+        }
+        places
+    }
+
     /// The registered types, by name.
     #[must_use]
     pub fn intent_types(&self) -> Vec<IntentTypeInfo> {
@@ -211,6 +312,16 @@ impl Catalog {
 }
 
 impl Declaration {
+    /// Returns whether it has sensitive parameters, whatever it passes on.
+    fn is_sensitive(&self) -> bool {
+        self.is_marked || self.metadata.sensitive.is_some()
+    }
+
+    /// Returns whether parameters of it may be sensitive, its own or those that it passes on.
+    pub(crate) fn may_be_sensitive(&self) -> bool {
+        self.is_sensitive() || self.metadata.passes_on.is_some()
+    }
+
     /// The faults of `parameters`, each with its path.
     pub(crate) fn check(&self, parameters: &Value) -> Result<(), Refusal> {
         let mut faults = self.schema_faults(parameters);
@@ -260,10 +371,11 @@ impl Declaration {
                 .map_or_else(|| RawJson::from(&Value::Bool(true)), RawJson::from),
             eligible_for: metadata.eligible_for.clone(),
             read_only: metadata.read_only,
-            remote: self.queue != Queue::Node,
+            remote: matches!(self.queue, Queue::Worker { .. }),
             max_attempts: metadata.retry.max_attempts,
             attempt_timeout_ms: metadata.attempt_timeout.and_then(millis),
             execution_timeout_ms: metadata.execution_timeout.and_then(millis),
+            limits: self.limits.clone(),
         }
     }
 }

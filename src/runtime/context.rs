@@ -3,7 +3,12 @@
 //! All writes go through the attempt's fence: once the attempt has lost the execution, each of them
 //! fails with an error that ends the handler.
 
-use std::{future::Future, sync::Arc, time::Instant};
+use std::{
+    future::Future,
+    pin::pin,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use serde::{Serialize, de::DeserializeOwned};
 use tokio_util::sync::CancellationToken;
@@ -19,6 +24,9 @@ use crate::{
     },
     storage::{Emit, RecordStep},
 };
+
+/// A step that has been running for so long is told of before it has completed.
+const SLOW_STEP: Duration = Duration::from_secs(1);
 
 /// One attempt of one execution. Clones are the same attempt.
 #[derive(Clone)]
@@ -129,7 +137,9 @@ impl ExecutionContext {
         }
         let began = Instant::now();
         let span = tracing::info_span!("step", step = name);
-        let result = work().instrument(span).await?;
+        let result = self
+            .told_when_slow(name, began, work().instrument(span))
+            .await?;
         let took_micros = i64::try_from(began.elapsed().as_micros()).unwrap_or(i64::MAX);
         let json = RawJson::of(&result)?;
         attempt.handles.limits.check_result(json.as_str().len())?;
@@ -144,6 +154,37 @@ impl ExecutionContext {
         attempt.storage().record_step(step).await?;
         attempt.sign_of_life();
         Ok(result)
+    }
+
+    /// Runs the work of a step, and tells that it is running if it goes on for a second: what is quick costs no
+    /// event.
+    async fn told_when_slow<T>(
+        &self,
+        name: &str,
+        began: Instant,
+        work: impl Future<Output = T>,
+    ) -> T {
+        let mut work = pin!(work);
+        if let Ok(result) = tokio::time::timeout(SLOW_STEP, &mut work).await {
+            return result;
+        }
+        let body = EventBody::StepStarted {
+            name: name.to_owned(),
+            attempt: self.0.execution.attempt,
+            ran_micros: i64::try_from(began.elapsed().as_micros()).unwrap_or(i64::MAX),
+        };
+        // Not a sign of life of the handler.
+        let telling = self.0.storage().emit(Emit {
+            fence: self.0.fence(),
+            body,
+            payload: None,
+        });
+        let (told, result) = tokio::join!(telling, work);
+        if let Err(error) = told {
+            // Its own result is what counts.
+            tracing::debug!(%error, "a step that runs could not be told of");
+        }
+        result
     }
 
     /// Appends `domain.<name>` with `payload` to the log; subscribers see it in order.

@@ -7,33 +7,48 @@
 mod cancel_hints;
 mod cancelling;
 mod claims;
+mod drain;
 mod lease;
+mod limits;
 mod maintenance;
 mod notices;
 mod parking;
 mod parts;
+mod retention;
 mod running;
+mod schedules;
 mod timers;
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
+use tokio::sync::Notify;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     attempt::Handles, catalog::Catalog, error::Error, handlers::Handlers, limits::Limits,
-    mutex::lock, registry::IntentRegistry, slots::Slots, trees::Trees,
+    mutex::lock, registry::IntentRegistry, retention::Retention, slots::Slots, trees::Trees,
 };
 use crate::{
     clock::Clock,
     content::{ContentStore, Payloads},
-    events::Events,
+    events::{CheckpointKeys, Events},
     ids::IdSource,
-    model::{NodeId, TenantId},
+    model::{Labels, NodeId, TenantId},
+    policy::Policies,
+    quotas::Quotas,
     state_surface::StateSurface,
     storage::Storage,
     telemetry::metrics::Metrics,
+    vault::Vault,
 };
-use parts::{CancelHints, Cancelling, Claims, NodeLease, Parking, Timers};
+use drain::{Drain, HandOver};
+use parts::{CancelHints, Cancelling, Claims, NodeLease, Overtaking, Parking, Timers};
+pub use retention::Removed;
+pub(super) use retention::due;
 use running::RunningSet;
 
 /// The settings of a node's engine.
@@ -41,6 +56,8 @@ use running::RunningSet;
 pub struct Settings {
     /// The name that operators see.
     pub node_name: String,
+    /// Its labels.
+    pub labels: Labels,
     /// The number of executions that run at once.
     pub max_concurrent_executions: usize,
     /// For how long the node's lease is prolonged.
@@ -57,27 +74,40 @@ pub struct Settings {
     pub sweep: Duration,
     /// The time for which handlers may go on at shutdown.
     pub shutdown_grace: Duration,
+    /// The same where other nodes may go on with them.
+    pub hand_over: Duration,
     /// The time for which an idempotency key is remembered.
     pub idempotency_ttl_micros: i64,
     /// True if this process is alone with its database, as with SQLite.
     pub is_alone: bool,
+    /// How long what has ended is kept.
+    pub retention: Retention,
 }
 
 /// The period at which a node that stops looks whether anything still runs.
 const STOPPING_POLL: Duration = Duration::from_millis(20);
+
+/// The longest time that a node which stops takes to ask the database for something.
+const ASKED_WHILE_STOPPING: Duration = Duration::from_millis(500);
 
 /// Executions taken back or timers fired in one transaction.
 const BATCH: usize = 500;
 
 /// The runtime of one node: what its loops and its attempts share.
 pub(super) struct Engine {
+    pub(super) quotas: Quotas,
+    pub(super) policies: Policies,
     pub(super) storage: Storage,
     pub(super) content: ContentStore,
     pub(super) payloads: Payloads,
+    /// None where no handler has sensitive parameters.
+    pub(super) vault: Option<Vault>,
     pub(super) catalog: Catalog,
     /// The code of those that run here.
     pub(super) functions: Handlers,
     pub(super) events: Events,
+    /// None where the log is not signed.
+    checkpoints: Option<CheckpointKeys>,
     pub(super) limits: Limits,
     pub(super) settings: Settings,
     pub(super) ids: IdSource,
@@ -87,8 +117,11 @@ pub(super) struct Engine {
     pub(super) running: RunningSet,
     claims: Claims,
     timers: Timers,
+    /// A schedule was made, or is due earlier than it was.
+    pub(super) schedules_changed: Notify,
     parking: Parking,
     cancelling: Cancelling,
+    overtaking: Overtaking,
     cancel_hints: CancelHints,
     lease: NodeLease,
     /// The parts that attempts work with.
@@ -96,8 +129,7 @@ pub(super) struct Engine {
     pub(super) tasks: TaskTracker,
     pub(super) handlers: tokio::runtime::Handle,
     pub(super) metrics: Metrics,
-    /// Triggered when handlers that are still running must be given back.
-    pub(super) hand_back: CancellationToken,
+    drain: Drain,
     /// Where the engine's own tasks run, whoever starts them.
     pub(super) executor: tokio::runtime::Handle,
     draining: CancellationToken,
@@ -109,9 +141,13 @@ pub(crate) struct Parts {
     pub(crate) storage: Storage,
     pub(crate) content: ContentStore,
     pub(crate) payloads: Payloads,
+    pub(crate) vault: Option<Vault>,
     pub(crate) registry: IntentRegistry,
     pub(crate) events: Events,
+    pub(crate) checkpoints: Option<CheckpointKeys>,
     pub(crate) state: StateSurface,
+    pub(crate) quotas: Quotas,
+    pub(crate) policies: Policies,
     pub(crate) limits: Limits,
     pub(crate) settings: Settings,
     pub(crate) ids: IdSource,
@@ -138,16 +174,21 @@ impl Engine {
             events: parts.events.clone(),
             state: parts.state,
             limits: parts.limits,
+            policies: parts.policies.clone(),
             slots: Arc::clone(&slots),
             engine: engine.clone(),
         });
         Self {
             storage: parts.storage,
+            quotas: parts.quotas,
+            policies: parts.policies,
             content: parts.content,
             payloads: parts.payloads,
+            vault: parts.vault,
             catalog,
             functions,
             events: parts.events,
+            checkpoints: parts.checkpoints,
             limits: parts.limits,
             settings: parts.settings,
             ids: parts.ids,
@@ -159,14 +200,16 @@ impl Engine {
             running: RunningSet::default(),
             claims: Claims::default(),
             timers: Timers::default(),
+            schedules_changed: Notify::new(),
             parking: Parking::default(),
             cancelling: Cancelling::default(),
+            overtaking: Overtaking::default(),
             cancel_hints: CancelHints::default(),
             lease: NodeLease::new(node, parts.lease),
             handles,
             executor: engine,
             tasks: TaskTracker::new(),
-            hand_back: CancellationToken::new(),
+            drain: Drain::default(),
             draining: CancellationToken::new(),
             stopped: CancellationToken::new(),
         }
@@ -183,10 +226,14 @@ impl Engine {
             tokio::spawn(Arc::clone(self).claim_loop()),
             tokio::spawn(Arc::clone(self).solitude_loop()),
             tokio::spawn(Arc::clone(self).timer_loop()),
+            tokio::spawn(Arc::clone(self).schedule_loop()),
             tokio::spawn(Arc::clone(self).wake_loop()),
+            tokio::spawn(Arc::clone(self).drain_loop()),
             tokio::spawn(Arc::clone(self).maintenance_loop()),
+            tokio::spawn(Arc::clone(self).retention_loop()),
             tokio::spawn(Arc::clone(self).cancel_loop()),
             tokio::spawn(Arc::clone(self).cancel_below_loop()),
+            tokio::spawn(Arc::clone(self).overtaken_loop()),
             tokio::spawn(Arc::clone(self).notice_loop(self.storage.notices())),
             tokio::spawn(Arc::clone(self).notice_loop(self.events.remote_notices())),
         ];
@@ -194,19 +241,31 @@ impl Engine {
         Ok(())
     }
 
-    /// Stops accepting, lets handlers finish, gives the rest back and ends the incarnation.
+    /// Stops accepting, lets handlers finish, gives the rest back and ends the incarnation. Where other nodes take work,
+    /// they go on with it soon; else the handlers may go on here for longer, since nobody else would.
     pub(super) async fn stop(&self) {
         self.draining.cancel();
         self.tasks.close();
+        let begun = Instant::now();
+        let grace = self.settings.shutdown_grace;
+        if !self.settings.is_alone {
+            self.tell_end().await;
+            let soon = self.settings.hand_over.min(grace);
+            let ended = tokio::time::timeout(soon, self.tasks.wait()).await;
+            if ended.is_err() {
+                let nodes = self.others_at_work().await;
+                self.drain.hand_over(HandOver::ToNodes(nodes.into()));
+            }
+        }
         let ended = async {
             tokio::select! {
                 () = self.tasks.wait() => true,
                 () = self.only_waiting() => false,
             }
         };
-        let ended = tokio::time::timeout(self.settings.shutdown_grace, ended).await;
+        let ended = tokio::time::timeout(grace.saturating_sub(begun.elapsed()), ended).await;
         if !ended.unwrap_or(false) {
-            self.hand_back.cancel();
+            self.drain.hand_over(HandOver::Everything);
             let limit = Duration::from_secs(5);
             if tokio::time::timeout(limit, self.tasks.wait())
                 .await
@@ -217,6 +276,26 @@ impl Engine {
         }
         self.stopped.cancel();
         self.release_lease().await;
+    }
+
+    /// Tells other nodes that this one takes nothing more: nobody that stops is to leave its work to one that stops, too.
+    async fn tell_end(&self) {
+        let told = self.storage.set_draining(self.node_id(), true);
+        let told = tokio::time::timeout(ASKED_WHILE_STOPPING, told).await;
+        if !matches!(told, Ok(Ok(()))) {
+            tracing::warn!("other nodes were not told that this one stops");
+        }
+    }
+
+    /// The labels of the other nodes that take work; none where the database does not say.
+    async fn others_at_work(&self) -> Vec<Labels> {
+        let nodes = self.storage.labels_at_work(Some(self.node_id()));
+        let nodes = tokio::time::timeout(ASKED_WHILE_STOPPING, nodes).await;
+        let Ok(Ok(nodes)) = nodes else {
+            tracing::warn!("it is not known which other nodes take work");
+            return Vec::new();
+        };
+        nodes
     }
 
     /// Returns when nothing runs but executions that wait for children. This node starts none any

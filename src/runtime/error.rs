@@ -1,6 +1,6 @@
 //! Errors of the runtime's calls.
 
-use crate::{content, model::Refusal, state_surface, storage};
+use crate::{content, model::Refusal, state_surface, storage, vault};
 
 /// A call on the runtime, or on a service beside it, that had no effect.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +23,9 @@ pub enum Error {
         /// later.
         is_outage: bool,
     },
+    /// Sensitive parameters could not be sealed.
+    #[error(transparent)]
+    Vault(vault::Error),
     /// The runtime is shutting down.
     #[error("the runtime is shutting down")]
     ShuttingDown,
@@ -34,6 +37,15 @@ impl From<storage::Error> for Error {
             storage::Error::Refused(refusal) => Self::Refused(refusal),
             storage::Error::Closed => Self::ShuttingDown,
             other => Self::Storage(other),
+        }
+    }
+}
+
+impl From<vault::Error> for Error {
+    fn from(error: vault::Error) -> Self {
+        match error {
+            vault::Error::Storage(error) => error.into(),
+            other => Self::Vault(other),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{error::Error, fmt, io};
 
+use super::sensitive;
 use crate::{content, model::Refusal, runtime, state_surface, storage};
 
 /// A failed attempt. It is built from any error with `?`: then it is retryable, with the messages
@@ -46,12 +47,29 @@ impl HandlerError {
         }
     }
 
+    /// A failure of the runtime: the attempt does not count.
+    pub(super) fn interrupted(message: String) -> Self {
+        Self {
+            kind: Kind::Interrupted,
+            code: "UNAVAILABLE".to_owned(),
+            message,
+        }
+    }
+
     pub(super) fn abandoned() -> Self {
         let message = "the attempt is no longer the execution's".to_owned();
         Self {
             kind: Kind::Abandoned,
             code: "ABANDONED".to_owned(),
             message,
+        }
+    }
+
+    /// The error with a mask for each of these texts.
+    pub(super) fn without(self, secrets: &[String]) -> Self {
+        Self {
+            message: sensitive::without(self.message, secrets),
+            ..self
         }
     }
 
@@ -167,6 +185,7 @@ impl OwnFailure {
             } else {
                 Self::Internal
             }),
+            runtime::Error::Vault(_) => Some(Self::Internal),
             runtime::Error::ShuttingDown => Some(Self::Outage),
         }
     }

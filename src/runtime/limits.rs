@@ -22,7 +22,12 @@ pub struct Limits {
     pub tree_depth: i64,
     /// Not bytes: how many executions below one may live at the same time.
     pub tree_executions: u64,
+    /// Not bytes: how many schedules a tenant may have.
+    pub schedules: i64,
 }
+
+/// Parameters of a schedule: they stay in its row, which is read whenever it is due.
+const SCHEDULED_PARAMETERS_BYTES: u64 = 64 * 1024;
 
 fn check(what: &'static str, actual: usize, limit_bytes: u64) -> Result<(), Refusal> {
     let actual_bytes = actual as u64;
@@ -39,6 +44,11 @@ fn check(what: &'static str, actual: usize, limit_bytes: u64) -> Result<(), Refu
 impl Limits {
     pub(crate) fn check_parameters(&self, actual: usize) -> Result<(), Refusal> {
         check("parameters", actual, self.parameters_bytes)
+    }
+
+    pub(crate) fn check_scheduled_parameters(&self, actual: usize) -> Result<(), Refusal> {
+        let limit = self.parameters_bytes.min(SCHEDULED_PARAMETERS_BYTES);
+        check("parameters of a schedule", actual, limit)
     }
 
     pub(crate) fn check_metadata(&self, actual: usize) -> Result<(), Refusal> {

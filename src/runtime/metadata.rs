@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use futures::future::BoxFuture;
 use serde_json::Value;
 
-use super::handler_error::HandlerError;
+use super::{handler_error::HandlerError, intent_limits::IntentLimit};
 use crate::model::{ExecutionId, Fault, SessionId, TenantScope};
 
 /// The number of attempts, and the delays between them.
@@ -87,6 +87,11 @@ pub type FingerprintFunction = Arc<
 /// Looks for faults that a schema cannot express; each fault's path begins with `parameters`.
 pub type CheckFunction = Arc<dyn Fn(&Value) -> Vec<Fault> + Send + Sync>;
 
+/// Finds sensitive parameters that a schema cannot tell of, as JSON Pointers. Beside the parameters it gets what says
+/// whether an intent type has sensitive parameters; of a type that no handler serves, whether any type has.
+pub type SensitiveFunction =
+    Arc<dyn Fn(&Value, &dyn Fn(&str) -> bool) -> Vec<String> + Send + Sync>;
+
 /// A handler's description besides its function.
 #[derive(Clone, Default)]
 pub struct HandlerMetadata {
@@ -106,6 +111,8 @@ pub struct HandlerMetadata {
     pub heartbeat_timeout: Option<Duration>,
     /// The longest time of the execution, all attempts and waits together.
     pub execution_timeout: Option<Duration>,
+    /// The limits of what runs at once, and of what is started within a time.
+    pub limits: Vec<IntentLimit>,
     /// True if it changes nothing.
     pub read_only: bool,
     /// True if an attempt may be given up while it waits for children, to be run again from its
@@ -115,6 +122,10 @@ pub struct HandlerMetadata {
     pub fingerprint: Option<FingerprintFunction>,
     /// Looks at parameters that fit the schema, at submit.
     pub check: Option<CheckFunction>,
+    /// Finds sensitive parameters besides those that the schema marks.
+    pub sensitive: Option<SensitiveFunction>,
+    /// Finds the parameters that it passes on to children whose intent types have sensitive ones.
+    pub passes_on: Option<SensitiveFunction>,
 }
 
 impl std::fmt::Debug for HandlerMetadata {

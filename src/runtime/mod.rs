@@ -8,16 +8,22 @@ mod attempt;
 mod catalog;
 mod children;
 mod context;
+mod decisions;
 mod engine;
 mod error;
 mod handler_error;
 mod handlers;
+mod intent_limits;
 mod limits;
 mod metadata;
 mod mutex;
+mod outlook;
 mod registry;
 mod request;
+mod retention;
 mod run;
+mod schedules;
+mod sensitive;
 mod slot;
 mod slots;
 mod solution;
@@ -33,16 +39,21 @@ pub use artifacts::{ArtifactDraft, ArtifactHandle};
 pub use catalog::{Catalog, HandlerInfo, IntentTypeInfo, RegistrationError};
 pub use children::{Child, ChildOutcome, EndedChild};
 pub use context::ExecutionContext;
-pub use engine::Settings;
+pub use engine::{Removed, Settings};
 pub use error::Error;
 pub use handler_error::HandlerError;
 pub use handlers::HandlerFunction;
+pub use intent_limits::{IntentLimit, LimitOverride, LimitOverrides, LimitScope};
 pub use limits::Limits;
 pub use metadata::{
     CheckFunction, FingerprintFunction, FingerprintInput, HandlerMetadata, RetryPolicy,
+    SensitiveFunction,
 };
+pub use outlook::{Outlook, outlook};
 pub use registry::{HandlerBuilder, IntentRegistry};
 pub use request::{ChildIntent, SubmitIntent, Submitted};
+pub use retention::{KeptTimes, Retention};
+pub use schedules::{NewSchedule, ScheduleFilter};
 pub use solution::{Solution, Works};
 pub use state::StateHandle;
 
@@ -56,6 +67,9 @@ use crate::{
     },
     storage::{Backlog, NodeInfo},
 };
+
+/// The seconds after which an operator may let a node hand over what it runs.
+const HAND_OVER_SECONDS: std::ops::RangeInclusive<i64> = 0..=86_400;
 
 /// The runtime of this node. Clones are the same runtime.
 #[derive(Clone)]
@@ -101,6 +115,14 @@ impl Runtime {
             .map(|intent| self.0.submit(principal, intent));
         let submits: Vec<_> = submits.collect();
         Ok(stream::iter(submits).buffered(256).collect().await)
+    }
+
+    /// Removes what was kept for long enough by now, without waiting for the loop that does it on one of the nodes.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn remove_old(&self) -> Result<Removed, Error> {
+        Ok(self.0.remove_all_old().await?)
     }
 
     /// Returns the limits of what is accepted.
@@ -184,6 +206,49 @@ impl Runtime {
     pub async fn nodes(&self, principal: &Principal) -> Result<Vec<NodeInfo>, Error> {
         principal.check_all(Action::OperateRuntime)?;
         Ok(self.0.storage.list_nodes().await?)
+    }
+
+    /// Asks a node to take nothing new, and after so many seconds to hand over what still runs there; never if none are
+    /// given.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] when no such node is alive, or the time is out of range.
+    pub async fn drain(
+        &self,
+        principal: &Principal,
+        node: NodeId,
+        hand_over_after_seconds: Option<i64>,
+    ) -> Result<NodeInfo, Error> {
+        principal.check_all(Action::OperateRuntime)?;
+        if hand_over_after_seconds.is_some_and(|seconds| !HAND_OVER_SECONDS.contains(&seconds)) {
+            let (least, most) = HAND_OVER_SECONDS.into_inner();
+            let message = format!("what runs is handed over after {least} to {most} seconds");
+            return Err(Refusal::invalid(["handOverAfterSeconds"], message).into());
+        }
+        let micros = hand_over_after_seconds.map(|seconds| seconds * 1_000_000);
+        let asked = self.0.storage.request_drain(node, micros).await?;
+        tracing::info!(node_id = %node, by = %principal.actor(), hand_over_after_seconds, asked, "a node is to drain");
+        self.live_node(node, asked).await
+    }
+
+    /// Lets a node take work again.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] when no such node is alive.
+    pub async fn undrain(&self, principal: &Principal, node: NodeId) -> Result<NodeInfo, Error> {
+        principal.check_all(Action::OperateRuntime)?;
+        let asked = self.0.storage.cancel_drain(node).await?;
+        tracing::info!(node_id = %node, by = %principal.actor(), asked, "a node is to take work again");
+        self.live_node(node, asked).await
+    }
+
+    async fn live_node(&self, id: NodeId, is_alive: bool) -> Result<NodeInfo, Error> {
+        let mut nodes = Vec::new();
+        if is_alive {
+            nodes = self.0.storage.list_nodes().await?;
+        }
+        let node = nodes.into_iter().find(|node| node.id == id);
+        node.ok_or_else(|| Refusal::not_found("node", "id").into())
     }
 
     /// Returns the amounts of work by where it stands.

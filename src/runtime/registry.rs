@@ -1,6 +1,6 @@
 //! Registration at boot: what a server takes goes into its catalog, and the code into its handlers.
 
-use std::{future::Future, sync::Arc};
+use std::{collections::BTreeMap, future::Future, sync::Arc};
 
 use schemars::JsonSchema;
 use serde::{Serialize, de::DeserializeOwned};
@@ -11,18 +11,38 @@ use super::{
     context::ExecutionContext,
     handler_error::HandlerError,
     handlers::{HandlerFunction, Handlers},
+    intent_limits::{IntentLimit, LimitOverrides},
     metadata::{FingerprintFunction, HandlerMetadata, RetryPolicy},
 };
-use crate::model::{Fault, Queue, RawJson};
+use crate::model::{Fault, Labels, Queue, RawJson};
 
 /// The handlers of a server, while they are registered.
 #[derive(Default)]
 pub struct IntentRegistry {
     catalog: Catalog,
     handlers: Handlers,
+    /// The labels that nodes need for a type.
+    labels: BTreeMap<String, Labels>,
 }
 
 impl IntentRegistry {
+    /// An empty one, in which the executions of these types need nodes with labels.
+    pub(crate) fn with_labels(labels: BTreeMap<String, Labels>) -> Self {
+        Self {
+            labels,
+            ..Self::default()
+        }
+    }
+
+    /// Refuses labels of types that were not registered.
+    pub(crate) fn check_labels(&self) -> Result<(), RegistrationError> {
+        let unknown = self.labels.keys().find(|name| !self.catalog.has(name));
+        unknown.map_or(Ok(()), |name| {
+            let intent_type = name.clone();
+            Err(RegistrationError::UnknownType { intent_type })
+        })
+    }
+
     /// Registers a handler. Without a function it is declared: a remote worker will serve it, and
     /// intents for it are accepted and wait.
     ///
@@ -38,7 +58,10 @@ impl IntentRegistry {
         check_name(intent_type)?;
         check_name(handler_name)?;
         let queue = match function {
-            Some(_) => Queue::Node,
+            Some(_) => {
+                let labels = self.labels.get(intent_type).cloned();
+                Queue::of_labels(labels.unwrap_or_default())
+            }
             None => Queue::Worker {
                 handler: format!("{intent_type}/{handler_name}"),
             },
@@ -96,6 +119,17 @@ impl IntentRegistry {
     #[must_use]
     pub fn catalog(&self) -> &Catalog {
         &self.catalog
+    }
+
+    /// Changes limits as a configuration says.
+    ///
+    /// # Errors
+    /// When it names an intent type that is not registered, or a limit that no handler of it has.
+    pub(crate) fn override_limits(
+        &mut self,
+        overrides: &LimitOverrides,
+    ) -> Result<(), RegistrationError> {
+        self.catalog.override_limits(overrides)
     }
 
     pub(super) fn into_parts(self) -> (Catalog, Handlers) {
@@ -164,6 +198,12 @@ impl HandlerBuilder<'_> {
         self
     }
 
+    /// A limit of what runs at once, or of what is started within a time; may be repeated.
+    pub fn limit(mut self, limit: IntentLimit) -> Self {
+        self.metadata.limits.push(limit);
+        self
+    }
+
     /// Says that it changes nothing.
     pub fn read_only(mut self) -> Self {
         self.metadata.read_only = true;
@@ -173,6 +213,26 @@ impl HandlerBuilder<'_> {
     /// Looks at parameters that fit the schema, at submit.
     pub fn check(mut self, check: impl Fn(&Value) -> Vec<Fault> + Send + Sync + 'static) -> Self {
         self.metadata.check = Some(Arc::new(check));
+        self
+    }
+
+    /// Finds sensitive parameters besides those that the schema marks. The server refuses to start without keys to
+    /// encrypt them by, whether it has found any or not.
+    pub fn sensitive(
+        mut self,
+        find: impl Fn(&Value, &dyn Fn(&str) -> bool) -> Vec<String> + Send + Sync + 'static,
+    ) -> Self {
+        self.metadata.sensitive = Some(Arc::new(find));
+        self
+    }
+
+    /// Finds the parameters that are passed on to children whose intent types have sensitive ones. No keys are needed
+    /// where no type has.
+    pub fn passes_on(
+        mut self,
+        find: impl Fn(&Value, &dyn Fn(&str) -> bool) -> Vec<String> + Send + Sync + 'static,
+    ) -> Self {
+        self.metadata.passes_on = Some(Arc::new(find));
         self
     }
 

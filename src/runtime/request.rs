@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::model::{Execution, Micros, RawJson, SessionId};
+use crate::model::{Execution, ExecutionId, Micros, RawJson, SessionId};
 
 /// An intent to be submitted.
 #[derive(Debug, Clone)]
@@ -21,6 +21,8 @@ pub struct SubmitIntent {
     pub metadata: RawJson,
     /// Makes a repetition of the request find the same execution; at most 255 characters.
     pub idempotency_key: Option<String>,
+    /// Its execution's id, where the caller chooses it: a version 7 UUID of now.
+    pub execution_id: Option<ExecutionId>,
     /// Not before.
     pub run_at: Option<Micros>,
     /// 0 (first) to 9; 5 if none.
@@ -39,6 +41,7 @@ impl SubmitIntent {
             parameters,
             metadata: RawJson::empty_object(),
             idempotency_key: None,
+            execution_id: None,
             run_at: None,
             priority: None,
         }

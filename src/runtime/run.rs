@@ -16,8 +16,8 @@ use super::{
     handlers::HandlerFunction,
     metadata::RetryPolicy,
     mutex::lock,
+    sensitive,
     slots::SlotPermit,
-    submit::fingerprint,
 };
 use crate::{
     model::{
@@ -68,7 +68,7 @@ enum Ended {
     Lost,
     /// It waits for children outside of the node.
     Parked,
-    /// The node shuts down.
+    /// The node shuts down or drains.
     HandedBack,
 }
 
@@ -158,7 +158,10 @@ impl Engine {
             }
             // Most often the execution has moved on, and this is then refused and counted.
             Ended::Returned(Err(error)) if error.kind == Kind::Abandoned => Outcome::HandBack,
-            Ended::Returned(Err(error)) => Self::failed(handler, &execution, &error),
+            Ended::Returned(Err(error)) => {
+                let error = error.without(&attempt.secrets);
+                Self::failed(handler, &execution, &error)
+            }
             Ended::Returned(Ok(result)) => self.completed(handler, &attempt, &result).await,
         };
         let is_parked = matches!(outcome, Outcome::Park);
@@ -191,12 +194,15 @@ impl Engine {
         };
         let scope = Principal::on_behalf_of(execution).scope();
         let prepared = async {
-            let parameters = self.payloads.load(&scope, &intent.parameters).await?;
-            let value = parameters.to_value();
-            let print = fingerprint(handler, &scope, intent.session_id, &value).await?;
-            Ok::<_, HandlerError>((parameters, print))
+            let opened = self.open_parameters(&scope, handler, execution).await?;
+            let value = opened.parameters.to_value();
+            let print = self
+                .fingerprint(handler, &scope, intent.session_id, &value)
+                .await;
+            let print = print.map_err(|error| error.without(&opened.secrets))?;
+            Ok::<_, HandlerError>((opened, print))
         };
-        let (parameters, print) = prepared
+        let (opened, print) = prepared
             .await
             .map_err(|error| Self::failed(handler, execution, &error))?;
         // What a fingerprint makes the same work has the same artifacts.
@@ -206,7 +212,7 @@ impl Engine {
         let attempt = Attempt::new(
             runtime,
             execution,
-            parameters,
+            opened,
             cancellation,
             source,
             permit,
@@ -231,13 +237,13 @@ impl Engine {
         let ended = tokio::select! {
             biased;
             () = signals.lost.cancelled() => Ended::Lost,
-            returned = &mut task => return Ended::Returned(unwrapped(returned)),
+            returned = &mut task => return Ended::Returned(unwrapped(returned, &attempt.secrets)),
             () = attempt.cancellation.cancelled() => {
                 // The handler may tidy up; its result no longer counts.
                 let _ = tokio::time::timeout(CANCEL_GRACE, &mut task).await;
                 Ended::Cancelled
             }
-            () = self.hand_back.cancelled() => Ended::HandedBack,
+            () = self.is_handed_over(&attempt.execution.queue) => Ended::HandedBack,
             () = attempt.parked.cancelled() => Ended::Parked,
             () = until(signals.end) => Ended::TimedOut { of_execution: true },
             () = until(attempt_end) => Ended::TimedOut { of_execution: false },
@@ -281,6 +287,7 @@ impl Engine {
     ) -> Outcome {
         let stored = async {
             attempt.check_named_artifacts().await?;
+            attempt.decide_artifacts().await?;
             self.limits.check_result(result.as_str().len())?;
             Ok::<_, HandlerError>(
                 self.payloads
@@ -396,6 +403,7 @@ fn refused(refusal: &Refusal) -> HandlerError {
 
 fn unwrapped(
     returned: Result<std::thread::Result<Result<RawJson, HandlerError>>, tokio::task::JoinError>,
+    secrets: &[String],
 ) -> Result<RawJson, HandlerError> {
     let panic = match returned {
         Ok(Ok(result)) => return result,
@@ -410,6 +418,7 @@ fn unwrapped(
     let text = text
         .or_else(|| panic.downcast_ref::<String>().cloned())
         .unwrap_or_default();
+    let text = sensitive::without(text, secrets);
     tracing::error!(panic = text, "the handler panicked");
     Err(HandlerError::retryable(
         "HANDLER_PANICKED",

@@ -5,7 +5,7 @@ use crate::{
     artifact_registry::ArtifactRegistry,
     clock::Clock,
     content::ContentStore,
-    model::{Action, TenantScope, Upload, UploadId},
+    model::{Action, Reach, TenantScope, Upload, UploadId},
     storage::{Error, Storage},
 };
 
@@ -35,8 +35,19 @@ impl Works {
     ) -> Result<Option<Upload>, Error> {
         let reach = scope.check(Action::WriteArtifacts)?;
         let found = self.storage.find_upload(scope, id).await?;
-        let is_own = |upload: &Upload| upload.reach.as_ref() == Some(&reach.to_string());
-        Ok(found.filter(|upload| reach.is_whole() || is_own(upload)))
+        let Some(upload) = found else {
+            return Ok(None);
+        };
+        let of = upload.reach.as_deref();
+        if reach.is_whole() || of == Some(&*reach.to_string()) {
+            return Ok(Some(upload));
+        }
+        // One that was made for a session is that of its user, once there is one.
+        let is_own = match of.and_then(Reach::session_named) {
+            Some(session) => self.storage.reaches_session(scope, &reach, session).await?,
+            None => false,
+        };
+        Ok(is_own.then_some(upload))
     }
 }
 

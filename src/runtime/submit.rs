@@ -2,6 +2,8 @@
 
 mod child;
 mod keys;
+mod schedule;
+mod sealing;
 
 use std::{sync::Arc, time::Instant};
 
@@ -10,24 +12,38 @@ use tracing::Instrument;
 
 use super::{
     catalog::Declaration,
+    decisions::Accepting,
     engine::Engine,
     error::Error,
     handler_error::Kind,
+    intent_limits::limits_of,
     request::{SubmitIntent, Submitted},
+    sensitive::masked,
 };
 use crate::{
-    model::{ExecutionId, Fault, IntentId, Principal, Reach, Refusal, TenantScope, is_name},
-    storage::{Key, KeyScope, NewExecution, Submit},
+    model::{
+        ExecutionId, Fault, IntentId, Limit, Payload, Principal, Reach, Refusal, TenantScope,
+        is_name,
+    },
+    quotas::Begun,
+    storage::{Key, KeyScope, NewExecution, ScheduleRun, Submit},
     telemetry::metrics,
 };
-pub(super) use keys::fingerprint;
-use keys::{fault_of_key, framed_hash, request_hash};
+use keys::{Keys, fault_of_chosen_id, fault_of_key, framed_hash, request_hash};
+use schedule::Scheduled;
+pub(super) use sealing::Opened;
+use sealing::Sealing;
+
+/// The priority of an intent that has none.
+const DEFAULT_PRIORITY: i64 = 5;
 
 /// A request whose faults have been looked for.
 struct Checked {
     handler: Arc<Declaration>,
     parameters: Value,
     solution_id: String,
+    sealing: Sealing,
+    limits: Vec<Limit>,
 }
 
 impl Engine {
@@ -38,10 +54,24 @@ impl Engine {
         principal: &Principal,
         intent: SubmitIntent,
     ) -> Result<Submitted, Error> {
+        self.submit_for(principal, intent, None).await
+    }
+
+    /// Submits an intent for whoever asks, or for a schedule.
+    async fn submit_for(
+        self: &Arc<Self>,
+        principal: &Principal,
+        intent: SubmitIntent,
+        scheduled: Option<Scheduled>,
+    ) -> Result<Submitted, Error> {
         let began = Instant::now();
         let intent_type = intent.intent_type.clone();
-        match self.accept(principal, intent).await {
-            Ok((new, key)) => self.store(principal.scope(), new, key, Some(began)).await,
+        let (fixed, run) = scheduled.map_or((None, None), |it| (it.key, Some(it.run)));
+        match self.accept(principal, intent, fixed).await {
+            Ok((new, keys, _begun)) => {
+                let scope = principal.scope();
+                self.store(scope, new, keys, run, Some(began)).await
+            }
             Err(error) => {
                 let refused = Err(error);
                 self.count_submit(&intent_type, &refused, began);
@@ -71,9 +101,11 @@ impl Engine {
         self: &Arc<Self>,
         principal: &Principal,
         intent: SubmitIntent,
-    ) -> Result<(NewExecution, Option<Key>), Error> {
+        fixed: Option<Key>,
+    ) -> Result<(NewExecution, Keys, Begun), Error> {
         principal.check_submit(&intent.intent_type)?;
         self.refuse_while_draining()?;
+        let begun = self.quotas.submit(principal).await?;
         let scope = principal.scope();
         let reach = principal.reach_of_submits();
         let session = intent.session_id;
@@ -84,30 +116,56 @@ impl Engine {
         {
             return Err(Refusal::not_found("session", "sessionId").into());
         }
+        if let Some(id) = intent.execution_id
+            && let Some(fault) = fault_of_chosen_id(principal, id)
+        {
+            return Err(Refusal::InvalidInput(vec![fault]).into());
+        }
         let checked = self.check(&scope, &intent).await?;
-        let key = self.key(&scope, &reach, &intent, &checked).await?;
-        let id = self.ids.execution();
+        let accepting = Accepting {
+            session_id: intent.session_id,
+            solution_id: &checked.solution_id,
+            priority: intent.priority.unwrap_or(DEFAULT_PRIORITY),
+            size_bytes: intent.parameters.as_str().len(),
+            is_rerun: false,
+            parent: None,
+        };
+        self.decide_submit(principal, &checked.handler, accepting)
+            .await?;
+        let key = match fixed {
+            Some(key) => Some(key),
+            None => self.key(&scope, &reach, &intent, &checked).await?,
+        };
+        let chosen = self.key_of_chosen_id(&reach, &intent, &checked);
+        let id = intent.execution_id.unwrap_or_else(|| self.ids.execution());
+        let intent_id = IntentId(id.0);
+        let stored = self
+            .store_parameters(&scope, intent_id, &intent.parameters, &checked.sealing)
+            .await?;
+        let (parameters, sealed) = stored;
         let new = NewExecution {
             id,
-            intent_id: IntentId(id.0),
+            intent_id,
             intent_type: intent.intent_type,
             handler_name: checked.handler.handler_name.clone(),
             session_id: intent.session_id,
             solution_id: checked.solution_id,
-            parameters: self.payloads.store(&scope, &intent.parameters).await?,
+            parameters,
+            sealed,
             metadata: intent.metadata,
             idempotency_key: intent.idempotency_key,
             intent_created_at: None,
-            priority: intent.priority.unwrap_or(5),
+            priority: intent.priority.unwrap_or(DEFAULT_PRIORITY),
             run_at: intent.run_at,
             timeout_micros: timeout_micros(&checked.handler),
             parent: None,
             rerun_of: None,
+            limits: checked.limits,
             queue: checked.handler.queue.clone(),
             submitted_by: Arc::clone(principal.actor()),
             grants: principal.grants_of_attempts().clone(),
         };
-        Ok((new, key))
+        Ok((new, Keys { key, chosen }, begun))
     }
 
     /// Makes the execution durable, and starts it at once when this node has a free slot. A caller
@@ -117,18 +175,21 @@ impl Engine {
         self: &Arc<Self>,
         scope: TenantScope,
         execution: NewExecution,
-        key: Option<Key>,
+        Keys { key, chosen }: Keys,
+        run: Option<ScheduleRun>,
         submitted_at: Option<Instant>,
     ) -> Result<Submitted, Error> {
         let is_child = execution.parent.is_some();
-        let permit = self.free_slot_for(scope.tenant(), &execution);
+        let (permit, taking) = self.free_slot_for(scope.tenant(), &execution).unzip();
         let node = self.node_id();
         let start_on = permit.as_ref().map(|_| node);
         let submit = Submit {
             scope,
             execution,
             key,
+            chosen,
             start_on,
+            run,
         };
         let runtime = Arc::clone(self);
         let storing = async move {
@@ -150,6 +211,7 @@ impl Engine {
                     replayed,
                 }
             });
+            drop(taking);
             if let Some(began) = submitted_at {
                 runtime.count_submit(&intent_type, &result, began);
             }
@@ -169,8 +231,12 @@ impl Engine {
             Some(&solution_id),
         )?;
         let parameters = intent.parameters.to_value();
-        handler.check(&parameters)?;
+        let sealing = self.sealing(handler, intent, &parameters)?;
+        let fit = handler.check(&parameters);
+        fit.map_err(|refusal| sealing.without_secrets(refusal, &parameters))?;
         Ok(Checked {
+            limits: limits_for(handler, scope, &parameters, &sealing.places),
+            sealing,
             handler: Arc::clone(handler),
             parameters,
             solution_id,
@@ -240,7 +306,7 @@ impl Engine {
     ) -> Result<Option<Key>, Error> {
         let ttl_micros = Some(self.settings.idempotency_ttl_micros);
         if let Some(key) = &intent.idempotency_key {
-            let request_hash = request_hash(intent);
+            let request_hash = request_hash(intent, checked.sealing.digest.as_deref());
             let key = reach.own_key(key.clone());
             return Ok(Some(Key {
                 scope: KeyScope::Caller,
@@ -250,7 +316,10 @@ impl Engine {
             }));
         }
         let session_id = intent.session_id;
-        let found = fingerprint(&checked.handler, scope, session_id, &checked.parameters).await;
+        let found = self
+            .fingerprint(&checked.handler, scope, session_id, &checked.parameters)
+            .await;
+        let found = found.map_err(|error| checked.sealing.masked(error, &checked.parameters));
         let fingerprint = found.map_err(|error| match error.kind {
             Kind::Fatal => Refusal::invalid(["parameters"], error.message).into(),
             kind @ (Kind::Interrupted | Kind::Retryable | Kind::Abandoned) => Error::Fingerprint {
@@ -267,6 +336,22 @@ impl Engine {
         Ok(fingerprint?.map(to_key))
     }
 
+    /// The key by which a repetition with the same chosen id finds what it repeats.
+    fn key_of_chosen_id(
+        &self,
+        reach: &Reach,
+        intent: &SubmitIntent,
+        checked: &Checked,
+    ) -> Option<Key> {
+        let id = intent.execution_id?;
+        Some(Key {
+            scope: KeyScope::Chosen,
+            key: reach.own_key(id.to_string()),
+            request_hash: request_hash(intent, checked.sealing.digest.as_deref()),
+            ttl_micros: Some(self.settings.idempotency_ttl_micros),
+        })
+    }
+
     /// A new execution of the intent of a finished one.
     pub(super) async fn rerun(
         self: &Arc<Self>,
@@ -276,6 +361,7 @@ impl Engine {
         idempotency_key: Option<String>,
     ) -> Result<Submitted, Error> {
         self.refuse_while_draining()?;
+        let _begun = self.quotas.submit(principal).await?;
         if let Some(fault) = fault_of_key(idempotency_key.as_deref()) {
             return Err(Refusal::InvalidInput(vec![fault]).into());
         }
@@ -292,12 +378,24 @@ impl Engine {
         let handler = self
             .catalog
             .route(&intent.intent_type, Some(&old.handler_name), None)?;
+        let accepting = Accepting {
+            session_id: intent.session_id,
+            solution_id: &intent.solution_id,
+            priority: old.priority,
+            size_bytes: size_of(&intent.parameters),
+            is_rerun: true,
+            parent: None,
+        };
+        self.decide_submit(principal, handler, accepting).await?;
         let key = idempotency_key.clone().map(|key| Key {
             scope: KeyScope::Caller,
             key: reach.own_key(key),
             request_hash: framed_hash([b"rerun".as_slice(), id.0.as_bytes()]),
             ttl_micros: Some(self.settings.idempotency_ttl_micros),
         });
+        let stored = self.parameters_of_rerun(&scope, handler, &intent).await?;
+        let (parameters, sealed) = stored;
+        let limits = self.limits_of_rerun(&scope, handler, &parameters).await?;
         let new = NewExecution {
             id: self.ids.execution(),
             intent_id: intent.id,
@@ -305,7 +403,8 @@ impl Engine {
             handler_name: old.handler_name,
             session_id: intent.session_id,
             solution_id: intent.solution_id,
-            parameters: intent.parameters,
+            parameters,
+            sealed,
             metadata: intent.metadata,
             idempotency_key,
             intent_created_at: Some(intent.created_at),
@@ -314,12 +413,53 @@ impl Engine {
             timeout_micros: timeout_micros(handler),
             parent: None,
             rerun_of: Some(id),
+            limits,
             queue: handler.queue.clone(),
             submitted_by: Arc::clone(principal.actor()),
             grants: principal.grants_of_attempts().clone(),
         };
-        self.store(scope, new, key, None).await
+        self.store(scope, new, Keys::of(key), None, None).await
     }
+}
+
+impl Engine {
+    /// The limits of an intent that is run again, by its parameters as they are shown.
+    async fn limits_of_rerun(
+        &self,
+        scope: &TenantScope,
+        handler: &Declaration,
+        parameters: &Payload,
+    ) -> Result<Vec<Limit>, Error> {
+        if handler.limits.is_empty() {
+            return Ok(Vec::new());
+        }
+        let parameters = self.payloads.load(scope, parameters).await?.to_value();
+        Ok(limits_for(handler, scope, &parameters, &[]))
+    }
+}
+
+/// The number of bytes of a value, wherever it is kept.
+fn size_of(payload: &Payload) -> usize {
+    let elsewhere = payload.as_reference();
+    elsewhere.map_or(payload.as_str().len(), |(_, size_bytes)| {
+        usize::try_from(size_bytes).unwrap_or(usize::MAX)
+    })
+}
+
+/// The limits that an intent is under. What is sensitive tells no two keys apart.
+fn limits_for(
+    handler: &Declaration,
+    scope: &TenantScope,
+    parameters: &Value,
+    sensitive: &[String],
+) -> Vec<Limit> {
+    let limits = &handler.limits;
+    if limits.is_empty() {
+        return Vec::new();
+    }
+    let masked = (!sensitive.is_empty()).then(|| masked(parameters, sensitive).to_value());
+    let shown = masked.as_ref().unwrap_or(parameters);
+    limits_of(limits, &handler.intent_type, scope.tenant(), shown)
 }
 
 fn timeout_micros(handler: &Declaration) -> Option<i64> {

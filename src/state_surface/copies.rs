@@ -4,12 +4,12 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::{BufMut, Bytes, BytesMut};
-use hmac::{Hmac, KeyInit, Mac};
+use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
 use crate::{
     hot::HotCopies,
-    model::{ExecutionId, RawJson, SessionId, TenantScope},
+    model::{ExecutionId, RawJson, SessionId, TenantScope, hmac_by},
     storage::StateStamp,
 };
 
@@ -67,10 +67,7 @@ pub(super) fn execution_key(scope: &TenantScope, id: ExecutionId) -> String {
 
 impl Copies {
     pub(super) fn new(hot: Arc<dyn HotCopies>, key: &CopyKey) -> Self {
-        // HMAC pads a key to the block of its hash; done here, no length can be refused.
-        let mut block = [0; 64];
-        block[..32].copy_from_slice(&key.0);
-        let marker = Marker::new(&block.into());
+        let marker = hmac_by(&key.0);
         Self { hot, marker }
     }
 

@@ -11,6 +11,7 @@ mod error;
 mod execution;
 mod read;
 mod session;
+mod upgrade;
 
 use std::sync::Arc;
 
@@ -21,6 +22,7 @@ pub use check::StateLimits;
 pub use copies::CopyKey;
 pub use error::Error;
 pub use session::NewSession;
+pub use upgrade::{SecretUpgrade, Upgrade};
 
 pub use crate::storage::SessionFilter;
 

@@ -1,6 +1,8 @@
-//! Sessions: made, upgraded once, closed, and their state.
+//! Sessions: made, closed, and their state.
 
 use std::sync::Arc;
+
+use uuid::Uuid;
 
 use super::{Error, StateSurface, check, copies};
 use crate::{
@@ -8,10 +10,7 @@ use crate::{
         Action, Fault, Principal, RawJson, Reach, Refusal, Session, SessionId, StateWriteMode,
         TenantScope, check_reason,
     },
-    storage::{
-        self, CloseSession, CreateSession, Fence, StateStamp, StateTarget, UpgradeSession,
-        WriteState,
-    },
+    storage::{self, CloseSession, CreateSession, Fence, StateStamp, StateTarget, WriteState},
 };
 
 /// A session to be made.
@@ -89,15 +88,47 @@ impl StateSurface {
     ) -> Result<Session, Error> {
         let reach = principal.check(Action::WriteSessions)?;
         let new = owned(new, principal, &reach)?;
-        let inner = &self.0;
-        let ttl_micros = self.check_new(&new)?;
-        let scope = principal.scope();
         // What the log calls it must be unique among all tenants, which a client's choice is not.
-        let made = inner.ids.session();
+        let made = self.new_id();
         let (id, stream_id) = match new.session_id {
             Some(chosen) => (chosen, Some(made.0)),
             None => (made, None),
         };
+        self.make(principal, new, id, stream_id, None).await
+    }
+
+    /// The id of a session that is not made yet.
+    #[must_use]
+    pub fn new_id(&self) -> SessionId {
+        self.0.ids.session()
+    }
+
+    /// Makes an anonymous session with an id of [`Self::new_id`], which is used by the secret with this SHA-256 (hex).
+    ///
+    /// # Errors
+    /// [`Error::Refused`] for faulty input, or a value too large.
+    pub async fn create_anonymous_session(
+        &self,
+        maker: &Principal,
+        new: NewSession,
+        id: SessionId,
+        secret_digest: String,
+    ) -> Result<Session, Error> {
+        maker.check_all(Action::WriteSessions)?;
+        self.make(maker, new, id, None, Some(secret_digest)).await
+    }
+
+    async fn make(
+        &self,
+        principal: &Principal,
+        new: NewSession,
+        id: SessionId,
+        stream_id: Option<Uuid>,
+        secret_digest: Option<String>,
+    ) -> Result<Session, Error> {
+        let inner = &self.0;
+        let ttl_micros = self.check_new(&new)?;
+        let scope = principal.scope();
         let create = CreateSession {
             id,
             stream_id,
@@ -107,6 +138,7 @@ impl StateSurface {
             logged: inner.payloads.store(&scope, &new.state).await?,
             state: new.state,
             ttl_micros,
+            secret_digest,
             actor: Arc::clone(principal.actor()),
             scope,
         };
@@ -132,34 +164,6 @@ impl StateSurface {
                 Err(Refusal::InvalidInput(faults))
             }
         }
-    }
-
-    /// Gives an anonymous session its user, once.
-    ///
-    /// # Errors
-    /// [`Error::Refused`] for faulty input, or when it is absent, ended, or has a user.
-    pub async fn upgrade_session(
-        &self,
-        principal: &Principal,
-        id: SessionId,
-        user_id: String,
-        metadata: Option<RawJson>,
-    ) -> Result<Session, Error> {
-        principal.check_all(Action::WriteSessions)?;
-        check::user_id(&user_id).map_err(|fault| Refusal::InvalidInput(vec![fault]))?;
-        if let Some(metadata) = &metadata {
-            check::metadata(&self.0.limits, metadata)?;
-        }
-        let upgrade = UpgradeSession {
-            scope: principal.scope(),
-            actor: Arc::clone(principal.actor()),
-            id,
-            user_id,
-            metadata,
-        };
-        let session = self.0.storage.upgrade_session(upgrade).await?;
-        self.keep(principal, &session).await;
-        Ok(session)
     }
 
     /// Closes a session: it takes no more intents and writes.
@@ -321,7 +325,7 @@ impl StateSurface {
         Ok(inner.storage.write_state(write).await?)
     }
 
-    async fn keep(&self, principal: &Principal, session: &Session) {
+    pub(super) async fn keep(&self, principal: &Principal, session: &Session) {
         let key = copies::session_key(&principal.scope(), session.id);
         let copies = &self.0.copies;
         copies.keep(&key, stamp(session), &session.state).await;

@@ -53,7 +53,8 @@ impl Storage {
         let Some(row) = rows.first() else {
             return Ok(None);
         };
-        let StoredKey { key, digest } = api_key::Model::from_query_result(row, "")?.try_into()?;
+        let StoredKey { key, digest, .. } =
+            api_key::Model::from_query_result(row, "")?.try_into()?;
         Ok(Some((key, digest)))
     }
 

@@ -38,6 +38,12 @@ pub enum Error {
         /// The last event before it that is there.
         last: Option<Cursor>,
     },
+    /// Retention has removed events behind the place that a cursor names.
+    #[error("events behind this cursor are no longer kept")]
+    CursorTrimmed {
+        /// The oldest place behind which all events are kept.
+        oldest: Cursor,
+    },
     /// A defect ended the operation before anything was written.
     #[error("the operation panicked: {0}")]
     Panicked(String),
@@ -63,7 +69,9 @@ impl Error {
     pub fn is_retryable(&self) -> bool {
         matches!(
             self,
-            Self::Unavailable(_) | Self::Closed | Self::Refused(Refusal::QuotaExceeded { .. })
+            Self::Unavailable(_)
+                | Self::Closed
+                | Self::Refused(Refusal::QuotaExceeded { .. } | Refusal::LimitReached { .. })
         )
     }
 

@@ -8,12 +8,13 @@
 use std::time::Duration;
 
 use sea_orm::{DbBackend, DbErr, RuntimeErr, Statement, Value};
-use sqlx::{ConnectOptions as _, PgConnection, postgres::PgConnectOptions};
+use sqlx::PgConnection;
 
 use super::{
     Error, NodeInfo, Storage,
-    db::{WriteConnection, execution_error, query, within},
+    db::{LeaseOptions, Purpose, WriteConnection, execution_error, query, sent, within},
     error::is_outage,
+    fleet::labels_text,
     node::is_alive,
     sql,
     write_health::WriteHealth,
@@ -36,7 +37,7 @@ enum Through {
 /// A connection to PostgreSQL that is made anew when it fails.
 #[derive(Debug)]
 struct Own {
-    options: PgConnectOptions,
+    options: LeaseOptions,
     limit: Option<Duration>,
     /// None before the first use, and after a statement that did not come to its end.
     connection: Option<PgConnection>,
@@ -73,8 +74,9 @@ impl LeaseConnection {
     pub async fn announce(&mut self, node: &NodeInfo, lease_micros: i64) -> Result<(), Error> {
         let now = sql::now_expression(self.backend());
         let text = format!(
-            "INSERT INTO node (id, name, version, capacity, running, started_at, expires_at) \
-             VALUES ($1, $2, $3, $4, $5, {now}, {now} + $6)"
+            "INSERT INTO node (id, name, version, capacity, running, started_at, expires_at, labels, beat_at, \
+             draining, drain_requested_at, hand_over_at) \
+             VALUES ($1, $2, $3, $4, $5, {now}, {now} + $6, $7, {now}, $8, $9, $10)"
         );
         let values = vec![
             node.id.0.into(),
@@ -83,6 +85,10 @@ impl LeaseConnection {
             node.capacity.into(),
             node.running.into(),
             lease_micros.into(),
+            labels_text(&node.labels).into(),
+            node.is_draining.into(),
+            node.drain_requested_at.into(),
+            node.hand_over_at.into(),
         ];
         self.execute(text, values).await.map(|_| ())
     }
@@ -95,7 +101,7 @@ impl LeaseConnection {
     pub async fn prolong(&mut self, node: &NodeInfo, lease_micros: i64) -> Result<bool, Error> {
         let now = sql::now_expression(self.backend());
         let text = format!(
-            "UPDATE node SET running = $2, expires_at = {now} + $3 WHERE id = $1 AND {}",
+            "UPDATE node SET running = $2, expires_at = {now} + $3, beat_at = {now} WHERE id = $1 AND {}",
             is_alive(self.backend(), now)
         );
         let values = vec![node.id.0.into(), node.running.into(), lease_micros.into()];
@@ -153,7 +159,7 @@ impl Own {
         mut connection: PgConnection,
         statement: Statement,
     ) -> Result<u64, DbErr> {
-        self.metrics.statement("write");
+        sent(&self.metrics, Purpose::Write, &statement.sql);
         let answer = query(statement).execute(&mut connection).await;
         let answer = answer.map_err(execution_error);
         if !matches!(&answer, Err(error) if is_outage(error)) {

@@ -25,9 +25,10 @@ pub async fn migrate(options: &super::Options) -> Result<Vec<String>, Error> {
     if let Some(path) = db::sqlite_path(&options.url) {
         return migrate_sqlite(options, &path).await;
     }
-    reach(options).await?;
+    let url = db::primary_url(options).await?;
+    reach(&url, options).await?;
     // A connection of its own: the advisory lock belongs to the session that took it.
-    let mut connect = ConnectOptions::new(options.url.clone());
+    let mut connect = ConnectOptions::new(url);
     connect
         .max_connections(1)
         .connect_timeout(options.acquire_timeout)
@@ -51,9 +52,9 @@ pub async fn migrate(options: &super::Options) -> Result<Vec<String>, Error> {
 }
 
 /// Connects once. A pool tries until its time is up and then says nothing of the reason.
-async fn reach(options: &super::Options) -> Result<(), Error> {
+async fn reach(url: &str, options: &super::Options) -> Result<(), Error> {
     let unreachable = |e: sqlx::Error| DbErr::Conn(RuntimeErr::SqlxError(e.into()));
-    let connection = PgConnection::connect(&options.url);
+    let connection = PgConnection::connect(url);
     within(
         Some(options.acquire_timeout),
         connection.map_err(unreachable),

@@ -2,16 +2,23 @@
 //! one kind of transaction (see `write`), so that a change, its log entries and its artifacts
 //! cannot be written apart.
 
+mod anonymous;
 mod api_keys;
+mod chain;
+mod checkpoints;
 mod convert;
+mod data_keys;
 mod db;
 mod era;
 mod error;
+mod fleet;
 mod lease;
 mod migrate;
 mod node;
 mod places;
 mod read;
+mod retention;
+mod schedules;
 mod sql;
 mod verify;
 mod write;
@@ -21,24 +28,35 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::sync::broadcast;
 
+pub use anonymous::SessionSecret;
+pub use checkpoints::GrownLog;
+pub use data_keys::DataKey;
 pub use db::Options;
 pub use error::Error;
+pub use fleet::{DrainRequest, NodeInfo, NodeState};
 pub use lease::LeaseConnection;
 pub use migrate::migrate;
-pub use node::{Backlog, NodeInfo};
+pub use node::Backlog;
 #[cfg(test)]
 pub(crate) use read::tests as read_tests;
 pub use read::{
-    ArtifactFilter, Below, Cancellation, Count, Direction, ExecutionFilter, Feed, FeedPage,
-    Lineage, LineageEdge, LineageNode, LineageRequest, LivePlace, Members, MetadataMember, Page,
-    PageRequest, Reached, Reading, Relation, Release, SessionFilter, SessionHead, StateStamp,
+    ArtifactFilter, Below, Cancellation, ChildTime, Count, Direction, ExecutionFilter,
+    FailureGroup, Feed, FeedPage, Lineage, LineageEdge, LineageNode, LineageRequest, LivePlace,
+    LogRange, MOST_POINTS, Members, MetadataMember, Page, PageRequest, Reached, Reading, Relation,
+    Release, SessionFilter, SessionHead, StateStamp, StatsPoint, StatsRequest, StepTime,
     StreamName, Truncation, WalFilter,
 };
-pub use verify::{Difference, Report};
+pub use retention::{
+    Ended, EndedPage, EndedPlace, EndedRoot, Kept, NextKept, Sealer, Tree, TreeMember,
+};
+pub use schedules::ScheduleFilter;
+pub use verify::{ChainReport, Difference, Report};
 pub use write::{
-    Claim, ClaimedBatch, CloseSession, Complete, CreateKey, CreateSession, Emit, Fence, Key,
-    KeyScope, NewExecution, Notice, Outcome, RecordStep, RevokeKey, Shares, StateTarget,
-    Submission, Submit, UpgradeSession, WriteOptions, WriteState, WrittenState,
+    AdvanceSchedule, BySecret, ChangeSchedule, Claim, ClaimedBatch, CloseSession, Complete,
+    CreateKey, CreateSchedule, CreateSession, Emit, Fence, Key, KeyScope, MoveSession,
+    NewExecution, Notice, Outcome, RecordDecision, RecordStep, RevokeKey, ScheduleChange,
+    ScheduleRun, Shares, StateTarget, Submission, Submit, UpgradeSession, WriteOptions, WriteState,
+    WrittenState,
 };
 
 use crate::model::{
@@ -261,6 +279,16 @@ impl Storage {
         self.writer.run(step).await
     }
 
+    /// Puts a decision of a policy into the log.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] when its session is absent.
+    pub async fn record_decision(&self, record: RecordDecision) -> Result<(), Error> {
+        self.writer
+            .offer(record.scope.tenant().clone(), record)
+            .await
+    }
+
     /// Writes state of a session or an execution.
     ///
     /// # Errors
@@ -286,6 +314,17 @@ impl Storage {
     pub async fn upgrade_session(&self, upgrade: UpgradeSession) -> Result<Session, Error> {
         self.writer
             .offer(upgrade.scope.tenant().clone(), upgrade)
+            .await
+    }
+
+    /// Moves an anonymous session into the tenant of its user.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] when it is absent, ended, or has a user, its secret is another one, its state has another
+    /// version, or its id is taken where it goes.
+    pub async fn move_session(&self, moving: MoveSession) -> Result<Session, Error> {
+        self.writer
+            .offer(moving.scope.tenant().clone(), moving)
             .await
     }
 
@@ -419,6 +458,14 @@ impl Storage {
     /// When the database is away.
     pub async fn recover(&self, limit: usize) -> Result<usize, Error> {
         self.writer.run(write::Recover { limit }).await
+    }
+
+    /// Adds up to `limit` counts of executions of some time ago to those of longer times; their number.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn roll_counts(&self, limit: usize) -> Result<usize, Error> {
+        self.writer.run(write::RollCounts { limit }).await
     }
 
     /// Puts live executions without a place back into the queue: those among the next `most` live

@@ -10,25 +10,6 @@ use super::{
 };
 use crate::model::{ExecutionId, Micros, NodeId};
 
-/// A node that announced itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NodeInfo {
-    /// Its incarnation.
-    pub id: NodeId,
-    /// The name it goes by.
-    pub name: String,
-    /// The version it runs.
-    pub version: String,
-    /// The number of executions that it can run at once.
-    pub capacity: i64,
-    /// The number that it ran at its last beat.
-    pub running: i64,
-    /// When it began.
-    pub started_at: Micros,
-    /// Until when it is trusted to live.
-    pub expires_at: Micros,
-}
-
 /// The amounts of work by where it stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Backlog {
@@ -105,34 +86,6 @@ impl Storage {
         Ok(())
     }
 
-    /// The nodes that are alive, oldest first.
-    ///
-    /// # Errors
-    /// When the database does not answer.
-    pub async fn list_nodes(&self) -> Result<Vec<NodeInfo>, Error> {
-        let db = &self.db.reader;
-        let backend = db.get_database_backend();
-        let text = format!(
-            "SELECT {} FROM node n WHERE {} ORDER BY started_at, id",
-            sql::columns::<entity::node::Entity>("n"),
-            is_alive(backend, sql::now_expression(backend))
-        );
-        let rows = sql::query(db, &text, []).await?;
-        rows.iter()
-            .map(|row| {
-                Ok(NodeInfo {
-                    id: NodeId(sql::get(row, "id")?),
-                    name: sql::get(row, "name")?,
-                    version: sql::get(row, "version")?,
-                    capacity: sql::get(row, "capacity")?,
-                    running: sql::get(row, "running")?,
-                    started_at: sql::get(row, "started_at")?,
-                    expires_at: sql::get(row, "expires_at")?,
-                })
-            })
-            .collect()
-    }
-
     /// Returns the fences of what an incarnation holds.
     ///
     /// # Errors
@@ -171,6 +124,21 @@ impl Storage {
             scheduled: sql::get(row, "scheduled")?,
             running: sql::get(row, "running")?,
         })
+    }
+
+    /// The time of the database's clock.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn now(&self) -> Result<Micros, Error> {
+        let db = &self.db.reader;
+        let now = sql::now_expression(db.get_database_backend());
+        let rows = sql::query(db, &format!("SELECT {now} AS now"), []).await?;
+        let row = rows.first().ok_or(Error::Corrupt {
+            what: "time",
+            source: None,
+        });
+        sql::get(row?, "now")
     }
 
     /// Microseconds until the next timer is due; none when none is set.

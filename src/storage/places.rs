@@ -1,12 +1,56 @@
 //! Conditions on what is live, and on where it stands. Statements share these conditions, so that
 //! no two of them disagree; the codes in them come from the enums.
 
-use crate::model::SessionStatus;
+use std::borrow::Cow;
+
+use crate::model::{Queue, SessionStatus};
 
 /// Instead of `node`: the queue of executions that a node runs while it runs nothing else.
-pub(super) const ALONE_QUEUE: &str = "alone";
+const ALONE_QUEUE: &str = "alone";
 /// Marks the timer of an execution that waits for children outside of any node.
 pub(super) const PARKED_QUEUE: &str = "parked";
+
+/// Marks the timer of an execution that has a token of a limit from then on.
+pub(super) const LIMITED_QUEUE: &str = "limited";
+
+/// How far an execution has come with one of its limits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PlaceState {
+    /// It has not come to it.
+    Ahead = 0,
+    /// It waits for a place.
+    Waiting = 1,
+    /// It holds a place, or has taken a token.
+    Held = 2,
+}
+
+impl PlaceState {
+    /// The number that the database keeps.
+    pub(super) fn code(self) -> i64 {
+        self as i64
+    }
+}
+
+/// The queue in `ready` of executions that a node runs while it runs nothing else, where they belong to `queue`.
+pub(super) fn alone_queue(queue: &Queue) -> Cow<'static, str> {
+    match queue {
+        Queue::Node => ALONE_QUEUE.into(),
+        Queue::Labelled { .. } | Queue::Worker { .. } => {
+            format!("{ALONE_QUEUE}:{}", queue.name()).into()
+        }
+    }
+}
+
+/// The queue of nodes to which a queue in `ready` belongs; none where no node takes from it.
+pub(super) fn queue_of_nodes(name: &str) -> Option<Queue> {
+    let of_alone = name.strip_prefix(ALONE_QUEUE);
+    let name = match of_alone.map(|rest| rest.strip_prefix(':')) {
+        Some(None) if name == ALONE_QUEUE => return Some(Queue::Node),
+        Some(Some(queue)) => queue,
+        Some(None) | None => name,
+    };
+    Queue::from_name(name).filter(|queue| !matches!(queue, Queue::Worker { .. }))
+}
 
 /// Who holds a lease: by its kind one knows where to look whether the holder is alive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,7 +101,7 @@ pub(super) fn is_a_place() -> String {
 }
 
 /// Returns the expression that counts the places of an execution `e`: in a queue, with a node, in a
-/// timer. A live one has one.
+/// timer, under a limit that has no room for it. A live one has one.
 pub(super) fn places() -> String {
     let each = tables().map(|(table, condition)| {
         format!("(SELECT COUNT(*) FROM {table} p WHERE p.execution_id = e.id{condition})")
@@ -74,9 +118,11 @@ pub(super) fn is_stranded() -> String {
 }
 
 /// The tables in which an execution has its place, and which of their rows `p` are one.
-fn tables() -> [(&'static str, String); 3] {
+fn tables() -> [(&'static str, String); 4] {
+    let waiting = PlaceState::Waiting.code();
     [
         ("ready", String::new()),
+        ("limit_place", format!(" AND p.state = {waiting}")),
         ("lease", String::new()),
         ("timer", format!(" AND p.{}", is_a_place())),
     ]
@@ -103,5 +149,20 @@ mod tests {
         // Word for word that of the index on overdue sessions, which SQLite would not use otherwise.
         assert_eq!(accepts_writes(), "status IN (0, 1)");
         assert_eq!(is_a_place(), "kind IN (0, 1)");
+    }
+
+    #[test]
+    fn what_runs_alone_stands_in_a_queue_of_its_own_for_the_same_nodes() {
+        let labelled = Queue::of_labels("gpu=true".parse().unwrap());
+        for queue in [Queue::Node, labelled] {
+            let alone = alone_queue(&queue);
+            assert_ne!(alone, queue.name());
+            for name in [alone, queue.name()] {
+                assert_eq!(queue_of_nodes(&name), Some(queue.clone()), "{name}");
+            }
+        }
+        for other in ["worker:echo/remote", "alones", "alone:worker:a/b", "parked"] {
+            assert_eq!(queue_of_nodes(other), None, "{other}");
+        }
     }
 }

@@ -122,6 +122,9 @@ async fn receive(
     Ok((status, Json(body)).into_response())
 }
 
+/// A browser that shows it all the same runs nothing of it, loads nothing for it, and puts it into no page.
+const ALONE: &str = "sandbox; default-src 'none'; frame-ancestors 'none'";
+
 async fn download(
     State(uploads): State<Uploads>,
     path: Result<Path<(String, String)>, PathRejection>,
@@ -144,7 +147,7 @@ async fn download(
         // What a tenant uploaded is never shown as a page of this server.
         (header::CONTENT_TYPE, "application/octet-stream".to_owned()),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
-        (header::CONTENT_SECURITY_POLICY, "sandbox".to_owned()),
+        (header::CONTENT_SECURITY_POLICY, ALONE.to_owned()),
         (header::CACHE_CONTROL, "private, no-store".to_owned()),
         (header::CONTENT_DISPOSITION, attachment(name)),
         (header::ACCEPT_RANGES, "bytes".to_owned()),

@@ -18,12 +18,15 @@ use crate::{
     clock::Clock,
     content::{ContentStore, Digest, Signer},
     ids::IdSource,
-    model::{Action, Budget, Materialization, Micros, Principal, TenantScope, Upload},
+    model::{Action, Artifact, Budget, Materialization, Micros, Principal, TenantScope, Upload},
+    policy::{About, Asked, Policies, Question},
+    quotas::Quotas,
     storage::{self, NewUpload, Storage},
 };
 
 pub use error::Error;
 pub use http::{PATH, routes};
+pub use preview::PreviewError;
 pub use receive::{Announced, Received};
 
 /// `storage_type` of what lies in the content store.
@@ -32,6 +35,10 @@ const CONTENT: &str = "content";
 /// The limits of uploads, and the parts of their links.
 #[derive(Debug, Clone)]
 pub struct UploadSettings {
+    /// What tenants may store.
+    pub quotas: Quotas,
+    /// What callers may read besides their scopes.
+    pub policies: Policies,
     /// The largest upload.
     pub max_upload_bytes: u64,
     /// The most bytes that a tenant may have announced without sending them.
@@ -57,6 +64,15 @@ struct Inner {
     ids: IdSource,
     budget: Arc<Budget>,
     settings: UploadSettings,
+}
+
+/// A stored form of an artifact that whoever asks has been shown, so it is within their reach.
+#[derive(Debug, Clone, Copy)]
+pub struct Shown<'a> {
+    /// The artifact.
+    pub artifact: &'a Artifact,
+    /// The form.
+    pub form: &'a Materialization,
 }
 
 /// An announced upload.
@@ -119,17 +135,53 @@ impl Uploads {
                 .unwrap_or(i64::MAX),
         };
         let scope = principal.scope();
+        let quotas = &inner.settings.quotas;
+        quotas.store(&scope, size_bytes.unsigned_abs()).await?;
         let upload = inner.storage.create_upload(scope.clone(), new).await?;
         let (id, expires_at_s) = (upload.id.to_string(), seconds(upload.expires_at));
         let url = self.absolute(&inner.signer.sign_upload(&scope, &id, expires_at_s));
         Ok(CreatedUpload { upload, url })
     }
 
-    /// A link that gives the bytes of `form` until it expires, as a file with the name of its
-    /// artifact; none where they are elsewhere than in the content store. Whoever asks has been shown
-    /// the form, so it is his to read.
-    #[must_use]
-    pub fn download_url(
+    /// A link that gives the bytes of a form until it expires, as a file with the name of its
+    /// artifact; none where they are elsewhere than in the content store.
+    ///
+    /// # Errors
+    /// [`Refusal::PolicyDenied`](crate::model::Refusal::PolicyDenied); when the database does not answer.
+    pub async fn download_url(
+        &self,
+        principal: &Principal,
+        shown: Shown<'_>,
+    ) -> Result<Option<String>, storage::Error> {
+        let Shown { artifact, form } = shown;
+        let name = artifact.display_name.as_deref();
+        let link = self.link(form, name, &principal.scope());
+        if link.is_some() {
+            self.check_read(principal, shown).await?;
+        }
+        Ok(link)
+    }
+
+    /// Asks whether whoever was shown a form may read it.
+    async fn check_read(
+        &self,
+        principal: &Principal,
+        shown: Shown<'_>,
+    ) -> Result<(), storage::Error> {
+        let Shown { artifact, form } = shown;
+        let about = About {
+            artifact: artifact.into(),
+            size_bytes: Some(form.size_bytes),
+        };
+        let question = Question {
+            asked: Asked::ReadContent(about, &form.format),
+            during: None,
+        };
+        let policies = &self.0.settings.policies;
+        policies.check(principal, &question).await
+    }
+
+    fn link(
         &self,
         form: &Materialization,
         display_name: Option<&str>,

@@ -37,6 +37,7 @@ fn child(app: &TestApp, ids: &IdSource, parent: &Execution, name: usize) -> Subm
             session_id: intent.session_id,
             solution_id: intent.solution_id.clone(),
             parameters: Payload::inline(&RawJson::empty_object()),
+            sealed: None,
             metadata: RawJson::empty_object(),
             idempotency_key: None,
             intent_created_at: None,
@@ -47,12 +48,15 @@ fn child(app: &TestApp, ids: &IdSource, parent: &Execution, name: usize) -> Subm
             rerun_of: None,
             submitted_by: "ann".into(),
             grants: Grants::all(),
+            limits: Vec::new(),
             queue: Queue::Worker {
                 handler: "remote/worker".into(),
             },
         },
         key: None,
+        chosen: None,
         start_on: None,
+        run: None,
     }
 }
 

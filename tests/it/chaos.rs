@@ -3,6 +3,11 @@
 //!
 //! The points come from a seed that is printed; `TAKEOFF_TEST_SEED` gives it again.
 
+mod drawn;
+mod fleet;
+mod matrix;
+mod work;
+
 use std::{io::Write, process::Command, sync::atomic::Ordering, time::Duration};
 
 use rand::{RngExt, SeedableRng, rngs::StdRng};
@@ -63,7 +68,7 @@ async fn a_server_killed_again_and_again_loses_nothing() {
     let app = TestApp::start(&backend).await;
     load.direct_to([app.server.address()]);
     let acknowledged = load.finish(clients).await;
-    app.audit(&load, &acknowledged).await;
+    app.audit(&backend, &load, &acknowledged).await;
     watcher.abort();
     // The test would prove nothing had the faults not met the work.
     assert!(load.repeated.load(Ordering::Relaxed) > 0);
@@ -98,7 +103,7 @@ async fn nodes_killed_in_turn_lose_nothing_while_the_other_goes_on() {
     }
     let acknowledged = load.finish(clients).await;
     let app = TestApp::start(&backend).await;
-    app.audit(&load, &acknowledged).await;
+    app.audit(&backend, &load, &acknowledged).await;
     watcher.abort();
     assert!(load.repeated.load(Ordering::Relaxed) > 0);
     assert_verified_by_command(&backend);

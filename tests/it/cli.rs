@@ -157,7 +157,10 @@ async fn the_demo_pushes_its_samples_through_and_verify_agrees() {
         assert!(text.contains(&format!("file {sample} (READY)")), "{text}");
     }
     // Nobody answers there any more.
-    assert!(!text.contains("/graphiql"), "{text}");
+    assert!(
+        !text.contains("/graphiql") && !text.contains("/console"),
+        "{text}"
+    );
     let verified = run(&["verify"]).await;
     assert_eq!(code(&verified), 0);
     std::fs::write(folder.path().join("bad.csv"), "a,b\n1,2\n3\n").unwrap();

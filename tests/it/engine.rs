@@ -183,8 +183,8 @@ backends! {
         let scope = app.principal().scope();
         let ids = [scheduled.id, remote.id];
         let reasons = app.services().storage.wait_reasons(&scope, &ids).await.unwrap();
-        assert_eq!(reasons[&scheduled.id], WaitReason::Schedule);
-        assert_eq!(reasons[&remote.id], WaitReason::Worker);
+        assert_eq!(reasons[&scheduled.id].reason, WaitReason::Schedule);
+        assert_eq!(reasons[&remote.id].reason, WaitReason::Worker);
         let done = app.ended(scheduled.id).await;
         assert!(done.started_at.unwrap() >= later.run_at.unwrap());
         assert_eq!(app.execution(remote.id).await.status, ExecutionStatus::Created);

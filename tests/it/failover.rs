@@ -1,5 +1,10 @@
 //! A primary fails, its standby takes over, and the old one comes back as a standby.
 
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::Ordering},
+};
+
 use futures::StreamExt;
 use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection};
@@ -9,7 +14,7 @@ use takeoff::{
     storage::Error,
 };
 
-use crate::support::{Backend, Cluster, PATIENCE, Proxy, TestApp};
+use crate::support::{Backend, Cluster, Load, NodeProcess, PATIENCE, Proxy, TestApp};
 
 type Batches = futures::stream::BoxStream<'static, Result<EventBatch, Error>>;
 
@@ -158,4 +163,115 @@ async fn a_server_that_has_become_a_standby_is_not_read_from() {
     let done = app.run_in(session, "add", json!({"a": 2, "b": 2})).await;
     assert_eq!(done.status, ExecutionStatus::Completed);
     app.server.stop().await;
+}
+
+/// A fleet of two processes under load, whose address names a primary and its standby.
+struct Pair {
+    one: Cluster,
+    two: Cluster,
+    backend: Backend,
+    nodes: [NodeProcess; 2],
+    load: Arc<Load>,
+}
+
+impl Pair {
+    async fn start(is_synchronous: bool) -> Option<Self> {
+        let one = Cluster::start().await?;
+        let two = one.standby().await;
+        if is_synchronous {
+            one.commit_with_standby().await;
+        }
+        let backend = Backend {
+            database_url: Some(two.url_after(&one)),
+            ..Backend::sqlite()
+        };
+        let settings = [
+            "runtime.lease_seconds=6",
+            "telemetry.log=warn",
+            "database.acquire_timeout_ms=2000",
+            "database.statement_timeout_ms=2000",
+        ];
+        let nodes = [
+            NodeProcess::start(&backend, &settings).await,
+            NodeProcess::start(&backend, &settings).await,
+        ];
+        let load = Load::begin(nodes[0].address, 17).await;
+        load.direct_to(nodes.each_ref().map(|node| node.address));
+        Some(Self {
+            one,
+            two,
+            backend,
+            nodes,
+            load,
+        })
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn with_synchronous_replication_a_failover_under_load_loses_nothing() {
+    let Some(mut pair) = Pair::start(true).await else {
+        return;
+    };
+    let clients = pair.load.submit(4);
+    let watcher = tokio::spawn(Arc::clone(&pair.load).watch());
+    pair.load.works(100).await;
+    pair.one.crash();
+    pair.two.promote().await;
+    pair.load.works(100).await;
+    let acknowledged = pair.load.finish(clients).await;
+    let app = TestApp::start(&pair.backend).await;
+    app.audit(&pair.backend, &pair.load, &acknowledged).await;
+    watcher.abort();
+    assert!(pair.load.repeated.load(Ordering::Relaxed) > 0);
+}
+
+/// What was acknowledged in the last moments may be gone with the primary, and nothing else: what is there is whole, and
+/// whoever asks again with a key that is gone is accepted.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_synchronous_replication_a_failover_loses_the_last_commits_and_nothing_else() {
+    let Some(mut pair) = Pair::start(false).await else {
+        return;
+    };
+    let clients = pair.load.submit_alone(4);
+    pair.load.works(100).await;
+    let early = pair.load.so_far();
+    let arrived: BTreeMap<_, _> = {
+        // What is at the standby now is there after the failover.
+        let at_primary = "SELECT pg_current_wal_lsn()::text";
+        let lsn = pair.one.ask(at_primary).await;
+        let has_it = format!("SELECT (pg_last_wal_replay_lsn() >= '{lsn}')::text");
+        let arrives = async { while pair.two.ask(&has_it).await != "true" {} };
+        tokio::time::timeout(PATIENCE, arrives).await.unwrap();
+        early
+    };
+    pair.two.stop();
+    pair.load.works(50).await;
+    pair.one.crash();
+    pair.two.resume(&[]).await;
+    pair.two.promote().await;
+    pair.load.works(50).await;
+    let acknowledged = pair.load.finish(clients).await;
+    let app = TestApp::start(&pair.backend).await;
+    let scope = app.principal().scope();
+    let storage = &app.services().storage;
+    let mut lost = 0;
+    for (key, one) in &acknowledged {
+        let found = storage.find_executions(&scope, &[one.id]).await.unwrap();
+        assert!(
+            !(found.is_empty() && arrived.contains_key(key)),
+            "{key} had arrived at the standby"
+        );
+        if found.is_empty() {
+            lost += 1;
+            let mut random = rand::SeedableRng::seed_from_u64(0);
+            let again = pair.load.insist(&one.input, &mut random).await;
+            assert_ne!(again, one.id);
+            app.ended(again).await;
+        } else {
+            app.ended(one.id).await;
+        }
+    }
+    assert!(lost > 0, "nothing was lost, so nothing was tried");
+    app.assert_verified().await;
+    drop(pair.nodes);
 }

@@ -70,7 +70,7 @@ backends! {
                     app.ended(submitted.execution.id).await;
                     accepted += 1;
                 }
-                Err(Error::Refused(Refusal::QuotaExceeded { retry_after_ms })) => {
+                Err(Error::Refused(Refusal::QuotaExceeded { retry_after_ms, .. })) => {
                     assert!(retry_after_ms > 0);
                     refused += 1;
                 }

@@ -127,6 +127,36 @@ backends! {
         assert_eq!(types, [&json!("execution.completed"); 3]);
     }
 
+    async fn from_the_head_on_only_what_is_new_is_told(backend: Backend) {
+        const HEAD: &str = "query($session: ID) { tenant: feedHead session: feedHead(sessionId: $session) }";
+        const WATCH: &str = "subscription($after: String) { tenantEvents(after: $after) {
+            events { type execution { id status intent { intentType } } } } }";
+        let app = TestApp::start(&backend).await;
+        let session = app.session().await;
+        let of_session = json!({"session": session.to_string()});
+        app.run("add", json!({"a": 1, "b": 1})).await;
+        app.run_in(session, "add", json!({"a": 1, "b": 1})).await;
+        // What is settled on PostgreSQL is so as soon as no other writer is at work.
+        let heads = app.until(async || {
+            let heads = app.data(HEAD, of_session.clone()).await;
+            (heads["tenant"] == heads["session"]).then_some(heads)
+        }).await;
+        let second = app.run_in(session, "add", json!({"a": 2, "b": 2})).await.id.to_string();
+        let mut socket = open(&app).await;
+        let three = |seen: &[Value]| seen.len() >= 3;
+        socket.subscribe("t", WATCH, &json!({"after": heads["tenant"]})).await.unwrap();
+        let (live, _) = events(&mut socket, "t", "tenantEvents", three).await;
+        assert_eq!(live.len(), 3);
+        for event in &live {
+            assert_eq!(event["execution"]["id"], second.as_str(), "{event}");
+            assert_eq!(event["execution"]["intent"]["intentType"], "add");
+        }
+        let variables = json!({"id": session.to_string(), "after": heads["session"]});
+        socket.subscribe("s", OF_SESSION, &variables).await.unwrap();
+        let (live, _) = events(&mut socket, "s", "sessionEvents", three).await;
+        assert!(live.iter().all(|event| event["executionId"] == second.as_str()), "{live:?}");
+    }
+
     async fn another_tenant_sees_nothing_of_it(backend: Backend) {
         let app = TestApp::start(&backend).await;
         let id = app.run("add", json!({"a": 1, "b": 1})).await.id.to_string();

@@ -3,9 +3,18 @@
 'use strict';
 
 (() => {
-  const { React, ReactDOM, GraphiQL, GraphiQLPluginExplorer, graphqlWs } = window;
+  const { React, ReactDOM, GraphiQL, GraphiQLPluginExplorer, graphqlWs, takeoffCaller: caller } = window;
   const socketUrl = new URL('graphql/ws', location.origin);
   socketUrl.protocol = location.protocol === 'https:' ? 'wss:' : 'ws:';
+  // Why the server closes a socket, in words.
+  const [unproven, refused, tryLater] = [4401, 4403, 1013];
+  const closings = {
+    [unproven]: 'The server wants a token.',
+    [refused]: 'The server has closed the socket: its token has ended, was revoked or is not valid.',
+    [tryLater]: 'The server has closed the socket for now. Try again later.',
+  };
+  // The subscriptions that run.
+  const subscriptions = new Set();
   // So many batches of a subscription are shown; earlier ones are counted.
   const mostBatches = 200;
 
@@ -78,21 +87,43 @@
     return chosen?.operation === 'subscription';
   }
 
+  // The headers of a request: the caller's token, and over it what the header editor says.
+  const sent = (headers) => {
+    const named = Object.entries(headers ?? {}).map(([name, value]) => [name.toLowerCase(), value]);
+    return { ...caller.headers(), ...Object.fromEntries(named) };
+  };
+  const isProvenByHand = (headers) => Object.keys(headers ?? {}).some((name) => name.toLowerCase() === 'authorization');
+
   async function post(request, headers) {
     const response = await fetch('/graphql', {
       method: 'POST',
-      headers: { accept: 'application/json', ...headers, 'content-type': 'application/json' },
+      headers: { accept: 'application/json', ...sent(headers), 'content-type': 'application/json' },
       body: JSON.stringify(request),
     });
+    if (response.status === 401 && !isProvenByHand(headers)) caller.check();
     const answer = await response.json();
     const next = guided(request, answer.data);
     return next ? { next, ...answer } : answer;
   }
 
-  // A connection of its own for each subscription: what the header editor says goes with it. Every batch stays.
+  // A connection of its own for each subscription, which begins with the headers. Every batch stays.
   async function* follow(request, headers) {
-    const named = Object.entries(headers ?? {}).map(([name, value]) => [name.toLowerCase(), value]);
-    const client = graphqlWs.createClient({ url: socketUrl.href, connectionParams: Object.fromEntries(named) });
+    const isByHand = isProvenByHand(headers);
+    let socket;
+    const client = graphqlWs.createClient({
+      url: socketUrl.href,
+      connectionParams: () => sent(headers),
+      shouldRetry: (event) => 'code' in event && event.code !== refused,
+      on: { connected: (connected) => (socket = connected) },
+    });
+    const running = {
+      end: () => isByHand || client.dispose(),
+      // By a ping with a fresh token the server lets the socket go on.
+      renew(payload) {
+        if (!isByHand && socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify({ type: 'ping', payload }));
+      },
+    };
+    subscriptions.add(running);
     const batches = [];
     let earlier = 0;
     const shown = (next) => ({
@@ -112,7 +143,12 @@
         yield shown(isTour ? 'Watching: each batch is added below as it arrives.' : undefined);
       }
       if (isTour) yield shown(guided(request, batches.at(-1)?.data));
+    } catch (event) {
+      if (!(event.code in closings)) throw event;
+      if (!isByHand && event.code !== tryLater) caller.check();
+      yield { ...shown(), errors: [{ message: closings[event.code] }] };
     } finally {
+      subscriptions.delete(running);
       client.dispose();
     }
   }
@@ -123,7 +159,22 @@
     return isSubscription(request, options) ? follow(request, options?.headers) : post(request, options?.headers);
   }
 
+  // There is another caller: ends the subscriptions of the one before, and asks for the schema again.
+  function changed() {
+    for (const running of subscriptions) running.end();
+    if (root) render({ schema: schema(), fetcher: (...request) => fetcher(...request) });
+  }
+
+  // GraphiQL asks the server for a schema that is undefined, and goes without one that is null.
+  const schema = () => (caller.isKnown() ? undefined : null);
+
+  // The caller has a fresh token.
+  function renewed(headers) {
+    for (const running of subscriptions) running.renew(headers);
+  }
+
   async function show() {
+    caller.start({ changed, renewed });
     const asked = new URLSearchParams(location.search);
     const tour = await (await fetch(document.documentElement.dataset.tour)).text();
     const given = asked.get('query');
@@ -147,7 +198,7 @@
       made.variables = tab.variables;
       made.response = JSON.stringify({ next: firstStep }, null, 2);
     }
-    render(made);
+    render({ ...made, schema: schema() });
   }
 
   // Keeps what is written in this page only.

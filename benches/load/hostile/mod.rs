@@ -28,6 +28,10 @@ use attacks::{KINDS, TENANT};
 
 /// The most that a request may take beside a hostile tenant, as a multiple of what it takes alone.
 const GOAL: f64 = 3.0;
+/// The same where the hostile tenant has quotas.
+const GOAL_WITH_QUOTAS: f64 = 1.5;
+/// Its quotas; of the points of cost it may spend an eighth of the processor time of two cores.
+pub(crate) const QUOTAS: &str = "hostile = submits_per_second:100 executions:500 subscriptions:1000 sockets:20 cost_per_second:250000";
 /// The tenant that is measured.
 const OTHER: &str = "other";
 const READ: &str = "query Read($id: ID!) { session(id: $id) { state stateVersion } \
@@ -37,21 +41,31 @@ const PAUSE: Duration = Duration::from_millis(2);
 /// The time that an attack goes on before its effect is measured.
 const WARM_UP: Duration = Duration::from_secs(1);
 
-/// Measures every kind whose name contains `wanted`, and what a point costs.
+/// Measures every kind whose name contains `wanted`, and what a point costs; with `quotas` of the hostile tenant the kinds
+/// alone.
 pub(crate) async fn measure(
     backend: Backend,
     scale: Scale,
-    wanted: &str,
+    (wanted, quotas): (&str, Option<&str>),
     report: &mut Report,
 ) -> anyhow::Result<()> {
     let place = Place::new(backend).await?;
+    // What the hostile tenant has from before was made without quotas.
     let server = Server::start(&place, &[]).await?;
     fill(&server, &place, scale).await?;
+    let server = match quotas {
+        None => server,
+        Some(quotas) => {
+            drop(server);
+            Server::start(&place, &[("TAKEOFF_QUOTAS_TENANTS", quotas)]).await?
+        }
+    };
     let session = server.session_of(OTHER).await?;
+    let goal = quotas.map_or(GOAL, |_| GOAL_WITH_QUOTAS);
     for kind in KINDS.iter().filter(|kind| kind.contains(wanted)) {
-        beside(&server, &session, kind, scale, report).await?;
+        beside(&server, &session, (kind, goal), scale, report).await?;
     }
-    let found = if "price".contains(wanted) {
+    let found = if quotas.is_none() && "price".contains(wanted) {
         price::measure(&server, scale, report).await
     } else {
         Ok(())
@@ -91,7 +105,7 @@ async fn fill(server: &Server, place: &Place, scale: Scale) -> anyhow::Result<()
 async fn beside(
     server: &Server,
     session: &str,
-    kind: &str,
+    (kind, goal): (&str, f64),
     scale: Scale,
     report: &mut Report,
 ) -> anyhow::Result<()> {
@@ -111,7 +125,7 @@ async fn beside(
     ] {
         let [alone, now] = [alone, now].map(|found| count(found.value_at_percentile(99.0)) / 1e3);
         let row = format!("{kind}: another tenant's {name}, p99 (limit: alone)");
-        let beside = Beside::goal(GOAL * alone).limit(alone);
+        let beside = Beside::goal(goal * alone).limit(alone);
         report.add(&row, "ms", now, beside);
     }
     let row = format!("{kind}: processor seconds a second, server and database");

@@ -6,13 +6,19 @@ const FOR_ALL: usize = 64;
 /// Kept back for each connection of the database: on SQLite it has three files open.
 const FOR_EACH_OF_DATABASE: usize = 4;
 
-/// As many connections as are wanted, or as the descriptors allow.
+/// As many connections as are wanted, or as the descriptors allow that `besides` others leave.
 ///
 /// # Errors
 /// When they allow none.
-pub(super) fn most_connections(wanted: usize, of_database: u32) -> anyhow::Result<usize> {
+pub(super) fn most_connections(
+    wanted: usize,
+    of_database: u32,
+    besides: usize,
+) -> anyhow::Result<usize> {
     let of_database = usize::try_from(of_database).unwrap_or(usize::MAX);
-    let kept_back = FOR_ALL.saturating_add(of_database.saturating_mul(FOR_EACH_OF_DATABASE));
+    let kept_back = FOR_ALL
+        .saturating_add(of_database.saturating_mul(FOR_EACH_OF_DATABASE))
+        .saturating_add(besides);
     let Some(limit) = limit(kept_back.saturating_add(needed_for(wanted))) else {
         return Ok(wanted);
     };
@@ -82,6 +88,6 @@ mod tests {
 
     #[test]
     fn no_more_connections_are_allowed_than_are_wanted() {
-        assert_eq!(most_connections(10, 1).unwrap(), 10);
+        assert_eq!(most_connections(10, 1, 0).unwrap(), 10);
     }
 }

@@ -2,12 +2,15 @@
 
 use std::{
     collections::HashMap,
-    net::{IpAddr, Ipv6Addr},
+    net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
-use crate::telemetry::metrics::{Metrics, Tracked};
+use crate::{
+    model::network,
+    telemetry::metrics::{Metrics, Tracked},
+};
 
 /// The period of the log's lines that connections are turned away.
 const SAID_EVERY: Duration = Duration::from_secs(10);
@@ -20,18 +23,21 @@ pub(super) struct Room {
     metrics: Metrics,
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Taken {
     all: usize,
     by_address: HashMap<IpAddr, usize>,
     said: Option<Instant>,
 }
 
-/// The place of one connection, until it is dropped.
+/// The place of a connection, or of a request that a proxy passed on, until it is dropped.
+#[derive(Debug)]
 pub(super) struct Place {
-    address: IpAddr,
+    /// None for the connection of a proxy.
+    address: Option<IpAddr>,
     taken: Arc<Mutex<Taken>>,
-    _counted: Tracked,
+    /// None for a request.
+    connection: Option<Tracked>,
 }
 
 impl Room {
@@ -46,19 +52,34 @@ impl Room {
 
     /// A place for one more connection from this address, if there is one.
     pub(super) fn enter(&self, peer: IpAddr) -> Option<Place> {
-        let address = network(peer);
+        self.take(peer, Some(network(peer)), true)
+    }
+
+    /// The same for a proxy: what comes by it is counted where it comes from.
+    pub(super) fn enter_proxy(&self, peer: IpAddr) -> Option<Place> {
+        self.take(peer, None, true)
+    }
+
+    /// A place for one more request from this address, which a proxy has passed on.
+    pub(super) fn enter_behind_proxy(&self, client: IpAddr) -> Option<Place> {
+        self.take(client, Some(network(client)), false)
+    }
+
+    fn take(&self, from: IpAddr, address: Option<IpAddr>, is_connection: bool) -> Option<Place> {
         let mut taken = lock(&self.taken);
-        let from_address = taken.by_address.get(&address).copied().unwrap_or_default();
-        if taken.all >= self.most || from_address >= self.most_per_address {
-            self.turned_away(&mut taken, peer);
+        let of_address = address.map_or(0, |address| taken.of(address));
+        if is_connection && taken.all >= self.most || of_address >= self.most_per_address {
+            self.turned_away(&mut taken, from);
             return None;
         }
-        taken.all += 1;
-        taken.by_address.insert(address, from_address + 1);
+        if let Some(address) = address {
+            taken.by_address.insert(address, of_address + 1);
+        }
+        taken.all += usize::from(is_connection);
         Some(Place {
             address,
             taken: Arc::clone(&self.taken),
-            _counted: self.metrics.connected(),
+            connection: is_connection.then(|| self.metrics.connected()),
         })
     }
 
@@ -71,26 +92,22 @@ impl Room {
     }
 }
 
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut taken = lock(&self.taken);
-        taken.all -= 1;
-        if let Some(count) = taken.by_address.get_mut(&self.address) {
-            *count -= 1;
-            if *count == 0 {
-                taken.by_address.remove(&self.address);
-            }
-        }
+impl Taken {
+    fn of(&self, address: IpAddr) -> usize {
+        self.by_address.get(&address).copied().unwrap_or_default()
     }
 }
 
-/// Returns what counts as one address: of IPv6 the network that one host commonly has to itself.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) if !address.is_loopback() => {
-            Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into()
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut taken = lock(&self.taken);
+        taken.all -= usize::from(self.connection.is_some());
+        let address = self.address.filter(|&address| taken.of(address) == 1);
+        if let Some(address) = address {
+            taken.by_address.remove(&address);
+        } else if let Some(count) = self.address.and_then(|it| taken.by_address.get_mut(&it)) {
+            *count -= 1;
         }
-        address => address,
     }
 }
 
@@ -122,6 +139,24 @@ mod tests {
         drop(first);
         let _fourth = room.enter(third).unwrap();
         assert!(room.enter(one).is_none());
+    }
+
+    #[test]
+    fn what_a_proxy_passes_on_counts_where_it_comes_from() {
+        let room = Room::new(2, 1, Metrics::new());
+        let (proxy, one, other) = (
+            address("10.0.0.1"),
+            address("203.0.113.1"),
+            address("203.0.113.2"),
+        );
+        let _connections = [(); 2].map(|()| room.enter_proxy(proxy).unwrap());
+        assert!(room.enter_proxy(proxy).is_none());
+        let first = room.enter_behind_proxy(one).unwrap();
+        assert!(room.enter_behind_proxy(one).is_none());
+        let _other = room.enter_behind_proxy(other).unwrap();
+        drop(first);
+        let _again = room.enter_behind_proxy(one).unwrap();
+        assert!(room.enter(other).is_none());
     }
 
     #[test]

@@ -95,9 +95,11 @@ impl TimedStream {
         Some(self.read_by)
     }
 
-    /// Bytes have come: the first ones after an answer begin a head.
+    /// Bytes have come: the first ones after an answer begin a head. Over HTTP/2 they may be of anything else, so
+    /// the wait for a head has the same end as that for its beginning.
     fn has_read(&mut self) {
-        if self.read_deadline().is_some() && !self.has_head_begun {
+        let begins = self.read_deadline().is_some() && !self.activity.is_multiplexed();
+        if begins && !self.has_head_begun {
             self.has_head_begun = true;
             self.read_by = Instant::now() + self.times.head;
         }
@@ -156,7 +158,6 @@ impl AsyncRead for TimedStream {
             let bytes = buffer.filled().len() - before;
             if bytes > 0 {
                 this.has_read();
-                this.activity.arrived(bytes)?;
             }
             return read;
         }
@@ -210,6 +211,61 @@ impl AsyncWrite for TimedStream {
             ready!(this.poll_linger(cx));
         }
         Poll::Ready(Ok(()))
+    }
+}
+
+/// Counts what is read of a stream that speaks another protocol than HTTP.
+pub(super) struct Counted<S> {
+    stream: S,
+    activity: Arc<Activity>,
+}
+
+impl<S> Counted<S> {
+    pub(super) fn new(stream: S, activity: Arc<Activity>) -> Self {
+        Self { stream, activity }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
+        self.activity.arrived(buffer.filled().len() - before)?;
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 }
 

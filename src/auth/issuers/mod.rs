@@ -15,6 +15,7 @@ use jsonwebtoken::{Header, Validation, decode, decode_header};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+pub(crate) use settings::check_url;
 pub use settings::{IssuerSettings, TenantSource};
 
 use self::{keys::IssuerKeys, settings::Checked};
@@ -252,4 +253,11 @@ fn reason_of(kind: &jsonwebtoken::errors::ErrorKind) -> Reason {
         ErrorKind::InvalidAlgorithm => "its algorithm is not that of its key",
         _ => "it is not formed like a JWT that can be checked",
     }
+}
+
+/// Reads a set of keys, for fuzzing.
+#[cfg(any(test, fuzzing))]
+pub(super) fn read_keys(bytes: &[u8]) {
+    use jsonwebtoken::Algorithm::{ES256, EdDSA, RS256};
+    let _ = keys::read(bytes, &[RS256, ES256, EdDSA]);
 }

@@ -113,7 +113,7 @@ impl IssuerSettings {
 }
 
 /// Whatever comes by plain HTTP may be anybody's, but for what comes from this machine.
-pub(super) fn check_url(url: &str) -> Result<Url, String> {
+pub(crate) fn check_url(url: &str) -> Result<Url, String> {
     let parsed = Url::parse(url).map_err(|fault| format!("url is no URL: {fault}"))?;
     let is_local = match parsed.host() {
         Some(Host::Domain(name)) => name == "localhost",

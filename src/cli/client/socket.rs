@@ -2,11 +2,21 @@
 
 use futures::{SinkExt, StreamExt};
 use graphql_client::{GraphQLQuery, Response};
+use reqwest::{
+    Upgraded,
+    header::{
+        CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
+        SEC_WEBSOCKET_VERSION, UPGRADE,
+    },
+};
 use serde_json::{Value, json};
-use tokio::net::TcpStream;
 use tokio_tungstenite::{
-    MaybeTlsStream, WebSocketStream, connect_async,
-    tungstenite::{Message, client::IntoClientRequest, http::HeaderValue},
+    WebSocketStream,
+    tungstenite::{
+        Message,
+        handshake::{client::generate_key, derive_accept_key},
+        protocol::Role,
+    },
 };
 
 use super::{Client, Error, Problem, data_of};
@@ -14,7 +24,7 @@ use super::{Client, Error, Problem, data_of};
 /// A running subscription.
 pub(in crate::cli) struct Subscription {
     client: Client,
-    socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    socket: WebSocketStream<Upgraded>,
 }
 
 impl Client {
@@ -23,17 +33,7 @@ impl Client {
         &self,
         variables: Q::Variables,
     ) -> Result<Subscription, Error> {
-        let address = self.base.replacen("http", "ws", 1);
-        let mut request = format!("{address}/graphql/ws")
-            .into_client_request()
-            .map_err(|e| self.unreachable(e))?;
-        let protocol = HeaderValue::from_static("graphql-transport-ws");
-        request
-            .headers_mut()
-            .insert("sec-websocket-protocol", protocol);
-        let (socket, _) = connect_async(request)
-            .await
-            .map_err(|e| self.unreachable(e))?;
+        let socket = self.connect().await?;
         let mut subscription = Subscription {
             client: self.clone(),
             socket,
@@ -60,6 +60,32 @@ impl Client {
             .send(&json!({"id": "1", "type": "subscribe", "payload": payload}))
             .await?;
         Ok(subscription)
+    }
+}
+
+impl Client {
+    /// A socket, by the client of HTTP: so it trusts the same authorities and goes by the same proxies.
+    async fn connect(&self) -> Result<WebSocketStream<Upgraded>, Error> {
+        let http = reqwest::Client::builder().http1_only().build();
+        let http = http.map_err(|e| self.unreachable(e))?;
+        let key = generate_key();
+        let asked = http
+            .get(format!("{}/graphql/ws", self.base))
+            .header(CONNECTION, "upgrade")
+            .header(UPGRADE, "websocket")
+            .header(SEC_WEBSOCKET_VERSION, "13")
+            .header(SEC_WEBSOCKET_KEY, &key)
+            .header(SEC_WEBSOCKET_PROTOCOL, "graphql-transport-ws");
+        let answer = asked.send().await.map_err(|e| self.unreachable(e))?;
+        let accepted = answer.headers().get(SEC_WEBSOCKET_ACCEPT);
+        let expected = derive_accept_key(key.as_bytes());
+        if accepted.is_none_or(|accepted| accepted != expected.as_str()) {
+            let answer = self.checked(answer).await?;
+            let status = answer.status();
+            return Err(Error::Protocol(format!("{status} instead of a WebSocket")));
+        }
+        let stream = answer.upgrade().await.map_err(|e| self.unreachable(e))?;
+        Ok(WebSocketStream::from_raw_socket(stream, Role::Client, None).await)
     }
 }
 

@@ -105,7 +105,8 @@ impl Demo {
         // With `--once` nobody is there any more to answer at that address.
         if !self.once {
             let page = graphiql(&base, last_profile.as_deref());
-            output::say_text(&format!("look at it: {page}"));
+            output::say_text(&format!("ask about it: {page}"));
+            output::say_text(&format!("look at it: {base}/console"));
         }
         Ok(outcome.failed == 0)
     }
@@ -124,6 +125,7 @@ async fn submit(
         parameters: Some(Value::Object(parameters)),
         metadata: None,
         priority: None,
+        execution_id: None,
         run_at: None,
         solution_id: None,
     };

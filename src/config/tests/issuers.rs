@@ -5,7 +5,8 @@ use super::*;
 const FILE: &str = "[auth]\nroles = \"reader = log:read executions:read, clerk = intents:submit:order\"\n\
     [[auth.issuers]]\nurl = \"https://one.example\"\naudience = [\"a\", \"b\"]\ntenant = \"acme\"\n\
     [[auth.issuers]]\nurl = \"https://two.example\"\naudience = [\"a\"]\ntenant_claim = \"org\"\n\
-    roles = { staff = \"reader\" }\nleeway_seconds = 0x10\n";
+    roles = { staff = \"reader\" }\nleeway_seconds = 0x10\n\
+    graphiql = { client_id = \"page\" }\n";
 
 #[test]
 fn issuers_are_tables_in_a_file_and_json_elsewhere() {
@@ -24,6 +25,11 @@ fn issuers_are_tables_in_a_file_and_json_elsewhere() {
     assert_eq!(
         (two.roles["staff"].as_str(), two.leeway_seconds),
         ("reader", 16)
+    );
+    let page = two.graphiql.as_ref().unwrap();
+    assert_eq!(
+        (page.client_id.as_str(), page.scope.as_str(), &one.graphiql),
+        ("page", "openid", &None)
     );
     let json = r#"[{"url": "https://one.example", "audience": ["a"], "tenant": "acme"}]"#;
     let env = load("", [("TAKEOFF_AUTH_ISSUERS", json)], &Overrides::default()).unwrap();
@@ -61,6 +67,10 @@ fn a_faulty_issuer_or_role_is_refused_where_it_stands() {
         (
             "[[auth.issuers]]\nurl = \"x\"\naudience = \"a\"\n",
             ["auth.issuers", "sequence"],
+        ),
+        (
+            "[[auth.issuers]]\nurl = \"x\"\naudience = []\ngraphiql = { client_secret = \"s\" }\n",
+            ["auth.issuers", "client_secret"],
         ),
         ("[auth]\nroles = \"reader\"\n", ["auth.roles", "reader"]),
         (

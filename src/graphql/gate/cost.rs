@@ -167,7 +167,19 @@ impl<'a> Counter<'a> {
         };
         let once = |is_due: bool, cost: u64| if is_due { cost } else { 0 };
         let reading = once(has_statement(field, parent), price::STATEMENT)
-            + once(self.has(field, &["filter", "metadata"]), price::METADATA);
+            + once(self.has(field, &["filter", "metadata"]), price::METADATA)
+            + once(
+                ["executionStats", "failureGroups"].contains(&field.name.as_str()),
+                price::STATS,
+            )
+            + once(
+                parent == "Execution" && field.name == "timeline",
+                price::TIMELINE,
+            )
+            + once(
+                parent == "Execution" && self.has(field, &["types"]),
+                price::TIMELINE,
+            );
         Cost {
             most: below.most.saturating_add(reading),
             ..below
@@ -205,11 +217,12 @@ impl<'a> Counter<'a> {
             let asked = asked.unwrap_or(u64::from(page::DEFAULT_SIZE));
             return Length::Page(asked.min(u64::from(page::MAX_SIZE)));
         }
-        if has("maxNodes") {
-            return Length::Page(self.number(field, "maxNodes").unwrap_or(ASSUMED_LENGTH));
+        if let Some(most) = ["maxNodes", "maxItems"].into_iter().find(|name| has(name)) {
+            return Length::Page(self.number(field, most).unwrap_or(ASSUMED_LENGTH));
         }
         // The length of these lists was counted where it was asked for.
-        let is_page = parent.ends_with("Connection") || parent == "Lineage";
+        let is_page =
+            parent.ends_with("Connection") || ["Lineage", "Timeline"].contains(&parent.as_str());
         if !field.ty().is_list() || is_page {
             return Length::One;
         }
@@ -228,6 +241,11 @@ impl<'a> Counter<'a> {
     fn leaf(&self, field: &Field, parent: &Name) -> u64 {
         match (parent.as_str(), field.name.as_str()) {
             ("Materialization", "downloadUrl") => price::LINK,
+            ("Schedule", "nextTimes") => {
+                let times = self.number(field, "count").unwrap_or(ASSUMED_LENGTH);
+                times.saturating_mul(price::LEAF)
+            }
+            ("Schedule", "queuedTimes") => 10 * price::JSON,
             ("Materialization", "preview") => {
                 let rows = self.number(field, "first").unwrap_or(ASSUMED_LENGTH);
                 price::PREVIEW.saturating_add(rows.saturating_mul(price::JSON))
@@ -294,8 +312,8 @@ fn has_statement(field: &Field, parent: &Name) -> bool {
     let is_alone = matches!(
         (parent.as_str(), field.name.as_str()),
         ("Query" | "RuntimeStatus", _)
-            | ("Session", "executions")
-            | ("Execution", "events")
+            | ("Session" | "Schedule", "executions")
+            | ("Execution", "events" | "timeline")
             | ("Artifact", "lineage")
     );
     is_alone || ["after", "before", "last"].into_iter().any(is_asked)

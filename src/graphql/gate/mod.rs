@@ -64,6 +64,8 @@ pub(super) struct Admitted {
     /// The most that its answer may cost; for a subscription, each batch.
     pub(super) cost: u64,
     is_one_submit: bool,
+    /// True if it begins one anonymous session and does nothing else.
+    pub(super) is_one_visit: bool,
 }
 
 impl Admitted {
@@ -129,18 +131,23 @@ impl Gate {
         incoming.bytes > LARGE_REQUEST || incoming.query.as_ref().is_some_and(|text| is_new(&text))
     }
 
-    /// Lets a request of a tenant pass, or says why not. It is paid by `meter`.
+    /// Lets a request of a tenant pass, or says why not. It is paid by `meter`; `may_introspect` is asked if it
+    /// reads the schema.
     pub(super) fn admit(
         &self,
         incoming: Incoming,
         tenant: &TenantId,
         meter: &Meter,
+        may_introspect: impl FnOnce() -> Result<(), ApiError>,
     ) -> Result<Admitted, Refused> {
         let document = self.document(&incoming, meter)?;
         let operation = document.operation(incoming.operation_name.as_deref())?;
-        if !self.limits.introspection && introspection::is_asked_for(&document.checked, operation) {
-            let message = "introspection is switched off";
-            return Err(ApiError::new(ErrorCode::Forbidden, message).into());
+        if introspection::is_asked_for(&document.checked, operation) {
+            if !self.limits.introspection {
+                let message = "introspection is switched off";
+                return Err(ApiError::new(ErrorCode::Forbidden, message).into());
+            }
+            may_introspect()?;
         }
         let given = incoming.variables.unwrap_or_default();
         let coerced = variables::coerce(&self.schema, &document.checked, operation, &given)?;
@@ -171,15 +178,17 @@ impl Gate {
         request.set_parsed_query(parsed);
         request.operation_name = document.name_of(operation);
         let mut fields = operation.root_fields(&document.checked);
-        let is_submit = |name: &str| matches!(name, "submitIntent" | "rerunExecution");
-        let is_one_submit =
-            fields.next().is_some_and(|field| is_submit(&field.name)) && fields.next().is_none();
+        let only = fields.next().filter(|_| fields.next().is_none());
+        let is_one_of = |names: &[&str]| only.is_some_and(|field| names.contains(&&*field.name));
+        let is_one_submit = is_one_of(&["submitIntent", "rerunExecution"]);
+        let is_one_visit = is_one_of(&["createAnonymousSession"]);
         Ok(Admitted {
             request,
             kind,
             ticket,
             cost: cost.most - cost.changes,
             is_one_submit,
+            is_one_visit,
         })
     }
 

@@ -31,7 +31,8 @@ fn admit_from(
     budget: &Arc<Budget>,
     tenant: &TenantId,
 ) -> Result<Admitted, Refused> {
-    gate.admit(incoming(request), tenant, &budget.meter(tenant, 1 << 20))
+    let meter = budget.meter(tenant, 1 << 20);
+    gate.admit(incoming(request), tenant, &meter, || Ok(()))
 }
 
 /// The code and the first message of a refusal.

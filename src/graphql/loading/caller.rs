@@ -73,6 +73,11 @@ impl Caller {
         ctx.data_opt().ok_or_else(ApiError::unauthenticated)
     }
 
+    /// The caller whose reads and writes are counted for this request.
+    pub(crate) fn metered(&self) -> Principal {
+        self.principal.clone().metered(Arc::clone(&self.meter))
+    }
+
     /// The caller as whoever watches events without end, with what counts the reads for it.
     pub(crate) fn watcher(&self) -> (Principal, Arc<Meter>) {
         let meter = Arc::new(self.meter.for_feed());

@@ -14,7 +14,7 @@ use crate::{
     artifact_registry::Relation,
     model::{
         Artifact, ArtifactId, ArtifactTransition, Execution, ExecutionId, Materialization, Session,
-        SessionId, Step, TenantScope, WaitReason,
+        SessionId, Step, TenantScope, Waiting,
     },
     services::{Count, Members, Page, Services},
 };
@@ -30,7 +30,7 @@ pub(crate) struct Loaders {
     pub(crate) sessions: Loader<SessionId, Arc<Session>>,
     pub(crate) artifacts: Loader<ArtifactId, Arc<Artifact>>,
     pub(crate) steps: Loader<ExecutionId, Arc<Vec<Step>>>,
-    pub(crate) wait_reasons: Loader<ExecutionId, WaitReason>,
+    pub(crate) wait_reasons: Loader<ExecutionId, Waiting>,
     pub(crate) child_executions: Pages<ExecutionId, ExecutionId, Execution>,
     pub(crate) execution_artifacts: Pages<ExecutionId, i64, Artifact>,
     pub(crate) parents: Pages<ArtifactId, i64, Artifact>,

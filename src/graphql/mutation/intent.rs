@@ -39,6 +39,10 @@ pub(super) struct SubmitIntentInput {
     /// At most 255 characters. A repetition with the same key and the same request answers with the
     /// first one's execution.
     idempotency_key: Option<String>,
+    /// The execution's id, chosen by the caller so that it is known at once: a version 7 UUID made at most 10 minutes
+    /// ago, whose last 8 digits are replaced by `viewer { executionIdSuffix }`. A repetition with the same id and the same request answers with the same execution. With an
+    /// idempotency key, or a handler that finds equal work again, the answer may be an execution with another id.
+    execution_id: Option<ID>,
     /// It does not start before this time.
     run_at: Option<DateTime>,
     /// 0 (first) to 9; 5 when left out.
@@ -49,6 +53,8 @@ impl SubmitIntentInput {
     /// The intent; `at` is the way to this input.
     fn read(self, at: &[&str]) -> Result<SubmitIntent, UserError> {
         let path = [at, &["sessionId"]].concat();
+        let chosen = [at, &["executionId"]].concat();
+        let chosen = self.execution_id.map(|id| ids::input(&id, &chosen));
         Ok(SubmitIntent {
             session_id: ids::input(&self.session_id, &path)?,
             intent_type: self.intent_type,
@@ -57,6 +63,7 @@ impl SubmitIntentInput {
             parameters: json_or_empty(self.parameters),
             metadata: json_or_empty(self.metadata),
             idempotency_key: self.idempotency_key,
+            execution_id: chosen.transpose()?,
             run_at: self.run_at.map(|time| time.0),
             priority: self.priority.map(Into::into),
         })

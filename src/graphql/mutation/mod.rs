@@ -4,8 +4,10 @@
 mod api_key;
 mod artifact;
 mod execution;
+mod fleet;
 mod intent;
 mod result;
+mod schedule;
 mod session;
 mod upload;
 
@@ -20,4 +22,6 @@ pub struct Mutation(
     upload::UploadMutation,
     artifact::ArtifactMutation,
     api_key::ApiKeyMutation,
+    schedule::ScheduleMutation,
+    fleet::FleetMutation,
 );

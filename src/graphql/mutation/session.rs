@@ -17,7 +17,8 @@ use crate::{
         },
     },
     model::{self, SessionId},
-    state_surface::NewSession,
+    services::{AnonymousSession, ShownSecret},
+    state_surface::{NewSession, Upgrade},
 };
 
 /// A session to begin.
@@ -50,15 +51,33 @@ impl CreateSessionInput {
     }
 }
 
+/// An anonymous session to begin.
+#[derive(InputObject)]
+struct CreateAnonymousSessionInput {
+    /// The solution that its intents go to unless they say otherwise.
+    solution_id: Option<String>,
+    /// Notes of the client, an object.
+    metadata: Option<Json>,
+    /// The first state; `{}` when left out.
+    state: Option<Json>,
+}
+
 /// The user that an anonymous session belongs to from now on.
 #[derive(InputObject)]
 struct UpgradeSessionInput {
     /// The session.
     session_id: ID,
-    /// The user.
-    user_id: String,
+    /// The user; whoever asks when left out, as only a person may, or one who may write to nothing but what is theirs.
+    user_id: Option<String>,
     /// Notes to merge into the session's.
     metadata: Option<Json>,
+    /// The secret of the session, which then comes into the caller's tenant, from whatever tenant anonymous sessions
+    /// live in. Without it the session is one of the caller's tenant.
+    secret: Option<String>,
+    /// True to leave the executions of the session, and their artifacts, in the tenant where they ran, if that is not
+    /// the caller's. Else a session that has executions there is refused.
+    #[graphql(default)]
+    leave_executions: bool,
 }
 
 /// A session to close.
@@ -82,6 +101,35 @@ struct SetSessionStateInput {
     mode: StateWriteMode,
     /// Write only when the state has this version.
     if_version: Option<BigInt>,
+}
+
+/// The result of `createAnonymousSession`.
+#[derive(SimpleObject)]
+struct CreateAnonymousSessionPayload {
+    /// The session; null when there are errors.
+    session: Option<Session>,
+    /// The bearer token by which the session alone is used until it ends or is upgraded. It is shown here once and
+    /// kept nowhere.
+    secret: Option<String>,
+    /// The caller's mistakes; empty when there are none.
+    errors: Vec<UserError>,
+}
+
+impl From<MutationResult<AnonymousSession>> for CreateAnonymousSessionPayload {
+    fn from(outcome: MutationResult<AnonymousSession>) -> Self {
+        let (made, errors) = parts(outcome);
+        let (session, secret) = made
+            .map(|made| {
+                let secret = made.secret.expose().to_owned();
+                (Session(Arc::new(made.session)), secret)
+            })
+            .unzip();
+        Self {
+            session,
+            secret,
+            errors,
+        }
+    }
 }
 
 /// Payloads of mutations that answer with a session.
@@ -137,7 +185,31 @@ impl SessionMutation {
         payload(caller, change.await)
     }
 
-    /// Gives an anonymous session its user, once, under the same id.
+    /// Begins an anonymous session, without a proof: where `auth.anonymous` is set, and as the only field of a request
+    /// that has no `Authorization`. The secret in the answer is the session's bearer token.
+    async fn create_anonymous_session(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The session to begin.")] input: CreateAnonymousSessionInput,
+    ) -> Result<CreateAnonymousSessionPayload, ApiError> {
+        let caller = Caller::of(ctx)?;
+        let change = async {
+            let new = NewSession {
+                solution_id: input.solution_id,
+                metadata: json_or_empty(input.metadata),
+                state: json_or_empty(input.state),
+                ..NewSession::anonymous()
+            };
+            let services = &caller.services;
+            Ok(services
+                .create_anonymous_session(&caller.principal, new)
+                .await?)
+        };
+        payload(caller, change.await)
+    }
+
+    /// Gives an anonymous session its user, once, under the same id: a session of the caller's tenant, or by its secret
+    /// one that comes into the caller's tenant. Its secret is refused from then on, and sockets that it opened end.
     async fn upgrade_session(
         &self,
         ctx: &Context<'_>,
@@ -145,11 +217,18 @@ impl SessionMutation {
     ) -> Result<UpgradeSessionPayload, ApiError> {
         let caller = Caller::of(ctx)?;
         let change = async {
-            let id = session_id(&input.session_id)?;
-            let metadata = input.metadata.map(|Json(raw)| raw);
-            let state = &caller.services.state;
-            Ok(state
-                .upgrade_session(&caller.principal, id, input.user_id, metadata)
+            let upgrade = Upgrade {
+                id: session_id(&input.session_id)?,
+                user_id: input.user_id,
+                metadata: input.metadata.map(|Json(raw)| raw),
+            };
+            let secret = input.secret.map(|text| ShownSecret {
+                text,
+                leaves_executions: input.leave_executions,
+            });
+            let services = &caller.services;
+            Ok(services
+                .upgrade_session(&caller.principal, upgrade, secret)
                 .await?)
         };
         payload(caller, change.await)

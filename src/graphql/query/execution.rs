@@ -9,10 +9,12 @@ use crate::{
         loading::Caller,
         types::{
             connection::ExecutionConnection,
+            counted::Listed,
             execution::Execution,
             filter::{ExecutionFilter, ExecutionOrder},
             ids,
             page::PageArgs,
+            stats::{ExecutionStats, ExecutionStatsFilter, FailureGroup, StatsBucket},
             total::Total,
         },
     },
@@ -33,6 +35,52 @@ impl ExecutionQuery {
             Ok(id) => Execution::find(ctx, id).await,
             Err(error) => Some(Err(error)),
         }
+    }
+
+    /// The place in the log after which `tenantEvents`, or `sessionEvents` of the session, tells what happens from now
+    /// on: pass it as `after`. Read it before the list that you keep up to date. Null while nothing has happened.
+    async fn feed_head(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The session; that of the whole tenant when left out.")]
+        session_id: Option<ID>,
+    ) -> Result<Option<String>, ApiError> {
+        let caller = Caller::of(ctx)?;
+        let session = ids::optional(session_id.as_ref(), "sessionId")?;
+        let head = caller.services.events.head(&caller.principal, session);
+        Ok(head.await?.map(|cursor| cursor.to_string()))
+    }
+
+    /// The numbers of executions over time: how many were accepted and how many ended in each bucket, by type. Exact,
+    /// from when they are durable, and not changed by retention.
+    async fn execution_stats(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which executions, and from when on.")] filter: ExecutionStatsFilter,
+        #[graphql(desc = "The length of each bucket.")] bucket: StatsBucket,
+    ) -> Result<ExecutionStats, ApiError> {
+        let caller = Caller::of(ctx)?;
+        let request = filter.read(bucket);
+        let executions = &caller.services.executions;
+        let points = executions.stats(&caller.scope, &request).await?;
+        Ok(points.into())
+    }
+
+    /// Executions that failed, grouped by the code of their error and their type; most failures first.
+    async fn failure_groups(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Which executions, and from when on.")] filter: ExecutionStatsFilter,
+        #[graphql(desc = "The most groups, 1 to 200; 50 when left out.")] first: Option<i32>,
+    ) -> Result<Listed<FailureGroup>, ApiError> {
+        let most = PageArgs::forward(first, None).limit()?;
+        let caller = Caller::of(ctx)?;
+        let request = filter.read(StatsBucket::Minute);
+        let executions = &caller.services.executions;
+        let groups = executions
+            .failure_groups(&caller.scope, &request, most)
+            .await?;
+        Ok(groups.into_iter().map(FailureGroup::from).collect())
     }
 
     /// The tenant's executions.

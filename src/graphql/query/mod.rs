@@ -6,6 +6,7 @@ mod artifact;
 mod execution;
 mod intent;
 mod node;
+mod schedule;
 mod session;
 mod system;
 
@@ -21,4 +22,5 @@ pub struct Query(
     artifact::ArtifactQuery,
     system::SystemQuery,
     api_key::ApiKeyQuery,
+    schedule::ScheduleQuery,
 );

@@ -5,10 +5,12 @@ use async_graphql::{Context, Object};
 use crate::{
     api::ApiError,
     graphql::{
+        error::Nullable,
         loading::Caller,
         types::{
-            connection::WalEntryConnection, filter::WalFilter, page::PageArgs,
-            runtime_status::RuntimeStatus, total::Total, wal::WalEntry,
+            checkpoint::LogCheckpoint, connection::WalEntryConnection, filter::WalFilter,
+            page::PageArgs, rate_limit::RateLimit, runtime_status::RuntimeStatus, scalars::BigInt,
+            total::Total, wal::WalEntry,
         },
     },
 };
@@ -43,6 +45,35 @@ impl SystemQuery {
             start.is_some_and(|cursor| cursor.tx > 0),
             total,
         ))
+    }
+
+    /// The quotas of the caller and its tenant; empty where nothing is limited. A submit that exceeds one is answered
+    /// `QUOTA_EXCEEDED`, whatever else does `RATE_LIMITED`, each with `retryAfterMs`.
+    async fn rate_limit(&self, ctx: &Context<'_>) -> Result<Vec<RateLimit>, ApiError> {
+        let caller = Caller::of(ctx)?;
+        let left = caller.services.quotas.left(&caller.principal).await?;
+        Ok(left.into_iter().map(RateLimit::from).collect())
+    }
+
+    /// A signed checkpoint of the tenant's log: the last one, or that with a number. Checkpoints are made once a minute
+    /// while the log grows; null where there is none.
+    async fn log_checkpoint(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The number of the checkpoint; the last one when left out.")]
+        number: Option<BigInt>,
+    ) -> Nullable<LogCheckpoint> {
+        let checkpoint = async {
+            let caller = Caller::of(ctx)?;
+            let number = number.map(|number| number.0);
+            let events = &caller.services.events;
+            let found = events.find_checkpoint(&caller.scope, number).await?;
+            Ok(found.map(|(checkpoint, statement)| LogCheckpoint {
+                checkpoint,
+                statement,
+            }))
+        };
+        checkpoint.await.transpose()
     }
 
     /// Nodes, backlog and versions; for operators.

@@ -11,6 +11,9 @@ mod routes;
 mod stream;
 mod websocket;
 
+pub use graphiql::PageLogin;
 pub use options::HttpOptions;
 pub use routes::routes;
 pub use websocket::WebSocketOptions;
+#[cfg(any(test, fuzzing))]
+pub(super) use websocket::read_message;

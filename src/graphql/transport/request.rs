@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::response::Rejection;
 use crate::{
-    api::{ApiError, Asker, Authenticates, Bodies},
+    api::{ApiError, Asker, Authenticates, Bodies, Client},
     auth::Authenticator,
     graphql::{
         Api,
@@ -32,14 +32,39 @@ pub(crate) struct Served {
     pub(crate) stop: CancellationToken,
 }
 
-/// Reads a request of GET or POST and lets it through the gate.
+/// Reads a request of GET or POST and lets it through the gate. A visitor may begin an anonymous session; whatever else
+/// they ask is answered as one who has no proof.
 pub(crate) async fn accept(
     served: &Served,
     asker: Asker,
     request: Request,
 ) -> Result<Ready, Rejection> {
-    let bad = |error| Rejection::new(StatusCode::BAD_REQUEST, error);
     let asking = asking(asker, request.headers()).map_err(unknown)?;
+    if !asking.principal.is_visitor() {
+        return accept_from(served, asking, request).await;
+    }
+    let from = Client::of(request.extensions()).address;
+    let ready = accept_from(served, asking, request).await;
+    let ready = ready.map_err(|rejection| {
+        if rejection.refused.code().is_retryable() {
+            return rejection;
+        }
+        unknown(ApiError::unauthenticated())
+    })?;
+    if !ready.is_one_visit() {
+        return Err(unknown(ApiError::unauthenticated()));
+    }
+    let begun = served.authenticator().begin_anonymous(from);
+    begun.map_err(|wait| unknown(wait.into()))?;
+    Ok(ready)
+}
+
+async fn accept_from(
+    served: &Served,
+    asking: Asking,
+    request: Request,
+) -> Result<Ready, Rejection> {
+    let bad = |error| Rejection::new(StatusCode::BAD_REQUEST, error);
     let entered = served.api.enter(&asking.principal).await;
     let entered = entered.map_err(Refused::from)?;
     let is_get = request.method() != Method::POST;
@@ -80,7 +105,8 @@ pub(crate) fn unknown(error: ApiError) -> Rejection {
 
 /// The caller and the headers that a request is run with.
 fn asking(asker: Asker, headers: &HeaderMap) -> Result<Asking, ApiError> {
-    let mut asking = Asking::new(asker.principal()?, asker.request_id);
+    let principal = asker.principal_or_visitor()?;
+    let mut asking = Asking::new(principal, asker.request_id);
     let text = |name: HeaderName| {
         let value = headers.get(&name).map(|value| value.to_str());
         let value = value.transpose();

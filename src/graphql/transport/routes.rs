@@ -13,7 +13,14 @@ use super::{
 use crate::graphql::Api;
 
 /// The routes of the API.
-pub fn routes(api: Api, options: &HttpOptions) -> Router {
+pub fn routes(api: &Api, options: &HttpOptions) -> Router {
+    let api = api.at(options.port);
+    let mode = api.authenticator().mode();
+    let pages = if options.port.has_pages(mode) {
+        graphiql::routes(mode, &options.logins)
+    } else {
+        Router::new()
+    };
     Router::new()
         .route("/graphql", get(http::run).post(http::run))
         .route("/graphql/stream", get(stream::run).post(stream::run))
@@ -21,7 +28,7 @@ pub fn routes(api: Api, options: &HttpOptions) -> Router {
             "/graphql/ws",
             get(websocket::connect).with_state(Sockets::new(api.clone(), options)),
         )
-        .merge(graphiql::routes())
+        .merge(pages)
         .with_state(Arc::new(Served {
             api,
             bodies: options.bodies.clone(),

@@ -17,8 +17,9 @@ use crate::{
     api::ApiError,
     artifact_registry::Relation,
     graphql::{error::Nullable, loading::Caller},
-    model,
+    model::{self, RawJson},
     services::Members,
+    uploads::Shown,
 };
 
 /// The lifecycle state of an artifact. Ready and archived artifacts resolve.
@@ -273,6 +274,15 @@ pub(crate) struct Materialization {
     of: Arc<model::Artifact>,
 }
 
+impl Materialization {
+    fn shown(&self) -> Shown<'_> {
+        Shown {
+            artifact: &self.of,
+            form: &self.form,
+        }
+    }
+}
+
 /// One stored form of an artifact.
 #[Object]
 impl Materialization {
@@ -312,12 +322,13 @@ impl Materialization {
         if self.of.state == model::ArtifactState::Deleted {
             return None;
         }
-        let url = |caller: &Caller| {
-            let uploads = &caller.services.uploads;
-            let name = self.of.display_name.as_deref();
-            uploads.download_url(&self.form, name, &caller.scope)
+        let url = async {
+            let caller = Caller::of(ctx)?;
+            let (uploads, principal) = (&caller.services.uploads, caller.metered());
+            let url = uploads.download_url(&principal, self.shown());
+            Ok(url.await?)
         };
-        Caller::of(ctx).map(url).transpose()
+        url.await.transpose()
     }
 
     /// Its rows from `offset` on, as JSON, read without the others: at most a mebibyte. Null where it
@@ -327,17 +338,21 @@ impl Materialization {
         ctx: &Context<'_>,
         #[graphql(desc = "Rows at most, 1 to 200; 20 when left out.")] first: Option<i32>,
         #[graphql(desc = "Rows before the first.")] offset: Option<BigInt>,
-    ) -> Result<Option<Vec<Json>>, ApiError> {
+    ) -> Nullable<Vec<Json>> {
         if self.of.state == model::ArtifactState::Deleted {
-            return Ok(None);
+            return None;
         }
-        let caller = Caller::of(ctx)?;
         let first = usize::try_from(first.unwrap_or(20)).unwrap_or_default();
         let offset = u64::try_from(offset.map_or(0, |it| it.0)).unwrap_or_default();
-        let uploads = &caller.services.uploads;
-        let rows = uploads.preview(&self.form, &caller.scope, first.clamp(1, 200), offset);
-        let rows = rows.await?;
-        Ok(rows.map(|rows| rows.into_iter().map(Json).collect()))
+        let first = first.clamp(1, 200);
+        let rows = async {
+            let caller = Caller::of(ctx)?;
+            let (uploads, principal) = (&caller.services.uploads, caller.metered());
+            let rows = uploads.preview(&principal, self.shown(), first, offset);
+            Ok::<_, ApiError>(rows.await?)
+        };
+        let shown = |rows: Vec<RawJson>| rows.into_iter().map(Json).collect();
+        rows.await.map(|rows| rows.map(shown)).transpose()
     }
 
     /// When it was recorded.

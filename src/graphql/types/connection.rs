@@ -11,11 +11,17 @@ use super::{
     event::ExecutionEvent,
     execution::Execution,
     page::PageKey,
+    schedule::Schedule,
     session::Session,
     total::{Total, TotalCount},
     wal::WalEntry,
 };
-use crate::{api::ApiError, graphql::loading::SharedPage, model, services::Page};
+use crate::{
+    api::ApiError,
+    graphql::loading::SharedPage,
+    model::{self, Cursor},
+    services::Page,
+};
 
 /// The place of a page in its list. It begins and ends with its first and last item, except where the read
 /// stopped before it had found enough items: then it ends where the read stopped.
@@ -120,6 +126,10 @@ connections! {
     ApiKeyConnection,
     /// A key in a page.
     ApiKeyEdge of ApiKey;
+    /// A page of schedules.
+    ScheduleConnection,
+    /// A schedule in a page.
+    ScheduleEdge of Schedule;
     /// A page of an execution's events, oldest first.
     ExecutionEventConnection,
     /// An event in a page.
@@ -186,11 +196,29 @@ macro_rules! pages_of_log {
     )*};
 }
 
+impl ExecutionEventConnection {
+    /// A page of entries, of which not all that were looked at need be among the nodes.
+    pub(crate) fn of_part<T>(
+        nodes: Vec<(String, ExecutionEvent)>,
+        page: &Page<Cursor, T>,
+        total: Total,
+    ) -> Self {
+        let info = Info {
+            has_next: page.has_next,
+            has_previous: page.has_previous,
+            start: page.start.map(|cursor| cursor.to_string()),
+            end: page.end.map(|cursor| cursor.to_string()),
+        };
+        Self::new(nodes, info, total)
+    }
+}
+
 pages! {
     ExecutionConnection of Execution;
     SessionConnection of Session;
     ArtifactConnection of Artifact;
     ApiKeyConnection of ApiKey;
+    ScheduleConnection of Schedule;
 }
 
 shared_pages! {
@@ -199,6 +227,5 @@ shared_pages! {
 }
 
 pages_of_log! {
-    ExecutionEventConnection of ExecutionEvent;
     WalEntryConnection of WalEntry;
 }

@@ -21,6 +21,7 @@ use crate::{
 /// The fields that every event has.
 pub(crate) struct EventFields {
     id: ID,
+    execution: ExecutionId,
     execution_id: ID,
     sequence: i64,
     name: String,
@@ -49,6 +50,11 @@ macro_rules! event_types {
             /// The execution it happened in.
             async fn execution_id(&self) -> &ID {
                 &self.common.execution_id
+            }
+
+            /// That execution as it stands now, not as it stood then. Null where it is not the caller's to see.
+            async fn execution(&self, ctx: &Context<'_>) -> Nullable<Execution> {
+                Execution::find(ctx, self.common.execution).await
             }
 
             /// Its place among the execution's events: 1, 2, 3, without gaps.
@@ -116,6 +122,24 @@ event_types! {
         /// When the next one is due.
         async fn next_attempt_at(&self) -> DateTime {
             DateTime(self.next_attempt_at)
+        }
+    }
+
+    /// A step has been running for a second: `step.started`. Quicker ones are told of by `step.completed` alone.
+    StepStarted { name: String, attempt: i64, started_at: i64 } {
+        /// The step.
+        async fn name(&self) -> &str {
+            &self.name
+        }
+
+        /// The attempt that runs it, from 1.
+        async fn attempt(&self) -> i32 {
+            int(self.attempt)
+        }
+
+        /// When it began.
+        async fn started_at(&self) -> DateTime {
+            DateTime(self.started_at)
         }
     }
 
@@ -258,6 +282,11 @@ event_types! {
         desc = "The execution it happened in."
     ),
     field(
+        name = "execution",
+        ty = "Nullable<Execution>",
+        desc = "That execution as it stands now, not as it stood then. Null where it is not the caller's to see."
+    ),
+    field(
         name = "sequence",
         ty = "BigInt",
         desc = "Its place among the execution's events: 1, 2, 3, without gaps."
@@ -286,6 +315,7 @@ pub(crate) enum ExecutionEvent {
     ExecutionCreated(ExecutionCreated),
     ExecutionStarted(ExecutionStarted),
     ExecutionRetrying(ExecutionRetrying),
+    StepStarted(StepStarted),
     StepCompleted(StepCompleted),
     ProgressReported(ProgressReported),
     ArtifactRegistered(ArtifactRegistered),
@@ -299,18 +329,27 @@ pub(crate) enum ExecutionEvent {
     ExecutionCancelled(ExecutionCancelled),
 }
 
-impl ExecutionEvent {
-    /// The event of an execution's stream; none for entries of sessions.
-    pub(crate) fn of(event: &model::Event) -> Option<Self> {
-        let common = EventFields {
+impl EventFields {
+    /// The fields of an event of an execution's stream; none for other entries.
+    fn of(event: &model::Event) -> Option<Self> {
+        Some(Self {
             id: event.id().into(),
+            execution: event.execution_id()?,
             execution_id: event.execution_id()?.into(),
             sequence: event.cursor.seq,
             name: event.body.type_name(),
             actor: event.actor.clone(),
             occurred_at: event.occurred_at,
             cursor: event.cursor.to_string(),
-        };
+        })
+    }
+}
+
+impl ExecutionEvent {
+    /// The event of an execution's stream; none for entries of sessions.
+    #[expect(clippy::too_many_lines, reason = "one arm a type of event")]
+    pub(crate) fn of(event: &model::Event) -> Option<Self> {
+        let common = EventFields::of(event)?;
         let payload = event.payload.clone();
         Some(match event.body.clone() {
             EventBody::ExecutionCreated { .. } => ExecutionCreated { common }.into(),
@@ -332,6 +371,17 @@ impl ExecutionEvent {
                 attempt,
                 error,
                 next_attempt_at,
+            }
+            .into(),
+            EventBody::StepStarted {
+                name,
+                attempt,
+                ran_micros,
+            } => StepStarted {
+                common,
+                name,
+                attempt,
+                started_at: event.occurred_at.saturating_sub(ran_micros),
             }
             .into(),
             EventBody::StepCompleted { name, attempt, .. } => StepCompleted {
@@ -392,8 +442,16 @@ impl ExecutionEvent {
             | EventBody::SessionUpgraded { .. }
             | EventBody::SessionClosed { .. }
             | EventBody::SessionStateChanged { .. }
+            | EventBody::PolicyDenied { .. }
+            | EventBody::PolicyAllowed { .. }
             | EventBody::KeyCreated { .. }
-            | EventBody::KeyRevoked { .. } => return None,
+            | EventBody::KeyRevoked { .. }
+            | EventBody::ScheduleCreated { .. }
+            | EventBody::SchedulePaused { .. }
+            | EventBody::ScheduleResumed {}
+            | EventBody::ScheduleTriggered { .. }
+            | EventBody::ScheduleBackfilled { .. }
+            | EventBody::ScheduleDeleted { .. } => return None,
         })
     }
 }

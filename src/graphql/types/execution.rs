@@ -11,12 +11,14 @@ use super::{
     intent::Intent,
     page::PageArgs,
     scalars::{DateTime, Json, int},
+    timeline::Timeline,
     total::Total,
 };
 use crate::{
     api::ApiError,
     artifact_registry::ArtifactFilter,
-    executions::ExecutionFilter,
+    events::LogRange,
+    executions::{ExecutionFilter, MOST_OF_TIMELINE},
     graphql::{error::Nullable, loading::Caller},
     model,
     services::{Count, Members},
@@ -40,6 +42,7 @@ pub(crate) enum ExecutionStatus {
 
 /// Why a live execution is not running now.
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq)]
+#[graphql(remote = "model::WaitReason")]
 pub(crate) enum WaitReason {
     /// Waits for a free slot.
     Queue,
@@ -51,18 +54,10 @@ pub(crate) enum WaitReason {
     Children,
     /// No node or worker that serves its handler has taken it.
     Worker,
-}
-
-impl From<model::WaitReason> for WaitReason {
-    fn from(reason: model::WaitReason) -> Self {
-        match reason {
-            model::WaitReason::Queue => Self::Queue,
-            model::WaitReason::Retry => Self::Retry,
-            model::WaitReason::Schedule => Self::Schedule,
-            model::WaitReason::Children => Self::Children,
-            model::WaitReason::Worker => Self::Worker,
-        }
-    }
+    /// As many run as a limit of its intent type allows, or have been started within its time.
+    Limit,
+    /// No living node may take it: none has the labels that its intent type needs, or those that have drain.
+    Node,
 }
 
 /// Why an attempt failed, in words that are safe for the tenant.
@@ -201,10 +196,23 @@ impl Execution {
         }
         let reason = async {
             let loaders = Caller::of(ctx)?.loaders();
-            let reason = loaders.wait_reasons.load(self.0.id).await?;
-            Ok(reason.map(Into::into))
+            let waiting = loaders.wait_reasons.load(self.0.id).await?;
+            Ok(waiting.map(|waiting| waiting.reason.into()))
         };
         reason.await.transpose()
+    }
+
+    /// The name of the limit for which it waits; null unless `waitingFor` is `LIMIT`.
+    async fn waiting_for_limit(&self, ctx: &Context<'_>) -> Nullable<String> {
+        if self.0.status.is_terminal() || self.0.limits == 0 {
+            return None;
+        }
+        let limit = async {
+            let loaders = Caller::of(ctx)?.loaders();
+            let waiting = loaders.wait_reasons.load(self.0.id).await?;
+            Ok(waiting.and_then(|waiting| waiting.limit.as_deref().map(str::to_owned)))
+        };
+        limit.await.transpose()
     }
 
     /// The handler's result, once it is completed.
@@ -299,31 +307,54 @@ impl Execution {
         Ok(ArtifactConnection::of(page, total))
     }
 
-    /// Its events, oldest first: the same items and cursors as `executionEvents`.
+    /// Its events, oldest first: the same items and cursors as `executionEvents`. With types, a page looks at 4,000
+    /// events: it may have fewer items than asked for, or none, and another page after it. `totalCount` is that of all
+    /// types.
     async fn events(
         &self,
         ctx: &Context<'_>,
         #[graphql(desc = "Items of the page, 1 to 200; 50 when left out.")] first: Option<i32>,
         #[graphql(desc = "Only events after this cursor.")] after: Option<String>,
+        #[graphql(desc = "Items of the page, counted from the end.")] last: Option<i32>,
+        #[graphql(desc = "Only events before this cursor.")] before: Option<String>,
+        #[graphql(
+            desc = "Only events of one of these types, e.g. `step.completed`; of any when left out."
+        )]
+        types: Option<Vec<String>>,
     ) -> Result<ExecutionEventConnection, ApiError> {
-        let (size, start) = PageArgs::forward(first, after).after_cursor()?;
+        let range = LogRange {
+            types: types.unwrap_or_default(),
+            ..PageArgs::new(first, after, last, before).between()?
+        };
         let caller = Caller::of(ctx)?;
         let events = &caller.services.events;
-        let events = events
-            .list(&caller.scope, self.0.id, start, size + 1)
-            .await?;
-        let has_next = events.len() > size as usize;
-        let page = events.iter().take(size as usize);
-        let nodes =
-            page.filter_map(|event| Some((event.cursor.to_string(), ExecutionEvent::of(event)?)));
+        let page = events.page(&caller.scope, &self.0, &range).await?;
+        let events = page.items.iter();
+        let nodes = events
+            .filter_map(|(cursor, event)| Some((cursor.to_string(), ExecutionEvent::of(event)?)));
+        let nodes: Vec<_> = nodes.collect();
         // The numbers are dense.
         let total = Total::Known(Count::of(self.0.next_seq - 1, true));
-        Ok(ExecutionEventConnection::of_log(
-            nodes,
-            has_next,
-            start.is_some_and(|cursor| cursor.seq > 0),
-            total,
-        ))
+        Ok(ExecutionEventConnection::of_part(nodes, &page, total))
+    }
+
+    /// What it did, and when: its attempts, recorded steps and those that have been running for a second, the executions
+    /// it submitted, and what it waited for. One flat list, by when they began.
+    async fn timeline(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The most items; 1 to 1,000.", default = 200)] max_items: i32,
+    ) -> Result<Timeline, ApiError> {
+        let most = u32::try_from(max_items)
+            .ok()
+            .filter(|it| (1..=MOST_OF_TIMELINE).contains(it));
+        let most = most.ok_or_else(|| {
+            ApiError::bad_input(format!("maxItems must be from 1 to {MOST_OF_TIMELINE}"))
+        })?;
+        let caller = Caller::of(ctx)?;
+        let executions = &caller.services.executions;
+        let timeline = executions.timeline(&caller.scope, &self.0, most).await?;
+        Ok(timeline.into())
     }
 
     /// When it was accepted.

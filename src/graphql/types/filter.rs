@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::{
     artifact::ArtifactLifecycleState,
-    execution::ExecutionStatus,
+    execution::{ExecutionStatus, WaitReason},
     ids,
     scalars::{DateTime, Json},
     session::SessionStatus,
@@ -15,19 +15,27 @@ use crate::{
     artifact_registry,
     events::{self, StreamName},
     executions,
-    model::{ArtifactId, ExecutionId},
+    model::{self, ArtifactId, ExecutionId, ScheduleId},
     services::MetadataMember,
     state_surface,
 };
 
 /// The order of a list of executions.
 #[derive(Enum, Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[expect(
+    clippy::enum_variant_names,
+    reason = "what comes first is what an order says"
+)]
 pub(crate) enum ExecutionOrder {
     /// The latest first.
     #[default]
     NewestFirst,
     /// The earliest first.
     OldestFirst,
+    /// Those that have ended, the one that ended last first.
+    LastFinishedFirst,
+    /// Those that have ended, the one that ended first first.
+    FirstFinishedFirst,
 }
 
 /// The order of a list of artifacts.
@@ -75,6 +83,30 @@ pub(crate) struct ExecutionFilter {
     idempotency_key: Option<String>,
     /// Only of intents with all of these in their metadata; at most 5.
     metadata: Option<Vec<MetadataFilter>>,
+    /// Only of these handlers.
+    handler_name: Option<Vec<String>>,
+    /// Only those that repeat this execution, by their ids in whatever order.
+    rerun_of: Option<ID>,
+    /// Only those that are not running for one of these reasons. What no node may take is found by `QUEUE`, not by `NODE`,
+    /// which is refused. A page then looks at a third of the rows, and at a
+    /// fourteenth for `CHILDREN`; a parent that waits on its node is found by the newest 10 of its children.
+    waiting_for: Option<Vec<WaitReason>>,
+    /// Only those that failed with one of these codes.
+    error_code: Option<Vec<String>>,
+    /// Only those that ended after this time. Found by their order where the list is by the end.
+    finished_after: Option<DateTime>,
+    /// Only those that ended before this time.
+    finished_before: Option<DateTime>,
+}
+
+fn reasons(asked: Option<Vec<WaitReason>>) -> Result<Vec<model::WaitReason>, ApiError> {
+    let reasons = all(asked);
+    if reasons.contains(&model::WaitReason::Node) {
+        return Err(ApiError::bad_input(
+            "waitingFor: what waits for a node is found by QUEUE, not by NODE",
+        ));
+    }
+    Ok(reasons)
 }
 
 impl ExecutionFilter {
@@ -94,7 +126,20 @@ impl ExecutionFilter {
             roots_only: self.roots_only.unwrap_or_default(),
             idempotency_key: self.idempotency_key,
             metadata: members(self.metadata)?,
-            oldest_first: order == ExecutionOrder::OldestFirst,
+            handler_names: self.handler_name.unwrap_or_default(),
+            rerun_of: ids::optional(self.rerun_of.as_ref(), "rerunOf")?,
+            waiting_for: reasons(self.waiting_for)?,
+            error_codes: self.error_code.unwrap_or_default(),
+            finished_after: self.finished_after.map(|time| time.0),
+            finished_before: self.finished_before.map(|time| time.0),
+            by_finish: matches!(
+                order,
+                ExecutionOrder::LastFinishedFirst | ExecutionOrder::FirstFinishedFirst
+            ),
+            oldest_first: matches!(
+                order,
+                ExecutionOrder::OldestFirst | ExecutionOrder::FirstFinishedFirst
+            ),
         })
     }
 }
@@ -169,7 +214,7 @@ impl SessionFilter {
 pub(crate) struct WalFilter {
     /// Only entries of these types, e.g. `session.created`.
     types: Option<Vec<String>>,
-    /// Only entries of this execution, session or artifact.
+    /// Only entries of this execution, session, artifact or schedule.
     stream_id: Option<ID>,
     /// Only entries of this session, its executions and their artifacts.
     session_id: Option<ID>,
@@ -198,12 +243,14 @@ fn stream(id: &ID) -> Result<StreamName, ApiError> {
     let execution = || id.parse().map(|ExecutionId(id)| StreamName::Id(id));
     let session = || id.parse().map(StreamName::Session);
     let artifact = || id.parse().map(|ArtifactId(id)| StreamName::Id(id));
+    let schedule = || id.parse().map(|ScheduleId(id)| StreamName::Id(id));
     any.or_else(|_| execution())
         .or_else(|_| session())
         .or_else(|_| artifact())
+        .or_else(|_| schedule())
         .map_err(|_| {
             ApiError::bad_input(
-                "streamId: expected the id of an execution, a session or an artifact",
+                "streamId: expected the id of an execution, a session, an artifact or a schedule",
             )
         })
 }

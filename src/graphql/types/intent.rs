@@ -45,7 +45,7 @@ impl Intent {
         &self.0.intent.solution_id
     }
 
-    /// The handler's parameters.
+    /// The handler's parameters; `***` stands for those that its schema marks as sensitive (`writeOnly`).
     async fn parameters(&self, ctx: &Context<'_>) -> Result<Json, ApiError> {
         Json::load(ctx, &self.0.intent.parameters).await
     }

@@ -3,6 +3,7 @@
 
 pub(crate) mod api_key;
 pub(crate) mod artifact;
+pub(crate) mod checkpoint;
 pub(crate) mod connection;
 pub(crate) mod counted;
 pub(crate) mod event;
@@ -15,9 +16,13 @@ pub(crate) mod json;
 pub(crate) mod lineage;
 pub(crate) mod node;
 pub(crate) mod page;
+pub(crate) mod rate_limit;
 pub(crate) mod runtime_status;
 pub(crate) mod scalars;
+pub(crate) mod schedule;
 pub(crate) mod session;
+pub(crate) mod stats;
+pub(crate) mod timeline;
 pub(crate) mod total;
 pub(crate) mod user_error;
 pub(crate) mod viewer;

@@ -4,7 +4,8 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 
 use crate::{
     api::ApiError,
-    model::{Cursor, ExecutionId, KeyId, SessionId},
+    events::LogRange,
+    model::{Cursor, ExecutionId, KeyId, ScheduleId, SessionId},
     services::PageRequest,
 };
 
@@ -42,6 +43,16 @@ impl PageKey for SessionId {
 }
 
 impl PageKey for KeyId {
+    fn encode(&self) -> String {
+        self.to_string()
+    }
+
+    fn decode(cursor: &str) -> Option<Self> {
+        cursor.parse().ok()
+    }
+}
+
+impl PageKey for ScheduleId {
     fn encode(&self) -> String {
         self.to_string()
     }
@@ -119,6 +130,22 @@ impl PageArgs {
         Ok((self.size()?, cursor(self.after.as_deref())?))
     }
 
+    /// The size of a page of the log, the places between which it is, and whether it is counted from the end.
+    pub(crate) fn between(&self) -> Result<LogRange, ApiError> {
+        Ok(LogRange {
+            limit: self.size()?,
+            after: place(self.after.as_deref(), "after")?,
+            before: place(self.before.as_deref(), "before")?,
+            backward: self.last.is_some(),
+            types: Vec::new(),
+        })
+    }
+
+    /// The number of items that are asked for.
+    pub(crate) fn limit(&self) -> Result<u32, ApiError> {
+        self.size()
+    }
+
     fn size(&self) -> Result<u32, ApiError> {
         let (name, size) = match (self.first, self.last) {
             (Some(_), Some(_)) => {
@@ -137,8 +164,11 @@ impl PageArgs {
 
 /// The place in the log that `after` names.
 pub(crate) fn cursor(after: Option<&str>) -> Result<Option<Cursor>, ApiError> {
-    after
-        .map(|text| text.parse().map_err(|_| malformed("after")))
+    place(after, "after")
+}
+
+fn place(text: Option<&str>, name: &'static str) -> Result<Option<Cursor>, ApiError> {
+    text.map(|text| text.parse().map_err(|_| malformed(name)))
         .transpose()
 }
 

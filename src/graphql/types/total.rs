@@ -10,6 +10,7 @@ use crate::{
     events::WalFilter,
     executions::ExecutionFilter,
     graphql::loading::Caller,
+    runtime::ScheduleFilter,
     services::{Count, Members},
     state_surface::SessionFilter,
 };
@@ -48,6 +49,8 @@ pub(crate) enum Total {
     WalEntries(WalFilter),
     /// The tenant's keys.
     ApiKeys,
+    /// The schedules that fit.
+    Schedules(ScheduleFilter),
     /// The records that belong to another one.
     Members(Members, Uuid),
 }
@@ -69,6 +72,7 @@ impl Total {
             }
             Self::WalEntries(filter) => services.events.count_log(scope, filter).await?,
             Self::ApiKeys => services.keys.count(&caller.principal).await?,
+            Self::Schedules(filter) => services.runtime.count_schedules(scope, filter).await?,
             Self::Members(members, id) => {
                 let counts = &caller.loaders().member_counts;
                 counts.load((*members, *id)).await?.unwrap_or(Count::NONE)

@@ -22,6 +22,8 @@ pub(crate) enum UserErrorCode {
     NotFound,
     /// The caller lacks the scope that the message names.
     Forbidden,
+    /// A policy denies it, or none permits it.
+    PolicyDenied,
     /// The input is faulty; `path` says where.
     InvalidInput,
     /// No handler serves the intent type.
@@ -32,6 +34,8 @@ pub(crate) enum UserErrorCode {
     SessionNotActive,
     /// The idempotency key was used for another request.
     IdempotencyKeyConflict,
+    /// The execution id that the input chose was used for another request; choose another one.
+    ExecutionIdConflict,
     /// The state has moved on since the version that was given.
     StaleVersion,
     /// The lifecycle has no such step.
@@ -40,6 +44,8 @@ pub(crate) enum UserErrorCode {
     AlreadyTerminal,
     /// Above a published limit.
     TooLarge,
+    /// As many run, or have been started, as a limit of the intent type allows; try again later.
+    LimitReached,
     /// The runtime is saturated; try again later.
     QuotaExceeded,
 }
@@ -88,6 +94,14 @@ struct ErrorFields {
 user_errors! {
     /// A mistake that code, message and path describe fully.
     PlainUserError {} {}
+
+    /// A policy denies it, or none permits it.
+    PolicyDenied { policy_id: Option<String> } {
+        /// The policy that denies; null where no policy permits it.
+        async fn policy_id(&self) -> Option<&str> {
+            self.policy_id.as_deref()
+        }
+    }
 
     /// The idempotency key was used for another request.
     IdempotencyKeyConflict { execution_id: ExecutionId } {
@@ -144,6 +158,7 @@ user_errors! {
 )]
 pub(crate) enum UserError {
     PlainUserError(PlainUserError),
+    PolicyDenied(PolicyDenied),
     IdempotencyKeyConflict(IdempotencyKeyConflict),
     StaleVersion(StaleVersion),
     InvalidTransition(InvalidTransition),
@@ -178,6 +193,7 @@ pub(crate) fn user_errors(refusal: Refusal, at: &[&str]) -> Vec<UserError> {
         path: place(&refusal, at),
     };
     vec![match refusal {
+        Refusal::PolicyDenied { policy_id, .. } => PolicyDenied { common, policy_id }.into(),
         Refusal::IdempotencyKeyConflict { execution_id } => IdempotencyKeyConflict {
             common,
             execution_id,
@@ -189,7 +205,7 @@ pub(crate) fn user_errors(refusal: Refusal, at: &[&str]) -> Vec<UserError> {
         }
         .into(),
         Refusal::InvalidTransition { from, to } => InvalidTransition { common, from, to }.into(),
-        Refusal::QuotaExceeded { retry_after_ms } => QuotaExceeded {
+        Refusal::QuotaExceeded { retry_after_ms, .. } => QuotaExceeded {
             common,
             retry_after_ms,
         }
@@ -208,10 +224,12 @@ fn place(refusal: &Refusal, at: &[&str]) -> Option<Vec<String>> {
         Refusal::IdempotencyKeyConflict { .. } => "idempotencyKey",
         Refusal::StaleVersion { .. } => "ifVersion",
         Refusal::InvalidTransition { .. } => "to",
-        Refusal::AlreadyTerminal { .. } => "executionId",
+        Refusal::AlreadyTerminal { .. } | Refusal::ExecutionIdConflict => "executionId",
         Refusal::TooLarge { .. } | Refusal::InvalidInput(_) => return Some(path(at, Vec::new())),
         Refusal::QuotaExceeded { .. }
+        | Refusal::LimitReached { .. }
         | Refusal::AnswerTooLarge { .. }
+        | Refusal::PolicyDenied { .. }
         | Refusal::Forbidden { .. } => return None,
     };
     Some(path(at, vec![argument.to_owned()]))

@@ -1,6 +1,7 @@
 //! The caller, as the server identified it.
 
 use async_graphql::SimpleObject;
+use data_encoding::HEXLOWER;
 
 use super::counted::Listed;
 use crate::model::Principal;
@@ -12,6 +13,8 @@ pub(crate) struct Viewer {
     tenant_id: String,
     /// The name that histories record.
     actor: String,
+    /// The last 8 digits of a version 7 UUID that it chooses as the id of an execution.
+    execution_id_suffix: String,
     /// Its rights.
     scopes: Listed<String>,
 }
@@ -21,6 +24,7 @@ impl From<&Principal> for Viewer {
         Self {
             tenant_id: principal.tenant().to_string(),
             actor: principal.actor().to_string(),
+            execution_id_suffix: HEXLOWER.encode(&principal.execution_id_suffix()),
             scopes: principal
                 .grants()
                 .scopes()

@@ -1,4 +1,4 @@
-//! Entries of the log as an operator reads them: of executions, sessions, artifacts and keys alike.
+//! Entries of the log as an operator reads them: of executions, sessions, artifacts, keys and schedules alike.
 
 use async_graphql::{Context, Enum, ID, Object};
 
@@ -6,7 +6,7 @@ use super::scalars::{BigInt, DateTime, Json};
 use crate::{
     api::ApiError,
     graphql::{error::Nullable, loading::Caller},
-    model::{self, ArtifactId, ExecutionId, KeyId, RawJson},
+    model::{self, ArtifactId, ExecutionId, KeyId, RawJson, ScheduleId},
 };
 
 /// The kind of record that a stream of the log belongs to.
@@ -21,6 +21,8 @@ pub(crate) enum WalStreamKind {
     Artifact,
     /// One key of the API.
     Key,
+    /// One schedule.
+    Schedule,
 }
 
 /// An entry of the log.
@@ -39,13 +41,14 @@ impl WalEntry {
         self.0.stream_kind.into()
     }
 
-    /// The execution, session, artifact or key.
+    /// The execution, session, artifact, key or schedule.
     async fn stream_id(&self) -> ID {
         match self.0.stream_kind {
             model::StreamKind::Execution => ExecutionId(self.0.stream_id).into(),
             model::StreamKind::Session => self.0.session_id.into(),
             model::StreamKind::Artifact => ArtifactId(self.0.stream_id).into(),
             model::StreamKind::Key => KeyId(self.0.stream_id).into(),
+            model::StreamKind::Schedule => ScheduleId(self.0.stream_id).into(),
         }
     }
 

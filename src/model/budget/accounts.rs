@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     sync::{
         Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicI64, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -28,8 +28,11 @@ const FEW: usize = 1_024;
 pub(super) struct Accounts {
     /// The points that come back in a second.
     per_second: i64,
-    /// The most points that may be saved up.
-    most: i64,
+    /// The most that one request may take, which is saved up even where less comes back in a second.
+    largest: i64,
+    quotas: CostQuotas,
+    /// The nodes that share the tenants' quotas.
+    nodes: AtomicI64,
     /// A tenant that has lately spent more in a second is a heavy one.
     heavy_above: u64,
     by_tenant: Mutex<HashMap<TenantId, Account>>,
@@ -37,9 +40,45 @@ pub(super) struct Accounts {
     charged: AtomicU64,
 }
 
+/// Points that tenants may spend in a second on all nodes together.
+#[derive(Debug, Clone, Default)]
+pub struct CostQuotas {
+    /// The quota of a tenant that has none of its own.
+    pub default: Option<u64>,
+    /// The quotas that some tenants have instead.
+    pub tenants: HashMap<TenantId, u64>,
+}
+
+impl CostQuotas {
+    fn are_none(&self) -> bool {
+        self.default.is_none() && self.tenants.is_empty()
+    }
+
+    fn of(&self, tenant: &TenantId) -> Option<u64> {
+        self.tenants.get(tenant).copied().or(self.default)
+    }
+}
+
+/// The points that come back to a tenant on this node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Income {
+    per_second: i64,
+    /// The most points that may be saved up.
+    most: i64,
+}
+
+impl Income {
+    /// The time in which so many points come back, rounded up.
+    fn time_of(self, points: i64) -> Duration {
+        let millis = points.saturating_mul(1_000) / self.per_second + 1;
+        Duration::from_millis(millis.unsigned_abs())
+    }
+}
+
 #[derive(Debug, Clone, Copy)]
 struct Account {
     points: i64,
+    income: Income,
     at: Instant,
     /// Statements of the tenant that run.
     statements: u32,
@@ -52,6 +91,13 @@ struct Account {
 }
 
 impl Account {
+    fn points_at(&self, now: Instant) -> i64 {
+        let micros = now.saturating_duration_since(self.at).as_micros();
+        let back = u128::from(self.income.per_second.unsigned_abs()) * micros / 1_000_000;
+        let back = i64::try_from(back).unwrap_or(i64::MAX);
+        self.points.saturating_add(back).min(self.income.most)
+    }
+
     fn spend(&mut self, cost: i64) {
         let milli = cost.unsigned_abs().saturating_mul(1_000);
         self.recent = self.recent.saturating_add(milli);
@@ -68,14 +114,52 @@ impl Account {
 impl Accounts {
     /// `cores` is how many seconds of processor time a second of the node has.
     pub(super) fn new(per_second: u64, most: u64, cores: usize) -> Self {
-        let whole = |points: u64| i64::from(u32::try_from(points).unwrap_or(u32::MAX).max(1));
         Self {
             per_second: whole(per_second),
-            most: whole(most.max(per_second)),
+            largest: whole(most),
+            quotas: CostQuotas::default(),
+            nodes: AtomicI64::new(1),
             heavy_above: 1_000_000 * cores as u64 / PARTS_OF_A_NODE,
             by_tenant: Mutex::default(),
             charged: AtomicU64::new(0),
         }
+    }
+
+    pub(super) fn with_quotas(self, quotas: CostQuotas) -> Self {
+        Self { quotas, ..self }
+    }
+
+    /// So many nodes share the tenants' quotas.
+    pub(super) fn share_among(&self, nodes: u64) {
+        let nodes = i64::try_from(nodes).unwrap_or(i64::MAX).max(1);
+        self.nodes.store(nodes, Ordering::Relaxed);
+    }
+
+    /// What comes back to a tenant, never more than its share of its quota.
+    fn income(&self, tenant: &TenantId) -> Income {
+        let mut per_second = self.per_second;
+        if !self.quotas.are_none()
+            && let Some(quota) = self.quotas.of(tenant)
+        {
+            let share = whole(quota) / self.nodes.load(Ordering::Relaxed);
+            per_second = per_second.min(share.max(1));
+        }
+        Income {
+            per_second,
+            most: per_second.max(self.largest),
+        }
+    }
+
+    /// The tenant's quota, what is left of this node's share, and the time until all of that is there again.
+    pub(super) fn left(&self, tenant: &TenantId, now: Instant) -> Option<(u64, u64, Duration)> {
+        let quota = self.quotas.of(tenant)?;
+        let (points, income) = self.with(tenant, now, |account| (account.points, account.income));
+        let missing = (income.most - points).max(0);
+        let reset = match missing {
+            0 => Duration::ZERO,
+            missing => income.time_of(missing),
+        };
+        Some((quota, points.max(0).unsigned_abs(), reset))
     }
 
     /// Takes `cost`; else tells when it will be there.
@@ -83,7 +167,7 @@ impl Accounts {
         let cost = points(cost);
         self.with(tenant, now, |account| {
             if account.points < cost {
-                return Err(self.time_of(cost - account.points));
+                return Err(account.income.time_of(cost - account.points));
             }
             account.points -= cost;
             account.spend(cost);
@@ -97,7 +181,7 @@ impl Accounts {
     pub(super) fn charge(&self, tenant: &TenantId, cost: u64, now: Instant) {
         let cost = points(cost);
         self.with(tenant, now, |account| {
-            let least = -self.per_second * MOST_SECONDS_OF_DEBT;
+            let least = -account.income.per_second * MOST_SECONDS_OF_DEBT;
             account.points = account.points.saturating_sub(cost).max(least);
             account.spend(cost);
         });
@@ -109,7 +193,7 @@ impl Accounts {
     pub(super) fn give_back(&self, tenant: &TenantId, cost: u64, now: Instant) {
         let cost = points(cost);
         self.with(tenant, now, |account| {
-            account.points = account.points.saturating_add(cost).min(self.most);
+            account.points = account.points.saturating_add(cost).min(account.income.most);
             let milli = cost.unsigned_abs().saturating_mul(1_000);
             account.recent = account.recent.saturating_sub(milli);
         });
@@ -119,8 +203,8 @@ impl Accounts {
 
     /// Returns the time until the tenant is out of debt; none when it is not in debt.
     pub(super) fn debt(&self, tenant: &TenantId, now: Instant) -> Option<Duration> {
-        let points = self.with(tenant, now, |account| account.points);
-        (points < 0).then(|| self.time_of(-points))
+        let (points, income) = self.with(tenant, now, |account| (account.points, account.income));
+        (points < 0).then(|| income.time_of(-points))
     }
 
     /// Returns whether the tenant has lately used much of the node.
@@ -169,22 +253,18 @@ impl Accounts {
         self.charged.load(Ordering::Relaxed)
     }
 
-    /// The time in which so many points come back, rounded up.
-    fn time_of(&self, points: i64) -> Duration {
-        let millis = points.saturating_mul(1_000) / self.per_second + 1;
-        Duration::from_millis(millis.unsigned_abs())
-    }
-
     fn with<T>(
         &self,
         tenant: &TenantId,
         now: Instant,
         change: impl FnOnce(&mut Account) -> T,
     ) -> T {
+        let income = self.income(tenant);
         let mut accounts = self.lock();
         // Looked up twice, so that no name is copied where there is an account.
         if let Some(account) = accounts.get_mut(tenant) {
-            account.points = self.points_at(account, now);
+            account.points = account.points_at(now);
+            account.income = income;
             account.age(now);
             // Who was overtaken on the way here brings an earlier moment; no time passes twice.
             account.at = account.at.max(now);
@@ -192,12 +272,12 @@ impl Accounts {
         }
         if accounts.len() > FEW && accounts.len().is_power_of_two() {
             accounts.retain(|_, account| {
-                self.points_at(account, now) < self.most || account.statements > 0
+                account.points_at(now) < account.income.most || account.statements > 0
             });
         }
-        let points = self.most;
         change(accounts.entry(tenant.clone()).or_insert(Account {
-            points,
+            points: income.most,
+            income,
             at: now,
             statements: 0,
             is_heavy: false,
@@ -206,18 +286,16 @@ impl Accounts {
         }))
     }
 
-    fn points_at(&self, account: &Account, now: Instant) -> i64 {
-        let micros = now.saturating_duration_since(account.at).as_micros();
-        let back = u128::from(self.per_second.unsigned_abs()) * micros / 1_000_000;
-        let back = i64::try_from(back).unwrap_or(i64::MAX);
-        account.points.saturating_add(back).min(self.most)
-    }
-
     fn lock(&self) -> MutexGuard<'_, HashMap<TenantId, Account>> {
         self.by_tenant
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// At least one, and few enough that sums of them stay exact.
+fn whole(points: u64) -> i64 {
+    i64::from(u32::try_from(points).unwrap_or(u32::MAX).max(1))
 }
 
 fn points(cost: u64) -> i64 {
@@ -246,6 +324,32 @@ mod tests {
         accounts.take(&one, 500, much_later).unwrap();
         accounts.take(&one, 1, much_later).unwrap_err();
         assert_eq!(accounts.charged(), 1_550);
+    }
+
+    #[test]
+    fn a_quota_is_shared_by_the_nodes_and_leaves_room_for_the_largest_request() {
+        let ([one, two], now) = (tenants(), Instant::now());
+        let accounts = Accounts::new(1_000, 500, 1).with_quotas(CostQuotas {
+            default: None,
+            tenants: HashMap::from([(one.clone(), 100)]),
+        });
+        accounts.take(&one, 500, now).unwrap();
+        let wait = accounts.take(&one, 50, now).unwrap_err();
+        assert!(wait >= Duration::from_millis(500) && wait < Duration::from_millis(510));
+        let (quota, left, reset) = accounts.left(&one, now).unwrap();
+        assert_eq!((quota, left), (100, 0));
+        assert!(reset >= Duration::from_secs(5) && reset < Duration::from_millis(5_010));
+        assert_eq!(accounts.left(&two, now), None);
+        accounts.take(&two, 1_000, now).unwrap();
+        accounts.share_among(2);
+        let wait = accounts.take(&one, 50, now).unwrap_err();
+        assert!(wait >= Duration::from_secs(1) && wait < Duration::from_millis(1_010));
+        // A quota above what a node gives is no reason to give more.
+        let accounts = Accounts::new(100, 100, 1).with_quotas(CostQuotas {
+            default: Some(1_000),
+            tenants: HashMap::new(),
+        });
+        accounts.take(&one, 101, now).unwrap_err();
     }
 
     #[test]

@@ -13,6 +13,7 @@ use std::{
 };
 
 use accounts::Accounts;
+pub use accounts::CostQuotas;
 pub use priority::Priority;
 use turns::Turns;
 pub use turns::{Turn, Work};
@@ -55,6 +56,27 @@ impl Budget {
             rests: RESTS,
             ..self
         }
+    }
+
+    /// The same, with what tenants may spend on all nodes together; each node gives its share.
+    #[must_use]
+    pub fn with_quotas(self, quotas: CostQuotas) -> Self {
+        Self {
+            accounts: self.accounts.with_quotas(quotas),
+            ..self
+        }
+    }
+
+    /// So many nodes share the tenants' quotas.
+    pub fn share_among(&self, nodes: u64) {
+        self.accounts.share_among(nodes);
+    }
+
+    /// The tenant's quota of points in a second, what is left of this node's share, and the time until all of that is
+    /// there again; none where only the node's own budget limits it.
+    #[must_use]
+    pub fn left(&self, tenant: &TenantId) -> Option<(u64, u64, Duration)> {
+        self.accounts.left(tenant, Instant::now())
     }
 
     /// Takes the price of a request before anything of it is read, and notes that its tenant asks. Of a

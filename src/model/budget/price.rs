@@ -25,6 +25,10 @@ pub const COUNT: u64 = 1_000;
 pub const FILTERED_COUNT: u64 = 20_000;
 /// A filter looks into the metadata of rows.
 pub const METADATA: u64 = 20_000;
+/// Counts of a tenant's executions are added up.
+pub const STATS: u64 = 10_000;
+/// Entries of an execution's stream are looked through for those of some types.
+pub const TIMELINE: u64 = 10_000;
 /// A signed link.
 pub const LINK: u64 = 5;
 /// Reading rows out of stored content.

@@ -30,7 +30,7 @@ fn a_body_is_read_back_from_its_columns() {
 }
 
 /// An entry of each type as an earlier version wrote it. A field that is added later is optional.
-const FORMER: [(&str, &str); 21] = [
+const FORMER: [(&str, &str); 30] = [
     (
         "execution.created",
         r#"{"intent_id":"int_01m8j2gztx80s9dsh9amr3byj4","intent_type":"echo","session_id":"ses_01m8j2gzpxfmv9xyk8ycfmwv9e","solution_id":"default","metadata":{"from":"a page"},"idempotency_key":"once","intent_created_at":1795902963621000,"handler_name":"content","priority":5,"run_at":null,"deadline_at":null,"parent_id":null,"child_key":null,"rerun_of":null}"#,
@@ -53,6 +53,10 @@ const FORMER: [(&str, &str); 21] = [
         r#"{"error":{"code":"NOT_FOUND","message":"no such file","retryable":false,"attempt":1,"earlier":[]}}"#,
     ),
     ("execution.cancelled", r#"{"reason":null}"#),
+    (
+        "step.started",
+        r#"{"name":"a","attempt":1,"ran_micros":1000000}"#,
+    ),
     (
         "step.completed",
         r#"{"name":"a","attempt":1,"started_at":1795902963621000}"#,
@@ -84,6 +88,14 @@ const FORMER: [(&str, &str); 21] = [
         r#"{"mode":"REPLACE","version":1}"#,
     ),
     (
+        "policy.denied",
+        r#"{"action":"submit","resource":"IntentType::\"echo\"","policies":["no-echo"],"errors":[],"execution_id":null}"#,
+    ),
+    (
+        "policy.allowed",
+        r#"{"action":"submit","resource":"IntentType::\"echo\"","policies":["scopes"],"execution_id":"exe_01m8j2gztx80s9dsh9amr3byj4"}"#,
+    ),
+    (
         "key.created",
         r#"{"key_id":"key_01m8j2gztx80s9dsh9amr3byj4","prefix":"4tfb4aj44gge","rights":{"roles":["viewer"],"scopes":"log:read"},"label":"reports","expires_at":null}"#,
     ),
@@ -91,6 +103,21 @@ const FORMER: [(&str, &str); 21] = [
         "key.revoked",
         r#"{"key_id":"key_01m8j2gztx80s9dsh9amr3byj4","reason":null}"#,
     ),
+    (
+        "schedule.created",
+        r#"{"name":"nightly","intent_type":"echo","handler_name":null,"session_id":"ses_01m8j2gzpxfmv9xyk8ycfmwv9e","solution_id":null,"metadata":{},"priority":null,"times":{"cron":{"cron":"30 2 * * *","zone":"Europe/Berlin"}},"overlap":"QUEUE_ONE","catch_up_micros":3600000000,"jitter_micros":0,"grants":"intents:submit:echo"}"#,
+    ),
+    ("schedule.paused", r#"{"reason":"holidays"}"#),
+    ("schedule.resumed", "{}"),
+    (
+        "schedule.triggered",
+        r#"{"execution_id":"exe_01m8j2gztx80s9dsh9amr3byj4"}"#,
+    ),
+    (
+        "schedule.backfilled",
+        r#"{"from":1795902963621000,"until":1795989363621000,"times":24}"#,
+    ),
+    ("schedule.deleted", r#"{"reason":null}"#),
 ];
 
 #[test]

@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    model::{ExecutionId, Micros, SessionId, TenantId},
+    model::{ExecutionId, Micros, NodeId, SessionId, TenantId},
     storage::Notice,
 };
 
@@ -31,6 +31,8 @@ pub(super) struct Pending {
     timer: Option<Micros>,
     /// The queues that have something.
     ready: BTreeSet<Cow<'static, str>>,
+    /// Nodes of which something was asked.
+    asked: BTreeSet<NodeId>,
     dropped: bool,
 }
 
@@ -44,14 +46,17 @@ impl Pending {
                         self.ready.insert(queue.clone());
                     }
                 }
-                Notice::ChildEnded(_) | Notice::CancelBelow(_) => {}
+                Notice::ChildEnded(_) | Notice::CancelBelow(_) | Notice::Overtaken { .. } => {}
                 Notice::Timer(at) => {
                     self.timer = Some(self.timer.map_or(*at, |known| known.min(*at)));
                 }
                 Notice::Cancel(id) if self.cancels.len() < MAX_EXECUTIONS => {
                     self.cancels.insert(*id);
                 }
-                Notice::Cancel(_) => self.dropped = true,
+                Notice::NodeAsked(node) if self.asked.len() < MAX_EXECUTIONS => {
+                    self.asked.insert(*node);
+                }
+                Notice::Cancel(_) | Notice::NodeAsked(_) => self.dropped = true,
             }
         }
     }
@@ -101,11 +106,13 @@ impl Pending {
             cancels,
             timer,
             ready,
+            asked,
             dropped,
         } = std::mem::take(self);
         // What can be acted on first goes first.
         let mut notices: Vec<Notice> = cancels.into_iter().map(Notice::Cancel).collect();
         notices.extend(ready.into_iter().map(Notice::ready));
+        notices.extend(asked.into_iter().map(Notice::NodeAsked));
         notices.extend(timer.map(Notice::Timer));
         notices.extend(
             heads

@@ -46,6 +46,8 @@ enum Hint {
     Timer(Micros),
     #[serde(rename = "c")]
     Cancel(ExecutionId),
+    #[serde(rename = "a")]
+    NodeAsked(NodeId),
 }
 
 impl Message {
@@ -90,9 +92,13 @@ impl From<Notice> for Hint {
                 Self::ReadyIn(queue.into_owned())
             }
             // The others are told to no other node.
-            Notice::Ready { .. } | Notice::ChildEnded(_) | Notice::CancelBelow(_) => Self::Ready,
+            Notice::Ready { .. }
+            | Notice::ChildEnded(_)
+            | Notice::CancelBelow(_)
+            | Notice::Overtaken { .. } => Self::Ready,
             Notice::Timer(at) => Self::Timer(at),
             Notice::Cancel(id) => Self::Cancel(id),
+            Notice::NodeAsked(node) => Self::NodeAsked(node),
         }
     }
 }
@@ -111,6 +117,7 @@ impl From<Hint> for Notice {
             Hint::ReadyIn(queue) => Self::ready(queue),
             Hint::Timer(at) => Self::Timer(at),
             Hint::Cancel(id) => Self::Cancel(id),
+            Hint::NodeAsked(node) => Self::NodeAsked(node),
         }
     }
 }
@@ -133,6 +140,7 @@ mod tests {
             Notice::ready("worker:translate/remote"),
             Notice::Timer(4),
             Notice::Cancel(ExecutionId(Uuid::from_u128(5))),
+            Notice::NodeAsked(NodeId(Uuid::from_u128(6))),
         ]
     }
 

@@ -3,6 +3,7 @@
 
 mod hints;
 mod proxy;
+mod quotas;
 
 use super::*;
 use crate::{hot::HotCopies, ids::IdSource};

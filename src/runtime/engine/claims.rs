@@ -1,11 +1,14 @@
 //! Filling the free slots: by claims, and with what must run alone.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::sync::CancellationToken;
 
-use super::{BATCH, Engine, lock, parts::CHILD_SUBMITS};
+use super::{BATCH, Engine, drain::Taking, lock, parts::CHILD_SUBMITS};
 use crate::{
     model::{Execution, Micros, Queue, TenantId},
     runtime::slots::SlotPermit,
@@ -35,20 +38,35 @@ fn bounded(mut shares: Shares, waiting: Vec<(TenantId, usize)>) -> Shares {
 }
 
 impl Engine {
-    /// A slot for an execution that may start at once: it waits for nothing and nothing waits.
+    /// A slot for an execution that may start at once: it waits for nothing and nothing waits. The leave to take it is
+    /// held until the execution is known to run here.
     pub(in crate::runtime) fn free_slot_for(
         &self,
         tenant: &TenantId,
         new: &NewExecution,
-    ) -> Option<SlotPermit> {
-        let may_start = new.queue == Queue::Node
+    ) -> Option<(SlotPermit, Taking)> {
+        let may_start = new.queue.is_served_by(&self.settings.labels)
             && new.run_at.is_none()
             && self.has_lease()
             && !self.draining.is_cancelled()
             && self.claims.child_submits.waiting(tenant) < CHILD_SUBMITS;
-        may_start
-            .then(|| self.slots.try_start(tenant, new.parent.is_none()))
-            .flatten()
+        let taking = self.drain.take().filter(|_| may_start)?;
+        let permit = self.slots.try_start(tenant, new.parent.is_none())?;
+        Some((permit, taking))
+    }
+
+    /// The queues from which this node takes; another one comes first each time. Only those that need labels are looked
+    /// for, by a node that has some.
+    async fn queues(&self) -> Result<Vec<Queue>, Error> {
+        let mut queues = vec![Queue::Node];
+        if !self.settings.labels.is_empty() {
+            let waiting = self.storage.waiting_queues().await?.into_iter();
+            let served = waiting.filter(|queue| queue.is_served_by(&self.settings.labels));
+            queues.extend(served.filter(|queue| *queue != Queue::Node));
+            let first = self.claims.count.fetch_add(1, Ordering::Relaxed) % queues.len();
+            queues.rotate_left(first);
+        }
+        Ok(queues)
     }
 
     /// Who may have how many of the free slots.
@@ -96,32 +114,47 @@ impl Engine {
         if !self.has_lease() {
             return Ok(false);
         }
-        let roots = self.slots.roots_allowed();
-        let Some(mut permits) = self.slots.reserve(BATCH) else {
+        let Some(_taking) = self.drain.take() else {
             return Ok(false);
         };
-        let node_id = self.node_id();
-        let claim = Claim {
-            node_id,
-            alone: false,
-            slots: permits.num_permits(),
-            roots,
-            after: lock(&self.claims.last_turn).clone(),
-            shares: self.shares(),
-        };
-        let claimed = self.storage.claim(claim).await?;
-        self.slots.note_waiting(claimed.more_wait);
-        *lock(&self.claims.last_turn) = claimed.last;
-        if !self.is_still(node_id) {
-            return Ok(false);
-        }
-        for execution in claimed.executions {
-            if let Some(permit) = permits.split(1) {
-                let permit = self.slots.give(permit, execution.intent.tenant_id.clone());
-                self.launch(execution, claimed.at, permit);
+        let queues = self.queues().await?;
+        lock(&self.claims.last_turns).retain(|queue, _| queues.contains(queue));
+        let (mut more_wait, mut go_on) = (false, false);
+        for queue in queues {
+            let roots = self.slots.roots_allowed();
+            let Some(mut permits) = self.slots.reserve(BATCH) else {
+                more_wait = true;
+                break;
+            };
+            let node_id = self.node_id();
+            let claim = Claim {
+                node_id,
+                queue: queue.clone(),
+                alone: false,
+                slots: permits.num_permits(),
+                roots,
+                after: lock(&self.claims.last_turns).get(&queue).cloned(),
+                shares: self.shares(),
+            };
+            let claimed = self.storage.claim(claim).await?;
+            more_wait |= claimed.more_wait;
+            go_on |= claimed.go_on;
+            match claimed.last {
+                Some(last) => lock(&self.claims.last_turns).insert(queue, last),
+                None => lock(&self.claims.last_turns).remove(&queue),
+            };
+            if !self.is_still(node_id) {
+                return Ok(false);
+            }
+            for execution in claimed.executions {
+                if let Some(permit) = permits.split(1) {
+                    let permit = self.slots.give(permit, execution.intent.tenant_id.clone());
+                    self.launch(execution, claimed.at, permit);
+                }
             }
         }
-        Ok(claimed.go_on)
+        self.slots.note_waiting(more_wait);
+        Ok(go_on)
     }
 
     /// Runs what was lost with its process again and again: one at a time, and nothing beside it.
@@ -141,15 +174,31 @@ impl Engine {
         }
     }
 
+    /// The first queue of this node in which something waits that runs alone.
+    async fn queue_with_a_lonely_one(&self) -> Result<Option<Queue>, Error> {
+        if !self.has_lease() || self.drain.take().is_none() {
+            return Ok(None);
+        }
+        for queue in self.queues().await? {
+            if self.storage.something_waits_alone(&queue).await? {
+                return Ok(Some(queue));
+            }
+        }
+        Ok(None)
+    }
+
     /// Runs one execution alone, if one waits for that; how long until the next look.
     async fn run_alone(self: &Arc<Self>) -> Result<Duration, Error> {
-        if !self.has_lease() || !self.storage.something_waits_alone().await? {
+        let Some(queue) = self.queue_with_a_lonely_one().await? else {
             return Ok(self.settings.heartbeat);
-        }
+        };
         let all = tokio::time::timeout(QUIET_WITHIN, self.slots.reserve_all()).await;
         let Ok(Some(mut all)) = all else {
             tracing::info!("what must run alone waits: others run for long here");
             return Ok(QUIET_PAUSE);
+        };
+        let Some(taking) = self.drain.take() else {
+            return Ok(self.settings.heartbeat);
         };
         let node_id = self.node_id();
         let shares = Shares {
@@ -158,6 +207,7 @@ impl Engine {
         };
         let claim = Claim {
             node_id,
+            queue,
             alone: true,
             slots: 1,
             roots: 1,
@@ -169,7 +219,8 @@ impl Engine {
             return Ok(self.settings.heartbeat);
         };
         if let (true, Some(permit)) = (self.is_still(node_id), all.split(1)) {
-            self.in_solitude(execution, claimed.at, permit).await;
+            self.in_solitude(execution, claimed.at, permit, taking)
+                .await;
         }
         drop(all);
         Ok(Duration::ZERO)
@@ -181,6 +232,7 @@ impl Engine {
         execution: Execution,
         at: Micros,
         permit: OwnedSemaphorePermit,
+        taking: Taking,
     ) {
         tracing::warn!(
             execution_id = %execution.id,
@@ -196,6 +248,7 @@ impl Engine {
         let company = CancellationToken::new();
         let permit = self.slots.give(permit, execution.intent.tenant_id.clone());
         let ended = self.launch(execution, at, permit.alone(company.clone()));
+        drop(taking);
         tokio::select! {
             _ = ended => {}
             () = company.cancelled() => {}

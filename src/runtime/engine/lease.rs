@@ -221,14 +221,23 @@ impl Engine {
     /// Returns the node's description of itself, and the microseconds for which it wants the lease.
     fn lease_wanted(&self) -> (NodeInfo, i64) {
         let count = |n: usize| i64::try_from(n).unwrap_or(i64::MAX);
+        let (now, (is_draining, request)) = (self.clock.now(), self.drain.state());
         let info = NodeInfo {
             id: self.node_id(),
             name: self.settings.node_name.clone(),
+            labels: self.settings.labels.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             capacity: count(self.settings.max_concurrent_executions),
             running: count(self.running.count()),
             started_at: 0,
+            beat_at: None,
             expires_at: 0,
+            is_draining,
+            drain_requested_at: request.map(|_| now),
+            hand_over_at: request
+                .and_then(|it| it.hand_over_in)
+                .map(|left| now + left),
+            holds: false,
         };
         let micros = i64::try_from(self.settings.lease.as_micros()).unwrap_or(i64::MAX);
         (info, micros)

@@ -7,7 +7,10 @@ use std::{
 };
 
 use super::{BATCH, Engine};
-use crate::storage::{Complete, Error, Fence, LivePlace, Outcome};
+use crate::{
+    model::ExecutionId,
+    storage::{Complete, Error, Fence, LivePlace, Outcome},
+};
 
 /// The period of looking for abandoned temporary objects, and the age at which one counts as
 /// abandoned.
@@ -20,10 +23,21 @@ const SWEPT_AT_ONCE: u32 = 10_000;
 /// The metric of what waits counts so far.
 const DEPTH_COUNTED: u32 = 10_000;
 
+/// When the sweep looked last, and how far it came.
+struct Swept {
+    at: Instant,
+    executions: Option<LivePlace>,
+    places: Option<ExecutionId>,
+}
+
 impl Engine {
     /// Runs recovery, the sweep, and other work that need not be done at once.
     pub(super) async fn maintenance_loop(self: Arc<Self>) {
-        let mut swept = (Instant::now(), None);
+        let mut swept = Swept {
+            at: Instant::now(),
+            executions: None,
+            places: None,
+        };
         let mut tidied = Instant::now();
         let mut suspects = HashSet::new();
         loop {
@@ -53,16 +67,11 @@ impl Engine {
         }
     }
 
-    /// `swept`: when the sweep looked last, and how far it came.
-    async fn care(
-        &self,
-        swept: &mut (Instant, Option<LivePlace>),
-        suspects: &mut HashSet<Fence>,
-    ) -> Result<(), Error> {
+    async fn care(&self, swept: &mut Swept, suspects: &mut HashSet<Fence>) -> Result<(), Error> {
         self.take_over().await?;
         self.give_back_strays(suspects).await?;
         self.notice_cancellations().await?;
-        if swept.0.elapsed() >= self.settings.sweep {
+        if swept.at.elapsed() >= self.settings.sweep {
             self.sweep(swept).await?;
         }
         let waiting = self.storage.queue_depth_up_to(DEPTH_COUNTED).await?;
@@ -72,11 +81,11 @@ impl Engine {
     }
 
     /// Looks for live executions without a place, and other work that need not be done at every beat.
-    async fn sweep(&self, swept: &mut (Instant, Option<LivePlace>)) -> Result<(), Error> {
-        swept.0 = Instant::now();
+    async fn sweep(&self, swept: &mut Swept) -> Result<(), Error> {
+        swept.at = Instant::now();
         let repaired;
-        let after = swept.1.clone();
-        (repaired, swept.1) = self.storage.sweep(after, SWEPT_AT_ONCE).await?;
+        let after = swept.executions.clone();
+        (repaired, swept.executions) = self.storage.sweep(after, SWEPT_AT_ONCE).await?;
         if !repaired.is_empty() {
             self.metrics.swept(repaired.len() as u64);
             tracing::error!(
@@ -84,7 +93,21 @@ impl Engine {
                 "live executions stood nowhere; repaired"
             );
         }
+        let mended;
+        (mended, swept.places) = self
+            .storage
+            .mend_limits(swept.places, SWEPT_AT_ONCE)
+            .await?;
+        if mended > 0 {
+            self.metrics.swept(mended as u64);
+            tracing::error!(
+                count = mended,
+                "places under limits were not given on; repaired"
+            );
+        }
+        self.sweep_overtaken().await?;
         while self.storage.expire_sessions(BATCH).await? == BATCH {}
+        while self.storage.roll_counts(BATCH).await? == BATCH {}
         self.storage.forget_dead_nodes().await
     }
 

@@ -1,10 +1,10 @@
 //! The parts that the loops of an engine share with whoever gives them work.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     sync::{
         Mutex, PoisonError, RwLock,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Instant,
 };
@@ -12,7 +12,7 @@ use std::{
 use tokio::{sync::Notify, task::JoinHandle};
 
 use crate::{
-    model::{ExecutionId, Micros, NodeId, Places, TenantId},
+    model::{ExecutionId, Micros, NodeId, Places, Queue, TenantId},
     runtime::mutex::lock,
     storage::LeaseConnection,
 };
@@ -28,15 +28,18 @@ const MAX_HINTS: usize = 10_000;
 pub(super) struct Claims {
     /// Turns to submit a child.
     pub(super) child_submits: Places,
-    /// The tenant after which the next claim's turns go on.
-    pub(super) last_turn: Mutex<Option<TenantId>>,
+    /// For each queue, the tenant after which the next claim's turns go on.
+    pub(super) last_turns: Mutex<HashMap<Queue, TenantId>>,
+    /// The number of claims so far: the queues of a node take turns by it.
+    pub(super) count: AtomicUsize,
 }
 
 impl Default for Claims {
     fn default() -> Self {
         Self {
             child_submits: Places::new(CHILD_SUBMITS),
-            last_turn: Mutex::default(),
+            last_turns: Mutex::default(),
+            count: AtomicUsize::new(0),
         }
     }
 }
@@ -74,6 +77,13 @@ pub(super) struct Parking {
 #[derive(Default)]
 pub(super) struct Cancelling {
     pub(super) above: Mutex<Vec<ExecutionId>>,
+    pub(super) wanted: Notify,
+}
+
+/// Buckets of limits in which something waits that is to cancel what came before it.
+#[derive(Default)]
+pub(super) struct Overtaking {
+    pub(super) buckets: Mutex<HashSet<String>>,
     pub(super) wanted: Notify,
 }
 

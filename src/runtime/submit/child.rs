@@ -4,11 +4,16 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 
-use super::{Checked, keys::request_hash, timeout_micros};
+use super::{
+    Checked,
+    keys::{Keys, request_hash},
+    timeout_micros,
+};
 use crate::{
     model::{Execution, IntentId, RawJson, Refusal, TenantScope},
     runtime::{
         attempt::{Attempt, Handles, Submitter},
+        decisions::Accepting,
         engine::Engine,
         error::Error,
         handler_error::HandlerError,
@@ -122,18 +127,36 @@ impl Engine {
         let Checked {
             handler,
             solution_id,
+            sealing,
+            limits,
             parameters: _,
         } = self.check(scope, &intent).await.map_err(refused_child)?;
+        let accepting = Accepting {
+            session_id: of_parent.session_id,
+            solution_id: &solution_id,
+            priority: parent.execution.priority,
+            size_bytes: intent.parameters.as_str().len(),
+            is_rerun: false,
+            parent: Some(&parent.execution),
+        };
+        self.decide_submit(submitter, &handler, accepting)
+            .await
+            .map_err(refused_child)?;
         let fence: Fence = parent.fence();
         let id = self.ids.execution();
+        let intent_id = IntentId(id.0);
+        let (parameters, sealed) = self
+            .store_parameters(scope, intent_id, &intent.parameters, &sealing)
+            .await?;
         let new = NewExecution {
             id,
-            intent_id: IntentId(id.0),
+            intent_id,
             intent_type: child.intent_type,
             handler_name: handler.handler_name.clone(),
             session_id: of_parent.session_id,
             solution_id,
-            parameters: self.payloads.store(scope, &intent.parameters).await?,
+            parameters,
+            sealed,
             metadata: RawJson::empty_object(),
             idempotency_key: None,
             intent_created_at: None,
@@ -142,6 +165,7 @@ impl Engine {
             timeout_micros: timeout_micros(&handler),
             parent: Some((fence, name.to_owned())),
             rerun_of: None,
+            limits,
             queue: handler.queue.clone(),
             submitted_by: Arc::clone(parent.principal.actor()),
             grants: parent.principal.grants_of_attempts().clone(),
@@ -149,12 +173,12 @@ impl Engine {
         let key = Key {
             scope: KeyScope::Child,
             key: format!("{}/{name}", parent.execution.id),
-            request_hash: request_hash(&intent),
+            request_hash: request_hash(&intent, sealing.digest.as_deref()),
             ttl_micros: None,
         };
         // It is stored: nobody needs it while the writers are waited for.
         drop(intent);
-        self.store(scope.clone(), new, Some(key), None)
+        self.store(scope.clone(), new, Keys::of(Some(key)), None, None)
             .await
             .map_err(refused_child)
     }
@@ -167,6 +191,12 @@ fn refused_child(error: Error) -> HandlerError {
                 .map(|fault| format!("{}: {}", fault.path.join("."), fault.message))
                 .collect();
             HandlerError::fatal("CHILD_REFUSED", faults.join("; "))
+        }
+        Error::Refused(refusal @ Refusal::PolicyDenied { .. }) => {
+            HandlerError::fatal("POLICY_DENIED", refusal.to_string())
+        }
+        Error::Refused(refusal @ Refusal::LimitReached { .. }) => {
+            HandlerError::retryable("LIMIT_REACHED", refusal.to_string())
         }
         Error::Refused(refusal) => HandlerError::fatal("CHILD_REFUSED", refusal.to_string()),
         other => other.into(),

@@ -2,11 +2,16 @@
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+use uuid::Variant;
 
 use crate::runtime::request::SubmitIntent;
 use crate::{
-    model::{Fault, SessionId, TenantScope, is_name},
-    runtime::{catalog::Declaration, handler_error::HandlerError, metadata::FingerprintInput},
+    model::{ExecutionId, Fault, Principal, SessionId, TenantScope, is_name},
+    runtime::{
+        catalog::Declaration, engine::Engine, handler_error::HandlerError,
+        metadata::FingerprintInput,
+    },
+    storage::Key,
 };
 
 /// Parts, each preceded by its length: no two different lists of parts hash alike.
@@ -19,25 +24,44 @@ pub(super) fn framed_hash<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Stri
     data_encoding::HEXLOWER.encode(&hasher.finalize())
 }
 
-/// The fingerprint of a request, if its handler declares one.
-pub(in crate::runtime) async fn fingerprint(
-    handler: &Declaration,
-    scope: &TenantScope,
-    session_id: SessionId,
-    parameters: &Value,
-) -> Result<Option<String>, HandlerError> {
-    let Some(function) = &handler.metadata.fingerprint else {
-        return Ok(None);
-    };
-    let confined_to = scope.confined_to().map(ToString::to_string);
-    let (scope, parameters) = (scope.clone(), parameters.clone());
-    let parts = function(FingerprintInput {
-        scope,
-        session_id,
-        parameters,
-    })
-    .await?;
-    Ok(parts.map(|parts| {
+/// The keys of a submit.
+#[derive(Debug)]
+pub(in crate::runtime) struct Keys {
+    /// The caller's, the handler's, the parent's or the schedule's.
+    pub(super) key: Option<Key>,
+    /// That of an id which the caller chose.
+    pub(super) chosen: Option<Key>,
+}
+
+impl Keys {
+    /// Of a submit whose id the server makes.
+    pub(super) fn of(key: Option<Key>) -> Self {
+        Self { key, chosen: None }
+    }
+}
+
+impl Engine {
+    /// The fingerprint of a request, if its handler declares one.
+    pub(in crate::runtime) async fn fingerprint(
+        &self,
+        handler: &Declaration,
+        scope: &TenantScope,
+        session_id: SessionId,
+        parameters: &Value,
+    ) -> Result<Option<String>, HandlerError> {
+        let Some(function) = &handler.metadata.fingerprint else {
+            return Ok(None);
+        };
+        let confined_to = scope.confined_to().map(ToString::to_string);
+        let (scope, input) = (scope.clone(), parameters.clone());
+        let parts = function(FingerprintInput {
+            scope,
+            session_id,
+            parameters: input,
+        });
+        let Some(parts) = parts.await? else {
+            return Ok(None);
+        };
         let names = [
             handler.intent_type.as_bytes(),
             handler.handler_name.as_bytes(),
@@ -45,12 +69,14 @@ pub(in crate::runtime) async fn fingerprint(
         // Nobody finds by it the work of others that they may not see.
         let own = confined_to.as_ref().map(String::as_bytes);
         let parts = parts.iter().map(Vec::as_slice);
-        framed_hash(names.into_iter().chain(own).chain(parts))
-    }))
+        let hash = framed_hash(names.into_iter().chain(own).chain(parts));
+        self.blinded(handler, parameters, hash).map(Some)
+    }
 }
 
-/// The request that a key stands for. JSON is compared by value, not by its spelling.
-pub(super) fn request_hash(intent: &SubmitIntent) -> String {
+/// The request that a key stands for. JSON is compared by value, not by its spelling. Sensitive parameters are
+/// compared by `digest`, which nobody can compare with guesses.
+pub(super) fn request_hash(intent: &SubmitIntent, digest: Option<&str>) -> String {
     let text = |value: &Option<String>| value.clone().unwrap_or_default();
     let number = |value: Option<i64>| value.map(|n| n.to_string()).unwrap_or_default();
     let parts = [
@@ -58,7 +84,7 @@ pub(super) fn request_hash(intent: &SubmitIntent) -> String {
         intent.session_id.to_string(),
         text(&intent.solution_id),
         text(&intent.handler_name),
-        intent.parameters.canonical(),
+        digest.map_or_else(|| intent.parameters.canonical(), str::to_owned),
         intent.metadata.canonical(),
         number(intent.run_at),
         number(intent.priority),
@@ -70,6 +96,19 @@ pub(super) fn fault_of_key(key: Option<&str>) -> Option<Fault> {
     let message = "an idempotency key has 1 to 255 characters, none of them a control character";
     let is_faulty = key.is_some_and(|key| !is_name(key, 255));
     is_faulty.then(|| Fault::at(["idempotencyKey"], message))
+}
+
+/// Whether its time is near is decided by the database's clock, once it is known not to be a repetition.
+pub(super) fn fault_of_chosen_id(principal: &Principal, id: ExecutionId) -> Option<Fault> {
+    let suffix = principal.execution_id_suffix();
+    let is_fit = id.0.get_version_num() == 7
+        && id.0.get_variant() == Variant::RFC4122
+        && id.0.as_bytes().ends_with(&suffix);
+    let suffix = data_encoding::HEXLOWER.encode(&suffix);
+    let message = format!(
+        "an execution id that is chosen is a version 7 UUID whose last 8 digits are the caller's, {suffix}"
+    );
+    (!is_fit).then(|| Fault::at(["executionId"], message))
 }
 
 #[cfg(test)]

@@ -67,14 +67,50 @@ pub(super) fn register(
 ) -> Result<(), RegistrationError> {
     let limits = works.limits;
     registry
-        .handler("compose_journey", NAME, move |ctx, parameters| {
+        .handler(TYPE, NAME, move |ctx, parameters| {
             compose(ctx, parameters, limits)
         })
         .description("Runs a journey: a graph of intents, each a child execution.")
         .solution(NAME)
         .check(move |parameters| check(parameters, limits))
+        .passes_on(sensitive)
         .parks()
         .register()
+}
+
+const TYPE: &str = "compose_journey";
+/// The intent type of a step that is known when the journey runs, and not before; no handler serves it.
+const UNKNOWN: &str = "";
+
+/// The places of what sensitive parameters of steps may be in: the parameters of such steps, and all that is given to
+/// the journey, for they may take it.
+fn sensitive(parameters: &Value, is_sensitive: &dyn Fn(&str) -> bool) -> Vec<String> {
+    let steps = parameters.get("steps").and_then(Value::as_array);
+    let passes_secrets = |step: &Value| {
+        let Some(intent_type) = step.get("intent_type").and_then(Value::as_str) else {
+            return is_sensitive(UNKNOWN);
+        };
+        let inner = step.get("parameters");
+        let inner_steps = inner.and_then(|inner| inner.get("steps")?.as_array());
+        is_sensitive(intent_type)
+            || match (inner, inner_steps) {
+                (Some(inner), Some(_)) => !sensitive(inner, is_sensitive).is_empty(),
+                // The steps of an inner journey may be bound, too.
+                _ => intent_type == TYPE && is_sensitive(UNKNOWN),
+            }
+    };
+    let steps = steps.into_iter().flatten().enumerate();
+    let steps = steps.filter(|(_, step)| passes_secrets(step));
+    let mut places: Vec<String> = steps
+        .map(|(number, _)| format!("/steps/{number}/parameters"))
+        .collect();
+    if let (false, Some(given)) = (places.is_empty(), parameters.as_object()) {
+        let given = given
+            .keys()
+            .filter(|name| *name != "steps" && *name != "journey_id");
+        places.extend(given.map(|name| format!("/{}", name.replace('~', "~0").replace('/', "~1"))));
+    }
+    places
 }
 
 /// A journey with its parameters, as trees of values: many times the bytes of their text.
@@ -356,6 +392,7 @@ mod tests {
             batch_submit: 1_000,
             tree_depth: 16,
             tree_executions: 10_000,
+            schedules: 1,
         };
         let faults = check(parameters, limits).into_iter();
         faults.map(|fault| fault.path.join(".")).collect()

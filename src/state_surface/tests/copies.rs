@@ -187,7 +187,7 @@ async fn without_any_copies_everything_works() {
         .unwrap();
     assert_eq!(read(&surface, session.id).await, written);
     let upgraded = surface
-        .upgrade_session(&anyone(), session.id, "ada".to_owned(), None)
+        .upgrade_session(&anyone(), upgrade(&session, "ada", None))
         .await
         .unwrap();
     assert_eq!(read(&surface, session.id).await, upgraded);
@@ -206,7 +206,7 @@ async fn after_an_upgrade_no_anonymous_copy_can_be_read() {
         let session = created(&surface, r#"{"cart":[1]}"#).await;
         let anonymous = hot.get(&key_of(&session)).await.unwrap().unwrap();
         let upgraded = surface
-            .upgrade_session(&anyone(), session.id, "ada".to_owned(), None)
+            .upgrade_session(&anyone(), upgrade(&session, "ada", None))
             .await
             .unwrap();
         let now = hot.get(&key_of(&session)).await.unwrap().unwrap();

@@ -26,6 +26,7 @@ async fn running(world: &World, surface: &StateSurface) -> (Session, Fence) {
         session_id: session.id,
         solution_id: "default".to_owned(),
         parameters: Payload::inline(&RawJson::empty_object()),
+        sealed: None,
         metadata: RawJson::empty_object(),
         idempotency_key: None,
         intent_created_at: None,
@@ -34,6 +35,7 @@ async fn running(world: &World, surface: &StateSurface) -> (Session, Fence) {
         timeout_micros: None,
         parent: None,
         rerun_of: None,
+        limits: Vec::new(),
         queue: Queue::Node,
         submitted_by: "ann".into(),
         grants: Grants::all(),
@@ -42,7 +44,9 @@ async fn running(world: &World, surface: &StateSurface) -> (Session, Fence) {
         scope: anyone().scope(),
         execution,
         key: None,
+        chosen: None,
         start_on: Some(ids.node()),
+        run: None,
     };
     let submission = world.storage.submit(submit).await.unwrap();
     assert!(submission.started_at.is_some());

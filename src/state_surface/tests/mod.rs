@@ -12,7 +12,7 @@ use super::*;
 use crate::{
     content::{ContentStore, S3Options},
     hot::InProcess,
-    model::{Principal, RawJson},
+    model::{Principal, RawJson, Session},
     storage::{Options, WriteOptions, migrate},
     telemetry::Metrics,
 };
@@ -90,4 +90,12 @@ fn somebody_else() -> Principal {
 
 fn json(text: &str) -> RawJson {
     RawJson::parse(text).unwrap()
+}
+
+fn upgrade(session: &Session, user: &str, metadata: Option<RawJson>) -> Upgrade {
+    Upgrade {
+        id: session.id,
+        user_id: Some(user.to_owned()),
+        metadata,
+    }
 }

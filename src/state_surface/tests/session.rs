@@ -196,7 +196,7 @@ async fn a_session_is_upgraded_once_and_keeps_its_state() {
     let session = created(&surface, r#"{"cart":[1]}"#).await;
     let metadata = Some(json(r#"{"plan":"pro"}"#));
     let upgraded = surface
-        .upgrade_session(&anyone(), session.id, "ada".to_owned(), metadata)
+        .upgrade_session(&anyone(), upgrade(&session, "ada", metadata))
         .await
         .unwrap();
     assert_eq!(upgraded.status, SessionStatus::Upgraded);
@@ -209,11 +209,11 @@ async fn a_session_is_upgraded_once_and_keeps_its_state() {
     );
     assert_eq!(read.state, session.state);
     let again = surface
-        .upgrade_session(&anyone(), session.id, "eve".to_owned(), None)
+        .upgrade_session(&anyone(), upgrade(&session, "eve", None))
         .await;
     assert!(matches!(refusal(again), Refusal::SessionTransition { .. }));
     let nobody = surface
-        .upgrade_session(&anyone(), session.id, "a\u{1}".to_owned(), None)
+        .upgrade_session(&anyone(), upgrade(&session, "a\u{1}", None))
         .await;
     assert_eq!(paths(refusal(nobody)), ["userId"]);
 }
@@ -277,7 +277,7 @@ async fn another_tenant_finds_nothing() {
         .await;
     assert!(matches!(refusal(written), Refusal::NotFound { .. }));
     let upgraded = surface
-        .upgrade_session(&other, session.id, "eve".to_owned(), None)
+        .upgrade_session(&other, upgrade(&session, "eve", None))
         .await;
     assert!(matches!(refusal(upgraded), Refusal::NotFound { .. }));
     let closed = surface.close_session(&other, session.id, None).await;

@@ -1,20 +1,23 @@
 //! Rows to records. A value that does not convert is reported as corrupt, never skipped.
 
+mod checkpoints;
 mod records;
+mod schedules;
 
 use entity::{
     api_key, artifact, artifact_transition, event, execution, materialization, session, step,
     upload,
 };
 
-use super::Error;
+use super::{Error, chain};
 use crate::model::{
-    ApiKey, Artifact, ArtifactId, ArtifactState, ArtifactTransition, Cursor, Event, EventBody,
-    Execution, ExecutionId, ExecutionStatus, Grants, Intent, IntentId, KeyId, KeyRights,
+    ApiKey, Artifact, ArtifactId, ArtifactState, ArtifactTransition, ChainHash, Cursor, Event,
+    EventBody, Execution, ExecutionId, ExecutionStatus, Grants, Intent, IntentId, KeyId, KeyRights,
     Materialization, MaterializationId, Payload, Queue, RawJson, Session, SessionId, SessionStatus,
     Step, StreamKind, TenantId, Upload, UploadId,
 };
-pub(super) use records::{ArtifactRow, EventRow, SessionRow};
+pub(super) use records::{ArtifactRow, EventRow, SessionRow, error_code_of};
+pub(super) use schedules::StoredSchedule;
 
 fn known<T>(value: Option<T>, what: &'static str) -> Result<T, Error> {
     value.ok_or(Error::Corrupt { what, source: None })
@@ -80,6 +83,11 @@ impl TryFrom<execution::Model> for Execution {
             actor,
             user_id,
             grants,
+            last_hash,
+            sealed,
+            limits,
+            // Part of the error.
+            error_code: _,
         } = row;
         let grants = grants.map(|text| text.parse());
         let grants = grants.transpose();
@@ -92,12 +100,14 @@ impl TryFrom<execution::Model> for Execution {
                 session_id: SessionId(session_id),
                 solution_id,
                 parameters: Payload::stored(parameters),
+                sealed: sealed.map(Payload::stored),
                 metadata: RawJson::trusted(metadata),
                 idempotency_key,
                 created_at: intent_created_at,
             },
             handler_name,
             queue: known(Queue::from_name(&queue), "queue")?,
+            limits,
             submitted_by: actor.map(Into::into),
             user_id: user_id.map(Into::into),
             grants: grants
@@ -113,6 +123,7 @@ impl TryFrom<execution::Model> for Execution {
             priority,
             next_seq,
             last_tx,
+            last_hash: chain::stored(last_hash)?,
             parent_id: parent_id.map(ExecutionId),
             root_id: root_id.map(ExecutionId),
             depth,
@@ -152,6 +163,8 @@ impl TryFrom<session::Model> for Session {
             created_at,
             updated_at,
             expires_at,
+            last_hash: _,
+            secret_digest: _,
         } = row;
         Ok(Self {
             id: SessionId(id),
@@ -210,6 +223,7 @@ impl TryFrom<event::Model> for Event {
             ord,
             occurred_at,
             actor,
+            hash: _,
         } = row;
         let body = EventBody::decode(&event_type, &data).map_err(|e| Error::corrupt("event", e))?;
         Ok(Self {
@@ -253,6 +267,7 @@ impl TryFrom<artifact::Model> for Artifact {
             created_at,
             updated_at,
             user_id,
+            last_hash: _,
         } = row;
         Ok(Self {
             id: ArtifactId(id),
@@ -398,6 +413,8 @@ pub(super) struct StoredKey {
     pub(super) key: ApiKey,
     /// SHA-256 (hex) of its whole text.
     pub(super) digest: String,
+    /// The hash of the last entry of its stream.
+    pub(super) last_hash: Option<ChainHash>,
 }
 
 impl TryFrom<api_key::Model> for StoredKey {
@@ -417,6 +434,7 @@ impl TryFrom<api_key::Model> for StoredKey {
             expires_at,
             last_used_at,
             revoked_at,
+            last_hash,
         } = row;
         let scopes = scopes.parse();
         let rights = KeyRights {
@@ -435,12 +453,21 @@ impl TryFrom<api_key::Model> for StoredKey {
             last_used_at,
             revoked_at,
         };
-        Ok(Self { key, digest })
+        Ok(Self {
+            key,
+            digest,
+            last_hash: chain::stored(last_hash)?,
+        })
     }
 }
 
 impl From<StoredKey> for api_key::Model {
-    fn from(StoredKey { key, digest }: StoredKey) -> Self {
+    fn from(row: StoredKey) -> Self {
+        let StoredKey {
+            key,
+            digest,
+            last_hash,
+        } = row;
         Self {
             id: key.id.0,
             tenant_id: key.tenant_id.to_string(),
@@ -454,6 +481,7 @@ impl From<StoredKey> for api_key::Model {
             expires_at: key.expires_at,
             last_used_at: key.last_used_at,
             revoked_at: key.revoked_at,
+            last_hash: last_hash.map(|hash| hash.0.to_vec()),
         }
     }
 }

@@ -4,8 +4,10 @@ use entity::{artifact, event, execution, session};
 use sea_orm::Value;
 use uuid::Uuid;
 
-use super::super::{Error, sql::Record};
-use crate::model::{Artifact, ArtifactId, Event, Execution, Grants, Payload, Session};
+use super::super::{Error, chain::Entry, sql::Record};
+use crate::model::{
+    Artifact, ArtifactId, ChainHash, Event, Execution, ExecutionStatus, Grants, Payload, Session,
+};
 
 fn text(value: &str) -> Value {
     value.to_owned().into()
@@ -13,6 +15,18 @@ fn text(value: &str) -> Value {
 
 fn optional_text(value: Option<&str>) -> Value {
     value.map(str::to_owned).into()
+}
+
+fn hash(value: Option<ChainHash>) -> Value {
+    value.map(|hash| hash.0.to_vec()).into()
+}
+
+/// The code with which an execution failed, as it is stored; none for others.
+pub(in crate::storage) fn error_code_of(execution: &Execution) -> Option<String> {
+    let error = execution.error.as_ref();
+    let error = error.filter(|_| execution.status == ExecutionStatus::Failed);
+    // PostgreSQL has no text with a zero character.
+    error.map(|error| error.code.replace('\0', ""))
 }
 
 impl Record<execution::Entity> for Execution {
@@ -52,6 +66,7 @@ impl Record<execution::Entity> for Execution {
                     .and_then(|error| serde_json::to_string(error).ok())
                     .into()
             }
+            Column::ErrorCode => error_code_of(self).into(),
             Column::CreatedAt => self.created_at.into(),
             Column::StartedAt => self.started_at.into(),
             Column::FinishedAt => self.finished_at.into(),
@@ -66,6 +81,9 @@ impl Record<execution::Entity> for Execution {
             Column::Grants => (self.grants != Grants::all())
                 .then(|| self.grants.to_string())
                 .into(),
+            Column::LastHash => hash(self.last_hash),
+            Column::Sealed => optional_text(intent.sealed.as_ref().map(Payload::as_str)),
+            Column::Limits => self.limits.into(),
         }
     }
 }
@@ -77,6 +95,10 @@ pub(in crate::storage) struct SessionRow {
     /// None where the stream has the session's own id.
     pub(in crate::storage) stream_id: Option<Uuid>,
     pub(in crate::storage) next_seq: i64,
+    /// The hash of the last entry of its stream.
+    pub(in crate::storage) last_hash: Option<ChainHash>,
+    /// SHA-256 (hex) of the secret by which it is used while it is anonymous.
+    pub(in crate::storage) secret_digest: Option<String>,
 }
 
 impl Record<session::Entity> for SessionRow {
@@ -98,15 +120,18 @@ impl Record<session::Entity> for SessionRow {
             Column::CreatedAt => session.created_at.into(),
             Column::UpdatedAt => session.updated_at.into(),
             Column::ExpiresAt => session.expires_at.into(),
+            Column::LastHash => hash(self.last_hash),
+            Column::SecretDigest => optional_text(self.secret_digest.as_deref()),
         }
     }
 }
 
-/// An entry of the log with the two columns that its body makes.
+/// An entry of the log with the two columns that its body makes, and its hash once it is linked.
 pub(in crate::storage) struct EventRow<'a> {
     event: &'a Event,
     event_type: String,
     data: String,
+    pub(in crate::storage) hash: Option<ChainHash>,
 }
 
 impl<'a> EventRow<'a> {
@@ -117,7 +142,28 @@ impl<'a> EventRow<'a> {
             event,
             event_type,
             data,
+            hash: None,
         })
+    }
+
+    /// What the hash covers.
+    pub(in crate::storage) fn entry(&self) -> Entry<'_> {
+        let event = self.event;
+        Entry {
+            stream_id: event.stream_id,
+            seq: event.cursor.seq,
+            stream_kind: event.stream_kind.code(),
+            tenant_id: event.tenant_id.as_str(),
+            session_id: event.session_id.0,
+            intent_type: event.intent_type.as_deref(),
+            event_type: &self.event_type,
+            data: &self.data,
+            payload: event.payload.as_ref().map(Payload::as_str),
+            tx: event.cursor.tx,
+            ord: event.cursor.ord,
+            occurred_at: event.occurred_at,
+            actor: event.actor.as_deref(),
+        }
     }
 }
 
@@ -139,6 +185,7 @@ impl Record<event::Entity> for EventRow<'_> {
             Column::Ord => event.cursor.ord.into(),
             Column::OccurredAt => event.occurred_at.into(),
             Column::Actor => optional_text(event.actor.as_deref()),
+            Column::Hash => hash(self.hash),
         }
     }
 }
@@ -149,6 +196,8 @@ pub(in crate::storage) struct ArtifactRow {
     pub(in crate::storage) artifact: Artifact,
     pub(in crate::storage) key: Option<i64>,
     pub(in crate::storage) parents: Vec<ArtifactId>,
+    /// The hash of the last entry of its own stream.
+    pub(in crate::storage) last_hash: Option<ChainHash>,
 }
 
 impl Record<artifact::Entity> for ArtifactRow {
@@ -179,6 +228,7 @@ impl Record<artifact::Entity> for ArtifactRow {
             Column::CreatedAt => artifact.created_at.into(),
             Column::UpdatedAt => artifact.updated_at.into(),
             Column::UserId => optional_text(artifact.user_id.as_deref()),
+            Column::LastHash => hash(self.last_hash),
         }
     }
 }

@@ -4,8 +4,8 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use sea_orm::{ConnectOptions, Database as SeaOrm, DatabaseConnection, DbErr, RuntimeErr};
 use sqlx::{
-    ConnectOptions as _, Executor as _, PgConnection, SqliteConnection, postgres::PgConnectOptions,
-    sqlite::SqliteConnectOptions,
+    ConnectOptions as _, Connection as _, Executor as _, PgConnection, SqliteConnection,
+    postgres::PgConnectOptions, sqlite::SqliteConnectOptions,
 };
 
 use tokio::runtime::Handle;
@@ -15,9 +15,11 @@ use super::{
     connection::WriteConnection,
     era,
     exclusive::Exclusive,
+    hosts::{Following, Hosts},
     interruptible::Interruptible,
     pinned::Pinned,
     reader::{ReadConnections, Reader},
+    sent::Purpose,
     timed::Timed,
 };
 use crate::telemetry::metrics::Metrics;
@@ -55,7 +57,7 @@ const ENDS_WITH_ITS_CLIENT: &str = "SET client_connection_check_interval = '200m
 /// Access to the database.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// `sqlite://path` or `postgres://…`.
+    /// `sqlite://path` or `postgres://…`, which may name several hosts with commas between them.
     pub url: String,
     /// Size of the pool; on SQLite that of the readers.
     pub max_connections: u32,
@@ -73,7 +75,22 @@ pub(in crate::storage) struct Database {
     pub(in crate::storage) reader: Reader,
     pub(in crate::storage) writer: WriteConnection,
     /// The connection by which the node's lease is prolonged; none on SQLite, whose writer does it.
-    pub(in crate::storage) lease: Option<PgConnectOptions>,
+    pub(in crate::storage) lease: Option<LeaseOptions>,
+    _following: Option<Arc<Following>>,
+}
+
+/// How the connection is made by which the lease is prolonged.
+#[derive(Debug, Clone)]
+pub(in crate::storage) struct LeaseOptions {
+    hosts: Arc<Hosts>,
+    options: PgConnectOptions,
+}
+
+impl LeaseOptions {
+    /// A new connection to the primary.
+    pub(in crate::storage) async fn connect(&self) -> Result<PgConnection, sqlx::Error> {
+        self.hosts.lead(self.options.clone()).connect().await
+    }
 }
 
 impl Database {
@@ -86,7 +103,7 @@ impl Database {
             // The writer goes first and alone: it switches the file to WAL mode.
             let writer = Exclusive::new(sqlite_writer(options).await?, metrics);
             let inner = SeaOrm::connect(sqlite_readers(options)).await?;
-            let whole = Timed::new(inner, None, metrics, "read");
+            let whole = Timed::new(inner, None, metrics, Purpose::Whole);
             let connections = ReadConnections::Sqlite {
                 normal: sqlite_interruptible(options, None)?,
                 low: sqlite_interruptible(options, options.low.clone())?,
@@ -95,21 +112,53 @@ impl Database {
                 reader: Reader::new(whole, connections, options.max_connections, metrics),
                 writer: WriteConnection::Sqlite(writer),
                 lease: None,
+                _following: None,
             });
         }
-        let inner = SeaOrm::connect(postgres(options)).await?;
+        let hosts = Arc::new(Hosts::of(&options.url));
+        let lease = postgres_lease(options, &hosts)?;
+        if hosts.are_several() {
+            lead(&hosts, options).await?;
+        }
+        let inner = SeaOrm::connect(postgres(options, &hosts)).await?;
         let limit = Some(options.acquire_timeout + options.statement_timeout);
-        let writer = Timed::new(inner.clone(), limit, metrics, "write");
+        let writer = Timed::new(inner.clone(), limit, metrics, Purpose::Write);
         let pool = inner.get_postgres_connection_pool().clone();
         let pinned = Pinned::new(pool.clone(), metrics);
-        let whole = Timed::new(inner, limit, metrics, "read");
+        let following = hosts.are_several().then(|| {
+            let follows = hosts.follow(pool.clone(), lease.clone(), options.acquire_timeout);
+            Arc::new(follows)
+        });
+        let whole = Timed::new(inner, limit, metrics, Purpose::Whole);
         let connections = ReadConnections::Postgres(pool);
         Ok(Self {
             reader: Reader::new(whole, connections, options.max_connections, metrics),
             writer: WriteConnection::Postgres(writer, pinned),
-            lease: Some(postgres_lease(options)?),
+            lease: Some(LeaseOptions {
+                hosts,
+                options: lease,
+            }),
+            _following: following,
         })
     }
+}
+
+/// Finds the primary among the hosts of an address.
+async fn lead(hosts: &Hosts, options: &Options) -> Result<(), Error> {
+    let unreachable = |e: sqlx::Error| DbErr::Conn(RuntimeErr::SqlxError(e.into()));
+    let lease = postgres_lease(options, hosts)?;
+    let found = hosts.find(&lease, options.acquire_timeout).await;
+    let closed = found.map_err(unreachable)?.close().await;
+    Ok(closed.map_err(unreachable)?)
+}
+
+/// The address of the primary alone.
+pub(in crate::storage) async fn primary_url(options: &Options) -> Result<String, Error> {
+    let hosts = Hosts::of(&options.url);
+    if hosts.are_several() {
+        lead(&hosts, options).await?;
+    }
+    Ok(hosts.url())
 }
 
 /// One connection to SQLite, for changes.
@@ -181,12 +230,13 @@ fn tuned(sqlite: SqliteConnectOptions) -> SqliteConnectOptions {
         .pragma("temp_store", "MEMORY")
 }
 
-fn postgres(options: &Options) -> ConnectOptions {
+fn postgres(options: &Options, hosts: &Arc<Hosts>) -> ConnectOptions {
     let renewing = Renewing {
         options: options.clone(),
+        hosts: Arc::clone(hosts),
         one_at_a_time: Arc::default(),
     };
-    let mut connect = ConnectOptions::new(options.url.clone());
+    let mut connect = ConnectOptions::new(hosts.url());
     connect
         .max_connections(options.max_connections)
         .acquire_timeout(options.acquire_timeout)
@@ -234,6 +284,7 @@ async fn refuse_a_standby(connection: &mut PgConnection) -> Result<(), sqlx::Err
 #[derive(Debug, Clone)]
 struct Renewing {
     options: Options,
+    hosts: Arc<Hosts>,
     one_at_a_time: Arc<tokio::sync::Mutex<()>>,
 }
 
@@ -247,7 +298,7 @@ impl Renewing {
             return Ok(());
         }
         let renewed = async {
-            let mut connect = ConnectOptions::new(self.options.url.clone());
+            let mut connect = ConnectOptions::new(self.hosts.url());
             connect
                 .max_connections(1)
                 .acquire_timeout(self.options.acquire_timeout)
@@ -268,9 +319,9 @@ impl Renewing {
 
 /// The connection by which the lease is prolonged. Feeds wait for sessions that are called as the
 /// others, and it never writes to the log.
-fn postgres_lease(options: &Options) -> Result<PgConnectOptions, Error> {
+fn postgres_lease(options: &Options, hosts: &Hosts) -> Result<PgConnectOptions, Error> {
     let unusable = |e: sqlx::Error| DbErr::Conn(RuntimeErr::SqlxError(e.into()));
-    let connect: PgConnectOptions = options.url.parse().map_err(unusable)?;
+    let connect: PgConnectOptions = hosts.url().parse().map_err(unusable)?;
     let timeout = format!("{}ms", options.statement_timeout.as_millis());
     Ok(connect
         .application_name(LEASE_APPLICATION)

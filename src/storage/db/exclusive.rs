@@ -9,29 +9,30 @@ use sea_query_sqlx::SqlxValues;
 use sqlx::{AssertSqlSafe, IntoArguments, SqliteConnection, query::Query};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
+use super::sent::{Purpose, sent};
 use crate::telemetry::metrics::Metrics;
 
 /// Clones share the connection and take turns.
 #[derive(Debug, Clone)]
-pub(in crate::storage) struct Exclusive(Arc<Mutex<Connection>>);
+pub(in crate::storage) struct Exclusive(Arc<Mutex<WriterConnection>>);
 
 #[derive(Debug)]
-struct Connection {
+struct WriterConnection {
     inner: SqliteConnection,
     /// True if a transaction may be open that nobody waits for any more.
     is_left_open: bool,
     metrics: Metrics,
 }
 
-impl Connection {
+impl WriterConnection {
     async fn execute(&mut self, statement: Statement) -> Result<ExecResult, DbErr> {
-        self.metrics.statement("write");
+        sent(&self.metrics, Purpose::Write, &statement.sql);
         let result = query(statement).execute(&mut self.inner).await;
         result.map(ExecResult::from).map_err(execution_error)
     }
 
     async fn query(&mut self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        self.metrics.statement("write");
+        sent(&self.metrics, Purpose::Write, &statement.sql);
         let rows = query(statement).fetch_all(&mut self.inner).await;
         let rows = rows.map_err(|e| DbErr::Query(RuntimeErr::SqlxError(e.into())))?;
         Ok(rows.into_iter().map(QueryResult::from).collect())
@@ -65,7 +66,7 @@ pub(in crate::storage) fn execution_error(error: sqlx::Error) -> DbErr {
 
 impl Exclusive {
     pub(in crate::storage) fn new(inner: SqliteConnection, metrics: &Metrics) -> Self {
-        Self(Arc::new(Mutex::new(Connection {
+        Self(Arc::new(Mutex::new(WriterConnection {
             inner,
             is_left_open: false,
             metrics: metrics.clone(),
@@ -75,7 +76,7 @@ impl Exclusive {
     /// Waits for the connection; the transaction begins with its first statement.
     pub(in crate::storage) async fn begin(&self) -> Result<ExclusiveTransaction, DbErr> {
         let connection = self.alone().await?;
-        Ok(ExclusiveTransaction(Mutex::new(Begun {
+        Ok(ExclusiveTransaction(Mutex::new(WriterTransaction {
             connection,
             has_begun: false,
         })))
@@ -87,7 +88,7 @@ impl Exclusive {
         Ok(result.rows_affected())
     }
 
-    async fn alone(&self) -> Result<OwnedMutexGuard<Connection>, DbErr> {
+    async fn alone(&self) -> Result<OwnedMutexGuard<WriterConnection>, DbErr> {
         let mut connection = Arc::clone(&self.0).lock_owned().await;
         if connection.is_left_open {
             connection.roll_back().await?;
@@ -99,15 +100,15 @@ impl Exclusive {
 /// Holds the connection until the transaction has ended. Dropped before, it is rolled back by whoever
 /// has the connection next.
 #[derive(Debug)]
-pub(in crate::storage) struct ExclusiveTransaction(Mutex<Begun>);
+pub(in crate::storage) struct ExclusiveTransaction(Mutex<WriterTransaction>);
 
 #[derive(Debug)]
-struct Begun {
-    connection: OwnedMutexGuard<Connection>,
+struct WriterTransaction {
+    connection: OwnedMutexGuard<WriterConnection>,
     has_begun: bool,
 }
 
-impl Begun {
+impl WriterTransaction {
     /// The first statement begins the transaction.
     fn within(&mut self, mut statement: Statement) -> Statement {
         if !self.has_begun {

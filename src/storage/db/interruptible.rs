@@ -27,13 +27,13 @@ pub(in crate::storage) struct Interruptible(Arc<Pool>);
 struct Pool {
     options: SqliteConnectOptions,
     places: Arc<Semaphore>,
-    idle: Mutex<Vec<Connection>>,
+    idle: Mutex<Vec<ReaderConnection>>,
     acquire_timeout: Duration,
     opened_by: Option<Handle>,
 }
 
 #[derive(Debug)]
-struct Connection {
+struct ReaderConnection {
     inner: SqliteConnection,
     interrupted: Arc<AtomicBool>,
 }
@@ -77,14 +77,14 @@ impl Interruptible {
 }
 
 impl Pool {
-    fn idle(&self) -> Option<Connection> {
+    fn idle(&self) -> Option<ReaderConnection> {
         self.idle
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .pop()
     }
 
-    async fn open_where_it_belongs(this: &Arc<Self>) -> Result<Connection, DbErr> {
+    async fn open_where_it_belongs(this: &Arc<Self>) -> Result<ReaderConnection, DbErr> {
         let Some(threads) = &this.opened_by else {
             return this.open().await;
         };
@@ -94,7 +94,7 @@ impl Pool {
         opened.flatten()
     }
 
-    async fn open(&self) -> Result<Connection, DbErr> {
+    async fn open(&self) -> Result<ReaderConnection, DbErr> {
         let unreachable = |e: sqlx::Error| DbErr::Conn(RuntimeErr::SqlxError(e.into()));
         let options = self.options.clone().disable_statement_logging();
         let mut inner = options.connect().await.map_err(unreachable)?;
@@ -106,10 +106,10 @@ impl Pool {
         let mut handle = inner.lock_handle().await.map_err(unreachable)?;
         handle.set_progress_handler(LOOK_EVERY, goes_on);
         drop(handle);
-        Ok(Connection { inner, interrupted })
+        Ok(ReaderConnection { inner, interrupted })
     }
 
-    fn take_back(&self, connection: Connection) {
+    fn take_back(&self, connection: ReaderConnection) {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         idle.push(connection);
     }
@@ -119,7 +119,7 @@ impl Pool {
 /// interrupted.
 #[derive(Debug)]
 pub(in crate::storage) struct Lent {
-    held: Option<(Connection, OwnedSemaphorePermit)>,
+    held: Option<(ReaderConnection, OwnedSemaphorePermit)>,
     is_running: bool,
     pool: Arc<Pool>,
 }

@@ -14,6 +14,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 use super::{
     error::{is_outage, is_stale_plan},
     exclusive::execution_error,
+    sent::{Purpose, sent},
     sql::bound,
     timed,
 };
@@ -76,7 +77,7 @@ impl Pinned {
             Some(pinned) => pinned,
             None => begun(self.acquire().await?).await?,
         };
-        let begun = Begun {
+        let begun = PinnedConnection {
             connection,
             is_doubtful: false,
         };
@@ -119,19 +120,19 @@ async fn begun(
 #[derive(Debug)]
 pub(in crate::storage) struct PinnedTransaction {
     place: OwnedMutexGuard<Option<Resting>>,
-    begun: Mutex<Begun>,
+    begun: Mutex<PinnedConnection>,
     metrics: Metrics,
 }
 
 #[derive(Debug)]
-struct Begun {
+struct PinnedConnection {
     connection: PoolConnection<Postgres>,
     /// The database refused to work, as one does that has become a standby, or what was prepared no
     /// longer fits its tables: another connection may work.
     is_doubtful: bool,
 }
 
-impl Begun {
+impl PinnedConnection {
     fn failed(&mut self, error: DbErr) -> DbErr {
         self.is_doubtful |= is_outage(&error) || is_stale_plan(&error);
         error
@@ -143,7 +144,7 @@ impl PinnedTransaction {
         &self,
         statement: Statement,
     ) -> Result<ExecResult, DbErr> {
-        self.metrics.statement("write");
+        sent(&self.metrics, Purpose::Write, &statement.sql);
         let mut begun = self.begun.lock().await;
         let result = bound(statement)?.execute(&mut *begun.connection).await;
         let result = result.map(ExecResult::from).map_err(execution_error);
@@ -154,7 +155,7 @@ impl PinnedTransaction {
         &self,
         statement: Statement,
     ) -> Result<Vec<QueryResult>, DbErr> {
-        self.metrics.statement("write");
+        sent(&self.metrics, Purpose::Write, &statement.sql);
         let mut begun = self.begun.lock().await;
         let rows = bound(statement)?.fetch_all(&mut *begun.connection).await;
         let rows = rows.map_err(|e| begun.failed(DbErr::Query(RuntimeErr::SqlxError(e.into()))))?;

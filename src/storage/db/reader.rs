@@ -20,6 +20,7 @@ use super::{
     error::is_stale_plan,
     exclusive::query,
     interruptible::Interruptible,
+    sent::{Purpose, sent},
     sql::Queries,
     sql::bound,
     timed::{Timed, acquire, within},
@@ -122,7 +123,8 @@ impl Reader {
             Some(scope) if meter.is_none() => Some(self.executions.turn(scope.tenant()).await),
             _ => None,
         };
-        self.metrics.statement("read");
+        let purpose = scope.map_or(Purpose::Node, |_| Purpose::Read);
+        sent(&self.metrics, purpose, &statement.sql);
         #[cfg(test)]
         recorded::add(&statement);
         match &self.connections {

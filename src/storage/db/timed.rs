@@ -13,6 +13,7 @@ use sea_orm::{
 };
 use sqlx::{PgPool, Postgres, pool::PoolConnection};
 
+use super::sent::{Purpose, sent};
 use crate::telemetry::metrics::Metrics;
 
 /// Connections whose statements end within a limit.
@@ -48,10 +49,10 @@ impl Timed {
         mut inner: DatabaseConnection,
         limit: Option<Duration>,
         metrics: &Metrics,
-        purpose: &'static str,
+        purpose: Purpose,
     ) -> Self {
         let counted = metrics.clone();
-        inner.set_metric_callback(move |_| counted.statement(purpose));
+        inner.set_metric_callback(move |info| sent(&counted, purpose, &info.statement.sql));
         Self { inner, limit }
     }
 

@@ -91,17 +91,28 @@ struct Question<'a> {
 impl Question<'_> {
     fn of_execution(&self) -> Option<Way> {
         let id = self.filter.execution_id?;
-        let found_by = "tenant_id || '' = ? AND key IN (SELECT key FROM artifact WHERE execution_id = ? \
-             UNION ALL SELECT a.key FROM artifact_found f JOIN artifact a ON a.id = f.artifact_id \
-             WHERE f.execution_id = ?)";
-        let values = vec![self.tenant.into(), id.0.into(), id.0.into()];
+        let found_by = "tenant_id || '' = ? AND key IN (SELECT key FROM artifact \
+             WHERE execution_id = ? AND tenant_id || '' = ? UNION ALL \
+             SELECT a.key FROM artifact_found f JOIN artifact a ON a.id = f.artifact_id \
+             WHERE f.execution_id = ? AND a.tenant_id || '' = ?)";
+        let (id, tenant) = (id.0, self.tenant);
+        let values = vec![
+            tenant.into(),
+            id.into(),
+            tenant.into(),
+            id.into(),
+            tenant.into(),
+        ];
         let range = Range {
             index: BY_ROW,
             found_by: Some((found_by.to_owned(), values)),
             ..Range::default()
         };
         let mut fits = self.fits(&[]);
-        fits.within((self.filter.created_after, self.filter.created_before));
+        fits.within(
+            "created_at",
+            (self.filter.created_after, self.filter.created_before),
+        );
         Some(Way::new(vec![range], fits))
     }
 

@@ -2,7 +2,8 @@
 
 use super::{
     super::{Error, db::Scoped, sql},
-    listing::{ListKey, Listing, SHORT_PAGE, Way, ranges_of},
+    list_key::ListKey,
+    listing::{Listing, SHORT_PAGE, Way, ranges_of},
 };
 use sql::get;
 
@@ -62,13 +63,14 @@ impl Listing {
         } else {
             MOST_COUNTED_AMONG
         };
-        let each = i64::from(most) / ranges_of(way);
+        let each = (i64::from(most) / ranges_of(way) / way.rows_each).max(1);
         let looked_at = |part| format!("{part} AS part, {}", self.looked_at);
         let limit = format!("LIMIT {}", each + 1);
         let all = Way {
             ranges: way.ranges.clone(),
             fits: String::new(),
             values: way.values.clone(),
+            ..Way::default()
         };
         let (all, values) = self.union(backend, &all, &span, looked_at, &limit);
         let text = format!(

@@ -19,7 +19,7 @@ use super::{
     page::{Conditions, tenant_column},
 };
 use crate::model::{
-    Cursor, Event, EventBody, ExecutionId, Micros, SessionId, StreamKind, TenantScope,
+    Cursor, Event, EventBody, ExecutionId, Micros, SessionId, StreamKind, TenantId, TenantScope,
 };
 use sql::{Rows, columns, get};
 
@@ -151,8 +151,9 @@ impl Feed {
 }
 
 /// Part of an execution's stream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(in crate::storage) struct EventPage {
+    tenant: TenantId,
     id: ExecutionId,
     after_seq: i64,
     limit: u32,
@@ -177,16 +178,22 @@ async fn load_pages(
     db: Reader,
     pages: Vec<EventPage>,
 ) -> Result<HashMap<EventPage, Arc<Vec<Event>>>, Error> {
-    let mut rows = Rows::of(&["id", "after_seq", "last_seq"]);
+    let mut rows = Rows::of(&["id", "tenant_id", "after_seq", "last_seq"]);
     for page in &pages {
         // The numbers are dense: so many rows are so many numbers.
         let last = page.after_seq.saturating_add(page.limit.into());
-        rows.push(vec![page.id.0.into(), page.after_seq.into(), last.into()]);
+        rows.push(vec![
+            page.id.0.into(),
+            page.tenant.as_str().into(),
+            page.after_seq.into(),
+            last.into(),
+        ]);
     }
     let join = sql::join(&db);
     let tail = format!(
         "SELECT {}, x.after_seq AS page_after, x.last_seq AS page_last FROM x {join} event e \
-         ON e.stream_id = x.id AND e.seq > x.after_seq AND e.seq <= x.last_seq ORDER BY e.seq",
+         ON e.stream_id = x.id AND e.seq > x.after_seq AND e.seq <= x.last_seq \
+         AND e.tenant_id || '' = x.tenant_id ORDER BY e.seq",
         columns::<event::Entity>("e")
     );
     let mut found: HashMap<EventPage, Vec<Event>> = HashMap::new();
@@ -194,6 +201,7 @@ async fn load_pages(
         let event = event_of(&row)?;
         let (after_seq, last): (i64, i64) = (get(&row, "page_after")?, get(&row, "page_last")?);
         let page = EventPage {
+            tenant: event.tenant_id.clone(),
             id: ExecutionId(event.stream_id),
             after_seq,
             limit: u32::try_from(last.saturating_sub(after_seq)).unwrap_or(u32::MAX),
@@ -220,17 +228,12 @@ impl Storage {
         limit: u32,
     ) -> Result<Arc<Vec<Event>>, Error> {
         let page = EventPage {
+            tenant: scope.tenant().clone(),
             id,
             after_seq,
             limit,
         };
         let found = self.event_pages.get(page).await?.unwrap_or_default();
-        let is_ours = found
-            .first()
-            .is_some_and(|event| event.tenant_id == *scope.tenant());
-        if !is_ours {
-            return Ok(Arc::default());
-        }
         if let Some(meter) = scope.meter() {
             for event in found.iter() {
                 let payload = event.payload.as_ref().map_or(0, |it| it.as_str().len());
@@ -316,7 +319,7 @@ impl Storage {
     pub async fn count_wal(&self, scope: &TenantScope, filter: &WalFilter) -> Result<Count, Error> {
         let mut conditions = Conditions::default();
         walked(&mut conditions, scope, filter);
-        if let Some(settled) = self.settled().await? {
+        if let Some(settled) = self.settled_log().await? {
             conditions.add("tx < ?", [settled.into()]);
         }
         let walked = conditions.take();
@@ -383,14 +386,14 @@ impl Storage {
     /// Behind `after`, and settled: no writer still at work has a lower number.
     async fn add_range(&self, conditions: &mut Conditions, after: Cursor) -> Result<(), Error> {
         conditions.add("(tx, ord) > (?, ?)", [after.tx.into(), after.ord.into()]);
-        if let Some(settled) = self.settled().await? {
+        if let Some(settled) = self.settled_log().await? {
             conditions.add("tx < ?", [settled.into()]);
         }
         Ok(())
     }
 
     /// The number below which no writer is at work; none where one writer is alone.
-    async fn settled(&self) -> Result<Option<i64>, Error> {
+    pub(in crate::storage) async fn settled_log(&self) -> Result<Option<i64>, Error> {
         let Some(settled) = &self.settled else {
             return Ok(None);
         };
@@ -408,17 +411,17 @@ impl Storage {
     ) -> Result<Option<f64>, Error> {
         let text = format!(
             "SELECT {} FROM event e WHERE stream_id = $1 AND event_type = 'progress.reported' \
-             ORDER BY seq DESC LIMIT 1",
+             AND tenant_id || '' = $2 ORDER BY seq DESC LIMIT 1",
             columns::<event::Entity>("e")
         );
-        let rows = sql::query(&self.db.reader, &text, [id.0.into()]).await?;
+        let values = [id.0.into(), scope.tenant().as_str().into()];
+        let rows = sql::query(&self.db.reader, &text, values).await?;
         let last = rows.first().map(event_of).transpose()?;
         Ok(match last {
             Some(Event {
-                tenant_id,
                 body: EventBody::ProgressReported { fraction, .. },
                 ..
-            }) if tenant_id == *scope.tenant() => Some(fraction),
+            }) => Some(fraction),
             _ => None,
         })
     }

@@ -1,285 +1,25 @@
 //! Executions, their steps, and why live ones do not run.
 
-use std::{
-    collections::{BTreeSet, HashMap, HashSet},
-    sync::Arc,
-};
+use std::collections::{HashMap, HashSet};
 
 use entity::{execution, step};
-use sea_orm::{DbBackend, FromQueryResult};
+use sea_orm::FromQueryResult;
 use uuid::Uuid;
 
 use super::{
     super::{
-        Error, KeyScope, Storage,
-        places::{LIVE, PARKED_QUEUE, TimerKind, is_a_place},
+        Error, Storage,
+        places::{
+            LIMITED_QUEUE, LIVE, PARKED_QUEUE, PlaceState, TimerKind, is_a_place, queue_of_nodes,
+        },
         sql,
     },
     count::Count,
-    listing::{Listing, MOST_RANGES, Order, Range, Way},
-    metadata::MetadataMember,
-    page::{Conditions, Page, PageRequest, WHOLE_TENANT, finish, ids_of_tenant, tenant_column},
+    execution_filter::{ExecutionFilter, listing_of},
+    page::{Page, PageRequest, finish, ids_of_tenant},
 };
-use crate::model::{
-    Execution, ExecutionId, ExecutionStatus, Micros, Queue, SessionId, Step, TenantScope,
-    WaitReason,
-};
+use crate::model::{Execution, ExecutionId, Labels, Queue, Step, TenantScope, WaitReason, Waiting};
 use sql::{Rows, columns, get};
-
-/// Which executions are wanted; an empty list of values means any.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ExecutionFilter {
-    /// One of these.
-    pub statuses: Vec<ExecutionStatus>,
-    /// One of these.
-    pub intent_types: Vec<String>,
-    /// In this session.
-    pub session_id: Option<SessionId>,
-    /// Of this user, as it was when they were submitted.
-    pub user_id: Option<Arc<str>>,
-    /// Children of this one.
-    pub parent_id: Option<ExecutionId>,
-    /// Only those without a parent.
-    pub roots_only: bool,
-    /// The one that a submit with this key finds.
-    pub idempotency_key: Option<String>,
-    /// Of intents with all of these in their metadata.
-    pub metadata: Vec<MetadataMember>,
-    /// Accepted after this time.
-    pub created_after: Option<Micros>,
-    /// Accepted before this time.
-    pub created_before: Option<Micros>,
-    /// Oldest first instead of newest first.
-    pub oldest_first: bool,
-}
-
-/// The condition of the index of what failed or was cancelled, by its type.
-const UNSUCCESSFUL: &str = "listed_as + 0 >= 6";
-
-/// Not a boolean, which PostgreSQL would rewrite before it looks for an index.
-const IS_ROOT: &str = "(CASE WHEN parent_id IS NULL THEN 1 ELSE 0 END)";
-
-/// The number by which indexes tell executions apart, the same for all that are live.
-fn listed_as(status: ExecutionStatus, is_root: bool) -> i64 {
-    let status = if status.is_terminal() {
-        status.code()
-    } else {
-        0
-    };
-    2 * status + i64::from(is_root)
-}
-
-pub(super) fn listing_of(
-    scope: &TenantScope,
-    filter: &ExecutionFilter,
-    backend: DbBackend,
-) -> Listing {
-    let question = Question {
-        tenant: scope.tenant().as_str(),
-        filter,
-        backend,
-    };
-    let few = question.few();
-    Listing {
-        table: "execution",
-        key: "id",
-        order: if few.is_some() {
-            Order::Key
-        } else {
-            Order::Time
-        },
-        tenant: question.tenant.to_owned(),
-        looked_at: "status, intent_type, session_id, user_id, parent_id, metadata, created_at",
-        is_looked_into: !filter.metadata.is_empty(),
-        window: (filter.created_after, filter.created_before),
-        ways: few.map_or_else(|| question.ways(), |few| vec![few]),
-    }
-}
-
-/// A condition that the ranges of a way may answer. All in the order of time answer a window of time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Answered {
-    Session,
-    User,
-    Kind,
-    Type,
-    Roots,
-}
-
-/// A filter whose ways are looked for.
-struct Question<'a> {
-    tenant: &'a str,
-    filter: &'a ExecutionFilter,
-    backend: DbBackend,
-}
-
-impl Question<'_> {
-    /// Returns the range of the few rows under a key or a parent.
-    fn few(&self) -> Option<Way> {
-        let of_tenant = format!("{} = ?", tenant_column(true));
-        let range = if let Some(key) = &self.filter.idempotency_key {
-            let scope = KeyScope::Caller as i64;
-            let found_by = format!(
-                "{of_tenant} AND id = (SELECT execution_id FROM idempotency \
-                 WHERE tenant_id = ? AND scope = ? AND key = ?)"
-            );
-            let key = key.as_str().into();
-            let values = vec![self.tenant.into(), self.tenant.into(), scope.into(), key];
-            Range {
-                found_by: Some((found_by, values)),
-                ..Range::default()
-            }
-        } else {
-            Range {
-                index: "execution_idx_2",
-                equal: vec![("parent_id", self.filter.parent_id?.0.into())],
-                rule: "parent_id IS NOT NULL",
-                found_by: Some((of_tenant, vec![self.tenant.into()])),
-            }
-        };
-        let mut fits = self.fits(&[]);
-        fits.within((self.filter.created_after, self.filter.created_before));
-        if self.filter.idempotency_key.is_some()
-            && let Some(parent) = self.filter.parent_id
-        {
-            fits.add("parent_id = ?", [parent.0.into()]);
-        }
-        Some(Way::new(vec![range], fits))
-    }
-
-    fn ways(&self) -> Vec<Way> {
-        let ways = [
-            self.of_session(),
-            self.of_user(),
-            self.of_types(),
-            self.of_kinds(),
-        ];
-        Way::among(ways, || {
-            let all = Range::of("execution_idx_time", [(WHOLE_TENANT, self.tenant.into())]);
-            Way::new(vec![all], self.fits(&[]))
-        })
-    }
-
-    fn of_session(&self) -> Option<Way> {
-        let session = self.filter.session_id?;
-        let range = Range::of_session("execution_idx_session", session, self.tenant);
-        let answered = [Answered::Session];
-        Some(Way::new(vec![range], self.fits(&answered)))
-    }
-
-    fn of_user(&self) -> Option<Way> {
-        let user = self.filter.user_id.as_deref()?;
-        let range = Range::of_user("execution_idx_user", user, self.tenant);
-        Some(Way::new(vec![range], self.fits(&[Answered::User])))
-    }
-
-    fn of_types(&self) -> Option<Way> {
-        let types: BTreeSet<&str> = self
-            .filter
-            .intent_types
-            .iter()
-            .map(String::as_str)
-            .collect();
-        let statuses = &self.filter.statuses;
-        let is_ended = |status: &ExecutionStatus| status.is_terminal();
-        let is_unsuccessful = !statuses.is_empty()
-            && statuses.iter().all(is_ended)
-            && !statuses.contains(&ExecutionStatus::Completed);
-        let mut ranges = Vec::new();
-        for name in types {
-            if is_unsuccessful {
-                ranges.extend(self.kinds().into_iter().map(|kind| {
-                    let equal = [
-                        ("intent_type || ''", name.into()),
-                        ("tenant_id", self.tenant.into()),
-                        ("listed_as + 0", kind.into()),
-                    ];
-                    Range {
-                        rule: UNSUCCESSFUL,
-                        ..Range::of("execution_idx_unsuccessful", equal)
-                    }
-                }));
-                continue;
-            }
-            let both = [true, false].into_iter();
-            let are_roots = both.filter(|is_root| *is_root || !self.filter.roots_only);
-            ranges.extend(are_roots.map(|is_root| {
-                let equal = [
-                    ("intent_type", name.into()),
-                    ("tenant_id", self.tenant.into()),
-                    (IS_ROOT, i64::from(is_root).into()),
-                ];
-                Range::of("execution_idx_type", equal)
-            }));
-        }
-        let mut answered = vec![Answered::Type, Answered::Roots];
-        answered.extend(is_unsuccessful.then_some(Answered::Kind));
-        (1..=MOST_RANGES)
-            .contains(&ranges.len())
-            .then(|| Way::new(ranges, self.fits(&answered)))
-    }
-
-    fn of_kinds(&self) -> Option<Way> {
-        if self.filter.statuses.is_empty() && !self.filter.roots_only {
-            return None;
-        }
-        let ranges = self.kinds().into_iter().map(|kind| {
-            let equal = [
-                ("listed_as", kind.into()),
-                ("tenant_id", self.tenant.into()),
-            ];
-            Range::of("execution_idx_kind", equal)
-        });
-        let wants = |status| self.filter.statuses.contains(&status);
-        // What is live is in one range, whether it has started or not.
-        let is_told = wants(ExecutionStatus::Created) == wants(ExecutionStatus::Running);
-        let mut answered = vec![Answered::Roots];
-        answered.extend(is_told.then_some(Answered::Kind));
-        Some(Way::new(ranges.collect(), self.fits(&answered)))
-    }
-
-    /// The numbers of what is wanted, by which indexes tell executions apart.
-    fn kinds(&self) -> BTreeSet<i64> {
-        let wanted = &self.filter.statuses;
-        let statuses = ExecutionStatus::ALL.into_iter();
-        let statuses = statuses.filter(|it| wanted.is_empty() || wanted.contains(it));
-        let kinds = statuses.flat_map(|status| {
-            let children = (!self.filter.roots_only).then(|| listed_as(status, false));
-            children.into_iter().chain([listed_as(status, true)])
-        });
-        kinds.collect()
-    }
-
-    /// The conditions that are not answered, so that no index answers them by itself.
-    fn fits(&self, answered: &[Answered]) -> Conditions {
-        let filter = self.filter;
-        let mut fits = Conditions::default();
-        if !answered.contains(&Answered::Kind) {
-            fits.one_of_codes("status", filter.statuses.iter().map(|status| status.code()));
-        }
-        if !answered.contains(&Answered::Type) {
-            fits.one_of("intent_type || ''", filter.intent_types.iter().cloned());
-        }
-        if filter.roots_only && !answered.contains(&Answered::Roots) {
-            fits.add("parent_id IS NULL", []);
-        }
-        if let Some(session) = filter
-            .session_id
-            .filter(|_| !answered.contains(&Answered::Session))
-        {
-            fits.add("COALESCE(session_id, session_id) = ?", [session.0.into()]);
-        }
-        if let Some(user) = filter.user_id.as_deref()
-            && !answered.contains(&Answered::User)
-        {
-            fits.add("user_id || '' = ?", [user.into()]);
-        }
-        for member in &filter.metadata {
-            member.add_to(&mut fits, self.backend);
-        }
-        fits
-    }
-}
 
 fn is_of_worker(queue: &str) -> bool {
     matches!(Queue::from_name(queue), Some(Queue::Worker { .. }))
@@ -440,28 +180,52 @@ impl Storage {
         &self,
         scope: &TenantScope,
         wanted: &[ExecutionId],
-    ) -> Result<HashMap<ExecutionId, WaitReason>, Error> {
+    ) -> Result<HashMap<ExecutionId, Waiting>, Error> {
         let rows = ids_of_tenant(scope, wanted.iter().map(|id| id.0));
         let join = sql::join(&self.db.reader);
         let tail = format!(
             "SELECT e.id, r.queue, t.kind, t.queue AS timer_queue, \
+             (SELECT p.name FROM limit_place p WHERE p.execution_id = e.id AND (p.state = {waiting} \
+             OR p.state = {held} AND p.per_micros IS NOT NULL AND t.queue = '{LIMITED_QUEUE}') \
+             ORDER BY p.position DESC LIMIT 1) AS awaited, \
              (l.execution_id IS NOT NULL AND EXISTS (SELECT 1 FROM execution c \
              WHERE c.parent_id = e.id AND c.child_key IS NOT NULL AND c.{LIVE})) AS awaits \
              FROM x {join} execution e ON e.id = x.id AND e.tenant_id = x.tenant_id \
              LEFT JOIN ready r ON r.execution_id = e.id \
              LEFT JOIN timer t ON t.execution_id = e.id AND t.{} \
              LEFT JOIN lease l ON l.execution_id = e.id WHERE e.{LIVE}",
-            is_a_place()
+            is_a_place(),
+            waiting = PlaceState::Waiting.code(),
+            held = PlaceState::Held.code(),
         );
         let mut reasons = HashMap::new();
-        for row in rows.query(&self.db.reader.of(scope), &tail).await? {
+        let rows = rows.query(&self.db.reader.of(scope), &tail).await?;
+        // Only where something stands in a queue, which few do for long.
+        let mut at_work: Option<Vec<Labels>> = None;
+        for row in rows {
             let queue: Option<String> = get(&row, "queue")?;
             let timer: Option<i64> = get(&row, "kind")?;
             let timer_queue: Option<String> = get(&row, "timer_queue")?;
             let awaits: bool = get(&row, "awaits")?;
+            let limit: Option<String> = get(&row, "awaited")?;
             let reason = match (queue.as_deref(), timer) {
+                _ if limit.is_some() => Some(WaitReason::Limit),
                 (Some(queue), _) if is_of_worker(queue) => Some(WaitReason::Worker),
-                (Some(_), _) => Some(WaitReason::Queue),
+                (Some(queue), _) => {
+                    let nodes = match at_work.take() {
+                        Some(nodes) => nodes,
+                        None => self.labels_at_work(None).await?,
+                    };
+                    let queue = queue_of_nodes(queue);
+                    let is_served = |queue: &Queue| nodes.iter().any(|it| queue.is_served_by(it));
+                    let reason = if queue.as_ref().is_some_and(is_served) {
+                        WaitReason::Queue
+                    } else {
+                        WaitReason::Node
+                    };
+                    at_work = Some(nodes);
+                    Some(reason)
+                }
                 (None, Some(kind)) if kind == TimerKind::Start.code() => Some(WaitReason::Schedule),
                 (None, Some(_)) if timer_queue.as_deref() == Some(PARKED_QUEUE) => {
                     Some(WaitReason::Children)
@@ -470,7 +234,11 @@ impl Storage {
                 (None, None) => awaits.then_some(WaitReason::Children),
             };
             if let Some(reason) = reason {
-                reasons.insert(ExecutionId(get(&row, "id")?), reason);
+                let waiting = Waiting {
+                    reason,
+                    limit: limit.map(Into::into),
+                };
+                reasons.insert(ExecutionId(get(&row, "id")?), waiting);
             }
         }
         Ok(reasons)

@@ -2,12 +2,12 @@
 //! they do not answer the whole filter, the rows that are looked at are bounded by the length of the page: the page
 //! may then have fewer items, and says where it stopped.
 
-use sea_orm::{DbBackend, QueryResult, TryGetable, Value};
-use uuid::Uuid;
+use sea_orm::{DbBackend, QueryResult, Value};
 
 use super::{
     super::{Error, db::Scoped, sql},
-    page::{Conditions, PageRequest, tenant_column},
+    list_key::ListKey,
+    page::{Conditions, PageRequest, WHOLE_TENANT, tenant_column},
 };
 use crate::model::{Micros, SessionId};
 use sql::get;
@@ -68,12 +68,14 @@ impl Range {
 }
 
 /// Ranges without a row in common that have, together, every row of a list, and perhaps others.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Way {
     pub(super) ranges: Vec<Range>,
     /// The condition that tells the rows of the list from others; empty where there are no others.
     pub(super) fits: String,
     pub(super) values: Vec<Value>,
+    /// The rows that are read to tell of one whether it fits, itself included.
+    pub(super) rows_each: i64,
 }
 
 impl Way {
@@ -82,6 +84,7 @@ impl Way {
             ranges,
             fits: fits.take(),
             values: fits.values,
+            rows_each: 1,
         }
     }
 
@@ -103,7 +106,20 @@ impl Way {
 pub(super) enum Order {
     /// The time, then the key.
     Time,
+    /// The time of the end, then the key.
+    Finish,
     Key,
+}
+
+impl Order {
+    /// The column with the time by which rows are ordered.
+    fn time(self) -> Option<&'static str> {
+        match self {
+            Self::Time => Some("created_at"),
+            Self::Finish => Some("finished_at"),
+            Self::Key => None,
+        }
+    }
 }
 
 /// A list of rows of one table.
@@ -126,24 +142,6 @@ pub(super) struct Listing {
 
 /// The rows that were read of a list, and the last one that was looked at where more were left.
 pub(super) type ListedRows<K> = (Vec<QueryResult>, Option<K>);
-
-/// The key of a list's rows.
-pub(super) trait ListKey: Into<Value> + TryGetable + Copy + Ord {
-    /// No row has a lower one.
-    const LEAST: Self;
-    /// No row has a higher one.
-    const GREATEST: Self;
-}
-
-impl ListKey for Uuid {
-    const LEAST: Self = Self::nil();
-    const GREATEST: Self = Self::max();
-}
-
-impl ListKey for i64 {
-    const LEAST: Self = Self::MIN;
-    const GREATEST: Self = Self::MAX;
-}
 
 /// Where a row is in a list; the time is the same for all where a list is ordered by key alone.
 type Place<K> = (Micros, K);
@@ -245,7 +243,7 @@ impl Listing {
         high: Option<Place<K>>,
     ) -> Span<K> {
         let (after, before) = match self.order {
-            Order::Time => self.window,
+            Order::Time | Order::Finish => self.window,
             Order::Key => (None, None),
         };
         let after = after.map(|time| (time, K::GREATEST));
@@ -258,30 +256,38 @@ impl Listing {
         }
     }
 
-    /// Where the row with this key is, or the one before it, if it is absent.
+    /// Where the row with this key is, or would be, if it is absent: by the time in its key, or else behind all rows of
+    /// the tenant or before them. Rows of other tenants must not decide, for that would tell of them.
     async fn place<K: ListKey>(
         &self,
         db: &Scoped<'_>,
         key: Option<K>,
     ) -> Result<Option<Place<K>>, Error> {
         let Some(key) = key else { return Ok(None) };
-        if self.order == Order::Key {
+        let Some(at) = self.order.time() else {
             return Ok(Some((0, key)));
-        }
+        };
         let (table, column) = (self.table, self.key);
         let of_tenant = tenant_column(true);
         let text =
-            format!("SELECT created_at FROM {table} WHERE {column} = $1 AND {of_tenant} = $2");
+            format!("SELECT {at} AS at FROM {table} WHERE {column} = $1 AND {of_tenant} = $2");
         let values = [key.into(), self.tenant.as_str().into()];
-        let mut rows = sql::query(db, &text, values).await?;
-        if rows.is_empty() {
-            let text = format!(
-                "SELECT created_at FROM {table} WHERE {column} <= $1 ORDER BY {column} DESC LIMIT 1"
-            );
-            rows = sql::query(db, &text, [key.into()]).await?;
+        let rows = sql::query(db, &text, values).await?;
+        let time: Option<Option<Micros>> = rows.first().map(|row| get(row, "at")).transpose()?;
+        if let Some(time) = time.flatten().or_else(|| key.made_at()) {
+            return Ok(Some((time, key)));
         }
-        let time = rows.first().map(|row| get(row, "created_at"));
-        Ok(Some((time.transpose()?.unwrap_or(Micros::MIN), key)))
+        let text = format!(
+            "SELECT created_at AS at, {column} AS place FROM {table} WHERE {WHOLE_TENANT} = $1 \
+             ORDER BY created_at DESC, {column} DESC LIMIT 1"
+        );
+        let rows = sql::query(db, &text, [self.tenant.as_str().into()]).await?;
+        let newest = rows.first().map(|row| {
+            let (time, place): (Micros, K) = (get(row, "at")?, get(row, "place")?);
+            Ok::<_, Error>((key > place).then_some(time))
+        });
+        let time = newest.transpose()?.flatten().unwrap_or(Micros::MIN);
+        Ok(Some((time, key)))
     }
 
     /// The way that has nothing but the list; else the one whose rows thin out most, and how far it is looked at
@@ -319,20 +325,20 @@ impl Listing {
         span: &Span<K>,
         limit: u32,
     ) -> Result<Option<Place<K>>, Error> {
-        let each = i64::from(limit.max(SHORT_PAGE) * LOOKED_AT_FOR_EACH) / ranges_of(way);
+        let each = i64::from(limit.max(SHORT_PAGE) * LOOKED_AT_FOR_EACH);
+        let each = (each / ranges_of(way) / way.rows_each).max(1);
         let bare = Way {
             ranges: way.ranges.clone(),
-            fits: String::new(),
-            values: Vec::new(),
+            ..Way::default()
         };
         let columns = |part| format!("CAST({part} AS bigint) AS part, {}", self.place_columns());
         let limit = format!("LIMIT 2 OFFSET {}", each - 1);
         let (text, values) = self.union(db.get_database_backend(), &bare, span, columns, &limit);
         let mut ends: Vec<(i64, Place<K>)> = Vec::new();
         for row in sql::query(db, &text, values).await? {
-            let time = match self.order {
-                Order::Time => get(&row, "at")?,
-                Order::Key => 0,
+            let time = match self.order.time() {
+                Some(_) => get(&row, "at")?,
+                None => 0,
             };
             ends.push((get(&row, "part")?, (time, get(&row, "place")?)));
         }
@@ -361,9 +367,9 @@ impl Listing {
         values.push(self.tenant.as_str().into());
         let order = |prefix: &str| {
             let direction = direction(span.descends);
-            match self.order {
-                Order::Time => format!("{prefix}at {direction}, {prefix}place {direction}"),
-                Order::Key => format!("{prefix}place {direction}"),
+            match self.order.time() {
+                Some(_) => format!("{prefix}at {direction}, {prefix}place {direction}"),
+                None => format!("{prefix}place {direction}"),
             }
         };
         let text = format!(
@@ -380,9 +386,9 @@ impl Listing {
     }
 
     fn place_columns(&self) -> String {
-        match self.order {
-            Order::Time => format!("created_at AS at, {} AS place", self.key),
-            Order::Key => format!("{} AS place", self.key),
+        match self.order.time() {
+            Some(at) => format!("{at} AS at, {} AS place", self.key),
+            None => format!("{} AS place", self.key),
         }
     }
 
@@ -448,9 +454,7 @@ impl Listing {
                 conditions.add(&format!("{column} = ?"), [value.clone()]);
             }
         }
-        if self.order == Order::Time {
-            columns.push("created_at");
-        }
+        columns.extend(self.order.time());
         columns.push(self.key);
         let ends = [(Micros::MIN, K::LEAST), (Micros::MAX, K::GREATEST)];
         for ((operator, bound), end) in span.bounds().into_iter().zip(ends) {
@@ -458,9 +462,7 @@ impl Listing {
                 continue;
             };
             let mut values = first.clone();
-            if self.order == Order::Time {
-                values.push(time.into());
-            }
+            values.extend(self.order.time().map(|_| Value::from(time)));
             values.push(key.into());
             let places = vec!["?"; values.len()];
             let condition = format!(

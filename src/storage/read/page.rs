@@ -124,7 +124,7 @@ impl Conditions {
     }
 
     /// `column IN (…)`, unless there is nothing to choose from.
-    pub(super) fn one_of<V: Into<Value>>(
+    pub(in crate::storage) fn one_of<V: Into<Value>>(
         &mut self,
         column: &str,
         values: impl IntoIterator<Item = V>,
@@ -144,7 +144,11 @@ impl Conditions {
 
     /// `column IN (…)` with the numbers in the text, where a partial index can see them, unless
     /// there is nothing to choose from.
-    pub(super) fn one_of_codes(&mut self, column: &str, codes: impl IntoIterator<Item = i64>) {
+    pub(in crate::storage) fn one_of_codes(
+        &mut self,
+        column: &str,
+        codes: impl IntoIterator<Item = i64>,
+    ) {
         let mut codes: Vec<i64> = codes.into_iter().collect();
         codes.sort_unstable();
         codes.dedup();
@@ -155,13 +159,17 @@ impl Conditions {
         }
     }
 
-    /// Created after one time and before another.
-    pub(super) fn within(&mut self, (after, before): (Option<Micros>, Option<Micros>)) {
+    /// The time in a column is after one and before another.
+    pub(super) fn within(
+        &mut self,
+        column: &str,
+        (after, before): (Option<Micros>, Option<Micros>),
+    ) {
         if let Some(after) = after {
-            self.add("created_at > ?", [after.into()]);
+            self.add(&format!("{column} > ?"), [after.into()]);
         }
         if let Some(before) = before {
-            self.add("created_at < ?", [before.into()]);
+            self.add(&format!("{column} < ?"), [before.into()]);
         }
     }
 

@@ -3,8 +3,11 @@
 //! by a state of the database that a backup has replaced, and what came before it is not what its
 //! holder has seen.
 
+use sea_orm::QueryResult;
+use uuid::Uuid;
+
 use super::super::{Error, Storage, sql};
-use crate::model::{Cursor, ExecutionId, Refusal, SessionId, TenantScope};
+use crate::model::{Cursor, ExecutionId, Refusal, SessionId, TenantId, TenantScope};
 use sql::get;
 
 /// The part of the log in which a cursor goes on.
@@ -22,7 +25,8 @@ impl Storage {
     /// Refuses a cursor that is not a place in what is read after it.
     ///
     /// # Errors
-    /// [`Error::Refused`] when it is another stream's; [`Error::CursorExpired`] when no event has it;
+    /// [`Error::Refused`] when it is another stream's; [`Error::CursorTrimmed`] when retention has removed events
+    /// behind it; [`Error::CursorExpired`] when no event has it;
     /// when the database does not answer.
     pub async fn check_position(
         &self,
@@ -30,8 +34,9 @@ impl Storage {
         reading: Reading,
         cursor: Cursor,
     ) -> Result<(), Error> {
-        let text = "SELECT stream_id FROM event \
-             WHERE tenant_id = $1 AND tx = $2 AND ord = $3 AND seq = $4";
+        let text = "SELECT (SELECT e.stream_id FROM event e \
+             WHERE e.tenant_id = $1 AND e.tx = $2 AND e.ord = $3 AND e.seq = $4) AS stream_id, t.tx, t.ord, t.seq \
+             FROM (SELECT 1 AS one) o LEFT JOIN log_trim t ON t.tenant_id = $1";
         let values = [
             scope.tenant().as_str().into(),
             cursor.tx.into(),
@@ -39,17 +44,60 @@ impl Storage {
             cursor.seq.into(),
         ];
         let rows = sql::query(&self.db.reader, text, values).await?;
-        let Some(row) = rows.first() else {
+        let row = rows.first();
+        let trimmed = row.map(trimmed).transpose()?.flatten();
+        let stream = row.map(|row| get::<Option<Uuid>>(row, "stream_id"));
+        if !matches!(reading, Reading::Execution(_))
+            && let Some(trimmed) = trimmed.filter(|trimmed| cursor <= *trimmed)
+        {
+            // Behind its place itself nothing was removed.
+            return if cursor == trimmed {
+                Ok(())
+            } else {
+                Err(Error::CursorTrimmed { oldest: trimmed })
+            };
+        }
+        let Some(stream) = stream.transpose()?.flatten() else {
             let last = self.last_before(scope, reading, cursor).await?;
             return Err(Error::CursorExpired { last });
         };
         match reading {
-            Reading::Execution(id) if get::<uuid::Uuid>(row, "stream_id")? != id.0 => {
+            Reading::Execution(id) if stream != id.0 => {
                 let message = "the cursor is not one of this execution's events";
                 Err(Refusal::invalid(["after"], message).into())
             }
             _ => Ok(()),
         }
+    }
+
+    /// The last place of the tenant's log at which retention has removed an event; none if it never has.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn find_trimmed(&self, tenant: &TenantId) -> Result<Option<Cursor>, Error> {
+        let text = "SELECT t.tx, t.ord, t.seq FROM log_trim t WHERE t.tenant_id = $1";
+        let rows = sql::query(&self.db.reader, text, [tenant.as_str().into()]).await?;
+        Ok(rows.first().map(trimmed).transpose()?.flatten())
+    }
+
+    /// The last place in the log of a tenant, or of one session, before which nothing can appear any more; none when
+    /// there is no entry yet.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn last_place(
+        &self,
+        scope: &TenantScope,
+        session: Option<SessionId>,
+    ) -> Result<Option<Cursor>, Error> {
+        let reading = session.map_or(Reading::Tenant, Reading::Session);
+        let settled = self.settled_log().await?.unwrap_or(i64::MAX);
+        let end = Cursor {
+            tx: settled,
+            ord: -1,
+            seq: 0,
+        };
+        self.last_before(scope, reading, end).await
     }
 
     /// The last place before a cursor.
@@ -93,4 +141,14 @@ impl Storage {
         });
         place.transpose()
     }
+}
+
+/// How far the log was trimmed, if it was.
+fn trimmed(row: &QueryResult) -> Result<Option<Cursor>, Error> {
+    let (tx, ord, seq) = (get(row, "tx")?, get(row, "ord")?, get(row, "seq")?);
+    let (Some(tx), Some(ord), Some(seq)) = (tx, ord, seq) else {
+        return Ok(None);
+    };
+    let place = Cursor { tx, ord, seq };
+    Ok((place != Cursor::default()).then_some(place))
 }

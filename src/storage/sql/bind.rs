@@ -22,10 +22,12 @@ pub(in crate::storage) enum Argument {
     Text(Option<String>),
     Integer(Option<i64>),
     Boolean(Option<bool>),
+    Bytes(Option<Vec<u8>>),
     Uuids(Vec<Option<Uuid>>),
     Texts(Vec<Option<String>>),
     Integers(Vec<Option<i64>>),
     Booleans(Vec<Option<bool>>),
+    ByteStrings(Vec<Option<Vec<u8>>>),
 }
 
 fn refused(value: &Value) -> DbErr {
@@ -51,6 +53,7 @@ impl TryFrom<Value> for Argument {
             Value::String(value) => Self::Text(value),
             Value::BigInt(value) => Self::Integer(value),
             Value::Bool(value) => Self::Boolean(value),
+            Value::Bytes(value) => Self::Bytes(value),
             Value::Array(ArrayType::Uuid, Some(values)) => {
                 Self::Uuids(elements(*values, |value| match value {
                     Value::Uuid(value) => Ok(value),
@@ -72,6 +75,12 @@ impl TryFrom<Value> for Argument {
             Value::Array(ArrayType::Bool, Some(values)) => {
                 Self::Booleans(elements(*values, |value| match value {
                     Value::Bool(value) => Ok(value),
+                    other => Err(other),
+                })?)
+            }
+            Value::Array(ArrayType::Bytes, Some(values)) => {
+                Self::ByteStrings(elements(*values, |value| match value {
+                    Value::Bytes(value) => Ok(value),
                     other => Err(other),
                 })?)
             }
@@ -97,7 +106,7 @@ impl TryFrom<Values> for Bound {
 }
 
 fn add<T: for<'q> Encode<'q, Postgres> + Type<Postgres>>(arguments: &mut PgArguments, value: T) {
-    // Numbers, ids and text can always be written to a buffer.
+    // Numbers, ids, text and bytes can always be written to a buffer.
     let _ = arguments.add(value);
 }
 
@@ -116,10 +125,12 @@ impl IntoArguments<Postgres> for Bound {
                 Argument::Text(value) => add(&mut arguments, value),
                 Argument::Integer(value) => add(&mut arguments, value),
                 Argument::Boolean(value) => add(&mut arguments, value),
+                Argument::Bytes(value) => add(&mut arguments, value),
                 Argument::Uuids(values) => add(&mut arguments, values),
                 Argument::Texts(values) => add(&mut arguments, values),
                 Argument::Integers(values) => add(&mut arguments, values),
                 Argument::Booleans(values) => add(&mut arguments, values),
+                Argument::ByteStrings(values) => add(&mut arguments, values),
             }
         }
         arguments
@@ -129,8 +140,8 @@ impl IntoArguments<Postgres> for Bound {
 /// A statement for the driver.
 ///
 /// # Errors
-/// When it has arrays and a value that is neither an id, text, a 64-bit number, a truth value nor a list
-/// of those.
+/// When it has arrays and a value that is neither an id, text, a 64-bit number, a truth value, bytes nor a
+/// list of those.
 pub(in crate::storage) fn bound(
     statement: Statement,
 ) -> Result<Query<'static, Postgres, Bound>, DbErr> {

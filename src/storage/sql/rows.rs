@@ -32,12 +32,13 @@ fn type_of(value: &Value) -> (ArrayType, &'static str) {
         Value::Uuid(_) => (ArrayType::Uuid, "uuid"),
         Value::BigInt(_) => (ArrayType::BigInt, "bigint"),
         Value::Bool(_) => (ArrayType::Bool, "boolean"),
+        Value::Bytes(_) => (ArrayType::Bytes, "bytea"),
         _ => (ArrayType::String, "text"),
     }
 }
 
 /// Rows that a statement reads as the table `x`.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(in crate::storage) struct Rows {
     pub(super) columns: Vec<&'static str>,
     pub(super) rows: Vec<Vec<Value>>,

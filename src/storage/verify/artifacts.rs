@@ -1,6 +1,6 @@
 //! Artifacts against what the log tells of them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use entity::artifact;
 use sea_orm::FromQueryResult;
@@ -47,7 +47,11 @@ impl ToldArtifacts {
                     forms: materializations.len(),
                     changes: Vec::new(),
                 };
-                self.registered.insert(artifact.id, told);
+                // Retention tells an artifact again, as it is by then, when it removes what told of it before.
+                let is_later = |known: &ToldArtifact| known.record.version > artifact.version;
+                if !self.registered.get(&artifact.id).is_some_and(is_later) {
+                    self.registered.insert(artifact.id, told);
+                }
             }
             EventBody::ArtifactTransitioned {
                 artifact_id,
@@ -62,8 +66,14 @@ impl ToldArtifacts {
 
     fn put_together(self, report: &mut Report) -> HashMap<ArtifactId, ToldArtifact> {
         let mut told = self.registered;
+        // Of a deleted artifact retention has removed the record, with the stream that told of it.
+        let deleted = self.changes.iter();
+        let deleted = deleted.filter(|(_, (_, _, to))| *to == ArtifactState::Deleted);
+        let deleted: HashSet<ArtifactId> = deleted.map(|(id, _)| *id).collect();
         for (id, change) in self.changes {
             match told.get_mut(&id) {
+                None if deleted.contains(&id) => {}
+                Some(told) if change.0 <= told.record.version => {}
                 Some(told) => told.changes.push(change),
                 None => report.differ(id, "the log changes it without having registered it"),
             }

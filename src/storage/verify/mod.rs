@@ -5,9 +5,11 @@
 //! takes longer than others, however long the log is. All pages are of one moment.
 
 mod artifacts;
+mod chains;
 mod executions;
 mod log;
 mod places;
+mod signed;
 mod told;
 
 use std::fmt;
@@ -15,6 +17,9 @@ use std::fmt;
 use sea_orm::DatabaseTransaction;
 
 use super::{Error, Storage};
+use crate::model::KeptCheckpoint;
+pub use chains::ChainReport;
+use signed::IsSigned;
 
 /// Rows read at once; of the log more, for its rows are many.
 const PAGE: i64 = 500;
@@ -71,6 +76,27 @@ impl Storage {
         let told = view.verify_executions(&mut report).await?;
         view.verify_artifacts(told, &mut report).await?;
         view.verify_places(&mut report).await?;
+        Ok(report)
+    }
+
+    /// Hashes the log of all tenants again, as it is at one moment, and compares it with itself, with the records
+    /// that its streams belong to, with its checkpoints, which `is_signed` has to accept if there is any, and
+    /// with those that were `kept` elsewhere.
+    ///
+    /// # Errors
+    /// When the database does not answer, or a row cannot be read at all.
+    pub async fn verify_chain(
+        &self,
+        is_signed: Option<IsSigned<'_>>,
+        kept: &[KeptCheckpoint],
+    ) -> Result<ChainReport, Error> {
+        let snapshot = self.db.reader.whole.snapshot().await?;
+        let mut report = ChainReport::default();
+        let view = View(&snapshot);
+        view.verify_streams(&mut report).await?;
+        view.verify_signed(is_signed, &mut report).await?;
+        view.verify_removed(is_signed, &mut report).await?;
+        view.verify_kept(kept, &mut report).await?;
         Ok(report)
     }
 }

@@ -6,7 +6,7 @@ use super::{super::Error, PAGE, Report, View};
 use crate::{
     model::ExecutionId,
     storage::{
-        places::{self, LIVE},
+        places::{self, LIVE, PlaceState},
         sql::{self, get},
     },
 };
@@ -34,6 +34,30 @@ impl View<'_> {
         self.each(&held, |id, ended| {
             if ended != 0 {
                 report.differ(id, "it has ended and is held by a node");
+            }
+        })
+        .await?;
+        let limited = format!(
+            "SELECT p.execution_id AS id, (SELECT COUNT(*) FROM execution e \
+             WHERE e.id = p.execution_id AND NOT e.{LIVE}) AS places \
+             FROM limit_place p WHERE p.execution_id > $1 ORDER BY p.execution_id LIMIT $2"
+        );
+        self.each(&limited, |id, ended| {
+            if ended != 0 {
+                report.differ(id, "it has ended and has a place under a limit");
+            }
+        })
+        .await?;
+        let waiting = format!(
+            "SELECT p.execution_id AS id, p.most - (SELECT COUNT(*) FROM limit_place h \
+             WHERE h.bucket = p.bucket AND h.state = {}) AS places FROM limit_place p \
+             WHERE p.state = {} AND p.execution_id > $1 ORDER BY p.execution_id LIMIT $2",
+            PlaceState::Held.code(),
+            PlaceState::Waiting.code()
+        );
+        self.each(&waiting, |id, free| {
+            if free > 0 {
+                report.differ(id, "it waits for a place under a limit that has room");
             }
         })
         .await

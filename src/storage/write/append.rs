@@ -6,8 +6,8 @@ use uuid::Uuid;
 
 use super::{notice::Notice, working::Working};
 use crate::model::{
-    ApiKey, ArtifactId, Cause, Cursor, Event, EventBody, ExecutionId, Payload, SessionId,
-    SessionKey, StreamKind,
+    ApiKey, ArtifactId, Cause, Cursor, Event, EventBody, ExecutionId, Payload, ScheduleId,
+    SessionId, SessionKey, StreamKind,
 };
 
 impl Working {
@@ -125,6 +125,35 @@ impl Working {
             body,
             payload: None,
             occurred_at: self.now,
+        });
+    }
+
+    /// Appends to a schedule's stream; nobody is the actor where the runtime pauses it.
+    pub(super) fn append_to_schedule(
+        &mut self,
+        id: ScheduleId,
+        actor: Option<&Arc<str>>,
+        body: EventBody,
+        payload: Option<Payload>,
+    ) {
+        let (tx, ord, now) = (self.tx, self.next_ord(), self.now);
+        let Some(row) = self.schedules.change(&id) else {
+            return;
+        };
+        let schedule = &mut row.schedule;
+        let seq = schedule.next_seq;
+        schedule.next_seq += 1;
+        self.changes.events.push(Event {
+            stream_kind: StreamKind::Schedule,
+            stream_id: id.0,
+            cursor: Cursor { tx, ord, seq },
+            tenant_id: schedule.tenant_id.clone(),
+            session_id: SessionId(Uuid::nil()),
+            intent_type: None,
+            actor: actor.cloned(),
+            body,
+            payload,
+            occurred_at: now,
         });
     }
 

@@ -2,14 +2,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use entity::{artifact_found, cancellation, content_release, lease, ready, step, timer, upload};
+use entity::{
+    artifact_found, cancellation, checkpoint, content_release, data_key, execution_count, lease,
+    ready, schedule_run, step, timer, upload,
+};
 
 use super::{
-    super::places::TimerKind,
+    super::{places::TimerKind, sql::Rows},
+    counts::CountOf,
     keys::{KeyClaim, KeyName},
     notice::Notice,
+    removal::Removals,
 };
-use crate::model::{ArtifactId, ArtifactTransition, Event, ExecutionId, Materialization, Upload};
+use crate::model::{
+    ArtifactId, ArtifactTransition, Event, ExecutionId, Materialization, ScheduleId, Upload,
+};
 
 /// The rows that will be inserted and deleted, by table.
 #[derive(Debug, Default)]
@@ -35,6 +42,19 @@ pub(super) struct Changes {
     pub(super) marks_in: BTreeMap<ExecutionId, cancellation::Model>,
     pub(super) marks_touched: BTreeSet<ExecutionId>,
     pub(super) marks_out: BTreeSet<ExecutionId>,
+    pub(super) checkpoints: Vec<checkpoint::Model>,
+    pub(super) data_keys_in: Vec<data_key::Model>,
+    pub(super) data_keys_over: Vec<data_key::Model>,
+    /// Keys of requests to be forgotten, if their time has passed.
+    pub(super) keys_forgotten: Vec<Rows>,
+    pub(super) removals: Removals,
+    /// Executions that were accepted or ended.
+    pub(super) counts: BTreeMap<CountOf, i64>,
+    /// Counts that are part of others from now on, and those others.
+    pub(super) counts_out: Vec<execution_count::Model>,
+    pub(super) counts_rolled: BTreeMap<(CountOf, i64), i64>,
+    pub(super) schedule_runs: Vec<schedule_run::Model>,
+    pub(super) schedules_out: BTreeSet<ScheduleId>,
     pub(super) notices: Vec<Notice>,
 }
 

@@ -14,6 +14,10 @@ pub enum KeyScope {
     Fingerprint = 1,
     /// A parent naming its child.
     Child = 2,
+    /// A schedule naming one of its times.
+    Schedule = 3,
+    /// The caller choosing the id of the execution.
+    Chosen = 4,
 }
 
 /// The key of a request, by which two requests are one.

@@ -1,9 +1,11 @@
 //! The lifecycle of an execution: it waits, is started, is given up, and ends.
 
+use std::borrow::Cow;
+
 use entity::{lease, ready, timer};
 
 use super::{
-    super::places::{ALONE_QUEUE, LeaseHolder, PARKED_QUEUE, TimerKind},
+    super::places::{LeaseHolder, PARKED_QUEUE, TimerKind, alone_queue},
     notice::Notice,
     working::Working,
 };
@@ -12,8 +14,15 @@ use crate::model::{
     Queue,
 };
 
-/// Added to the priority of children in `ready`: they come before all executions without a parent.
-pub(super) const CHILD_PRIORITY: i64 = -10;
+/// What stands in `ready` as the priority of children is lower than this: they come before all executions without a
+/// parent.
+pub(super) const FIRST_ROOT: i64 = 0;
+const CHILD: i64 = -5;
+const ROOT: i64 = 5;
+
+/// One level of priority is worth so much age: what waits for longer goes before what came later with a better one.
+/// So nothing waits for ever.
+const LEVEL_MICROS: i64 = 60_000_000;
 
 /// The number of times in a row that an execution may be lost with its process before it is run
 /// alone.
@@ -54,25 +63,48 @@ impl Working {
         self.executions.see(&id).cloned()
     }
 
-    /// Puts an execution into its queue, where a free slot will find it.
+    /// Puts an execution into its queue, where a free slot will find it, or lets it wait for a place under a limit.
     pub(super) fn enqueue(&mut self, id: ExecutionId) {
-        let now = self.now;
-        let Some(execution) = self.executions.see(&id) else {
+        let Some(place) = self.place_in_queue(id) else {
             return;
         };
-        let queue = match &execution.queue {
-            Queue::Node if execution.crashes >= CRASHES_BEFORE_ALONE => ALONE_QUEUE.into(),
-            queue => queue.name(),
-        };
-        let place = ready::Model {
-            execution_id: id.0,
-            tenant_id: execution.intent.tenant_id.to_string(),
-            queue: queue.clone().into_owned(),
-            priority: place_of(execution),
-            ready_at: age_of(execution, now),
-        };
+        if !self.pass_limits(id, &place) {
+            return;
+        }
+        let queue = Cow::Owned(place.queue.clone());
         self.changes.ready_in.insert(id, place);
         self.changes.notices.push(Notice::Ready { queue });
+    }
+
+    /// Starts an execution that was just made, unless it has to wait for a place under a limit; whether it did.
+    pub(super) fn start_or_wait(&mut self, id: ExecutionId, node: NodeId) -> bool {
+        let Some(place) = self.place_in_queue(id) else {
+            return false;
+        };
+        let passed = self.pass_limits(id, &place);
+        if passed {
+            self.start(id, node, false);
+        }
+        passed
+    }
+
+    fn place_in_queue(&self, id: ExecutionId) -> Option<ready::Model> {
+        let execution = self.executions.see(&id)?;
+        let queue = match &execution.queue {
+            queue @ (Queue::Node | Queue::Labelled { .. })
+                if execution.crashes >= CRASHES_BEFORE_ALONE =>
+            {
+                alone_queue(queue)
+            }
+            queue => queue.name(),
+        };
+        Some(ready::Model {
+            execution_id: id.0,
+            tenant_id: execution.intent.tenant_id.to_string(),
+            queue: queue.into_owned(),
+            priority: place_of(execution),
+            ready_at: age_of(execution, self.now) + execution.priority * LEVEL_MICROS,
+        })
     }
 
     /// Sets a timer.
@@ -101,6 +133,10 @@ impl Working {
         };
         self.changes.timers_in.insert((id, kind.code()), timer);
         self.changes.notices.push(Notice::Timer(at));
+        if kind == TimerKind::Retry {
+            // What does not run leaves its places to others meanwhile.
+            self.leave_limits(id, false);
+        }
     }
 
     /// Ends the present attempt's right to write and drops its lease.
@@ -162,17 +198,20 @@ impl Working {
             self.changes.unqueue(id);
         }
         self.append(id, body, payload);
+        self.leave_limits(id, true);
+        self.count(id);
         if let Some(parent) = parent {
             self.changes.notices.push(Notice::ChildEnded(parent));
         }
     }
 }
 
-/// The place of an execution in its queue: children come first, for a parent waits for them.
+/// The place of an execution in its queue: children come first, for a parent waits for them. Its own priority counts as
+/// age.
 fn place_of(execution: &Execution) -> i64 {
     match execution.parent_id {
-        Some(_) => execution.priority + CHILD_PRIORITY,
-        None => execution.priority,
+        Some(_) => CHILD,
+        None => ROOT,
     }
 }
 

@@ -14,8 +14,11 @@ mod append;
 mod apply;
 mod artifacts;
 mod changes;
+mod counts;
 mod keys;
 mod lifecycle;
+mod limits;
+mod links;
 mod load;
 mod marks;
 mod notice;
@@ -23,6 +26,7 @@ mod offers;
 mod operation;
 mod ops;
 mod queue;
+mod removal;
 mod rows;
 mod sessions;
 mod shares;
@@ -35,9 +39,10 @@ mod writer;
 pub use keys::{Key, KeyScope};
 pub use notice::Notice;
 pub use ops::{
-    Claim, ClaimedBatch, CloseSession, Complete, CreateKey, CreateSession, Emit, NewExecution,
-    Outcome, RecordStep, RevokeKey, StateTarget, Submission, Submit, UpgradeSession, WriteState,
-    WrittenState,
+    AdvanceSchedule, BySecret, ChangeSchedule, Claim, ClaimedBatch, CloseSession, Complete,
+    CreateKey, CreateSchedule, CreateSession, Emit, MoveSession, NewExecution, Outcome,
+    RecordDecision, RecordStep, RevokeKey, ScheduleChange, ScheduleRun, StateTarget, Submission,
+    Submit, UpgradeSession, WriteState, WrittenState,
 };
 pub use shares::Shares;
 pub use working::Fence;
@@ -45,7 +50,9 @@ pub use writer::WriteOptions;
 
 pub(super) use ops::{
     AdvanceReleases, Cancel, CancelBelow, CreateUpload, DeleteArtifacts, EndCancellation,
-    EndSolitude, ExpireSessions, FinishUpload, FireTimers, NoteKeyUses, Recover, Sweep,
-    TransitionArtifact, Wake,
+    EndSolitude, EndedRow, ExpireSessions, FinishUpload, FireTimers, ForgetKeys, HoldSchedules,
+    KeepEntries, MakeDataKey, MendLimits, NoteKeyUses, RecordCheckpoints, Recover, RemoveEnded,
+    RemoveExecutions, RollCounts, RotateDataKeys, Sweep, TransitionArtifact, Wake,
 };
+pub(super) use removal::{RemovedLog, RetoldArtifact};
 pub(super) use writer::Writer;

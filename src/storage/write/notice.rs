@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::model::{ExecutionId, Micros, SessionId, TenantId};
+use crate::model::{ExecutionId, Micros, NodeId, SessionId, TenantId};
 
 /// The meaning of a commit to those who wait. Losing one costs latency, never data.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +34,13 @@ pub enum Notice {
     /// This execution was cancelled, and not yet all that is below it. Stays on the node that has
     /// committed it.
     CancelBelow(ExecutionId),
+    /// An execution waits whose limit cancels what came before it. Stays on the node that has committed it.
+    Overtaken {
+        /// The bucket.
+        bucket: String,
+    },
+    /// An operator asked something of this node.
+    NodeAsked(NodeId),
 }
 
 impl Notice {

@@ -1,15 +1,28 @@
 //! Operations, and the rows they need.
 
 use tokio::sync::oneshot;
+use uuid::Uuid;
 
 use super::{super::Error, keys::KeyClaim, queue::Wanted, working::Working};
-use crate::model::{ArtifactId, ExecutionId, KeyId, SessionKey, TenantId, TenantScope};
+use crate::model::{
+    ArtifactId, ExecutionId, KeyId, Limit, ScheduleId, SessionKey, TenantId, TenantScope,
+};
+
+/// The limits of an execution that is to be made.
+#[derive(Debug, Clone)]
+pub(super) struct NewLimits {
+    pub(super) tenant: TenantId,
+    pub(super) intent_type: String,
+    pub(super) limits: Vec<Limit>,
+}
 
 /// Rows that an operation wants locked and loaded before it decides.
 #[derive(Debug, Default)]
 pub(in crate::storage) struct Needs {
     /// Keys to take, unless another execution holds them.
     pub(super) keys: Vec<KeyClaim>,
+    /// Ids of executions that callers chose, of which it must be known whether they are free.
+    pub(super) chosen_ids: Vec<ExecutionId>,
     /// Rows of `ready` to take; one a queue.
     pub(super) claims: Vec<Wanted>,
     /// The number of due rows of `timer` to take.
@@ -28,6 +41,10 @@ pub(in crate::storage) struct Needs {
     pub(super) cancel_below: Vec<ExecutionId>,
     /// Executions to lock.
     pub(super) executions: Vec<ExecutionId>,
+    /// Those among them that may end or come to wait: with their places under limits.
+    pub(super) ending: Vec<ExecutionId>,
+    /// Limits that new executions will be under.
+    pub(super) limits: Vec<NewLimits>,
     /// Steps whose presence matters.
     pub(super) steps: Vec<(ExecutionId, String)>,
     /// Sessions to read.
@@ -42,18 +59,33 @@ pub(in crate::storage) struct Needs {
     pub(super) api_keys: Vec<KeyId>,
     /// Tenants of which it must be known how many keys they have.
     pub(super) api_key_counts: Vec<TenantId>,
+    /// Schedules to lock and change.
+    pub(super) schedules: Vec<ScheduleId>,
+    /// Tenants of which it must be known how many schedules they have.
+    pub(super) schedule_counts: Vec<TenantId>,
+    /// True to lock the keys that seal sensitive parameters, all of them.
+    pub(super) data_keys: bool,
     /// Artifacts to read.
     pub(super) artifacts: Vec<ArtifactId>,
     /// Artifacts to lock and change.
     pub(super) artifacts_locked: Vec<ArtifactId>,
+    /// Tenants whose log is to be trimmed; one transaction at a time has a tenant's.
+    pub(super) trimmed: Vec<TenantId>,
+    /// Executions to remove if they are there and have ended.
+    pub(super) removable: Vec<Uuid>,
+    /// The number of counts to take whose time has come to be part of others.
+    pub(super) counts_due: Option<usize>,
+    /// Checkpoints of which it must be known what is kept under them.
+    pub(super) checkpoints: Vec<(TenantId, i64)>,
 }
 
 impl Needs {
-    /// Returns whether rows are only wanted by their names: nothing is taken from a queue, no key
-    /// is taken, and no cancellation begins.
+    /// Returns whether rows are only wanted by their names: nothing is taken from a queue, no key or
+    /// chosen id is taken, and no cancellation begins.
     pub(super) fn are_named(&self) -> bool {
         let Self {
             keys,
+            chosen_ids,
             claims,
             timers,
             parked,
@@ -63,6 +95,8 @@ impl Needs {
             cancel,
             cancel_below,
             executions: _,
+            ending: _,
+            limits: _,
             steps: _,
             sessions: _,
             sessions_locked: _,
@@ -70,11 +104,19 @@ impl Needs {
             announced: _,
             api_keys: _,
             api_key_counts: _,
+            schedules: _,
+            schedule_counts: _,
+            data_keys: _,
             artifacts: _,
             artifacts_locked: _,
+            trimmed: _,
+            removable: _,
+            checkpoints: _,
+            counts_due,
         } = self;
-        let limits = [timers, lost, overdue_sessions];
+        let limits = [timers, lost, overdue_sessions, counts_due];
         keys.is_empty()
+            && chosen_ids.is_empty()
             && stranded.is_empty()
             && cancel.is_empty()
             && cancel_below.is_empty()

@@ -5,20 +5,24 @@ use std::{
     collections::{BTreeSet, HashMap, HashSet},
 };
 
+use entity::execution_count;
 use uuid::Uuid;
 
 use super::{
     super::{
-        Error,
-        convert::{ArtifactRow, SessionRow, StoredKey},
+        DataKey, Error,
+        convert::{ArtifactRow, SessionRow, StoredKey, StoredSchedule},
     },
     changes::Changes,
+    counts::CountOf,
     keys::{KeyClaim, KeyHolder, KeyName},
+    limits::Limits,
     queue::Claimed,
     rows::{Held, Lost, Mark, Standing, StateRow},
 };
 use crate::model::{
-    ArtifactId, Execution, ExecutionId, ExecutionStatus, KeyId, Micros, SessionKey, TenantId,
+    ArtifactId, Execution, ExecutionId, ExecutionStatus, KeyId, Micros, ScheduleId, SessionKey,
+    TenantId,
 };
 
 /// The right of one attempt to write: it holds while the execution's epoch is this one.
@@ -49,9 +53,11 @@ pub(in crate::storage) struct Working {
     pub(super) steps: HashSet<(ExecutionId, String)>,
     /// The keys that an accepted execution holds.
     pub(super) keys: HashMap<KeyName, KeyHolder>,
-    /// The keys that were free, with the execution that their new rows name. It holds the key once
+    /// The keys that were free, with the claims that their new rows are of. Its execution holds the key once
     /// it is accepted.
-    pub(super) keys_taken: HashMap<KeyName, ExecutionId>,
+    pub(super) keys_taken: HashMap<KeyName, KeyClaim>,
+    /// The ids among those that callers chose which something has already.
+    pub(super) taken_ids: HashSet<ExecutionId>,
     /// Completed executions an artifact of which was deleted; of those that hold a fingerprint.
     pub(super) worn: HashSet<ExecutionId>,
     /// The first live executions below those that are to be cancelled.
@@ -76,6 +82,18 @@ pub(in crate::storage) struct Working {
     pub(super) api_keys: Held<KeyId, StoredKey>,
     /// The numbers of keys that tenants have and can use.
     pub(super) api_key_counts: HashMap<TenantId, i64>,
+    pub(super) schedules: Held<ScheduleId, StoredSchedule>,
+    /// The numbers of schedules that tenants have.
+    pub(super) schedule_counts: HashMap<TenantId, i64>,
+    /// The keys that seal sensitive parameters, oldest first, if an operation needs them.
+    pub(super) data_keys: Vec<DataKey>,
+    /// Those among the executions to be removed that are there and have ended.
+    pub(super) removable: BTreeSet<Uuid>,
+    /// Counts whose time has come to be part of others, locked.
+    pub(super) counts_due: Vec<execution_count::Model>,
+    /// The signatures of what is kept under checkpoints; none where all of it is.
+    pub(super) kept_signatures: HashMap<(TenantId, i64), Option<String>>,
+    pub(super) limits: Limits,
     pub(super) changes: Changes,
 }
 
@@ -126,8 +144,16 @@ impl Working {
             request_hash: claim.request_hash.clone(),
         };
         self.keys.insert(name.clone(), holder);
-        if self.keys_taken.get(&name) != Some(&claim.execution_id) {
+        if self.keys_taken.get(&name) != Some(&claim) {
             self.changes.keys_changed.insert(name, claim);
+        }
+    }
+
+    /// Counts an execution by what it has become in this transaction.
+    pub(super) fn count(&mut self, id: ExecutionId) {
+        let (now, row) = (self.now, self.executions.see(&id));
+        if let Some(counted) = row.map(|row| CountOf::of(row, now)) {
+            *self.changes.counts.entry(counted).or_default() += 1;
         }
     }
 

@@ -36,7 +36,7 @@ async fn stored(world: &World, data: &'static str) -> Digest {
 
 fn link(world: &World, digest: Digest) -> String {
     let (form, name) = (form(digest, "csv"), Some("Ümläut data.csv"));
-    let url = world.uploads.download_url(&form, name, &anyone().scope());
+    let url = world.uploads.link(&form, name, &anyone().scope());
     url.unwrap()
 }
 
@@ -56,6 +56,10 @@ async fn a_link_gives_the_bytes_as_a_file_to_keep() {
     assert_eq!(header("content-length"), "8");
     assert_eq!(header("content-type"), "application/octet-stream");
     assert_eq!(header("x-content-type-options"), "nosniff");
+    assert_eq!(
+        header("content-security-policy"),
+        "sandbox; default-src 'none'; frame-ancestors 'none'"
+    );
     assert_eq!(
         header("content-disposition"),
         "attachment; filename=\"_ml_ut_data.csv\"; filename*=UTF-8''%C3%9Cml%C3%A4ut%20data.csv"
@@ -112,9 +116,7 @@ async fn what_is_not_there_is_not_found() {
         storage_type: "warehouse".to_owned(),
         ..form(absent, "csv")
     };
-    let link = world
-        .uploads
-        .download_url(&elsewhere, None, &anyone().scope());
+    let link = world.uploads.link(&elsewhere, None, &anyone().scope());
     assert_eq!(link, None);
 }
 

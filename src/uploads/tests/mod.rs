@@ -18,6 +18,7 @@ use super::*;
 use crate::{
     content::S3Options,
     model::{KeyRing, Principal},
+    quotas::{QuotaSettings, Quotas},
     storage::{Options, WriteOptions, migrate},
     telemetry::Metrics,
 };
@@ -59,7 +60,15 @@ impl World {
             .unwrap();
         // Expiry is set by the database's clock; this one begins with it and is then moved by hand.
         let clock = Clock::manual(Clock::System.now());
+        let budget = Arc::new(Budget::new(u64::from(u32::MAX), 0));
         let settings = UploadSettings {
+            quotas: Quotas::new(
+                QuotaSettings::default(),
+                storage.clone(),
+                Arc::clone(&budget),
+                None,
+            ),
+            policies: Policies::open(storage.clone(), None, false).unwrap(),
             max_upload_bytes: MAX_BYTES,
             max_announced_bytes: 1 << 40,
             deleted_grace: Duration::ZERO,
@@ -72,7 +81,7 @@ impl World {
             Signer::new(&KEY.parse::<KeyRing>().unwrap()),
             clock.clone(),
             IdSource::system(),
-            Arc::new(Budget::new(u64::from(u32::MAX), 0)),
+            budget,
             settings,
         );
         Self {

@@ -5,16 +5,15 @@ import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import Provider from 'oidc-provider';
 import WebSocket from 'ws';
+import { fetchToken, startIssuer } from '../lib/issuer.mjs';
+import { freePort, until } from '../lib/wait.mjs';
 import { createRenewing } from '../recipes/renewing.mjs';
 
-const patienceMs = 60_000;
 const audience = 'https://takeoff.example/api';
-const secret = 'the secret of the client of this test';
+const client = 'reports';
 
 const issuerPort = await freePort();
 const serverPort = await freePort();
@@ -41,60 +40,24 @@ function newKeys(generation) {
 let signing = 'ES256';
 let lastsSeconds = 600;
 
-function provider(keys) {
-  return new Provider(issuerUrl, {
-    jwks: { keys },
-    clients: [{
-      client_id: 'reports',
-      client_secret: secret,
-      grant_types: ['client_credentials'],
-      redirect_uris: [],
-      response_types: [],
-    }],
-    extraTokenClaims: () => ({ tenant: 'acme', roles: ['staff'] }),
-    features: {
-      devInteractions: { enabled: false },
-      clientCredentials: { enabled: true },
-      resourceIndicators: {
-        enabled: true,
-        defaultResource: () => audience,
-        getResourceServerInfo: () => ({
-          scope: '',
-          audience,
-          accessTokenTTL: lastsSeconds,
-          accessTokenFormat: 'jwt',
-          jwt: { sign: { alg: signing } },
-        }),
-      },
-    },
-    ttl: { ClientCredentials: () => lastsSeconds },
-  });
-}
-
-let http;
+const issuer = { url: issuerUrl, port: issuerPort, client, audience };
+let running;
 
 async function issue(keys) {
-  http = createServer(provider(keys).callback());
-  await new Promise((resolve) => http.listen(issuerPort, '127.0.0.1', resolve));
-}
-
-async function unissue() {
-  http.closeAllConnections();
-  await new Promise((resolve) => http.close(resolve));
-}
-
-async function token(alg = 'ES256', seconds = 600) {
-  [signing, lastsSeconds] = [alg, seconds];
-  const request = () => fetch(`${issuerUrl}/token`, {
-    method: 'POST',
-    headers: { authorization: `Basic ${btoa(`reports:${encodeURIComponent(secret)}`)}` },
-    body: new URLSearchParams({ grant_type: 'client_credentials', resource: audience }),
+  running = await startIssuer({
+    ...issuer,
+    keys,
+    claims: () => ({ tenant: 'acme', roles: ['staff'] }),
+    algorithm: () => signing,
+    seconds: () => lastsSeconds,
   });
-  // A connection to the issuer of before may be taken first.
-  const answer = await request().catch(request);
-  const body = await answer.json();
-  assert.ok(body.access_token, JSON.stringify(body));
-  return body.access_token;
+}
+
+const unissue = () => running.stop();
+
+function token(alg = 'ES256', seconds = 600) {
+  [signing, lastsSeconds] = [alg, seconds];
+  return fetchToken(issuer);
 }
 
 async function ask(bearer, query = '{ viewer { tenantId actor scopes } }') {
@@ -123,6 +86,8 @@ async function startServer() {
       TAKEOFF_DATA_DIR: join(folder, 'data'),
       TAKEOFF_LOG: 'warn',
       TAKEOFF_AUTH_MODE: 'required',
+      // Until new keys are known it is asked again and again.
+      TAKEOFF_AUTH_FAILED_PROOFS_BURST: '1000',
       TAKEOFF_AUTH_ISSUERS: JSON.stringify(issuers),
     },
     stdio: ['ignore', 'ignore', 'inherit'],
@@ -134,22 +99,6 @@ async function startServer() {
   return child;
 }
 
-async function until(complaint, isSo) {
-  const deadline = Date.now() + patienceMs;
-  while (!(await isSo())) {
-    assert.ok(Date.now() < deadline, complaint);
-    await new Promise((resolve) => setTimeout(resolve, 100));
-  }
-}
-
-async function freePort() {
-  const listener = createServer();
-  await new Promise((resolve) => listener.listen(0, '127.0.0.1', resolve));
-  const { port } = listener.address();
-  await new Promise((resolve) => listener.close(resolve));
-  return port;
-}
-
 const first = newKeys(1);
 await issue(first);
 const server = await startServer();
@@ -158,7 +107,7 @@ try {
     const { status, body } = await ask(await token(alg));
     assert.equal(status, 200, `${alg}: ${JSON.stringify(body)}`);
     assert.equal(body.data.viewer.tenantId, 'acme');
-    assert.equal(body.data.viewer.actor, 'reports');
+    assert.equal(body.data.viewer.actor, client);
     assert.ok(body.data.viewer.scopes.includes('intents:submit'));
     console.log(`a token signed by ${alg} is known`);
   }
@@ -169,7 +118,7 @@ try {
 
   // Tokens of seconds, renewed in time: the socket outlives several of them.
   const closings = [];
-  const client = createRenewing({
+  const renewing = createRenewing({
     url: socketUrl,
     webSocketImpl: WebSocket,
     token: () => token('ES256', 6),
@@ -177,7 +126,7 @@ try {
     onClosed: (event) => closings.push(event.code),
   });
   const seen = [];
-  const stop = client.subscribe(
+  const stop = renewing.subscribe(
     { query: 'subscription { tenantEvents { events { type } } }' },
     { next: ({ data }) => seen.push(...data.tenantEvents.events), error() {}, complete() {} },
   );
@@ -217,7 +166,7 @@ try {
   assert.equal((await ask(kept)).status, 200);
   console.log('the last keys stay while the issuer is away');
   stop();
-  await client.dispose();
+  await renewing.dispose();
 } finally {
   server.kill('SIGTERM');
   await new Promise((resolve) => server.once('exit', resolve));

@@ -185,7 +185,9 @@ async fn a_token_ends_with_its_key_and_with_its_time() {
     // One that was made two hours ago.
     let ring: KeyRing = RING.split_once('=').unwrap().1.parse().unwrap();
     let ago = Clock::manual(Clock::System.now() - 7_200_000_000);
-    let bearer = app.services().authenticator.bearer(key.text.expose()).await;
+    let here = std::net::Ipv4Addr::LOCALHOST.into();
+    let authenticator = &app.services().authenticator;
+    let bearer = authenticator.bearer(key.text.expose(), here).await;
     let new = NewAccessToken {
         session_id: Some(session.parse::<SessionId>().unwrap()),
         ..NewAccessToken::default()

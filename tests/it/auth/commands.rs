@@ -3,12 +3,13 @@
 use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
+use takeoff::{app::App, clock::Clock};
 
 use super::{
     VIEWER, by, guarded,
     issuer::{Issuer, Key},
 };
-use crate::support::{Backend, NodeProcess, Received, Socket, TestApp};
+use crate::support::{Backend, NodeProcess, Received, Socket, TestApp, config};
 
 fn takeoff(backend: &Backend, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_takeoff"));
@@ -147,6 +148,33 @@ async fn what_cannot_be_a_key_is_refused_by_the_command() {
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
         let said = String::from_utf8(output.stderr).unwrap();
         assert!(said.contains(word), "{arguments:?}: {said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_nobody_could_call_does_not_start_and_says_what_to_do() {
+    let backend = Backend::sqlite();
+    let mut serve = takeoff(&backend, &["serve"]);
+    serve.env("TAKEOFF_AUTH_MODE", "required");
+    serve.env("TAKEOFF_HTTP_BIND", "127.0.0.1:0");
+    let output = run(serve).await;
+    assert!(!output.status.success());
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("takeoff keys create --admin"), "{said}");
+    done(&backend, &["keys", "create", "--admin"]).await;
+    let node = NodeProcess::start(&backend, &["auth.mode=required"]).await;
+    let asked = reqwest::get(format!("http://{}/ready", node.address)).await;
+    assert_eq!(asked.unwrap().status().as_u16(), 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_clock_that_is_far_from_the_databases_refuses_the_start() {
+    let backend = Backend::sqlite();
+    for seconds in [-31, 31] {
+        let clock = Clock::System.now() + seconds * 1_000_000;
+        let app = App::new(config(&backend, &[])).clock(Clock::manual(clock));
+        let said = format!("{:#}", app.serve().await.unwrap_err());
+        assert!(said.contains("are 3") && said.contains("s apart"), "{said}");
     }
 }
 

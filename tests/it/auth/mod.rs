@@ -1,14 +1,18 @@
 //! Who is calling, where a proof is required.
 
 mod access_tokens;
+mod anonymous;
 mod commands;
+mod guesses;
 mod issuer;
 mod keys;
-mod own;
+mod operations;
+pub(crate) mod own;
 mod proofs;
 mod scopes;
 mod sockets;
 mod tokens;
+mod visitors;
 
 use serde_json::{Value, json};
 use takeoff::{
@@ -18,9 +22,10 @@ use takeoff::{
 
 use crate::support::{Backend, TestApp};
 
-/// A server that serves nobody without a proof.
+/// A server that serves nobody without a proof, and is not tired of bad ones soon.
 async fn guarded(backend: &Backend) -> TestApp {
-    TestApp::start_with(backend, &["auth.mode=required"]).await
+    let settings = ["auth.mode=required", "auth.failed_proofs_burst=100000"];
+    TestApp::start_with(backend, &settings).await
 }
 
 fn names(of: &[&str]) -> Vec<String> {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use takeoff::{
     auth::NewKey,
-    model::{ArtifactId, ExecutionId, SessionId},
+    model::{ArtifactId, ExecutionId, ScheduleId, SessionId},
 };
 
 use super::{
@@ -22,7 +22,7 @@ const OWN: [&str; 7] = [
     "artifacts:write:own",
 ];
 
-pub(super) async fn key_with(app: &TestApp, scopes: &[&str]) -> String {
+pub(crate) async fn key_with(app: &TestApp, scopes: &[&str]) -> String {
     let new = NewKey {
         scopes: names(scopes),
         ..NewKey::default()
@@ -31,21 +31,21 @@ pub(super) async fn key_with(app: &TestApp, scopes: &[&str]) -> String {
     created.unwrap().text.expose().to_owned()
 }
 
-pub(super) fn id(value: &Value) -> String {
+pub(crate) fn id(value: &Value) -> String {
     value
         .as_str()
         .unwrap_or_else(|| panic!("{value}"))
         .to_owned()
 }
 
-pub(super) async fn session_of(app: &TestApp, token: &str, input: Value) -> Value {
+pub(crate) async fn session_of(app: &TestApp, token: &str, input: Value) -> Value {
     let query = "mutation($input: CreateSessionInput!) {
         createSession(input: $input) { session { id userId isAnonymous } errors { code } } }";
     by(app, token, query, json!({"input": input})).await
 }
 
 /// Submits, and waits for the end.
-pub(super) async fn run(
+pub(crate) async fn run(
     app: &TestApp,
     token: &str,
     session: &str,
@@ -67,6 +67,7 @@ struct Member {
     session: String,
     execution: String,
     artifact: String,
+    schedule: String,
 }
 
 impl Member {
@@ -81,16 +82,26 @@ impl Member {
         let seen = &seen["data"]["execution"];
         assert_eq!(seen["status"], "COMPLETED", "{seen}");
         let artifact = id(&seen["artifacts"]["nodes"][0]["id"]);
+        let query = "mutation($s: ID!) { createSchedule(input: {intentType: \"echo\", sessionId: $s, cron: \"@yearly\",
+            parameters: {message: \"hello\"}}) { schedule { id } errors { code message } } }";
+        let made = by(app, &token, query, json!({"s": session})).await;
+        let schedule = id(&made["data"]["createSchedule"]["schedule"]["id"]);
         Self {
             token,
             session,
             execution,
             artifact,
+            schedule,
         }
     }
 
     fn ids(&self) -> Value {
-        json!({"execution": self.execution, "session": self.session, "artifact": self.artifact})
+        json!({
+            "execution": self.execution,
+            "session": self.session,
+            "artifact": self.artifact,
+            "schedule": self.schedule,
+        })
     }
 }
 
@@ -101,6 +112,7 @@ fn absent() -> Value {
         "execution": ExecutionId(nothing).to_string(),
         "session": SessionId(nothing).to_string(),
         "artifact": ArtifactId(nothing).to_string(),
+        "schedule": ScheduleId(nothing).to_string(),
     })
 }
 
@@ -126,7 +138,7 @@ backends! {
         let (ann, bob) = (Member::of(&app).await, Member::of(&app).await);
         let mut tried = 0;
         for (field, query, _) in OPERATIONS {
-            if !["$execution", "$session", "$artifact"].iter().any(|name| query.contains(name)) {
+            if !["$execution", "$session", "$artifact", "$schedule"].iter().any(|name| query.contains(name)) {
                 continue;
             }
             tried += 1;

@@ -12,7 +12,11 @@ use super::{
 use crate::support::{Backend, Received, Socket, TestApp, backends, config};
 
 async fn trusting(backend: &Backend, issuer: &Issuer, more: Value) -> TestApp {
-    let settings = ["auth.mode=required".to_owned(), issuer.setting(more)];
+    let settings = [
+        "auth.mode=required".to_owned(),
+        "auth.failed_proofs_burst=100000".to_owned(),
+        issuer.setting(more),
+    ];
     let settings = settings.each_ref().map(String::as_str);
     TestApp::start_with(backend, &settings).await
 }

@@ -179,6 +179,23 @@ fn patient() -> RetryPolicy {
 }
 
 #[derive(Deserialize, JsonSchema)]
+struct Login {
+    user: String,
+    #[schemars(extend("writeOnly" = true))]
+    password: String,
+}
+
+async fn log_in(ctx: ExecutionContext, login: Login) -> Result<bool, HandlerError> {
+    let shown: Value = ctx
+        .intent()
+        .parameters
+        .as_inline()
+        .map(|it| it.to_value())
+        .unwrap_or_default();
+    Ok(shown["user"] == login.user.as_str() && shown["password"] != login.password.as_str())
+}
+
+#[derive(Deserialize, JsonSchema)]
 struct Import {
     address: String,
 }
@@ -232,6 +249,7 @@ impl Solution for Guide {
             .handler("wait_for_pickup", "guide", wait)
             .retry(patient())
             .register()?;
+        registry.handler("log_in", "guide", log_in).register()?;
         register_import(registry)
     }
 }

@@ -160,7 +160,7 @@ mod testing {
 
     #[tokio::test(flavor = "multi_thread")]
     async fn the_test_of_the_guide_passes() -> anyhow::Result<()> {
-        a_greeting_names_whom_it_greets().await
+        Box::pin(a_greeting_names_whom_it_greets()).await
     }
 
     async fn a_greeting_names_whom_it_greets() -> anyhow::Result<()> {
@@ -269,6 +269,13 @@ async fn the_handlers_of_the_guide_do_what_it_says() {
         ExecutionStatus::Cancelled
     );
     app.assert_verified().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_guides_handler_of_sensitive_parameters_gets_what_is_shown_to_nobody() {
+    let (_backend, app) = started().await;
+    let login = json!({"user": "ann", "password": "swordfish"});
+    assert_eq!(result(app.run("log_in", login).await), true);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -19,7 +19,8 @@ fn everywhere(app: &TestApp) -> Vec<(&'static str, RequestBuilder)> {
             app.http.post(app.url("/graphql/stream")).json(&watch),
         ),
         ("GraphiQL", get("/graphiql")),
-        ("the way to GraphiQL", get("/")),
+        ("the console", get("/console")),
+        ("the way to the console", get("/")),
         (
             "REST",
             app.http
@@ -199,6 +200,15 @@ async fn answers_are_not_kept_nor_taken_for_what_they_are_not() {
         let answer = request.send().await.unwrap();
         let headers = answer.headers();
         assert_eq!(headers["x-content-type-options"], "nosniff", "{name}");
+        assert_eq!(headers["x-frame-options"], "DENY", "{name}");
+        assert_eq!(headers["referrer-policy"], "no-referrer", "{name}");
+        let policy = headers["content-security-policy"].to_str().unwrap();
+        assert!(policy.contains("default-src 'none'"), "{name}: {policy}");
+        assert!(
+            policy.contains("frame-ancestors 'none'"),
+            "{name}: {policy}"
+        );
+        assert!(!headers.contains_key("strict-transport-security"), "{name}");
         let vary = headers
             .get_all("vary")
             .iter()
@@ -210,7 +220,12 @@ async fn answers_are_not_kept_nor_taken_for_what_they_are_not() {
         }
     }
     // Those say themselves that they are to be asked for again.
-    let no_cache = ["events", "GraphiQL", "the way to GraphiQL"];
+    let no_cache = [
+        "events",
+        "GraphiQL",
+        "the console",
+        "the way to the console",
+    ];
     assert_eq!(
         kept,
         no_cache.map(|name| (name, "no-cache".parse().unwrap()))

@@ -112,6 +112,6 @@ async fn a_node_paused_past_its_lease_cannot_write_when_it_wakes() {
         assert_eq!(load.insist(&input, &mut random).await, id);
         acknowledged.insert(format!("nap-{n}"), Acknowledged { input, id });
     }
-    app.audit(&load, &acknowledged).await;
+    app.audit(&backend, &load, &acknowledged).await;
     watcher.abort();
 }

@@ -142,7 +142,7 @@ async fn a_lone_node_takes_its_own_work_up_again() {
 /// A cut may come between a commit and its answer: what was committed is found all the same.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_short_cuts_under_load_lose_nothing() {
-    let Some((_backend, proxy, app)) = behind_proxy(&[LONG_LEASE]).await else {
+    let Some((backend, proxy, app)) = behind_proxy(&[LONG_LEASE]).await else {
         return;
     };
     let load = Load::begin(app.server.address(), 7).await;
@@ -155,7 +155,7 @@ async fn many_short_cuts_under_load_lose_nothing() {
         proxy.mend().await;
     }
     let acknowledged = load.finish(clients).await;
-    app.audit(&load, &acknowledged).await;
+    app.audit(&backend, &load, &acknowledged).await;
     watcher.abort();
     assert!(load.repeated.load(Ordering::Relaxed) > 0);
 }
@@ -163,7 +163,7 @@ async fn many_short_cuts_under_load_lose_nothing() {
 /// No connection ends, nothing is refused: every packet is swallowed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_that_does_not_answer_is_not_waited_for() {
-    let Some((_backend, proxy, app)) = behind_proxy(&[]).await else {
+    let Some((backend, proxy, app)) = behind_proxy(&[]).await else {
         return;
     };
     let load = Load::begin(app.server.address(), 8).await;
@@ -177,7 +177,7 @@ async fn a_database_that_does_not_answer_is_not_waited_for() {
     app.solution.gate.add_permits(1);
     until_submits_are_accepted(&app, session).await;
     let acknowledged = load.finish(clients).await;
-    app.audit(&load, &acknowledged).await;
+    app.audit(&backend, &load, &acknowledged).await;
     watcher.abort();
 }
 

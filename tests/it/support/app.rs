@@ -7,12 +7,15 @@ use serde_json::{Value, json};
 use takeoff::{
     app::{App, Server},
     config::{Config, Overrides},
-    model::{Event, Execution, ExecutionId, ExecutionStatus, Principal, RawJson, SessionId},
+    events::CheckpointKeys,
+    model::{
+        Event, Execution, ExecutionId, ExecutionStatus, Principal, RawJson, SessionId, Signed,
+    },
     runtime::{SubmitIntent, Submitted},
     services::Error,
     services::Services,
     state_surface::NewSession,
-    storage::Report,
+    storage::{ChainReport, Report},
 };
 
 use super::{Backend, TrySolution};
@@ -23,6 +26,9 @@ pub struct TestApp {
     pub solution: TrySolution,
     pub http: reqwest::Client,
 }
+
+/// The keys that sign checkpoints in tests, unless they have others.
+const CHECKPOINT_KEYS: &str = "c1:0123456789abcdef0123456789abcdef";
 
 /// The time that a test waits for what must happen.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -36,6 +42,8 @@ pub fn settings(backend: &Backend, settings: &[&str]) -> Vec<String> {
         "runtime.lease_seconds=2".to_owned(),
         "runtime.heartbeat_seconds=1".to_owned(),
         "runtime.shutdown_grace_seconds=2".to_owned(),
+        "secrets.keys=s1:0123456789abcdef0123456789abcdef".to_owned(),
+        format!("log.checkpoint_keys={CHECKPOINT_KEYS}"),
     ];
     if let Some(url) = &backend.redis_url {
         set.push(format!("redis.url={url}"));
@@ -228,8 +236,24 @@ impl TestApp {
     }
 
     /// Log and state agree.
-    pub async fn assert_verified(&self) {
+    pub async fn assert_agrees(&self) {
         assert_eq!(self.verify().await.differences, []);
+    }
+
+    /// Log and state agree, and the log is as it was written.
+    pub async fn assert_verified(&self) {
+        self.assert_agrees().await;
+        assert_eq!(self.verify_chain().await.faults, []);
+    }
+
+    /// The log compared with its hashes, and with what was signed by the keys of the tests.
+    pub async fn verify_chain(&self) -> ChainReport {
+        let storage = &self.services().storage;
+        let installation = storage.installation_id().await.unwrap();
+        let keys = CheckpointKeys::new(&CHECKPOINT_KEYS.parse().unwrap()).unwrap();
+        let is_signed = move |signed: Signed<'_>| keys.is_signed(installation, signed);
+        let report = storage.verify_chain(Some(&is_signed), &[]).await;
+        report.unwrap()
     }
 }
 

@@ -1,49 +1,160 @@
-//! Invariants after any fault: nothing acknowledged is lost, each outcome is recorded once, and
-//! log, state, artifacts and subscribers agree.
+//! One check of the whole history, after any fault: nothing acknowledged is lost, each outcome is recorded once, each
+//! key leads to one execution, log, state, artifacts and subscribers agree, no update of a session's state is lost,
+//! and nothing had to be repaired.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
+    path::Path,
     time::Duration,
 };
 
+use serde_json::json;
+
 use takeoff::{
-    model::{ArtifactId, Cursor, Event, Execution, ExecutionId, ExecutionStatus, SessionId},
+    model::{
+        ArtifactId, Cursor, Event, Execution, ExecutionId, ExecutionStatus, RawJson, SessionId,
+    },
+    runtime::SubmitIntent,
     storage::{ExecutionFilter, Feed, PageRequest, Relation},
 };
 
-use super::{Acknowledged, Load, TestApp};
+use super::{Acknowledged, Backend, Load, TestApp, load::Seen};
 
-/// So soon after a fault is over what it interrupted has run again (contract.md §2).
+/// So soon after a fault is over what it interrupted has run again.
 const RECOVERY: Duration = Duration::from_secs(15);
+
+/// The number of keys that are asked again, and of artifacts that are read again.
+const SAMPLE: usize = 100;
 
 impl TestApp {
     /// Waits until all that was acknowledged has ended, and checks everything.
-    pub async fn audit(&self, load: &Load, acknowledged: &BTreeMap<String, Acknowledged>) {
-        let ids: Vec<ExecutionId> = acknowledged.values().map(|one| one.id).collect();
-        let all = async {
-            for &id in &ids {
-                self.ended(id).await;
-            }
-        };
-        let recovered = tokio::time::timeout(RECOVERY, all).await;
-        assert!(recovered.is_ok(), "live: {:#?}", self.unfinished().await);
+    pub async fn audit(
+        &self,
+        backend: &Backend,
+        load: &Load,
+        acknowledged: &BTreeMap<String, Acknowledged>,
+    ) {
+        self.audit_within(backend, load, acknowledged, RECOVERY)
+            .await;
+    }
+
+    /// The same, when so much was lost with nodes that it takes longer to run again.
+    pub async fn audit_within(
+        &self,
+        backend: &Backend,
+        load: &Load,
+        acknowledged: &BTreeMap<String, Acknowledged>,
+        recovery: Duration,
+    ) {
+        let kept = self.all_have_ended(acknowledged, recovery).await;
         let session: SessionId = load.session().parse().unwrap();
         let mut executions = self.all_executions().await;
         executions.retain(|one| one.intent.session_id == session);
-        assert_one_execution_a_key(acknowledged, &executions);
-        assert_each_ended_as_asked(acknowledged, &executions);
+        assert_one_execution_a_key(&kept, &executions);
+        assert_each_ended_as_asked(&kept, &executions);
         let feed = self.settled_events(session, &executions).await;
         assert_each_stream_is_whole(&executions, &feed);
         self.assert_steps_were_kept(&executions).await;
-        self.assert_lineage_is_whole(acknowledged, &executions)
-            .await;
-        let logged: Vec<_> = feed
-            .iter()
-            .map(|event| (event.execution_id().unwrap(), event.cursor.seq))
-            .collect();
-        let seen = load.seen(logged.len()).await;
-        assert_same(&seen, &logged);
+        self.assert_lineage_is_whole(&kept, &executions).await;
+        assert_subscriber_saw(load, &feed, acknowledged).await;
+        self.assert_no_update_is_lost(load, session).await;
+        self.assert_keys_lead_to_the_same(session, &kept).await;
+        self.assert_content_is_whole(&kept, &executions).await;
         self.assert_verified().await;
+        self.assert_nothing_was_repaired(backend).await;
+    }
+
+    /// Waits for the end of all that was acknowledged. What retention has removed had ended; the others are returned.
+    async fn all_have_ended(
+        &self,
+        acknowledged: &BTreeMap<String, Acknowledged>,
+        recovery: Duration,
+    ) -> BTreeMap<String, Acknowledged> {
+        let (scope, storage) = (self.principal().scope(), &self.services().storage);
+        let ids: Vec<ExecutionId> = acknowledged.values().map(|one| one.id).collect();
+        let mut found = HashSet::new();
+        for ids in ids.chunks(500) {
+            let there = storage.find_executions(&scope, ids).await.unwrap();
+            found.extend(there.into_iter().map(|one| one.id));
+        }
+        let all = async {
+            for &id in &found {
+                self.ended(id).await;
+            }
+        };
+        let recovered = tokio::time::timeout(recovery, all).await;
+        assert!(recovered.is_ok(), "live: {:#?}", self.unfinished().await);
+        let mut kept = acknowledged.clone();
+        kept.retain(|_, one| found.contains(&one.id));
+        kept
+    }
+
+    /// Whoever asks again with a key is led to the same execution.
+    async fn assert_keys_lead_to_the_same(
+        &self,
+        session: SessionId,
+        kept: &BTreeMap<String, Acknowledged>,
+    ) {
+        let step = kept.len() / SAMPLE + 1;
+        for (key, one) in kept.iter().step_by(step) {
+            let parameters = RawJson::from(&one.input["parameters"]);
+            let intent_type = one.input["intentType"].as_str().unwrap();
+            let mut intent = SubmitIntent::new(intent_type, session, parameters);
+            intent.idempotency_key = Some(key.clone());
+            let again = self.try_submit(intent).await.unwrap();
+            assert!(again.replayed, "{key}");
+            assert_eq!(again.execution.id, one.id, "{key}");
+        }
+    }
+
+    /// Each client's own part of the session's state is what it wrote last.
+    async fn assert_no_update_is_lost(&self, load: &Load, session: SessionId) {
+        let scope = self.principal().scope();
+        let found = self.services().state.get_session(&scope, session).await;
+        let state = found.unwrap().unwrap().state.to_value();
+        for (client, (found, wrote)) in load.counts() {
+            let stored = state[&client].as_u64().unwrap_or(0);
+            assert!(
+                stored == found || stored == wrote,
+                "{client} found {found} and wrote {wrote}, and there is {stored}"
+            );
+        }
+    }
+
+    /// Content of artifacts is read again, against its digest, by a handler as any other.
+    async fn assert_content_is_whole(
+        &self,
+        kept: &BTreeMap<String, Acknowledged>,
+        executions: &[Execution],
+    ) {
+        let results: HashMap<ExecutionId, &Execution> =
+            executions.iter().map(|one| (one.id, one)).collect();
+        let session = self.session().await;
+        let made = kept
+            .values()
+            .filter(|one| one.input["intentType"] == "keep");
+        for one in made.take(SAMPLE) {
+            let execution = results[&one.id];
+            if execution.status != ExecutionStatus::Completed {
+                continue;
+            }
+            let artifact = execution.result.as_ref().unwrap().as_str();
+            let read = json!({"artifact": artifact.trim_matches('"'), "way": "whole"});
+            let read = self.run_in(session, "handle", read).await;
+            assert_eq!(read.status, ExecutionStatus::Completed, "{read:?}");
+            let bytes = one.input["parameters"]["bytes"].to_string();
+            assert_eq!(read.result.unwrap().as_str(), bytes, "{artifact}");
+        }
+    }
+
+    /// No execution stood nowhere: neither this server's sweep nor that of any process has repaired one.
+    async fn assert_nothing_was_repaired(&self, backend: &Backend) {
+        let metrics = self.http.get(self.url("/metrics")).send().await.unwrap();
+        let metrics = metrics.text().await.unwrap();
+        let of_sweep = |line: &&str| line.starts_with("takeoff_sweep_repairs_total ");
+        let repairs = metrics.lines().find(of_sweep);
+        assert_eq!(repairs, Some("takeoff_sweep_repairs_total 0"));
+        assert_logs_tell_of_no_repair(backend.folder.path());
     }
 
     async fn unfinished(&self) -> Vec<(ExecutionId, ExecutionStatus, Vec<String>)> {
@@ -241,10 +352,61 @@ fn assert_each_stream_is_whole(executions: &[Execution], feed: &[Event]) {
     }
 }
 
-/// Compared step by step: two lists of thousands would not be read.
-fn assert_same(seen: &[(ExecutionId, i64)], logged: &[(ExecutionId, i64)]) {
-    for (place, (seen, logged)) in seen.iter().zip(logged).enumerate() {
+/// The subscriber saw what the log holds, in its order; and of what retention has removed the whole stream.
+async fn assert_subscriber_saw(
+    load: &Load,
+    feed: &[Event],
+    acknowledged: &BTreeMap<String, Acknowledged>,
+) {
+    let seen_as = |event: &Event| Seen {
+        execution_id: event.execution_id().unwrap(),
+        sequence: event.cursor.seq,
+        type_name: event.body.type_name(),
+    };
+    let logged: Vec<Seen> = feed.iter().map(seen_as).collect();
+    let kept: HashSet<ExecutionId> = logged.iter().map(|one| one.execution_id).collect();
+    let seen = load.seen(&kept, logged.len()).await;
+    let (seen, removed): (Vec<Seen>, Vec<Seen>) = seen
+        .into_iter()
+        .partition(|one| kept.contains(&one.execution_id));
+    // Compared step by step: two lists of thousands would not be read.
+    for (place, (seen, logged)) in seen.iter().zip(&logged).enumerate() {
         assert_eq!(seen, logged, "at {place}");
     }
     assert_eq!(seen.len(), logged.len());
+    let mut streams: HashMap<ExecutionId, Vec<Seen>> = HashMap::new();
+    for one in removed {
+        streams.entry(one.execution_id).or_default().push(one);
+    }
+    for one in acknowledged.values().filter(|one| !kept.contains(&one.id)) {
+        assert!(
+            streams.contains_key(&one.id),
+            "{one:?} is gone and was never seen"
+        );
+    }
+    for (id, stream) in streams {
+        let seqs: Vec<i64> = stream.iter().map(|one| one.sequence).collect();
+        let dense: Vec<i64> = (1..).take(seqs.len()).collect();
+        assert_eq!(seqs, dense, "{id}");
+        let ends = [
+            "execution.completed",
+            "execution.failed",
+            "execution.cancelled",
+        ];
+        let is_end = |one: &&Seen| ends.contains(&one.type_name.as_str());
+        assert_eq!(stream.iter().filter(is_end).count(), 1, "{id}: {stream:?}");
+        assert!(is_end(&stream.last().unwrap()), "{id}: {stream:?}");
+    }
+}
+
+/// What nodes of other processes, whether they live or not, have told of their sweeps.
+fn assert_logs_tell_of_no_repair(folder: &Path) {
+    for file in std::fs::read_dir(folder).unwrap() {
+        let path = file.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "log") {
+            let log = std::fs::read_to_string(&path).unwrap_or_default();
+            let repair = log.lines().find(|line| line.contains("stood nowhere"));
+            assert_eq!(repair, None, "{}", path.display());
+        }
+    }
 }

@@ -5,6 +5,8 @@ use std::{io::Write, sync::Once};
 use sqlx::{Connection, Executor, PgConnection};
 use tempfile::TempDir;
 
+use super::statements;
+
 /// Where a test keeps its data. Servers that share one are nodes of one cluster.
 pub struct Backend {
     pub folder: TempDir,
@@ -32,6 +34,7 @@ fn say_what_is_left_out() {
 
 impl Backend {
     pub fn sqlite() -> Self {
+        statements::listen();
         Self {
             folder: TempDir::new().unwrap(),
             database_url: None,
@@ -48,6 +51,7 @@ impl Backend {
             say_what_is_left_out();
             return None;
         };
+        statements::listen();
         let name = format!("test_{}", uuid::Uuid::from_u128(rand_bits()).simple());
         let mut connection = PgConnection::connect(&server).await.unwrap();
         connection

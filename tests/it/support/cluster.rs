@@ -70,7 +70,7 @@ fn carried_out(command: &mut Command) -> Output {
     answer
 }
 
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     listener.local_addr().unwrap().port()
 }
@@ -146,6 +146,15 @@ impl Cluster {
 
     /// Ends the server; its files stay. Connections are dropped.
     pub fn stop(&mut self) {
+        self.end("-INT");
+    }
+
+    /// Ends the server as a crash does, without a checkpoint; it recovers from its log at its next start.
+    pub fn crash(&mut self) {
+        self.end("-QUIT");
+    }
+
+    fn end(&mut self, how: &str) {
         let Some(mut server) = self.server.take() else {
             return;
         };
@@ -153,7 +162,7 @@ impl Cluster {
         let signal = |name: &str| {
             let _ = Command::new("kill").args([name, id.as_str()]).status();
         };
-        signal("-INT");
+        signal(how);
         let asked = Instant::now();
         while server.try_wait().is_ok_and(|ended| ended.is_none()) {
             if asked.elapsed() > PATIENCE {
@@ -173,11 +182,34 @@ impl Cluster {
         format!("postgres://takeoff@127.0.0.1:{}/{database}", self.port)
     }
 
+    /// The address of its node's database among those of another cluster, which comes first.
+    pub fn url_after(&self, other: &Self) -> String {
+        let (one, two) = (other.port, self.port);
+        format!("postgres://takeoff@127.0.0.1:{one},127.0.0.1:{two}/takeoff")
+    }
+
+    /// From now on each commit waits for a standby.
+    pub async fn commit_with_standby(&self) {
+        self.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
+            .await;
+        self.execute("SELECT pg_reload_conf()").await;
+    }
+
     /// Runs one statement outside of the node's database.
     pub async fn execute(&self, statement: &str) {
         let mut connection = PgConnection::connect(&self.server_url()).await.unwrap();
         let statement = sqlx::AssertSqlSafe(statement.to_owned());
         connection.execute(statement).await.unwrap();
+    }
+
+    /// The one value of a query, as text.
+    pub async fn ask(&self, query: &str) -> String {
+        let mut connection = PgConnection::connect(&self.server_url()).await.unwrap();
+        let query = sqlx::AssertSqlSafe(query.to_owned());
+        sqlx::query_scalar(query)
+            .fetch_one(&mut connection)
+            .await
+            .unwrap()
     }
 
     /// Returns the dump of the node's database by `pg_dump`.

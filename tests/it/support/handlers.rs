@@ -1,5 +1,7 @@
 //! Handlers that do what a test asks for.
 
+mod limited;
+
 use std::{
     sync::{
         Arc,
@@ -12,8 +14,8 @@ use futures::TryStreamExt as _;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use takeoff::{
-    content::LineWindow,
-    model::{ArtifactId, RawJson},
+    content::{Digest, LineWindow},
+    model::{ArtifactId, Fault, RawJson},
     runtime::{
         ArtifactDraft, ChildIntent, ExecutionContext, HandlerError, HandlerMetadata,
         IntentRegistry, RegistrationError, RetryPolicy, Solution, Works,
@@ -52,6 +54,19 @@ pub struct Add {
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
+pub struct Login {
+    user: String,
+    #[schemars(extend("writeOnly" = true))]
+    password: String,
+    /// Fails with a message that tells the password.
+    #[serde(default)]
+    echo: bool,
+    /// Panics with a message that tells the password.
+    #[serde(default)]
+    panics: bool,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct Flaky {
     /// Attempts that fail before one succeeds.
     failures: i64,
@@ -78,12 +93,25 @@ pub struct Make {
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
+pub struct Keep {
+    name: String,
+    bytes: usize,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
 pub struct Big {
     bytes: usize,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
 pub struct Nap {
+    millis: u64,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+pub struct Stages {
+    count: u32,
+    /// The time that each takes.
     millis: u64,
 }
 
@@ -143,20 +171,6 @@ impl Solution for TrySolution {
             .retry(quick(2))
             .register()?;
         registry
-            .handler("hang", "try", hangs)
-            .retry(RetryPolicy::never())
-            .attempt_timeout(Duration::from_millis(150))
-            .register()?;
-        registry
-            .handler("overdue", "try", hangs)
-            .execution_timeout(Duration::from_millis(150))
-            .register()?;
-        registry
-            .handler("silent", "try", hangs)
-            .retry(RetryPolicy::never())
-            .heartbeat_timeout(Duration::from_millis(100))
-            .register()?;
-        registry
             .handler("big", "try", big)
             .retry(quick(3))
             .register()?;
@@ -181,6 +195,12 @@ impl Solution for TrySolution {
             })
             .retry(quick(5))
             .register()?;
+        let this = self.clone();
+        registry
+            .handler("slow_step", "try", move |ctx, _: Nothing| {
+                slow_step(ctx, this.clone())
+            })
+            .register()?;
         registry
             .handler("family", "try", family)
             .retry(quick(3))
@@ -190,12 +210,31 @@ impl Solution for TrySolution {
             .eligible_for("thing")
             .retry(quick(2))
             .register()?;
+        registry
+            .handler("keep", "try", keep)
+            .retry(quick(2))
+            .register()?;
         registry.handler("talk", "try", talk).register()?;
+        registry
+            .handler("login", "try", login)
+            .retry(quick(2))
+            .check(|parameters| {
+                let password = parameters["password"].as_str().unwrap_or_default();
+                let message = format!("{password} is known");
+                let fault = || Fault::at(["parameters", "password"], message);
+                password
+                    .starts_with("known")
+                    .then(fault)
+                    .into_iter()
+                    .collect()
+            })
+            .register()?;
         registry
             .handler("climb", "try", climb)
             .retry(quick(2))
             .register()?;
-        registry.handler("nap", "try", nap).register()?;
+        self.register_limited(registry)?;
+        register_timed(registry)?;
         registry
             .handler("handle", "try", handles)
             .retry(quick(2))
@@ -210,6 +249,52 @@ impl Solution for TrySolution {
             .register()?;
         registry.register_intent("remote", "worker", None, HandlerMetadata::default())
     }
+}
+
+/// One step that is done at once, and one that waits at the gate.
+async fn slow_step(ctx: ExecutionContext, this: TrySolution) -> Result<i64, HandlerError> {
+    let gate = || async {
+        let permit = this.gate.acquire().await;
+        permit.map(tokio::sync::SemaphorePermit::forget)?;
+        Ok(1)
+    };
+    ctx.step("quick", || async { Ok(0) }).await?;
+    ctx.step("slow", gate).await
+}
+
+/// Handlers that take their time, or all that they have.
+fn register_timed(registry: &mut IntentRegistry) -> Result<(), RegistrationError> {
+    registry
+        .handler("hang", "try", hangs)
+        .retry(RetryPolicy::never())
+        .attempt_timeout(Duration::from_millis(150))
+        .register()?;
+    registry
+        .handler("overdue", "try", hangs)
+        .execution_timeout(Duration::from_millis(150))
+        .register()?;
+    registry
+        .handler("silent", "try", hangs)
+        .retry(RetryPolicy::never())
+        .heartbeat_timeout(Duration::from_millis(100))
+        .register()?;
+    registry.handler("nap", "try", nap).register()?;
+    registry.handler("stages", "try", stages).register()?;
+    registry.handler("spin", "try", spins).register()
+}
+
+/// Returns what a handler must know a password for, without the password.
+async fn login(ctx: ExecutionContext, p: Login) -> Result<String, HandlerError> {
+    if p.echo {
+        let (user, password) = (p.user, p.password);
+        return Err(HandlerError::retryable(
+            "BAD_LOGIN",
+            format!("{user}:{password} is wrong"),
+        ));
+    }
+    assert!(!p.panics, "{} is wrong", p.password);
+    assert!(!ctx.intent().parameters.as_str().contains(&p.password));
+    Ok(format!("{} {}", p.user, Digest::of(p.password.as_bytes())))
 }
 
 async fn flaky(ctx: ExecutionContext, p: Flaky) -> Result<i64, HandlerError> {
@@ -247,6 +332,28 @@ async fn nap(ctx: ExecutionContext, p: Nap) -> Result<i64, HandlerError> {
     tokio::time::sleep(Duration::from_millis(p.millis)).await;
     ctx.emit("awake", &()).await?;
     Ok(ctx.attempt())
+}
+
+/// Steps one after the other; for each, the attempt that carried it out.
+async fn stages(ctx: ExecutionContext, p: Stages) -> Result<Vec<i64>, HandlerError> {
+    let mut attempts = Vec::new();
+    for n in 0..p.count {
+        let stage = || async {
+            tokio::time::sleep(Duration::from_millis(p.millis)).await;
+            Ok(ctx.attempt())
+        };
+        attempts.push(ctx.step(&format!("stage-{n}"), stage).await?);
+    }
+    Ok(attempts)
+}
+
+/// Keeps its thread for so long.
+async fn spins(_: ExecutionContext, p: Nap) -> Result<(), HandlerError> {
+    let began = std::time::Instant::now();
+    while began.elapsed() < Duration::from_millis(p.millis) {
+        std::hint::spin_loop();
+    }
+    Ok(())
 }
 
 async fn handles(ctx: ExecutionContext, p: Handle) -> Result<usize, HandlerError> {
@@ -341,6 +448,16 @@ async fn make(ctx: ExecutionContext, p: Make) -> Result<ArtifactId, HandlerError
     }
     let draft = draft.descriptor(&serde_json::json!({"note": p.note}))?;
     ctx.artifacts().register(draft)
+}
+
+/// Makes an artifact with content, of which each byte differs from those of others.
+async fn keep(ctx: ExecutionContext, p: Keep) -> Result<ArtifactId, HandlerError> {
+    let words = format!("{} ", p.name);
+    let content: String = words.chars().cycle().take(p.bytes).collect();
+    let stored = ctx.artifacts().store(content.into()).await?;
+    let draft = ArtifactDraft::new(&p.name, "thing").display_name(&p.name);
+    ctx.artifacts()
+        .register(draft.stored(&stored, "text/plain"))
 }
 
 /// Its second attempt begins again at the bottom.

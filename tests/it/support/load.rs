@@ -2,7 +2,7 @@
 //! it is answered, and a subscriber comes back with its cursor.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
     net::SocketAddr,
     sync::{
         Arc, Mutex,
@@ -12,6 +12,7 @@ use std::{
 };
 
 use rand::{RngExt, SeedableRng, rngs::StdRng, seq::IndexedRandom};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use serde_json::{Value, json};
 use takeoff::model::ExecutionId;
 use tokio::{sync::watch, task::JoinSet};
@@ -23,11 +24,16 @@ const SUBMIT: &str = "mutation($input: SubmitIntentInput!) { submitIntent(input:
      errors { __typename } replayed execution { id } } }";
 const WATCH: &str = "subscription($session: ID!, $after: String) { \
      sessionEvents(sessionId: $session, after: $after) { cursor events { executionId sequence \
-     ... on ArtifactRegistered { artifact { id } } } } }";
+     type ... on ArtifactRegistered { artifact { id } } } } }";
+const READ_STATE: &str = "query($session: ID!) { session(id: $session) { state stateVersion } }";
+const WRITE_STATE: &str = "mutation($input: SetSessionStateInput!) { setSessionState(input: $input) { \
+     errors { code } session { stateVersion } } }";
 /// A client that was refused or cut off comes back after so long.
 const PAUSE: Duration = Duration::from_millis(20);
 /// A server that neither answers nor ends the connection is given up after so long.
 const LIMIT: Duration = Duration::from_secs(15);
+/// The number of clients that count in the session's state.
+const COUNTERS: u64 = 2;
 
 /// A request that was made until it was acknowledged.
 #[derive(Debug, Clone)]
@@ -36,8 +42,13 @@ pub struct Acknowledged {
     pub id: ExecutionId,
 }
 
-/// An event as a subscriber sees it: the execution and the place in its stream.
-pub type Seen = (ExecutionId, i64);
+/// An event as a subscriber sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    pub execution_id: ExecutionId,
+    pub sequence: i64,
+    pub type_name: String,
+}
 
 /// The clients of one session.
 pub struct Load {
@@ -47,6 +58,8 @@ pub struct Load {
     /// By key.
     acknowledged: Mutex<BTreeMap<String, Acknowledged>>,
     artifacts: Mutex<Vec<String>>,
+    /// By client: what it found in the session's state, and what it wrote last.
+    counts: Mutex<BTreeMap<String, (u64, u64)>>,
     seen: watch::Sender<Vec<Seen>>,
     keys: AtomicU64,
     /// The number of answers that were lost or refused, and asked for again.
@@ -60,7 +73,16 @@ pub struct Load {
 impl Load {
     /// A session on the server at `address`, for clients to come.
     pub async fn begin(address: SocketAddr, seed: u64) -> Arc<Self> {
-        let http = reqwest::Client::new();
+        Self::begin_in("default", address, seed).await
+    }
+
+    /// The same in a tenant.
+    pub async fn begin_in(tenant: &'static str, address: SocketAddr, seed: u64) -> Arc<Self> {
+        let name = HeaderName::from_static("x-takeoff-tenant");
+        let headers = [(name, HeaderValue::from_static(tenant))].into_iter();
+        let headers: HeaderMap = headers.collect();
+        let http = reqwest::Client::builder().default_headers(headers).build();
+        let http = http.unwrap();
         let query = "mutation { createSession(input: {}) { session { id } } }";
         let answer = ask(&http, address, query, json!({})).await.unwrap();
         let session = answer["data"]["createSession"]["session"]["id"].as_str();
@@ -70,6 +92,7 @@ impl Load {
             addresses: watch::Sender::new(vec![address]),
             acknowledged: Mutex::default(),
             artifacts: Mutex::default(),
+            counts: Mutex::default(),
             seen: watch::Sender::default(),
             keys: AtomicU64::new(0),
             repeated: AtomicUsize::new(0),
@@ -84,8 +107,18 @@ impl Load {
         self.addresses.send_replace(addresses.into_iter().collect());
     }
 
-    /// Starts `clients` that submit until [`Self::finish`].
+    /// Starts `clients` that submit until [`Self::finish`], and others that count in the session's state meanwhile.
     pub fn submit(self: &Arc<Self>, clients: u64) -> JoinSet<()> {
+        let mut tasks = self.submit_alone(clients);
+        for client in 0..COUNTERS {
+            let this = Arc::clone(self);
+            tasks.spawn(async move { this.count(&format!("client-{client}"), client).await });
+        }
+        tasks
+    }
+
+    /// Starts `clients` that submit until [`Self::finish`].
+    pub fn submit_alone(self: &Arc<Self>, clients: u64) -> JoinSet<()> {
         let mut tasks = JoinSet::new();
         for client in 0..clients {
             let this = Arc::clone(self);
@@ -100,21 +133,102 @@ impl Load {
         tasks
     }
 
+    /// Counts in the session's state, which all clients write as a whole, by its version: whoever read it too early
+    /// is refused, or another one's count would be lost.
+    async fn count(&self, name: &str, client: u64) {
+        let mut random = StdRng::seed_from_u64(self.seed ^ client ^ 0xc0);
+        let mut addresses = self.addresses.subscribe();
+        let (mut counted, mut wanted) = (0_u64, 0);
+        while !self.stop.is_cancelled() || counted < wanted {
+            let address = some_address(&mut addresses, &mut random).await;
+            let found = ask(
+                &self.http,
+                address,
+                READ_STATE,
+                json!({"session": self.session}),
+            );
+            let Ok(Some(found)) = tokio::time::timeout(LIMIT, found).await else {
+                tokio::time::sleep(PAUSE).await;
+                continue;
+            };
+            let found = &found["data"]["session"];
+            if found.is_null() {
+                tokio::time::sleep(PAUSE).await;
+                continue;
+            }
+            let mut state = found["state"].clone();
+            let stored = state[name].as_u64().unwrap_or(0);
+            // The answer to the last write may have been lost.
+            assert!(
+                stored == counted || stored == wanted,
+                "{name} had counted to {counted}, wanted {wanted}, and finds {stored}"
+            );
+            counted = stored;
+            if !self.stop.is_cancelled() {
+                wanted = counted + 1;
+            }
+            let told = (counted, wanted);
+            self.counts.lock().unwrap().insert(name.to_owned(), told);
+            if self.stop.is_cancelled() {
+                return;
+            }
+            state[name] = json!(wanted);
+            let input = json!({"sessionId": self.session, "state": state, "mode": "REPLACE",
+                "ifVersion": found["stateVersion"]});
+            let written = ask(&self.http, address, WRITE_STATE, json!({"input": input}));
+            let _ = tokio::time::timeout(LIMIT, written).await;
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    /// Returns what each client found of its own in the session's state at last, and what it wrote last, which may
+    /// not have been answered.
+    pub fn counts(&self) -> BTreeMap<String, (u64, u64)> {
+        self.counts.lock().unwrap().clone()
+    }
+
+    /// What was acknowledged so far.
+    pub fn so_far(&self) -> BTreeMap<String, Acknowledged> {
+        self.acknowledged.lock().unwrap().clone()
+    }
+
+    /// The number of requests that were acknowledged so far.
+    pub fn answered(&self) -> usize {
+        self.acknowledged.lock().unwrap().len()
+    }
+
+    /// Returns when so many more submits have been answered, by whoever answers.
+    pub async fn works(&self, submits: usize) {
+        let wanted = self.answered() + submits;
+        let works = async {
+            while self.answered() < wanted {
+                tokio::time::sleep(PAUSE).await;
+            }
+        };
+        let works = tokio::time::timeout(PATIENCE, works).await;
+        works.expect("nothing is accepted");
+    }
+
     /// Every client ends with an answer; what was acknowledged.
     pub async fn finish(&self, clients: JoinSet<()>) -> BTreeMap<String, Acknowledged> {
         self.stop.cancel();
         tokio::time::timeout(PATIENCE, clients.join_all())
             .await
             .expect("a submit is never answered");
-        self.acknowledged.lock().unwrap().clone()
+        self.so_far()
     }
 
     fn some_intent(&self, random: &mut StdRng) -> (&'static str, Value) {
-        match random.random_range(0..8) {
+        match random.random_range(0..9) {
             0 => ("flaky", json!({"failures": random.random_range(0..6)})),
             1 => ("steps", json!({})),
             2 => ("family", json!({"children": random.random_range(1..4)})),
             3 => ("talk", json!({})),
+            8 => {
+                let bytes = random.random_range(1..40_000);
+                let name = format!("kept-{}", self.keys.load(Ordering::Relaxed));
+                ("keep", json!({"name": name, "bytes": bytes}))
+            }
             4 | 5 => {
                 let made = self.artifacts.lock().unwrap();
                 let parents: Vec<_> = made.sample(random, 2.min(made.len())).collect();
@@ -204,18 +318,25 @@ impl Load {
         let events = batch["events"].as_array().unwrap();
         self.seen.send_modify(|seen| {
             for event in events {
-                let id = event["executionId"].as_str().unwrap().parse().unwrap();
-                let sequence = event["sequence"].as_str().unwrap().parse().unwrap();
-                seen.push((id, sequence));
+                let text = |name: &str| event[name].as_str().unwrap();
+                seen.push(Seen {
+                    execution_id: text("executionId").parse().unwrap(),
+                    sequence: text("sequence").parse().unwrap(),
+                    type_name: text("type").to_owned(),
+                });
                 artifacts.extend(event["artifact"]["id"].as_str().map(str::to_owned));
             }
         });
     }
 
-    /// Returns the events that the subscriber has seen, once there are as many as this.
-    pub async fn seen(&self, count: usize) -> Vec<Seen> {
+    /// Returns the events that the subscriber has seen, once it has all of these.
+    pub async fn seen(&self, of: &HashSet<ExecutionId>, count: usize) -> Vec<Seen> {
         let mut seen = self.seen.subscribe();
-        let enough = tokio::time::timeout(PATIENCE, seen.wait_for(|seen| seen.len() >= count));
+        let has_all = |seen: &Vec<Seen>| {
+            let of_them = seen.iter().filter(|one| of.contains(&one.execution_id));
+            of_them.count() >= count
+        };
+        let enough = tokio::time::timeout(PATIENCE, seen.wait_for(has_all));
         let enough = enough.await.map(|seen| seen.unwrap().clone());
         enough.unwrap_or_else(|_| self.seen.borrow().clone())
     }

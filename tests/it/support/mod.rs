@@ -9,11 +9,15 @@ mod hostile;
 mod load;
 mod node;
 mod proxy;
+mod redis;
 #[path = "../../../src/content/tests/s3_server.rs"]
 pub mod s3;
 mod socket;
+pub mod statements;
+pub mod tls;
 mod wire;
 
+pub use self::redis::Redis;
 pub use app::{PATIENCE, TestApp, assert_nothing_leaks, config};
 pub use backend::{Backend, variable};
 pub use cluster::Cluster;
@@ -23,6 +27,7 @@ pub use load::{Acknowledged, Load};
 pub use node::NodeProcess;
 pub use proxy::Proxy;
 pub use socket::{Received, Socket};
+pub use statements::Statements;
 pub use wire::{Wire, post};
 
 /// Runs a test on every backend: `backends! { async fn name(backend: Backend) { … } }`.

@@ -7,13 +7,17 @@ use std::{
     fs::OpenOptions,
     io::{BufRead, BufReader, Read, Write},
     net::SocketAddr,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicI64, AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
-use takeoff::{app::App, telemetry};
+use takeoff::{app::App, clock::Clock, telemetry};
+use tokio::signal::unix::{SignalKind, signal};
 
 use super::{
     Backend, TrySolution,
@@ -23,6 +27,8 @@ use super::{
 
 /// Holds the settings of a node, and makes the process one.
 const VARIABLE: &str = "TAKEOFF_TEST_NODE";
+/// Names a file with the microseconds by which the node's clock is wrong; without it the clock is right.
+const CLOCK_VARIABLE: &str = "TAKEOFF_TEST_NODE_CLOCK";
 const GREETING: &str = "serving on ";
 /// So much of its log is shown when a test fails.
 const LAST_LINES: usize = 40;
@@ -47,6 +53,24 @@ impl NodeProcess {
         let limited = format!("ulimit -n {files} && exec \"$0\" \"$@\"");
         command.arg("-c").arg(limited);
         command.arg(std::env::current_exe().unwrap());
+        Self::start_by(command, backend, more).await
+    }
+
+    /// One of which no file can be larger than so many bytes.
+    pub async fn start_with_room(backend: &Backend, more: &[&str], bytes: u32) -> Self {
+        let mut command = Command::new("sh");
+        // The shell counts blocks of 512 bytes. Without the trap the process would be ended instead of told.
+        let blocks = bytes / 512;
+        let limited = format!("trap '' XFSZ; ulimit -f {blocks} && exec \"$0\" \"$@\"");
+        command.arg("-c").arg(limited);
+        command.arg(std::env::current_exe().unwrap());
+        Self::start_by(command, backend, more).await
+    }
+
+    /// One whose clock is wrong by the microseconds that the file holds, as it holds them.
+    pub async fn start_by_clock(backend: &Backend, more: &[&str], clock: &Path) -> Self {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.env(CLOCK_VARIABLE, clock);
         Self::start_by(command, backend, more).await
     }
 
@@ -120,6 +144,22 @@ impl NodeProcess {
         self.signal("-CONT");
     }
 
+    /// Asks it to stop, as a supervisor does.
+    pub fn terminate(&self) {
+        self.signal("-TERM");
+    }
+
+    /// Waits until it has ended by itself.
+    pub async fn end(&mut self) {
+        let ended = async {
+            while !self.has_ended() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let ended = tokio::time::timeout(PATIENCE, ended).await;
+        ended.expect("the node does not end");
+    }
+
     fn signal(&self, signal: &str) {
         let sent = Command::new("kill")
             .args([signal, &self.child.id().to_string()])
@@ -182,6 +222,23 @@ pub fn is_node_process() -> bool {
     variable(VARIABLE).is_some()
 }
 
+/// A clock that follows the machine's at the distance that the file tells.
+fn wrong_clock(file: PathBuf) -> Clock {
+    let shown = Arc::new(AtomicI64::new(Clock::System.now()));
+    let clock = Clock::Manual(Arc::clone(&shown));
+    std::thread::spawn(move || {
+        let mut wrong_by = 0;
+        loop {
+            // Empty while it is written.
+            let read = std::fs::read_to_string(&file).unwrap_or_default();
+            wrong_by = read.parse().unwrap_or(wrong_by);
+            shown.store(Clock::System.now() + wrong_by, Ordering::SeqCst);
+            std::thread::park_timeout(Duration::from_millis(2));
+        }
+    });
+    clock
+}
+
 /// Serves when another test started this process for that; alone it does nothing.
 #[test]
 fn the_process_of_another_test() {
@@ -197,14 +254,23 @@ fn the_process_of_another_test() {
         .unwrap();
     runtime.block_on(async {
         let _telemetry = telemetry::init(&config.telemetry, "node").unwrap();
-        let app = App::new(config).solution(TrySolution::default());
+        takeoff::app::hide_panics_of_handlers();
+        let clock = variable(CLOCK_VARIABLE).map_or(Clock::System, |file| wrong_clock(file.into()));
+        let app = App::new(config)
+            .solution(TrySolution::default())
+            .clock(clock);
         let server = app.listen().await.unwrap();
         let greeting = format!("{GREETING}{}\n", server.address());
         std::io::stdout().write_all(greeting.as_bytes()).unwrap();
-        tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new()))
-            .await
-            .unwrap()
-            .unwrap();
+        let mut told = signal(SignalKind::terminate()).unwrap();
+        // Whoever started it is gone when this ends.
+        let alone = tokio::task::spawn_blocking(|| std::io::stdin().read_to_end(&mut Vec::new()));
+        tokio::select! {
+            ended = alone => {
+                ended.unwrap().unwrap();
+            }
+            _ = told.recv() => server.stop().await,
+        }
     });
     runtime.shutdown_timeout(Duration::ZERO);
 }

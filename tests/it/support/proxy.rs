@@ -1,6 +1,7 @@
-//! A TCP proxy between a server and what it depends on. It can be cut, frozen and mended.
+//! A TCP proxy between a server and what it depends on. It can be cut, frozen in one or both directions, slowed
+//! down and mended.
 
-use std::sync::Mutex;
+use std::{sync::Mutex, time::Duration};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -9,12 +10,20 @@ use tokio::{
     task::JoinHandle,
 };
 
+/// What becomes of packets in one direction.
+#[derive(Debug, Clone, Copy, Default)]
+struct Way {
+    is_frozen: bool,
+    delay: Duration,
+}
+
 /// Stands before a service at a port of its own.
 pub struct Proxy {
     target: String,
     port: u16,
     cut: broadcast::Sender<()>,
-    frozen: watch::Sender<bool>,
+    /// What is asked, and what is answered.
+    ways: [watch::Sender<Way>; 2],
     accepting: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -27,7 +36,7 @@ impl Proxy {
             target,
             port: listener.local_addr().unwrap().port(),
             cut: broadcast::channel(1).0,
-            frozen: watch::Sender::new(false),
+            ways: [watch::Sender::default(), watch::Sender::default()],
             accepting: Mutex::default(),
         };
         proxy.accept(listener);
@@ -69,20 +78,37 @@ impl Proxy {
 
     /// As if the network swallowed every packet: connections stay open and nothing arrives.
     pub fn freeze(&self) {
-        self.frozen.send_replace(true);
+        for way in &self.ways {
+            way.send_modify(|way| way.is_frozen = true);
+        }
     }
 
-    /// Lets what was swallowed arrive after all.
+    /// As if the network swallowed every packet of the service: what is asked arrives, and is not answered.
+    pub fn freeze_answers(&self) {
+        self.ways[1].send_modify(|way| way.is_frozen = true);
+    }
+
+    /// Lets what was swallowed arrive after all, at full speed.
     pub fn thaw(&self) {
-        self.frozen.send_replace(false);
+        for way in &self.ways {
+            way.send_replace(Way::default());
+        }
+    }
+
+    /// Each packet takes so long, in each direction.
+    pub fn slow_down(&self, delay: Duration) {
+        for way in &self.ways {
+            way.send_modify(|way| way.delay = delay);
+        }
     }
 
     fn accept(&self, listener: TcpListener) {
-        let (target, cut, frozen) = (self.target.clone(), self.cut.clone(), self.frozen.clone());
+        let (target, cut) = (self.target.clone(), self.cut.clone());
+        let [asked, answered] = self.ways.each_ref().map(watch::Sender::subscribe);
         let task = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 let (target, mut cut) = (target.clone(), cut.subscribe());
-                let frozen = frozen.subscribe();
+                let (asked, answered) = (asked.clone(), answered.clone());
                 tokio::spawn(async move {
                     let Ok(server) = TcpStream::connect(target).await else {
                         return;
@@ -90,8 +116,8 @@ impl Proxy {
                     let (from_client, to_client) = client.into_split();
                     let (from_server, to_server) = server.into_split();
                     tokio::select! {
-                        () = pass(from_client, to_server, frozen.clone()) => {}
-                        () = pass(from_server, to_client, frozen) => {}
+                        () = pass(from_client, to_server, asked) => {}
+                        () = pass(from_server, to_client, answered) => {}
                         _ = cut.recv() => {}
                     }
                 });
@@ -107,14 +133,21 @@ fn authority(url: &str) -> String {
     authority.rsplit('@').next().unwrap().to_owned()
 }
 
-async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut frozen: watch::Receiver<bool>) {
+async fn pass(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, mut way: watch::Receiver<Way>) {
     let mut buffer = vec![0; 64 * 1024];
     loop {
         let Ok(count @ 1..) = from.read(&mut buffer).await else {
             return;
         };
-        if frozen.wait_for(|frozen| !frozen).await.is_err() {
+        let Ok(delay) = way
+            .wait_for(|way| !way.is_frozen)
+            .await
+            .map(|way| way.delay)
+        else {
             return;
+        };
+        if !delay.is_zero() {
+            tokio::time::sleep(delay).await;
         }
         if to.write_all(&buffer[..count]).await.is_err() {
             return;

@@ -39,16 +39,18 @@ impl Served {
         let backend = Backend::sqlite();
         let app = TestApp::start(&backend).await;
         let mut options = HttpOptions {
+            port: takeoff::api::Port::Main,
             bodies: Bodies::new(1 << 20, 1 << 26),
             stop: CancellationToken::new(),
             websocket: WebSocketOptions::default(),
             sockets: TaskTracker::new(),
+            logins: Vec::new(),
         };
         set(&mut options);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let gate = Gate::new(&export_schema(), &GateLimits::default()).unwrap();
-        let routes = routes(Api::new(app.services().clone(), gate), &options);
+        let routes = routes(&Api::new(app.services().clone(), gate), &options);
         tokio::spawn(async move { axum::serve(listener, routes).await });
         Self {
             app,

@@ -1,9 +1,10 @@
 //! The page `/graphiql`: GraphiQL as the build embedded it, or from a CDN where npm was missing.
 //!
-//! No script of the page is inline, and its policy lets it talk to nobody but this server (and, for
-//! its code only, to the CDN), so what is pasted into it stays here.
+//! No script of the page is inline, and its policy lets it talk to nobody but this server, the issuers where people
+//! log in (and, for its code only, the CDN), so what is pasted into it stays here.
 
 mod files;
+mod login;
 
 use axum::{
     Router,
@@ -15,17 +16,30 @@ use axum::{
             X_CONTENT_TYPE_OPTIONS,
         },
     },
-    response::{IntoResponse, Redirect, Response},
+    response::{IntoResponse, Response},
     routing::get,
 };
 use files::{FILES, File, SOURCES, Source};
 
-/// The page, its files, and the way to it.
-pub(super) fn routes<S: Clone + Send + Sync + 'static>() -> Router<S> {
+pub use self::login::PageLogin;
+use crate::auth::Mode;
+
+/// The page and its files.
+pub(super) fn routes<S: Clone + Send + Sync + 'static>(
+    mode: Mode,
+    logins: &[PageLogin],
+) -> Router<S> {
+    let page = Page::new(is_embedded(), mode, logins);
     Router::new()
-        .route("/", get(async || Redirect::temporary("/graphiql")))
-        .route("/graphiql", get(page))
+        .route("/graphiql", get(async move || page.answer()))
         .route("/graphiql/assets/{name}", get(asset))
+}
+
+/// The page as it is served.
+#[derive(Debug, Clone)]
+struct Page {
+    html: String,
+    policy: String,
 }
 
 /// Returns whether the build has embedded the files of the page.
@@ -35,29 +49,41 @@ fn is_embedded() -> bool {
 
 /// The content security policy of the page: what it may load and connect to. Its styles are files, too, but the editor that
 /// GraphiQL stands on places its lines by style attributes.
-fn policy(is_embedded: bool) -> String {
+fn policy(is_embedded: bool, logins: &[PageLogin]) -> String {
     let code = if is_embedded {
         "'self'"
     } else {
         "'self' https://unpkg.com"
     };
+    let issuers = logins.iter().map(|login| format!(" {}", login.origin));
+    let issuers: String = issuers.collect();
     format!(
         "default-src 'none'; script-src {code}; style-src {code} 'unsafe-inline'; \
-         img-src 'self' data:; font-src {code} data:; connect-src 'self'; \
+         img-src 'self' data:; font-src {code} data:; connect-src 'self'{issuers}; \
          base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )
 }
 
-async fn page() -> Response {
-    let is_embedded = is_embedded();
-    let headers = [
-        (CONTENT_TYPE, "text/html; charset=utf-8".to_owned()),
-        (CONTENT_SECURITY_POLICY, policy(is_embedded)),
-        (CACHE_CONTROL, "no-cache".to_owned()),
-        (X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
-        (REFERRER_POLICY, "no-referrer".to_owned()),
-    ];
-    (headers, html(is_embedded)).into_response()
+impl Page {
+    fn new(is_embedded: bool, mode: Mode, logins: &[PageLogin]) -> Self {
+        // What logs people in is among the files that are embedded.
+        let asked = if is_embedded { logins } else { &[] };
+        Self {
+            html: html(is_embedded, mode, logins),
+            policy: policy(is_embedded, asked),
+        }
+    }
+
+    fn answer(&self) -> Response {
+        let headers = [
+            (CONTENT_TYPE, "text/html; charset=utf-8".to_owned()),
+            (CONTENT_SECURITY_POLICY, self.policy.clone()),
+            (CACHE_CONTROL, "no-cache".to_owned()),
+            (X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
+            (REFERRER_POLICY, "no-referrer".to_owned()),
+        ];
+        (headers, self.html.clone()).into_response()
+    }
 }
 
 /// The address of a file; it changes with what is in the file.
@@ -95,25 +121,39 @@ fn tag(url: &str, more: &str) -> String {
     }
 }
 
-fn html(is_embedded: bool) -> String {
+/// What the page is told, for its scripts: attributes of the document.
+fn settings(mode: Mode, logins: &[PageLogin]) -> String {
+    let tour = format!(" data-tour=\"{}\"", own("tour.graphql"));
+    if mode == Mode::Development {
+        return tour;
+    }
+    format!(
+        "{tour} data-proof=\"required\" data-logins=\"{}\" data-oauth=\"{}\"",
+        login::listed(logins),
+        own("oauth.js"),
+    )
+}
+
+fn html(is_embedded: bool, mode: Mode, logins: &[PageLogin]) -> String {
     let sources = SOURCES.iter().map(|source| reference(source, is_embedded));
     let sources: Vec<String> = sources.collect();
+    let scripts = ["login.js", "caller.js", "page.js"].map(|name| tag(&own(name), ""));
     let notice = if is_embedded {
         ""
     } else {
         "<p id=\"notice\">This server was built without npm: GraphiQL comes from unpkg.com.</p>"
     };
     [
-        "<!doctype html><html lang=\"en\" data-tour=\"",
-        &own("tour.graphql"),
-        "\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
+        "<!doctype html><html lang=\"en\"",
+        &settings(mode, logins),
+        "><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\">\
          <title>Takeoff: GraphiQL</title><link rel=\"icon\" href=\"data:,\">",
         &tag(&own("page.css"), ""),
         &sources.concat(),
-        &tag(&own("page.js"), ""),
+        &scripts.concat(),
         "</head><body>",
         notice,
-        "<div id=\"graphiql\"></div></body></html>",
+        "<div id=\"caller\"></div><div id=\"graphiql\"></div></body></html>",
     ]
     .concat()
 }
@@ -139,7 +179,9 @@ async fn asset(Path(name): Path<String>) -> Response {
         ),
         (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     ];
-    (headers, file.body).into_response()
+    // A worker that the page starts goes by the policy of its own file.
+    let policy = [(CONTENT_SECURITY_POLICY, policy(true, &[]))];
+    (headers, policy, file.body).into_response()
 }
 
 #[cfg(test)]
@@ -152,19 +194,56 @@ mod tests {
     use super::*;
 
     async fn get_from(path: &str) -> Response {
+        get_in(Mode::Development, &[], path).await
+    }
+
+    async fn get_in(mode: Mode, logins: &[PageLogin], path: &str) -> Response {
         let request = Request::get(path).body(Body::empty()).unwrap();
-        routes::<()>().oneshot(request).await.unwrap()
+        let routes = routes::<()>(mode, logins);
+        routes.oneshot(request).await.unwrap()
     }
 
     #[tokio::test]
-    async fn the_root_leads_to_the_page_and_its_policy_is_closed() {
-        let root = get_from("/").await;
-        assert_eq!(root.status(), StatusCode::TEMPORARY_REDIRECT);
-        assert_eq!(root.headers()["location"], "/graphiql");
+    async fn the_policy_of_the_page_is_closed() {
         let page = get_from("/graphiql").await;
         let policy = page.headers()[CONTENT_SECURITY_POLICY].to_str().unwrap();
         assert!(policy.starts_with("default-src 'none'; script-src 'self'"));
         assert!(!policy.contains("script-src 'self' 'unsafe"));
+    }
+
+    #[tokio::test]
+    async fn the_page_may_ask_the_issuers_that_it_is_told_of_and_no_others() {
+        let login = |issuer: &str, origin: &str| PageLogin {
+            issuer: issuer.to_owned(),
+            origin: origin.to_owned(),
+            client_id: "a \"page\" & <more>".to_owned(),
+            scope: "openid".to_owned(),
+            audience: None,
+        };
+        let logins = [
+            login("https://one.example/realm", "https://one.example"),
+            login("http://127.0.0.1:99", "http://127.0.0.1:99"),
+        ];
+        let page = get_in(Mode::Required, &logins, "/graphiql").await;
+        let policy = page.headers()[CONTENT_SECURITY_POLICY].to_str().unwrap();
+        assert!(
+            policy.contains("; connect-src 'self' https://one.example http://127.0.0.1:99; "),
+            "{policy}"
+        );
+        let body = axum::body::to_bytes(page.into_body(), 1 << 16).await;
+        let html = String::from_utf8(body.unwrap().to_vec()).unwrap();
+        assert!(html.contains(" data-proof=\"required\""));
+        assert!(
+            html.contains(
+                "{&quot;issuer&quot;:&quot;https://one.example/realm&quot;,\
+             &quot;clientId&quot;:&quot;a \\&quot;page\\&quot; &amp; &lt;more&gt;&quot;,\
+             &quot;scope&quot;:&quot;openid&quot;,&quot;audience&quot;:null}"
+            ),
+            "{html}"
+        );
+        let page = get_from("/graphiql").await;
+        let policy = page.headers()[CONTENT_SECURITY_POLICY].to_str().unwrap();
+        assert!(policy.contains("; connect-src 'self'; "), "{policy}");
     }
 
     #[tokio::test]
@@ -191,15 +270,13 @@ mod tests {
     #[test]
     fn both_forms_of_the_page_load_everything_and_nothing_inline() {
         for is_embedded in [true, false] {
-            let html = html(is_embedded);
-            assert_eq!(html.matches("<script defer src=").count(), 6);
-            assert_eq!(html.matches("<script").count(), 6);
+            let html = html(is_embedded, Mode::Required, &[]);
+            assert_eq!(html.matches("<script defer src=").count(), 8);
+            assert_eq!(html.matches("<script").count(), 8);
             assert_eq!(html.contains("https://"), !is_embedded);
         }
-        assert_eq!(
-            html(false).matches(" integrity=\"sha384-").count(),
-            SOURCES.len()
-        );
+        let html = html(false, Mode::Development, &[]);
+        assert_eq!(html.matches(" integrity=\"sha384-").count(), SOURCES.len());
     }
 
     /// Sources on the CDN are those that the lock file names.

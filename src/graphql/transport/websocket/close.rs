@@ -21,6 +21,10 @@ pub(super) enum Close {
     Forbidden,
     /// The proof of who asks cannot be checked now.
     Unavailable,
+    /// Too many proofs from the address were not good for this one to be looked at.
+    TooManyProofs,
+    /// The tenant has as many sockets open as it may.
+    TooManySockets,
     /// No `connection_init` came in time.
     InitTimeout,
     /// An operation with this id runs already.
@@ -64,7 +68,9 @@ impl Close {
             Self::SecondInit => 4429,
             Self::PongTimeout | Self::Stopping => close_code::AWAY,
             Self::TooBig => close_code::SIZE,
-            Self::NoRoom | Self::Unavailable => close_code::AGAIN,
+            Self::NoRoom | Self::Unavailable | Self::TooManyProofs | Self::TooManySockets => {
+                close_code::AGAIN
+            }
             Self::NotText => close_code::INVALID,
             Self::BadFrame => close_code::PROTOCOL,
         }
@@ -77,6 +83,8 @@ impl Close {
             Self::Unauthorized => "Unauthorized",
             Self::Forbidden => "Forbidden",
             Self::Unavailable => "the service is not available; try again",
+            Self::TooManySockets => "too many sockets are open; try again later",
+            Self::TooManyProofs => "too many proofs were not good; try again later",
             Self::InitTimeout => "Connection initialisation timeout",
             Self::SecondInit => "Too many initialisation requests",
             Self::PongTimeout => "pong timeout",
@@ -118,6 +126,8 @@ mod tests {
             Close::Unauthorized,
             Close::Forbidden,
             Close::Unavailable,
+            Close::TooManyProofs,
+            Close::TooManySockets,
             Close::InitTimeout,
             Close::Duplicate("1".into()),
             Close::Duplicate(long),

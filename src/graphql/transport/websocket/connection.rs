@@ -29,6 +29,7 @@ use crate::{
     api::{ApiError, Arrivals, ErrorCode, RequestId},
     auth::{Authenticated, proof_ended},
     graphql::{Api, gate::LARGE_REQUEST, loading::Asking},
+    quotas::{Hold, Quota},
 };
 
 /// Answers of all operations that wait for the socket.
@@ -66,6 +67,8 @@ pub(super) struct Connection {
     outgoing: mpsc::Receiver<Box<Outgoing>>,
     /// The identity that operations run under, once `connection_init` was taken.
     caller: Option<OperationCaller>,
+    /// The place among the sockets of its tenant.
+    hold: Option<Hold>,
     /// Is done when the proof of that identity ends; none where it needs no proof.
     proof_end: Option<BoxFuture<'static, ()>>,
     init_deadline: Instant,
@@ -100,6 +103,7 @@ impl Connection {
             operations: Operations::new(sender),
             outgoing,
             caller: None,
+            hold: None,
             proof_end: None,
             init_deadline: now + options.init_timeout,
             heartbeat,
@@ -220,6 +224,8 @@ impl Connection {
         }
         let authenticator = self.api.authenticator();
         let caller = identify(authenticator, &self.of_request, payload).await?;
+        let hold = self.api.open(caller.principal().tenant(), Quota::Sockets);
+        self.hold = Some(hold.await.map_err(|_| Close::TooManySockets)?);
         self.go_on_as(caller);
         self.say(&ServerMessage::ConnectionAck).await
     }
@@ -230,7 +236,13 @@ impl Connection {
             return Ok(false);
         };
         let known = &caller.asking.principal;
-        let fresh = renewed(self.api.authenticator(), known, payload).await?;
+        let fresh = renewed(
+            self.api.authenticator(),
+            known,
+            self.of_request.from,
+            payload,
+        )
+        .await?;
         let is_proof = fresh.is_some();
         if let Some(fresh) = fresh {
             self.go_on_as(fresh);

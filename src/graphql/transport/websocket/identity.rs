@@ -1,7 +1,7 @@
 //! Who is at the other end of a socket: as the HTTP request says, as `connection_init` says, and as a `ping` that
 //! brings a fresh proof says.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, net::IpAddr};
 
 use axum::http::header::AUTHORIZATION;
 use serde::Deserialize;
@@ -9,7 +9,7 @@ use serde_json::{Map, Value, value::RawValue};
 
 use super::close::Close;
 use crate::{
-    api::{ApiError, Claim, ErrorCode, TENANT_HEADER, agrees},
+    api::{ApiError, ClaimedIdentity, ErrorCode, TENANT_HEADER, agrees},
     auth::{Authenticated, Authenticator, Mode},
     model::Principal,
 };
@@ -20,6 +20,8 @@ pub(super) struct HandshakeCaller {
     pub(super) caller: Option<Authenticated>,
     /// The tenant that a header names.
     pub(super) tenant: Option<String>,
+    /// Where it comes from.
+    pub(super) from: IpAddr,
 }
 
 /// The caller that `connection_init` names, else the one of the HTTP request. A tenant that a header names
@@ -44,7 +46,12 @@ pub(super) async fn identify(
         None if proof.is_none() => return Err(Close::Unauthorized),
         _ => {
             let tenant = tenant.or(of_request.tenant.as_deref());
-            let claim = Claim { proof, tenant };
+            let from = of_request.from;
+            let claim = ClaimedIdentity {
+                proof,
+                tenant,
+                from,
+            };
             claim
                 .check(authenticator)
                 .await
@@ -60,6 +67,7 @@ pub(super) async fn identify(
 fn refused(error: &ApiError) -> Close {
     match error.code() {
         ErrorCode::Unavailable | ErrorCode::Internal => Close::Unavailable,
+        ErrorCode::RateLimited => Close::TooManyProofs,
         _ => Close::Forbidden,
     }
 }
@@ -69,6 +77,7 @@ fn refused(error: &ApiError) -> Close {
 pub(super) async fn renewed(
     authenticator: &Authenticator,
     known: &Principal,
+    from: IpAddr,
     payload: &RawValue,
 ) -> Result<Option<Authenticated>, Close> {
     #[derive(Deserialize)]
@@ -83,12 +92,17 @@ pub(super) async fn renewed(
     let Some(proof) = fresh.authorization.as_deref() else {
         return Ok(None);
     };
-    let claim = Claim {
+    let claim = ClaimedIdentity {
         proof: Some(proof),
         tenant: Some(known.tenant().as_str()),
+        from,
     };
-    let caller = claim.check(authenticator).await;
-    let caller = caller.map_err(|error| refused(&error))?;
+    let caller = match claim.check(authenticator).await {
+        Ok(caller) => caller,
+        // Others have guessed at its address: it goes on with the proof that it has, and asks again.
+        Err(error) if error.code() == ErrorCode::RateLimited => return Ok(None),
+        Err(error) => return Err(refused(&error)),
+    };
     let fresh = caller.principal();
     if fresh.may_go_on_for(known) {
         return Ok(Some(caller));

@@ -24,7 +24,7 @@ pub use self::options::WebSocketOptions;
 use self::{connection::Connection, identity::HandshakeCaller};
 use super::{HttpOptions, negotiation::Form, request::unknown};
 use crate::{
-    api::{ApiError, Arrivals, Asker, Authenticates, Bodies, ErrorCode, TENANT_HEADER},
+    api::{ApiError, Arrivals, Asker, Authenticates, Bodies, Client, ErrorCode, TENANT_HEADER},
     auth::Authenticator,
     graphql::{Api, error::refusal},
     model::Priority,
@@ -80,9 +80,12 @@ pub(crate) async fn connect(
     asker: Asker,
     headers: HeaderMap,
     arrivals: Option<Extension<Arc<Arrivals>>>,
+    client: Option<Extension<Client>>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
-    let Asker { caller, request_id } = asker;
+    let Asker {
+        caller, request_id, ..
+    } = asker;
     let refused = |status, error| {
         let answer = Answer::from_errors(refusal(error, request_id.as_ref()));
         (status, GraphQLResponse::from(answer)).into_response()
@@ -97,6 +100,7 @@ pub(crate) async fn connect(
     let caller = HandshakeCaller {
         caller,
         tenant: tenant.map(|name| name.to_str().unwrap_or_default().to_owned()),
+        from: client.map_or(Client::unknown(), |Extension(it)| it).address,
     };
     let upgrade = match upgrade {
         Ok(upgrade) => sockets.configure(upgrade),
@@ -122,4 +126,10 @@ pub(crate) async fn connect(
             drop(open);
         });
     })
+}
+
+/// Reads a message of a client, for fuzzing.
+#[cfg(any(test, fuzzing))]
+pub(in crate::graphql) fn read_message(text: &str) {
+    let _ = message::ClientMessage::read(text);
 }

@@ -13,7 +13,7 @@ use sqlx::{
     postgres::PgConnectOptions,
 };
 
-use super::{World, filters, on_each_database, scope, scope_of};
+use super::{World, execution_filters, filters, on_each_database, scope, scope_of};
 use crate::{
     model::{ExecutionId, ExecutionStatus, TenantScope},
     storage::{
@@ -65,6 +65,18 @@ impl Meter {
         });
         drop(handle);
         Self::Sqlite(Box::new(connection), steps)
+    }
+
+    /// Makes PostgreSQL plan for so many rows of a table and of each of its indexes.
+    async fn plan_for(world: &World, table: &str, rows: u64) {
+        if world.is_postgres() {
+            let more = format!(
+                "UPDATE pg_class SET reltuples = reltuples * ({rows} / {ROWS}) \
+                 WHERE oid = '{table}'::regclass \
+                 OR oid IN (SELECT indexrelid FROM pg_index WHERE indrelid = '{table}'::regclass)"
+            );
+            world.run(&more, vec![]).await;
+        }
     }
 
     /// Rows that a statement reads, or what SQLite's steps amount to in rows.
@@ -165,11 +177,13 @@ fn rows_of(plan: &Value) -> u64 {
 #[tokio::test]
 async fn a_page_of_executions_reads_no_more_than_its_length_allows_whatever_the_filter() {
     on_each_database(async |world| {
-        let rows = (1..=u128::from(ROWS)).map(|number| filters::execution_of(number, ROWS.into()));
+        let rows = (1..=u128::from(ROWS))
+            .map(|number| execution_filters::execution_of(number, ROWS.into()));
         world.put_executions(rows).await;
-        filters::put_key(world).await;
+        execution_filters::put_key(world).await;
+        execution_filters::put_places(world, ROWS.into()).await;
         let mut meter = Meter::new(world, "execution").await;
-        for (number, mut filter) in filters::execution_filters(ROWS.into())
+        for (number, mut filter) in execution_filters::execution_filters(ROWS.into())
             .into_iter()
             .enumerate()
         {
@@ -185,7 +199,7 @@ async fn a_page_of_executions_reads_no_more_than_its_length_allows_whatever_the_
 async fn what_no_execution_has_is_looked_for_in_its_own_range() {
     on_each_database(async |world| {
         let rows = (1..=u128::from(ROWS)).map(|number| {
-            let mut row = filters::execution_of(number, ROWS.into());
+            let mut row = execution_filters::execution_of(number, ROWS.into());
             row.status = ExecutionStatus::Completed;
             row.parent = Some(3);
             row
@@ -197,8 +211,26 @@ async fn what_no_execution_has_is_looked_for_in_its_own_range() {
                 || filter.statuses == [ExecutionStatus::Running]
                 || filter.statuses == [ExecutionStatus::Failed]
         };
-        let filters = filters::execution_filters(ROWS.into()).into_iter();
-        for filter in filters.filter(absent) {
+        for filter in execution_filters::execution_filters(ROWS.into())
+            .into_iter()
+            .filter(absent)
+        {
+            meter.check_executions(world, &filter).await;
+        }
+    })
+    .await;
+}
+
+/// Where the planner thinks that few of many rows fit, another index seems cheaper to it.
+#[tokio::test]
+async fn executions_are_read_from_their_own_range_among_millions_too() {
+    on_each_database(async |world| {
+        let rows = (1..=u128::from(ROWS))
+            .map(|number| execution_filters::execution_of(number, ROWS.into()));
+        world.put_executions(rows).await;
+        let mut meter = Meter::new(world, "execution").await;
+        Meter::plan_for(world, "execution", 3_000_000).await;
+        for filter in execution_filters::execution_filters(ROWS.into()) {
             meter.check_executions(world, &filter).await;
         }
     })

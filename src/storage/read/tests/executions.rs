@@ -94,7 +94,14 @@ async fn what_an_execution_waits_for_follows_from_where_it_is() {
             .put_executions(live.chain(children).chain([ended]))
             .await;
         let id = |number| execution_id(number).0.into();
-        for (number, queue) in [(1, "node"), (2, "worker:pdf")] {
+        // A node without labels, and one with some that drains.
+        for (number, labels, drains) in [(98, "{}", false), (99, r#"{"gpu":"true"}"#, true)] {
+            let text = "INSERT INTO node (id, name, version, capacity, running, started_at, expires_at, labels, draining) \
+                        VALUES ($1, 'node', '1', 1, 1, 0, $2, $3, $4)";
+            let values = vec![id(number), i64::MAX.into(), labels.into(), drains.into()];
+            world.run(text, values).await;
+        }
+        for (number, queue) in [(1, "node"), (2, "worker:pdf"), (4, "labels:gpu=true")] {
             let text = "INSERT INTO ready (execution_id, tenant_id, queue, priority, ready_at) \
                         VALUES ($1, 'ours', $2, 5, 1)";
             world.run(text, vec![id(number), queue.into()]).await;
@@ -113,11 +120,15 @@ async fn what_an_execution_waits_for_follows_from_where_it_is() {
         }
 
         let ids: Vec<_> = (1..=30).map(execution_id).collect();
-        let reasons = world.storage.wait_reasons(&scope(), &ids).await.unwrap();
+        let waiting = world.storage.wait_reasons(&scope(), &ids).await.unwrap();
+        assert!(waiting.values().all(|it| it.limit.is_none()));
+        let reasons = waiting.into_iter().map(|(id, it)| (id, it.reason));
+        let reasons: HashMap<_, _> = reasons.collect();
         let expected = HashMap::from([
             (execution_id(1), WaitReason::Queue),
             (execution_id(2), WaitReason::Worker),
             (execution_id(3), WaitReason::Schedule),
+            (execution_id(4), WaitReason::Node),
             (execution_id(5), WaitReason::Retry),
             (execution_id(6), WaitReason::Children),
         ]);

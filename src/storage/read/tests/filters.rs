@@ -1,66 +1,20 @@
-//! Lists by each condition of their filters and each pair of two, against plain filters of the same rows.
+//! Lists of artifacts and sessions by each condition of their filters and each pair of two, against plain filters of
+//! the same rows.
 
 use serde_json::json;
 
 use super::{
-    World, on_each_database,
-    rows::{
-        ArtifactRow, ExecutionRow, SessionRow, artifact, execution, execution_id, session,
-        session_id,
-    },
+    on_each_database,
+    rows::{ArtifactRow, SessionRow, artifact, execution_id, session, session_id},
     scope,
 };
 use crate::{
     model::{
         ArtifactState::{self, Deleted, Pending, Ready},
-        ExecutionStatus::{Cancelled, Completed, Created, Failed, Running},
         SessionStatus::{self, Active, Closed, Expired, Upgraded},
     },
-    storage::{ArtifactFilter, ExecutionFilter, MetadataMember, Page, PageRequest, SessionFilter},
+    storage::{ArtifactFilter, MetadataMember, Page, PageRequest, SessionFilter},
 };
-
-/// Of `count` executions almost all have completed, in one session; the others are few.
-pub(super) fn execution_of(number: u128, count: u128) -> ExecutionRow {
-    let mut row = execution(number);
-    row.status = match number {
-        n if n % 500 == 0 => Failed,
-        n if n > count - 30 => Running,
-        n if n > count - 60 => Created,
-        _ => Completed,
-    };
-    row.parent = (!number.is_multiple_of(3)).then_some(3);
-    row.intent_type = match number {
-        n if n % 3 == 1 => "child",
-        n if n % 500 == 17 => "rare",
-        _ => "echo",
-    };
-    row.session = if number % 400 == 7 { 2 } else { 1 };
-    row.user = match number % 100 {
-        0..90 => Some("ann"),
-        95 => Some("bob"),
-        _ => None,
-    };
-    row.metadata = match number {
-        77 => r#"{"customer": "Ann"}"#,
-        n if n % 2 == 0 => r#"{"customer": "Bob"}"#,
-        _ => "{}",
-    };
-    // Ten at a time, and not in the order of their ids.
-    row.created_at = i64::try_from(number).unwrap() / 10;
-    if number % 10 == 9 {
-        row.created_at += 3;
-    }
-    row
-}
-
-/// An execution that a key finds.
-pub(super) const KEYED: u128 = 9;
-
-pub(super) async fn put_key(world: &World) {
-    let text = "INSERT INTO idempotency (tenant_id, scope, key, execution_id, request_hash, \
-         expires_at) VALUES ('ours', 0, 'a', $1, '', 0)";
-    world.run(text, vec![execution_id(KEYED).0.into()]).await;
-}
 
 /// Almost all artifacts are ready tables; the others are few.
 pub(super) fn artifact_of(key: i64) -> ArtifactRow {
@@ -111,10 +65,10 @@ pub(super) fn session_of(number: u128, now: i64) -> SessionRow {
     row
 }
 
-type Changes<F> = Vec<Box<dyn Fn(&mut F)>>;
+pub(super) type Changes<F> = Vec<Box<dyn Fn(&mut F)>>;
 
 /// A condition with each of some values.
-fn each<F, V: Clone + 'static>(
+pub(super) fn each<F, V: Clone + 'static>(
     values: impl IntoIterator<Item = V>,
     set: impl Fn(&mut F, V) + Copy + 'static,
 ) -> Changes<F> {
@@ -122,62 +76,12 @@ fn each<F, V: Clone + 'static>(
     values.into_iter().map(change).collect()
 }
 
-fn texts(all: &[&str]) -> Vec<String> {
+pub(super) fn texts(all: &[&str]) -> Vec<String> {
     all.iter().map(|one| (*one).to_owned()).collect()
 }
 
-fn member(name: &str, value: &str) -> Vec<MetadataMember> {
+pub(super) fn member(name: &str, value: &str) -> Vec<MetadataMember> {
     MetadataMember::all([(name.to_owned(), json!(value))]).unwrap()
-}
-
-/// Each filter of one condition and of two, with values that many rows have, few and none. The last times are
-/// those of `count` rows.
-pub(super) fn execution_filters(count: u128) -> Vec<ExecutionFilter> {
-    let last = i64::try_from(count).unwrap() / 10;
-    let statuses = [
-        vec![Failed],
-        vec![Cancelled],
-        vec![Running],
-        vec![Completed],
-        vec![Created, Running, Failed],
-    ];
-    let types = [
-        &["rare"][..],
-        &["absent"],
-        &["child"],
-        &["echo", "rare", "\0"],
-    ];
-    pairs(&[
-        each([()], |_: &mut ExecutionFilter, ()| ()),
-        each(statuses, |it: &mut ExecutionFilter, all| it.statuses = all),
-        each(types.map(texts), |it: &mut ExecutionFilter, all| {
-            it.intent_types = all;
-        }),
-        each([1, 2, 3], |it: &mut ExecutionFilter, number| {
-            it.session_id = Some(session_id(number));
-        }),
-        each(
-            ["ann", "bob", "nobody"],
-            |it: &mut ExecutionFilter, user| {
-                it.user_id = Some(user.into());
-            },
-        ),
-        each(["a", "absent"], |it: &mut ExecutionFilter, key| {
-            it.idempotency_key = Some(key.to_owned());
-        }),
-        each(
-            ["Ann", "Bob", "absent"],
-            |it: &mut ExecutionFilter, name| it.metadata = member("customer", name),
-        ),
-        each(
-            [10, last - 10, last + 9],
-            |it: &mut ExecutionFilter, time| it.created_after = Some(time),
-        ),
-        each([10, last - 10, 0], |it: &mut ExecutionFilter, time| {
-            it.created_before = Some(time);
-        }),
-        each([()], |it: &mut ExecutionFilter, ()| it.roots_only = true),
-    ])
 }
 
 /// As those of executions; the times are those of keys.
@@ -238,7 +142,7 @@ pub(super) fn session_filters() -> Vec<SessionFilter> {
     ])
 }
 
-fn pairs<F: Default>(conditions: &[Changes<F>]) -> Vec<F> {
+pub(super) fn pairs<F: Default>(conditions: &[Changes<F>]) -> Vec<F> {
     let mut all = Vec::new();
     for (number, ones) in conditions.iter().enumerate() {
         let others = conditions[number + 1..].iter().flatten();
@@ -252,36 +156,16 @@ fn pairs<F: Default>(conditions: &[Changes<F>]) -> Vec<F> {
     all
 }
 
-fn is_one_of<T: PartialEq>(wanted: &[T], value: &T) -> bool {
+pub(super) fn is_one_of<T: PartialEq>(wanted: &[T], value: &T) -> bool {
     wanted.is_empty() || wanted.contains(value)
 }
 
-fn is_within(time: i64, after: Option<i64>, before: Option<i64>) -> bool {
+pub(super) fn is_within(time: i64, after: Option<i64>, before: Option<i64>) -> bool {
     after.is_none_or(|after| time > after) && before.is_none_or(|before| time < before)
 }
 
-fn is_of(wanted: Option<&str>, user: Option<&str>) -> bool {
+pub(super) fn is_of(wanted: Option<&str>, user: Option<&str>) -> bool {
     wanted.is_none() || wanted == user
-}
-
-fn execution_fits(filter: &ExecutionFilter, row: &ExecutionRow) -> bool {
-    let note = |value| format!("{{\"customer\": {value:?}}}");
-    is_one_of(&filter.statuses, &row.status)
-        && is_one_of(&filter.intent_types, &row.intent_type.to_owned())
-        && filter
-            .session_id
-            .is_none_or(|it| it == session_id(row.session))
-        && is_of(filter.user_id.as_deref(), row.user)
-        && filter
-            .idempotency_key
-            .as_ref()
-            .is_none_or(|key| key == "a" && row.number == KEYED)
-        && (filter.metadata.is_empty()
-            || ["Ann", "Bob"].iter().any(|name| {
-                filter.metadata == member("customer", name) && row.metadata == note(name)
-            }))
-        && is_within(row.created_at, filter.created_after, filter.created_before)
-        && (!filter.roots_only || row.parent.is_none())
 }
 
 fn artifact_fits(filter: &ArtifactFilter, row: &ArtifactRow) -> bool {
@@ -309,7 +193,7 @@ fn session_fits(filter: &SessionFilter, row: &SessionRow, now: i64) -> bool {
 }
 
 /// Every item of a list, page by page.
-async fn whole<K: Copy, T>(
+pub(super) async fn whole<K: Copy, T>(
     backward: bool,
     page: impl AsyncFn(PageRequest<K>) -> Page<K, T>,
 ) -> Vec<K> {
@@ -340,48 +224,7 @@ async fn whole<K: Copy, T>(
     }
 }
 
-const COUNT: u128 = 2_000;
-
-#[tokio::test]
-async fn executions_are_listed_by_every_pair_of_conditions_whichever_way() {
-    on_each_database(async |world| {
-        let rows: Vec<_> = (1..=COUNT)
-            .map(|number| execution_of(number, COUNT))
-            .collect();
-        world.put_executions(rows.clone()).await;
-        put_key(world).await;
-        let (ours, storage) = (scope(), &world.storage);
-        for (number, mut filter) in execution_filters(COUNT).into_iter().enumerate() {
-            filter.oldest_first = number.is_multiple_of(2);
-            let mut expected: Vec<_> = rows
-                .iter()
-                .filter(|row| execution_fits(&filter, row))
-                .collect();
-            expected.sort_by_key(|row| (row.created_at, row.number));
-            // What a key finds is ordered by its id; it is one.
-            let backward = number.is_multiple_of(3);
-            if filter.oldest_first == backward {
-                expected.reverse();
-            }
-            let expected: Vec<_> = expected
-                .into_iter()
-                .map(|row| execution_id(row.number))
-                .collect();
-            let page = async |request| {
-                storage
-                    .list_executions(&ours, &filter, &request)
-                    .await
-                    .unwrap()
-            };
-            assert_eq!(
-                whole(backward, page).await,
-                expected,
-                "{filter:?} {backward}"
-            );
-        }
-    })
-    .await;
-}
+pub(super) const COUNT: u128 = 2_000;
 
 #[tokio::test]
 async fn artifacts_are_listed_by_every_pair_of_conditions_whichever_way() {

@@ -4,6 +4,7 @@
 mod artifacts;
 mod costs;
 mod events;
+mod execution_filters;
 mod executions;
 mod filters;
 mod lineage;
@@ -121,7 +122,7 @@ impl World {
     }
 
     /// The clock that sessions expire by.
-    async fn now(&self) -> i64 {
+    pub(crate) async fn now(&self) -> i64 {
         let now = sql::now_expression(self.storage.db.reader.get_database_backend());
         let text = format!("SELECT {now} AS now");
         let rows = sql::query(&self.storage.db.reader, &text, [])

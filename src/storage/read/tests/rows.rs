@@ -67,6 +67,19 @@ pub(super) struct ExecutionRow {
     pub(super) child_key: Option<&'static str>,
     pub(super) metadata: &'static str,
     pub(super) created_at: Micros,
+    pub(super) handler: &'static str,
+    pub(super) rerun_of: Option<u128>,
+    pub(super) error_code: Option<&'static str>,
+    /// Of one that has ended; when it was accepted if none.
+    pub(super) finished_at: Option<Micros>,
+}
+
+impl ExecutionRow {
+    /// When it ended, if it has.
+    pub(super) fn finished(&self) -> Option<Micros> {
+        let is_ended = self.status.is_terminal();
+        is_ended.then_some(self.finished_at.unwrap_or(self.created_at))
+    }
 }
 
 /// A created execution; its id is [`execution_id`] of its number.
@@ -82,6 +95,10 @@ pub(super) fn execution(number: u128) -> ExecutionRow {
         child_key: None,
         metadata: "{}",
         created_at: 1,
+        handler: "handler",
+        rerun_of: None,
+        error_code: None,
+        finished_at: None,
     }
 }
 
@@ -215,6 +232,8 @@ impl World {
             "created_at",
             "finished_at",
             "user_id",
+            "rerun_of",
+            "error_code",
         ]);
         for row in rows {
             let id = execution_id(row.number).0;
@@ -223,7 +242,7 @@ impl World {
                 row.tenant.into(),
                 id.into(),
                 row.intent_type.into(),
-                "handler".into(),
+                row.handler.into(),
                 session_id(row.session).0.into(),
                 "default".into(),
                 "{}".into(),
@@ -239,8 +258,10 @@ impl World {
                 4_i64.into(),
                 0_i64.into(),
                 row.created_at.into(),
-                row.status.is_terminal().then_some(row.created_at).into(),
+                row.finished().into(),
                 row.user.map(str::to_owned).into(),
+                row.rerun_of.map(|number| execution_id(number).0).into(),
+                row.error_code.map(str::to_owned).into(),
             ]);
         }
         self.insert(cells, "execution").await;
@@ -292,7 +313,7 @@ impl World {
     }
 
     /// Where live executions wait: rows of `ready`, `timer` or `lease`.
-    pub(super) async fn run(&self, statement: &str, values: Vec<sea_orm::Value>) {
+    pub(crate) async fn run(&self, statement: &str, values: Vec<sea_orm::Value>) {
         let db = &self.storage.db.writer;
         db.execute(statement, values).await.unwrap();
     }

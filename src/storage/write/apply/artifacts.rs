@@ -40,6 +40,7 @@ pub(super) const ARTIFACT_CHANGES: &[Column] = &[
     Column::State,
     Column::Version,
     Column::NextSeq,
+    Column::LastHash,
     Column::UpdatedAt,
 ];
 

@@ -21,10 +21,12 @@ pub(super) const EXECUTION_CHANGES: &[Column] = &[
     Column::Repetitions,
     Column::NextSeq,
     Column::LastTx,
+    Column::LastHash,
     Column::CancelRequestedAt,
     Column::CancelReason,
     Column::Result,
     Column::Error,
+    Column::ErrorCode,
     Column::StartedAt,
     Column::FinishedAt,
 ];

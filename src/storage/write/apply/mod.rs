@@ -3,9 +3,14 @@
 
 mod api_keys;
 mod artifacts;
+mod counts;
+mod data_keys;
 mod executions;
+mod limits;
 mod log;
 mod queues;
+mod removals;
+mod schedules;
 mod sessions;
 
 use sea_orm::{ConnectionTrait, Statement};
@@ -16,9 +21,14 @@ use super::{
 };
 use api_keys::api_keys;
 use artifacts::{changed_artifacts, edges, histories, new_artifacts, releases, uploads};
+use counts::counts;
+use data_keys::data_keys;
 use executions::{executions, states};
+use limits::limits;
 use log::events;
 use queues::{keys, marks, queues};
+use removals::removals;
+use schedules::schedules;
 use sessions::sessions;
 use sql::{Combined, Rows};
 
@@ -28,13 +38,16 @@ pub(super) async fn apply(
     db: &Transaction,
     working: &mut Working,
 ) -> Result<(Option<Statement>, usize), Error> {
+    let logged = std::mem::take(&mut working.changes.events);
+    let entries = working.link(&logged)?;
     // An edge needs the keys that its artifacts get.
     let artifacts = new_artifacts(db, working).await?;
     let mut all = Combined::default();
     keys(&mut all, working);
     executions(&mut all, working);
     queues(&mut all, &mut working.changes, db.get_database_backend());
-    events(&mut all, &mut working.changes)?;
+    counts(&mut all, &mut working.changes, db.get_database_backend());
+    events(&mut all, &entries, &mut working.changes);
     sessions(&mut all, working);
     states(&mut all, working);
     changed_artifacts(&mut all, working);
@@ -43,7 +56,11 @@ pub(super) async fn apply(
     uploads(&mut all, &mut working.changes);
     releases(&mut all, &mut working.changes);
     api_keys(&mut all, working);
+    schedules(&mut all, working);
+    data_keys(&mut all, &mut working.changes);
     marks(&mut all, working);
+    limits(&mut all, working);
+    removals(&mut all, &mut working.changes, working.now);
     let rows = artifacts + all.len();
     Ok((all.run(db).await?, rows))
 }

@@ -19,7 +19,10 @@ pub(super) const SESSION_CHANGES: &[Column] = &[
     Column::State,
     Column::StateVersion,
     Column::NextSeq,
+    Column::LastHash,
+    Column::SecretDigest,
     Column::UpdatedAt,
+    Column::ExpiresAt,
 ];
 
 pub(super) fn sessions(all: &mut Combined, working: &Working) {

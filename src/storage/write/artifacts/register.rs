@@ -27,7 +27,7 @@ pub(super) fn check_new(
     check_text(new)?;
     if let Some(existing) = working.artifacts.see(&new.id) {
         let artifact = &existing.artifact;
-        if artifact.tenant_id != *tenant || artifact.content_hash != content_hash(new) {
+        if artifact.tenant_id != *tenant || !is_repetition(new, artifact) {
             let message = "an artifact with this id and other content is registered already";
             return Err(Refusal::invalid(["artifactId"], message).into());
         }
@@ -88,6 +88,18 @@ fn check_text(new: &NewArtifact) -> Result<(), Refusal> {
         return Err(Refusal::invalid(["purpose"], message));
     }
     Ok(())
+}
+
+/// Returns whether an artifact is registered again. The order of members in its descriptor does not matter.
+fn is_repetition(new: &NewArtifact, artifact: &Artifact) -> bool {
+    let stored = &artifact.semantic_descriptor;
+    artifact.content_hash == content_hash(new)
+        || stored.canonical() == new.semantic_descriptor.canonical()
+            && artifact.content_hash
+                == content_hash(&NewArtifact {
+                    semantic_descriptor: stored.clone(),
+                    ..new.clone()
+                })
 }
 
 /// Returns the digest of what is registered, to tell a repetition from another content.
@@ -154,6 +166,7 @@ fn register(working: &mut Working, execution_id: ExecutionId, new: &NewArtifact,
         artifact: artifact.clone(),
         key: None,
         parents: new.parents.clone(),
+        last_hash: None,
     };
     working.artifacts.make(new.id, row);
     let (parents, actor) = (new.parents.clone(), actor.to_owned());
@@ -203,4 +216,37 @@ fn materializations(working: &Working, new: &NewArtifact) -> Vec<Materialization
             created_at: working.now,
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        model::RawJson,
+        storage::{
+            read_tests::on_each_database,
+            write::tests::{Scene, TENANT, alone, completion, refusal, thing},
+        },
+    };
+
+    #[tokio::test]
+    async fn a_descriptor_is_the_same_whatever_the_order_of_its_members() {
+        on_each_database(async |world| {
+            let scene = Scene::begin(world, 1).await;
+            let id = ArtifactId::derived(TENANT, b"x", "thing");
+            let register = async |descriptor: &str| {
+                let mut complete = completion(&scene.running(world).await);
+                complete.artifacts.push(NewArtifact {
+                    semantic_descriptor: RawJson::parse(descriptor).unwrap(),
+                    ..thing(id)
+                });
+                alone(world, complete).await
+            };
+            register(r#"{"b":{"d":1,"c":2},"a":3}"#).await.unwrap();
+            register(r#"{"a":3,"b":{"c":2,"d":1}}"#).await.unwrap();
+            let other = register(r#"{"a":3,"b":{"c":2,"d":2}}"#).await;
+            assert!(matches!(refusal(other), Refusal::InvalidInput(_)));
+        })
+        .await;
+    }
 }

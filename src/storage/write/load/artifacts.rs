@@ -7,7 +7,7 @@ use sea_orm::FromQueryResult;
 
 use super::{
     super::{
-        super::{Error, convert::ArtifactRow, db::Transaction, sql},
+        super::{Error, chain, convert::ArtifactRow, db::Transaction, sql},
         operation::Needs,
         working::Working,
     },
@@ -40,12 +40,13 @@ pub(super) async fn load(
             .await?
         {
             let model = artifact::Model::from_query_result(&row, "")?;
-            let key = Some(model.key);
+            let (key, last_hash) = (Some(model.key), chain::stored(model.last_hash.clone())?);
             let artifact = Artifact::try_from(model)?;
             let row = ArtifactRow {
                 artifact,
                 key,
                 parents: Vec::new(),
+                last_hash,
             };
             working.artifacts.load(row.artifact.id, row);
         }

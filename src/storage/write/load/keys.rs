@@ -2,19 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use entity::idempotency;
-use sea_orm::QueryResult;
-use uuid::Uuid;
-
-use super::{
-    super::{
-        super::{Error, db::Transaction, sql},
-        keys::{KeyClaim, KeyHolder, KeyName, KeyScope},
-        working::Working,
-    },
-    rows::column,
+use super::super::{
+    super::{Error, db::Transaction, sql},
+    keys::{KeyClaim, KeyHolder, KeyName, KeyScope},
+    working::Working,
 };
 use crate::model::{ArtifactState, ExecutionId, ExecutionStatus, TenantId};
+use entity::idempotency;
+use sea_orm::QueryResult;
 use sql::{Rows, columns, get};
 
 /// Takes the free keys and finds out who holds the others. Of several operations that name the same
@@ -38,14 +33,15 @@ pub(super) async fn load(
          ORDER BY tenant_id, scope, key ON CONFLICT (tenant_id, scope, key) DO UPDATE SET \
          execution_id = excluded.execution_id, request_hash = excluded.request_hash, \
          expires_at = excluded.expires_at WHERE idempotency.expires_at <= {} \
-         RETURNING execution_id",
+         RETURNING tenant_id, scope, key",
         working.now
     );
-    let taken: BTreeSet<Uuid> = column(&rows.query(db, &insert).await?, "execution_id")?;
+    let taken = rows.query(db, &insert).await?;
+    let taken: BTreeSet<KeyName> = taken.iter().map(name_of).collect::<Result<_, _>>()?;
     let mut others = Vec::new();
     for (name, claim) in first {
-        if taken.contains(&claim.execution_id.0) {
-            working.keys_taken.insert(name, claim.execution_id);
+        if taken.contains(&name) {
+            working.keys_taken.insert(name, claim.clone());
         } else {
             others.push(claim.row_name());
         }
@@ -62,15 +58,39 @@ pub(super) async fn load(
     Ok(())
 }
 
-fn remember_holder(row: &QueryResult, working: &mut Working) -> Result<(), Error> {
+fn name_of(row: &QueryResult) -> Result<KeyName, Error> {
     let tenant: String = get(row, "tenant_id")?;
-    let (scope, key): (i64, String) = (get(row, "scope")?, get(row, "key")?);
+    let scope = scope_of(get(row, "scope")?);
+    Ok((TenantId::stored(&tenant), scope, get(row, "key")?))
+}
+
+fn remember_holder(row: &QueryResult, working: &mut Working) -> Result<(), Error> {
     let holder = KeyHolder {
         execution_id: ExecutionId(get(row, "execution_id")?),
         request_hash: get(row, "request_hash")?,
     };
-    let name = (TenantId::stored(&tenant), scope_of(scope), key);
-    working.keys.insert(name, holder);
+    working.keys.insert(name_of(row)?, holder);
+    Ok(())
+}
+
+/// Finds out which of the ids that callers chose name something that is there, whatever it is and whose.
+pub(super) async fn find_taken_ids(
+    db: &Transaction,
+    chosen: &[ExecutionId],
+    working: &mut Working,
+) -> Result<(), Error> {
+    let chosen: BTreeSet<ExecutionId> = chosen.iter().copied().collect();
+    // Whatever has a stream has its first entry; a stream is removed as a whole.
+    let tail = format!(
+        "SELECT e.stream_id FROM x {} event e ON e.stream_id = x.id AND e.seq = 1",
+        sql::join(db)
+    );
+    let rows = Rows::column("id", chosen.iter().map(|id| id.0));
+    for row in rows.query(db, &tail).await? {
+        working
+            .taken_ids
+            .insert(ExecutionId(get(&row, "stream_id")?));
+    }
     Ok(())
 }
 
@@ -99,6 +119,8 @@ fn scope_of(code: i64) -> KeyScope {
     match code {
         0 => KeyScope::Caller,
         1 => KeyScope::Fingerprint,
-        _ => KeyScope::Child,
+        2 => KeyScope::Child,
+        4 => KeyScope::Chosen,
+        _ => KeyScope::Schedule,
     }
 }

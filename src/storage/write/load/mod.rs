@@ -2,12 +2,18 @@
 
 mod api_keys;
 mod artifacts;
+mod counts;
+mod data_keys;
 mod executions;
 mod families;
 mod keys;
+pub(in crate::storage) mod limits;
+mod next_places;
 mod overtaken;
 mod pick;
+mod removals;
 mod rows;
+mod schedules;
 mod sessions;
 
 use std::collections::BTreeSet;
@@ -52,6 +58,7 @@ pub(super) async fn load(db: &Transaction, needs: Needs) -> Result<Working, Erro
     families(db, &needs, &mut working, &mut held).await?;
     marks(db, &mut working).await?;
     keys::find_worn(db, &mut working).await?;
+    keys::find_taken_ids(db, &needs.chosen_ids, &mut working).await?;
     catch_up(db, &mut working).await?;
     recheck(db, &mut working).await?;
     leases(db, &held, &mut working).await?;
@@ -66,7 +73,12 @@ async fn load_others(db: &Transaction, needs: &Needs, working: &mut Working) -> 
     states(db, &needs.execution_states, working).await?;
     announced(db, &needs.announced, working).await?;
     api_keys::load(db, needs, working).await?;
-    artifacts::load(db, needs, working).await
+    removals::load(db, needs, working).await?;
+    schedules::load(db, needs, working).await?;
+    counts::load(db, needs, working).await?;
+    artifacts::load(db, needs, working).await?;
+    data_keys::load(db, needs, working).await?;
+    limits::load(db, needs, working).await
 }
 
 /// Most batches name what they need: the first of it is locked or read, and the time told, by one
@@ -133,8 +145,10 @@ fn clock_expression(backend: DbBackend) -> String {
     // out the numbers again of what was written after it was made.
     let tx = match backend {
         DbBackend::Postgres => format!("{} + pg_current_xact_id()::text::bigint", era::FLOOR),
+        // What retention has removed was given out, too.
         _ => format!(
-            "max(COALESCE((SELECT tx FROM event ORDER BY rowid DESC LIMIT 1), 0) + 1, {now})"
+            "max(COALESCE((SELECT tx FROM event ORDER BY rowid DESC LIMIT 1), 0) + 1, \
+             COALESCE((SELECT max(tx) FROM log_trim), 0) + 1, {now})"
         ),
     };
     format!("SELECT {tx} AS clock_tx, {now} AS clock_now")

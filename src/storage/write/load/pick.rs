@@ -13,7 +13,7 @@ use super::{
             places::{LeaseHolder, PARKED_QUEUE, TimerKind, accepts_writes, is_stranded},
             sql,
         },
-        lifecycle::CHILD_PRIORITY,
+        lifecycle::FIRST_ROOT,
         operation::Needs,
         queue::{Claimed, Wanted},
         rows::Lost,
@@ -192,7 +192,7 @@ async fn claim_of(
     children: bool,
 ) -> Result<Vec<(String, ExecutionId)>, Error> {
     let only = if children {
-        format!("AND priority < {}", CHILD_PRIORITY + 10)
+        format!("AND priority < {FIRST_ROOT}")
     } else {
         String::new()
     };

@@ -8,7 +8,7 @@ use sea_orm::{FromQueryResult, QueryResult};
 use super::{
     super::{
         super::{
-            Error,
+            Error, chain,
             convert::{SessionRow, session_status},
             db::Transaction,
             sql,
@@ -72,10 +72,14 @@ pub(super) fn remember(rows: Vec<QueryResult>, working: &mut Working) -> Result<
     for row in rows {
         let model = session::Model::from_query_result(&row, "")?;
         let (stream_id, next_seq) = (model.stream_id, model.next_seq);
+        let last_hash = chain::stored(model.last_hash.clone())?;
+        let secret_digest = model.secret_digest.clone();
         let row = SessionRow {
             session: Session::try_from(model)?,
             stream_id,
             next_seq,
+            last_hash,
+            secret_digest,
         };
         working.sessions.load(row.session.key(), row);
     }

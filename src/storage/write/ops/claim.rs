@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::super::{
-    super::{Error, places::ALONE_QUEUE},
+    super::{Error, places::alone_queue},
     lifecycle::{Ending, deadline_error},
     operation::{Needs, Operation},
     queue::Wanted,
@@ -17,6 +17,8 @@ use crate::model::{Execution, ExecutionId, Micros, NodeId, Queue, TenantId};
 pub struct Claim {
     /// The incarnation that will run them.
     pub node_id: NodeId,
+    /// The queue that it takes from, one of nodes.
+    pub queue: Queue,
     /// True to take what must run alone, instead of all else.
     pub alone: bool,
     /// The number that it can run.
@@ -47,9 +49,9 @@ pub struct ClaimedBatch {
 impl Claim {
     fn queue(&self) -> Cow<'static, str> {
         if self.alone {
-            ALONE_QUEUE.into()
+            alone_queue(&self.queue)
         } else {
-            Queue::Node.name()
+            self.queue.name()
         }
     }
 }
@@ -119,11 +121,12 @@ fn start_or_end(
 mod tests {
     use std::collections::BTreeSet;
 
+    use super::{super::recover::Recover, Claim};
     use crate::{
-        model::ExecutionStatus,
+        model::{ExecutionStatus, Queue},
         storage::{
             read_tests::on_each_database,
-            write::tests::{Scene, alone, fence, stored, told},
+            write::tests::{Scene, add_node, alone, fence, force, stored, told},
         },
     };
 
@@ -170,6 +173,73 @@ mod tests {
             assert!(claimed.more_wait);
             let ids = claimed.executions.iter().map(|one| one.id);
             assert!(ids.eq([child.execution.id]));
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn what_has_waited_for_long_goes_before_what_came_with_a_better_priority() {
+        on_each_database(async |world| {
+            let scene = Scene::begin(world, 4).await;
+            let mut ids = Vec::new();
+            for (priority, minutes) in [(9, 10), (9, 1), (0, 0)] {
+                let mut submit = scene.submit();
+                submit.execution.priority = priority;
+                let id = alone(world, submit).await.unwrap().execution.id;
+                let micros = minutes * 60_000_000_i64;
+                let age = format!(
+                    "UPDATE ready SET ready_at = ready_at - {micros} WHERE execution_id = \
+                     (SELECT id FROM execution ORDER BY created_at DESC, id DESC LIMIT 1)"
+                );
+                force(world, &age).await;
+                ids.push(id);
+            }
+            let mut order = Vec::new();
+            while let [one] = alone(world, scene.claim(1))
+                .await
+                .unwrap()
+                .executions
+                .as_slice()
+            {
+                order.push(one.id);
+            }
+            assert_eq!(order, [ids[0], ids[2], ids[1]]);
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn a_claim_takes_from_its_queue_alone() {
+        on_each_database(async |world| {
+            let scene = Scene::begin(world, 4).await;
+            let labelled = Queue::of_labels("gpu=true".parse().unwrap());
+            let plain = alone(world, scene.submit()).await.unwrap().execution.id;
+            let mut submit = scene.submit();
+            submit.execution.queue = labelled.clone();
+            let bound = alone(world, submit).await.unwrap().execution.id;
+            let claim = |queue: &Queue| Claim {
+                queue: queue.clone(),
+                ..scene.claim(5)
+            };
+            for (queue, expected) in [(&labelled, bound), (&Queue::Node, plain)] {
+                let claimed = alone(world, claim(queue)).await.unwrap().executions;
+                let ids: Vec<_> = claimed.iter().map(|one| one.id).collect();
+                assert_eq!(ids, [expected]);
+                assert_eq!(claimed[0].queue, *queue);
+            }
+            // One that is to run alone stays with nodes that have the labels.
+            add_node(world, scene.node, false).await;
+            force(world, "UPDATE execution SET crashes = 1").await;
+            assert_eq!(alone(world, Recover { limit: 9 }).await.unwrap(), 2);
+            for (queue, expected) in [(&labelled, bound), (&Queue::Node, plain)] {
+                assert!(world.storage.something_waits_alone(queue).await.unwrap());
+                let mut lonely = claim(queue);
+                lonely.alone = true;
+                let claimed = alone(world, lonely).await.unwrap().executions;
+                let ids: Vec<_> = claimed.iter().map(|one| one.id).collect();
+                assert_eq!(ids, [expected]);
+            }
+            assert_eq!(world.storage.verify().await.unwrap().differences, []);
         })
         .await;
     }

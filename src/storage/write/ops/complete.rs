@@ -168,6 +168,7 @@ impl Operation for Complete {
 
     fn needs(&self, needs: &mut Needs) {
         needs.executions.push(self.fence.execution_id);
+        needs.ending.push(self.fence.execution_id);
         artifacts::needs(&self.artifacts, &self.transitions, needs);
     }
 

@@ -77,6 +77,7 @@ impl Operation for CreateKey {
         let row = StoredKey {
             key: key.clone(),
             digest,
+            last_hash: None,
         };
         working.api_keys.make(self.id, row);
         Ok(key)

@@ -38,6 +38,8 @@ pub struct CreateSession {
     pub logged: Payload,
     /// Its life.
     pub ttl_micros: i64,
+    /// SHA-256 (hex) of the secret by which it is used, if it is by one.
+    pub secret_digest: Option<String>,
 }
 
 impl Operation for CreateSession {
@@ -73,6 +75,8 @@ impl Operation for CreateSession {
             session: session.clone(),
             stream_id: self.stream_id,
             next_seq: 1,
+            last_hash: None,
+            secret_digest: self.secret_digest.clone(),
         };
         working.sessions.make(key.clone(), row);
         let body = EventBody::SessionCreated {
@@ -106,6 +110,7 @@ mod tests {
             state: RawJson::empty_object(),
             logged: Payload::inline(&RawJson::empty_object()),
             ttl_micros: 1_000_000,
+            secret_digest: None,
         }
     }
 

@@ -6,9 +6,7 @@ use super::super::{
     operation::{Needs, Operation},
     working::Working,
 };
-use crate::model::{
-    ArtifactId, ArtifactState, Refusal, TenantScope, TransitionRequest, check_reason,
-};
+use crate::model::{ArtifactId, Refusal, TenantScope, TransitionRequest, check_reason};
 
 /// Makes tombstones of artifacts, in one transaction: a READY one is archived, a PENDING one fails
 /// on the way, as the lifecycle wants it.
@@ -35,7 +33,7 @@ impl Operation for DeleteArtifacts {
             let artifact = found
                 .filter(|artifact| artifact.tenant_id == *self.scope.tenant())
                 .ok_or_else(|| Refusal::not_found("artifact", "artifactId"))?;
-            steps.push((*id, steps_to_deleted(artifact.state)));
+            steps.push((*id, artifact.state.steps_to_deleted()));
         }
         for (artifact_id, states) in steps {
             for to in states {
@@ -54,19 +52,10 @@ impl Operation for DeleteArtifacts {
     }
 }
 
-/// The steps from a state to the end of the life.
-fn steps_to_deleted(from: ArtifactState) -> &'static [ArtifactState] {
-    match from {
-        ArtifactState::Pending => &[ArtifactState::Failed, ArtifactState::Deleted],
-        ArtifactState::Ready => &[ArtifactState::Archived, ArtifactState::Deleted],
-        ArtifactState::Archived | ArtifactState::Failed => &[ArtifactState::Deleted],
-        ArtifactState::Deleted => &[],
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::ArtifactState;
     use crate::storage::{
         read_tests::{on_each_database, scope_of},
         write::tests::{ACTOR, Scene, TENANT, alone, refusal, registered, stored_artifact},

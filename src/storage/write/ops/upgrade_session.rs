@@ -5,12 +5,12 @@ use std::sync::Arc;
 use super::super::{
     super::Error,
     operation::{Needs, Operation},
-    sessions::{active_session, change_session},
+    sessions::{active_session, change_session, check_secret},
     working::Working,
 };
 use crate::model::{
-    EventBody, RawJson, Refusal, Session, SessionId, SessionKey, SessionStatus, TenantScope,
-    merge_patch,
+    EventBody, Micros, RawJson, Refusal, Session, SessionId, SessionKey, SessionStatus,
+    TenantScope, merge_patch,
 };
 
 /// Gives an anonymous session its user.
@@ -26,6 +26,29 @@ pub struct UpgradeSession {
     pub user_id: String,
     /// Merged into the notes (RFC 7396).
     pub metadata: Option<RawJson>,
+    /// The secret that has to be the session's, if one has to.
+    pub by_secret: Option<BySecret>,
+}
+
+/// An upgrade by the session's secret.
+#[derive(Debug, Clone)]
+pub struct BySecret {
+    /// SHA-256 (hex) of it.
+    pub digest: String,
+    /// The time for which the session lives from now on, at least.
+    pub ttl_micros: i64,
+}
+
+impl BySecret {
+    /// When a session that is upgraded now ends by itself, if that is later than before.
+    pub(in crate::storage::write) fn prolonged(
+        &self,
+        session: &Session,
+        now: Micros,
+    ) -> Option<Micros> {
+        let later = now.saturating_add(self.ttl_micros);
+        (later > session.expires_at).then_some(later)
+    }
 }
 
 impl Operation for UpgradeSession {
@@ -39,6 +62,9 @@ impl Operation for UpgradeSession {
 
     fn decide(&self, working: &mut Working) -> Result<Session, Error> {
         let key = SessionKey::of(&self.scope, self.id);
+        if let Some(secret) = &self.by_secret {
+            check_secret(working, &key, &secret.digest)?;
+        }
         let session = active_session(working, &key)?;
         if !session.is_anonymous || !session.status.can_become(SessionStatus::Upgraded) {
             let status = session.status;
@@ -48,7 +74,14 @@ impl Operation for UpgradeSession {
             }
             .into());
         }
+        if let Some(row) = working.sessions.change(&key) {
+            row.secret_digest = None;
+        }
+        let now = working.now;
         let session = change_session(working, &key)?;
+        let secret = self.by_secret.as_ref();
+        let expires_at = secret.and_then(|secret| secret.prolonged(session, now));
+        session.expires_at = expires_at.unwrap_or(session.expires_at);
         session.status = SessionStatus::Upgraded;
         session.is_anonymous = false;
         session.user_id = Some(self.user_id.clone());
@@ -60,6 +93,8 @@ impl Operation for UpgradeSession {
         let body = EventBody::SessionUpgraded {
             user_id: self.user_id.clone(),
             metadata: session.metadata.clone(),
+            from_tenant: None,
+            expires_at,
         };
         working.append_to_session(&key, Some(&self.actor), body, None);
         Ok(session)
@@ -85,6 +120,7 @@ mod tests {
                 id: scene.session,
                 user_id: user.into(),
                 metadata: Some(RawJson::from(&metadata)),
+                by_secret: None,
             };
             let session = alone(world, upgrade("bob")).await.unwrap();
             assert_eq!(session.user_id.as_deref(), Some("bob"));
@@ -116,6 +152,7 @@ mod tests {
                 id: scene.session,
                 user_id: "bob".into(),
                 metadata: None,
+                by_secret: None,
             };
             let status = SessionStatus::Expired;
             let refused = refusal(alone(world, upgrade).await);

@@ -1,6 +1,7 @@
 //! Common parts of the tests of operations, and tests of several operations that meet: in one
 //! transaction, in the order that a test gives them, or in several at once.
 
+mod limits;
 mod places;
 mod races;
 mod sessions;
@@ -93,6 +94,7 @@ impl Scene {
             state: RawJson::empty_object(),
             logged: Payload::inline(&RawJson::empty_object()),
             ttl_micros: 3_600_000_000,
+            secret_digest: None,
         };
         alone(world, create).await.unwrap();
         Self { ids, session, node }
@@ -109,6 +111,7 @@ impl Scene {
             session_id: self.session,
             solution_id: "default".into(),
             parameters: Payload::inline(&RawJson::empty_object()),
+            sealed: None,
             metadata: RawJson::empty_object(),
             idempotency_key: None,
             intent_created_at: None,
@@ -117,6 +120,7 @@ impl Scene {
             timeout_micros: None,
             parent: None,
             rerun_of: None,
+            limits: Vec::new(),
             queue: Queue::Node,
             submitted_by: ACTOR.into(),
             grants: Grants::all(),
@@ -125,7 +129,9 @@ impl Scene {
             scope: scope_of(TENANT),
             execution,
             key: None,
+            chosen: None,
             start_on: None,
+            run: None,
         }
     }
 
@@ -146,6 +152,7 @@ impl Scene {
     pub(super) fn claim(&self, slots: usize) -> Claim {
         Claim {
             node_id: self.node,
+            queue: Queue::Node,
             alone: false,
             slots,
             roots: slots,

@@ -105,6 +105,7 @@ async fn of_nodes_that_make_the_same_session_one_succeeds_and_the_others_are_ref
                 state: RawJson::empty_object(),
                 logged: Payload::inline(&RawJson::empty_object()),
                 ttl_micros: 1_000_000,
+                secret_digest: None,
             };
             let all = join_all((0..6).map(|_| alone(world, create.clone()))).await;
             assert_eq!(all.iter().filter(|made| made.is_ok()).count(), 1);

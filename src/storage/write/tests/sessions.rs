@@ -30,6 +30,7 @@ fn create(scene: &Scene, tenant: &str, id: SessionId) -> CreateSession {
         logged: Payload::inline(&state),
         state,
         ttl_micros: 3_600_000_000,
+        secret_digest: None,
     }
 }
 
@@ -118,6 +119,7 @@ async fn one_transaction_makes_changes_and_ends_sessions_of_several_tenants_unde
             id,
             user_id: "ann".into(),
             metadata: None,
+            by_secret: None,
         });
         let late = TENANTS.map(|tenant| batch.add(submit(&scene, tenant, id)));
         batch.run(world).await;

@@ -104,6 +104,12 @@ impl Writer {
         self.notices.subscribe()
     }
 
+    /// Tells those who wait of a change that no operation made.
+    pub(in crate::storage) fn tell(&self, notice: Notice) {
+        // Nobody may be waiting.
+        let _ = self.notices.send(Arc::new(vec![notice]));
+    }
+
     /// Returns the number of operations that wait.
     pub(in crate::storage) fn depth(&self) -> usize {
         let offered = self.queue_capacity - self.room.available_permits();
@@ -124,6 +130,7 @@ impl Writer {
         });
         let full = || {
             Error::from(Refusal::QuotaExceeded {
+                quota: None,
                 retry_after_ms: RETRY_AFTER_MS,
             })
         };

@@ -3,6 +3,22 @@
 /// Fields that lead to other objects or have JSON, with the scope that each needs. None is needed for what comes with its object.
 /// Left out are the parts of connections, and the fields of payloads, which come with the change.
 pub(super) const FIELDS: &[(&str, &str)] = &[
+    // Every event leads to its execution.
+    ("ArtifactRegistered.execution", "executions:read"),
+    ("ArtifactTransitioned.execution", "executions:read"),
+    ("CancelRequested.execution", "executions:read"),
+    ("ChildSubmitted.execution", "executions:read"),
+    ("DomainEvent.execution", "executions:read"),
+    ("ExecutionCancelled.execution", "executions:read"),
+    ("ExecutionCompleted.execution", "executions:read"),
+    ("ExecutionCreated.execution", "executions:read"),
+    ("ExecutionFailed.execution", "executions:read"),
+    ("ExecutionRetrying.execution", "executions:read"),
+    ("ExecutionStarted.execution", "executions:read"),
+    ("ExecutionStateChanged.execution", "executions:read"),
+    ("ProgressReported.execution", "executions:read"),
+    ("StepStarted.execution", "executions:read"),
+    ("StepCompleted.execution", "executions:read"),
     ("Artifact.children", "artifacts:read"),
     ("Artifact.lineage", "artifacts:read"),
     ("Artifact.materializations", "artifacts:read"),
@@ -23,43 +39,61 @@ pub(super) const FIELDS: &[(&str, &str)] = &[
     ("Execution.rerunOf", "executions:read"),
     ("Execution.result", ""),
     ("Execution.steps", "executions:read"),
+    ("Execution.timeline", "executions:read"),
     ("ExecutionCompleted.result", ""),
     ("ExecutionError.earlier", ""),
     ("ExecutionEventBatch.events", ""),
     ("ExecutionFailed.error", ""),
     ("ExecutionRetrying.error", ""),
+    ("ExecutionStats.points", ""),
     ("ExecutionStep.result", ""),
     ("IdempotencyKeyConflict.execution", "executions:read"),
     ("Intent.metadata", ""),
     ("Intent.parameters", ""),
     ("Intent.session", "sessions:read"),
+    ("IntentHandler.limits", ""),
     ("IntentHandler.parametersSchema", ""),
     ("IntentType.handlers", ""),
     ("Lineage.edges", ""),
     ("Lineage.nodes", ""),
     ("LineageNode.artifact", ""),
     ("Materialization.preview", "artifacts:read"),
+    ("Mutation.backfillSchedule", "intents:submit:echo"),
     ("Mutation.cancelExecution", "executions:control"),
     ("Mutation.closeSession", "sessions:write"),
     // By what the token is to permit.
     ("Mutation.createAccessToken", "executions:read"),
+    // Without a proof, and so without any scope.
+    ("Mutation.createAnonymousSession", ""),
     ("Mutation.createApiKey", "keys:manage"),
+    ("Mutation.createSchedule", "intents:submit:echo"),
     ("Mutation.createSession", "sessions:write"),
     ("Mutation.createUpload", "artifacts:write"),
     ("Mutation.deleteArtifact", "artifacts:write"),
+    ("Mutation.deleteSchedule", "intents:submit:echo"),
+    ("Mutation.drainNode", "runtime:operate"),
+    ("Mutation.pauseSchedule", "intents:submit:echo"),
     ("Mutation.rerunExecution", "executions:control"),
+    ("Mutation.resumeSchedule", "intents:submit:echo"),
     ("Mutation.revokeApiKey", "keys:manage"),
     ("Mutation.setSessionState", "sessions:write"),
     ("Mutation.submitIntent", "intents:submit:echo"),
     ("Mutation.submitIntents", "intents:submit:echo"),
     ("Mutation.transitionArtifact", "artifacts:write"),
+    ("Mutation.triggerSchedule", "intents:submit:echo"),
+    ("Mutation.undrainNode", "runtime:operate"),
     ("Mutation.upgradeSession", "sessions:write"),
     ("ProducedBy.execution", "executions:read"),
     ("Query.apiKeys", "keys:manage"),
+    ("Timeline.items", ""),
+    ("TimelineItem.child", "executions:read"),
     ("Query.artifact", "artifacts:read"),
     ("Query.artifacts", "artifacts:read"),
     ("Query.execution", "executions:read"),
+    ("Query.executionStats", "executions:read"),
     ("Query.executions", "executions:read"),
+    ("Query.failureGroups", "executions:read"),
+    ("Query.feedHead", "executions:read"),
     ("Query.intentType", ""),
     ("Query.intentTypes", ""),
     ("Query.lineage", "artifacts:read"),
@@ -67,13 +101,23 @@ pub(super) const FIELDS: &[(&str, &str)] = &[
     // By what the id names.
     ("Query.node", "executions:read"),
     ("Query.nodes", "sessions:read"),
+    ("Query.rateLimit", ""),
     ("Query.runtime", ""),
+    ("Query.schedule", "executions:read"),
+    ("Query.schedules", "executions:read"),
     ("Query.session", "sessions:read"),
     ("Query.sessions", "sessions:read"),
     ("Query.viewer", ""),
+    ("Query.logCheckpoint", "log:read"),
     ("Query.walEntries", "log:read"),
+    ("RuntimeNode.labels", "runtime:operate"),
     ("RuntimeStatus.backlog", "runtime:operate"),
     ("RuntimeStatus.nodes", "runtime:operate"),
+    ("Schedule.executions", "executions:read"),
+    ("Schedule.lastError", ""),
+    ("Schedule.metadata", ""),
+    ("Schedule.nextTimes", ""),
+    ("Schedule.parameters", ""),
     ("Session.executions", "executions:read"),
     ("Session.metadata", ""),
     ("Session.state", ""),
@@ -97,6 +141,10 @@ pub(super) const ROUTES: &[(&str, &str)] = &[
         "GET /api/execution/{execution_id}/stream",
         "executions:read",
     ),
+    (
+        "GET /api/execution/{execution_id}/timeline",
+        "executions:read",
+    ),
     ("GET /api/intents", ""),
     ("GET /api/session/{session_id}", "sessions:read"),
     ("PATCH /api/session/{session_id}/upgrade", "sessions:write"),
@@ -112,10 +160,46 @@ pub(super) const ROUTES: &[(&str, &str)] = &[
         "executions:control",
     ),
     ("POST /api/intent/submit", "intents:submit:echo"),
+    ("POST /api/session/anonymous", ""),
     ("POST /api/session/create", "sessions:write"),
     ("POST /api/upload/create", "artifacts:write"),
     ("PUT /api/session/{session_id}/state", "sessions:write"),
 ];
+
+/// Routes besides those of REST, each with what they need where a proof is required.
+pub(super) const OTHERS: &[(&str, Needs)] = &[
+    ("/", Needs::PortForOperations),
+    ("/api/docs", Needs::PortForOperations),
+    ("/api/openapi.json", Needs::Operator),
+    ("/console", Needs::PortForOperations),
+    ("/console/", Needs::PortForOperations),
+    ("/console/assets/{name}", Needs::PortForOperations),
+    ("/console/{*path}", Needs::PortForOperations),
+    ("/content/{tenant}/{digest}", Needs::SignedLink),
+    ("/graphiql", Needs::PortForOperations),
+    ("/graphiql/assets/{name}", Needs::PortForOperations),
+    // By the fields that are asked for; `Query.__schema` and `Query.__type` are for operators.
+    ("/graphql", Needs::Proof),
+    ("/graphql/stream", Needs::Proof),
+    // Or with the first message.
+    ("/graphql/ws", Needs::ProofLater),
+    ("/health", Needs::Nothing),
+    ("/metrics", Needs::Operator),
+    ("/ready", Needs::Nothing),
+    ("/uploads/{id}", Needs::SignedLink),
+];
+
+/// What a route needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Needs {
+    Nothing,
+    Proof,
+    ProofLater,
+    /// The scope `runtime:operate`, or the port for operations.
+    Operator,
+    PortForOperations,
+    SignedLink,
+}
 
 /// A document for each field that can be asked for by itself; what it reads besides needs the scopes in the third
 /// place.
@@ -138,6 +222,46 @@ pub(in crate::auth) const OPERATIONS: &[(&str, &str, &[&str])] = &[
     (
         "Mutation.submitIntents",
         "mutation { submitIntents(input: {intents: [{intentType: \"echo\", sessionId: $session, parameters: {message: \"hello\"}}]}) { results { execution { id status } } errors { code } } }",
+        &[],
+    ),
+    (
+        "Mutation.createSchedule",
+        "mutation { createSchedule(input: {intentType: \"echo\", sessionId: $session, parameters: {message: \"hello\"}, cron: \"@daily\"}) { schedule { id } errors { code } } }",
+        &[],
+    ),
+    (
+        "Mutation.pauseSchedule",
+        "mutation { pauseSchedule(input: {id: $schedule}) { schedule { id } errors { code } } }",
+        &[],
+    ),
+    (
+        "Mutation.resumeSchedule",
+        "mutation { resumeSchedule(input: {id: $schedule}) { schedule { id } errors { code } } }",
+        &[],
+    ),
+    (
+        "Mutation.triggerSchedule",
+        "mutation { triggerSchedule(input: {id: $schedule}) { execution { id } errors { code } } }",
+        &[],
+    ),
+    (
+        "Mutation.backfillSchedule",
+        "mutation { backfillSchedule(input: {id: $schedule, from: \"2026-01-05T08:00:00Z\", until: \"2026-01-05T09:00:00Z\"}) { schedule { id } errors { code } } }",
+        &[],
+    ),
+    (
+        "Query.schedule",
+        "query { schedule(id: $schedule) { id executions { nodes { id } } } }",
+        &[],
+    ),
+    (
+        "Query.schedules",
+        "query { schedules { nodes { id } totalCount { count } } }",
+        &[],
+    ),
+    (
+        "Mutation.deleteSchedule",
+        "mutation { deleteSchedule(input: {id: $schedule}) { schedule { id } errors { code } } }",
         &[],
     ),
     (
@@ -203,7 +327,7 @@ pub(in crate::auth) const OPERATIONS: &[(&str, &str, &[&str])] = &[
     ),
     (
         "Query.execution",
-        "query { execution(id: $execution) { id result children { totalCount { count } } steps { name } events { nodes { id } } } }",
+        "query { execution(id: $execution) { id result children { totalCount { count } } steps { name } timeline { items { kind } } events { nodes { id } } } }",
         &[],
     ),
     (
@@ -253,6 +377,22 @@ pub(in crate::auth) const OPERATIONS: &[(&str, &str, &[&str])] = &[
         &["sessions:read"],
     ),
     (
+        "Query.logCheckpoint",
+        "query { logCheckpoint { number } }",
+        &[],
+    ),
+    ("Query.feedHead", "query { feedHead }", &[]),
+    (
+        "Query.executionStats",
+        "query { executionStats(filter: {after: \"2026-01-01T00:00:00Z\"}, bucket: DAY) { points { accepted } } }",
+        &[],
+    ),
+    (
+        "Query.failureGroups",
+        "query { failureGroups(filter: {after: \"2026-01-01T00:00:00Z\"}) { errorCode } }",
+        &[],
+    ),
+    (
         "Query.walEntries",
         "query { walEntries { nodes { type } } }",
         &[],
@@ -261,6 +401,17 @@ pub(in crate::auth) const OPERATIONS: &[(&str, &str, &[&str])] = &[
         "WalEntry.payload",
         "query { walEntries { nodes { type payload } } }",
         &["log:read"],
+    ),
+    // A node that is not there: this one goes on.
+    (
+        "Mutation.drainNode",
+        "mutation { drainNode(input: {id: \"nod_00000000000000000000000001\"}) { node { id } errors { code } } }",
+        &[],
+    ),
+    (
+        "Mutation.undrainNode",
+        "mutation { undrainNode(input: {id: \"nod_00000000000000000000000001\"}) { node { id } errors { code } } }",
+        &[],
     ),
     (
         "RuntimeStatus.nodes",

@@ -2,7 +2,10 @@
 
 pub(super) mod listed;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 use reqwest::{Method, header::ACCEPT};
 use serde_json::{Value, json};
@@ -13,7 +16,7 @@ use takeoff::{
 
 use super::guarded;
 use crate::support::{TestApp, backends};
-use listed::{FIELDS, OPERATIONS, ROUTES};
+use listed::{FIELDS, Needs, OPERATIONS, OTHERS, ROUTES};
 
 const SCHEMA: &str = "{ __schema { types { name kind fields { name args { name } type { ...T } } } } }
     fragment T on __Type { kind name ofType { kind name ofType { kind name ofType { kind name } } } }";
@@ -65,11 +68,91 @@ async fn each_field_and_each_route_is_listed_with_its_scope() {
     }
     let listed: BTreeSet<String> = ROUTES.iter().map(|(name, _)| (*name).to_owned()).collect();
     assert_eq!(found, listed);
+
+    let paths = ROUTES
+        .iter()
+        .map(|(name, _)| name.split_once(' ').unwrap().1);
+    let others = OTHERS.iter().map(|(path, _)| *path);
+    let listed: BTreeSet<&str> = paths.chain(others).collect();
+    let found = routed(Path::new("src"));
+    assert_eq!(
+        found.iter().map(String::as_str).collect::<BTreeSet<_>>(),
+        listed
+    );
+}
+
+/// The paths that the sources name as routes.
+fn routed(folder: &Path) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(routed(&path));
+            continue;
+        }
+        let text = std::fs::read_to_string(&path).unwrap_or_default();
+        // Those that only tests serve stand below.
+        let text = text.split("#[cfg(test)]").next().unwrap();
+        if path.ends_with("tests.rs") {
+            continue;
+        }
+        let parts = text.split(".route(").skip(1);
+        let named = parts.filter_map(|part| part.trim_start().strip_prefix('"'));
+        found.extend(named.filter_map(|part| part.split('"').next().map(str::to_owned)));
+    }
+    found
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_other_route_needs_what_its_line_says() {
+    let backend = crate::support::Backend::sqlite();
+    let settings = ["auth.mode=required", "http.operations_bind=127.0.0.1:0"];
+    let mut world = Box::pin(World::of(TestApp::start_with(&backend, &settings).await)).await;
+    let developer = world.without("runtime:operate").await;
+    let operator = world.token(vec!["runtime:operate".to_owned()]).await;
+    let operations = world.app.server.operations_address().unwrap();
+    for (path, needs) in OTHERS {
+        let asked = path
+            .replace("{tenant}/{digest}", &format!("default/{}", "0".repeat(64)))
+            .replace("{id}", "upl_01m8j2gzpxfmv9xyk8ycfmwv9e")
+            .replace("{name}", "none");
+        let method = if path.starts_with("/uploads") {
+            Method::PUT
+        } else {
+            Method::GET
+        };
+        let tried = async |address, token: Option<&str>| {
+            let url = format!("http://{address}{asked}");
+            let mut request = world.app.http.request(method.clone(), url);
+            if let Some(token) = token {
+                request = request.bearer_auth(token);
+            }
+            request.send().await.unwrap().status().as_u16()
+        };
+        let main = world.app.server.address();
+        let found = [
+            tried(main, None).await,
+            tried(main, Some(&developer)).await,
+            tried(main, Some(&operator)).await,
+            tried(operations, None).await,
+        ];
+        let is_as_listed = match needs {
+            Needs::Nothing => found == [200; 4],
+            Needs::Operator => found == [401, 403, 200, 200],
+            // Without a query, or an upgrade, there is nothing to do.
+            Needs::Proof => found == [401, 400, 400, 401],
+            Needs::ProofLater => found == [400; 4],
+            Needs::PortForOperations if asked.ends_with("none") => found == [404; 4],
+            Needs::PortForOperations => found == [404, 404, 404, 200],
+            Needs::SignedLink => found == [403; 4],
+        };
+        assert!(is_as_listed, "{path} needs {needs:?}: {found:?}");
+    }
 }
 
 /// What a caller is told first by an operation on these ids.
 pub(super) async fn first_answer(app: &TestApp, token: &str, query: &str, ids: &Value) -> String {
-    let names = ["execution", "session", "artifact", "key"].into_iter();
+    let names = ["execution", "session", "artifact", "key", "schedule"].into_iter();
     let used = names.filter(|name| query.contains(&format!("${name}")));
     let declared: Vec<String> = used.clone().map(|name| format!("${name}: ID!")).collect();
     let given = used.map(|name| (name.to_owned(), ids[name].clone()));
@@ -107,6 +190,7 @@ struct World {
     session: String,
     artifact: String,
     artifact_type: String,
+    schedule: String,
     tokens: BTreeMap<String, String>,
 }
 
@@ -131,14 +215,27 @@ impl World {
         };
         let registry = &app.services().artifacts;
         let artifact = registry.transition(&app.principal(), ready).await.unwrap();
-        Self {
+        let mut world = Self {
             app,
             execution,
             session,
             artifact: artifact.id.to_string(),
             artifact_type: artifact.artifact_type,
+            schedule: String::new(),
             tokens: BTreeMap::new(),
-        }
+        };
+        // Whoever makes it submit needs what its maker might do.
+        let token = world.token(vec!["intents:submit:echo".to_owned()]).await;
+        let (_, query, _) = OPERATIONS
+            .iter()
+            .find(|(field, ..)| *field == "Mutation.createSchedule")
+            .unwrap();
+        let ids = json!({"session": world.session});
+        let made = first_answer(&world.app, &token, query, &ids);
+        let made: Value = serde_json::from_str(&made.await).unwrap();
+        let id = &made["data"]["createSchedule"]["schedule"]["id"];
+        world.schedule = id.as_str().unwrap_or_else(|| panic!("{made}")).to_owned();
+        world
     }
 
     /// A key with these scopes.
@@ -179,6 +276,7 @@ impl World {
             "session": self.session,
             "artifact": self.artifact,
             "key": takeoff::model::KeyId(uuid::Uuid::nil()).to_string(),
+            "schedule": self.schedule,
         });
         let first = first_answer(&self.app, token, query, &ids).await;
         assert!(!first.contains("BAD_USER_INPUT"), "{query}: {first}");
@@ -218,7 +316,7 @@ impl World {
 
 backends! {
     async fn nothing_is_done_without_the_scope_that_it_needs(backend: Backend) {
-        let mut world = World::of(guarded(&backend).await).await;
+        let mut world = Box::pin(World::of(guarded(&backend).await)).await;
         let scopes: BTreeMap<&str, &str> = FIELDS.iter().copied().collect();
         for (route, scope) in ROUTES.iter().filter(|(_, scope)| !scope.is_empty()) {
             let token = world.without(scope).await;

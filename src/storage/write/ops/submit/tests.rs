@@ -1,7 +1,7 @@
 use crate::{
     model::{
-        ArtifactId, ArtifactState, ExecutionError, ExecutionStatus, Micros, Queue, Refusal,
-        SessionId, TransitionRequest,
+        ArtifactId, ArtifactState, ExecutionError, ExecutionId, ExecutionStatus, IntentId, Micros,
+        Queue, Refusal, SessionId, TransitionRequest,
     },
     storage::{
         Error,
@@ -195,6 +195,64 @@ async fn a_child_is_refused_when_its_parents_attempt_has_ended() {
         alone(world, completion(&parent)).await.unwrap();
         let late = alone(world, scene.child(&parent, "late")).await;
         assert!(matches!(late, Err(Error::Fenced)), "{late:?}");
+    })
+    .await;
+}
+
+fn with_id(scene: &Scene, id: ExecutionId, hash: &str) -> Submit {
+    let mut submit = scene.submit();
+    submit.execution.id = id;
+    submit.execution.intent_id = IntentId(id.0);
+    submit.chosen = Some(Key {
+        scope: KeyScope::Chosen,
+        key: id.to_string(),
+        request_hash: hash.into(),
+        ttl_micros: Some(3_600_000_000),
+    });
+    submit
+}
+
+#[tokio::test]
+async fn a_chosen_id_is_taken_once_whoever_tries_it_in_one_transaction() {
+    on_each_database(async |world| {
+        let scene = Scene::begin(world, 40).await;
+        let millis = u64::try_from(world.now().await / 1_000).unwrap();
+        let id = uuid::Builder::from_unix_timestamp_millis(millis, &[1; 10]).into_uuid();
+        let id = ExecutionId(id);
+        let mut batch = Batch::default();
+        // The first is refused: the id goes to who follows, with its request.
+        let mut nowhere = with_id(&scene, id, "first");
+        nowhere.execution.session_id = SessionId(scene.ids.node().0);
+        let refused = batch.add(nowhere);
+        let made = batch.add(with_id(&scene, id, "same"));
+        let again = batch.add(with_id(&scene, id, "same"));
+        let other = batch.add(with_id(&scene, id, "other"));
+        // Of another tenant, and keyed as well.
+        let mut keyed = with_id(&scene, id, "same");
+        keyed.chosen.as_mut().unwrap().key = "of another user".into();
+        let foreign = batch.add(keyed);
+        batch.run(world).await;
+        assert!(matches!(
+            refused.get(),
+            Err(Error::Refused(Refusal::NotFound { .. }))
+        ));
+        let made = made.get().unwrap();
+        assert_eq!((made.replayed, made.execution.id), (false, id));
+        assert!(again.get().unwrap().replayed);
+        for refused in [other.get(), foreign.get()] {
+            assert!(matches!(
+                refused,
+                Err(Error::Refused(Refusal::ExecutionIdConflict))
+            ));
+        }
+        let again = alone(world, with_id(&scene, id, "same")).await.unwrap();
+        assert!(again.replayed);
+        let first = alone(world, with_id(&scene, id, "first")).await;
+        assert!(matches!(
+            first,
+            Err(Error::Refused(Refusal::ExecutionIdConflict))
+        ));
+        assert_eq!(world.storage.verify().await.unwrap().differences, []);
     })
     .await;
 }

@@ -1,0 +1,29 @@
+// What the parts of one client share.
+
+import type { Http } from './http.js';
+import type { Socket } from './socket.js';
+
+export interface Runtime {
+  /** Where the server is; other addresses are relative to it. */
+  readonly base: URL;
+  readonly http: Http;
+  readonly socket: Socket;
+  /** For how long reads, and submits with a key, are sent again. */
+  readonly retryMs: number;
+}
+
+/** A new key for a request that may be sent again. Also where the page is not a secure context. */
+export function newKey(): string {
+  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('');
+}
+
+/** A version 7 UUID of now with these last 8 digits, in the form in which the server shows it: `exe_` and base 32. */
+export function newId(suffix: string): string {
+  let bits = BigInt(`0x${Date.now().toString(16).padStart(12, '0')}7${newKey().slice(0, 3)}8${newKey().slice(0, 7)}${suffix}`);
+  let text = '';
+  for (let count = 0; count < 26; count++) {
+    text = '0123456789abcdefghjkmnpqrstvwxyz'[Number(bits & 31n)] + text;
+    bits >>= 5n;
+  }
+  return `exe_${text}`;
+}

@@ -1,0 +1,13 @@
+/** What pages use of the API. */
+export { type Answer, ask, refuse, told } from './ask';
+export { forget, hold, isKnown, lostProof, token } from './caller';
+export { client, connection, onReturn } from './client';
+export type { Document } from './document';
+export { Failure } from './failure';
+export { follow } from './follow';
+export * as documents from './generated/documents';
+export type * as types from './generated/types';
+export { type Pages, usePages } from './pages';
+export { base, graphiqlUrl, licencesUrl, pageAt, resolved, version, wantsProof } from './place';
+export { keyOf, queries, type Shown, useAsk } from './query';
+export { type Store, store, useStore } from './store';

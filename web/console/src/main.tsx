@@ -1,0 +1,22 @@
+import './style/index.css';
+import './parts/settings';
+import { QueryClientProvider } from '@tanstack/react-query';
+import { RouterProvider } from '@tanstack/react-router';
+import { StrictMode } from 'react';
+import { createRoot } from 'react-dom/client';
+import { isKnown, queries } from './api';
+import { startFeed } from './live/feed';
+import { router } from './router';
+
+if (isKnown()) startFeed();
+
+const place = document.getElementById('console');
+if (place) {
+  createRoot(place).render(
+    <StrictMode>
+      <QueryClientProvider client={queries}>
+        <RouterProvider router={router} />
+      </QueryClientProvider>
+    </StrictMode>,
+  );
+}

@@ -1,0 +1,183 @@
+/** One execution: its timeline, events, data and artifacts, as they come. */
+import { getRouteApi } from '@tanstack/react-router';
+import { useEffect } from 'react';
+import { documents, keyOf, queries, useAsk } from '../api';
+import { useEvents } from '../live/events';
+import { onChanges } from '../live/feed';
+import { ArtifactLink, ExecutionLink, Facts, Lasting, Panel, ScheduleLink, SessionLink, Time } from '../parts';
+import { useChange } from '../parts/address';
+import { Json } from '../parts/json';
+import { Empty, Failed, Loading, Ready } from '../parts/state';
+import { ArtifactState } from '../parts/status';
+import { Table, type TableColumn } from '../parts/table';
+import { Parts } from '../parts/tabs';
+import type { ExecutionSearch } from '../views';
+import { Actions } from './execution/actions';
+import { Events } from './execution/events';
+import { ErrorNote, type Execution, Timeline, Title } from './execution/shown';
+import { firedBy } from './schedule/words';
+
+const route = getRouteApi('/executions/$id');
+
+export default function ExecutionPage() {
+  const { id } = route.useParams();
+  const shown = useAsk(documents.Execution, { id });
+  useEffect(
+    () =>
+      onChanges((changes) => {
+        if (changes.has(id)) void queries.invalidateQueries({ queryKey: keyOf(documents.Execution, { id }) });
+      }),
+    [id],
+  );
+  return (
+    <div className="page" key={id}>
+      <Ready shown={shown} what="This execution" lines={10}>
+        {({ execution }) =>
+          execution ? (
+            <Shown execution={execution} />
+          ) : (
+            <Empty title="There is no such execution">It is absent, no longer kept, or not the caller's: {id}</Empty>
+          )
+        }
+      </Ready>
+    </div>
+  );
+}
+
+function Shown({ execution }: { execution: Execution }) {
+  const search = route.useSearch();
+  const set = useChange<ExecutionSearch>();
+  const events = useEvents(execution.id);
+  return (
+    <>
+      <Title execution={execution} events={events.events} actions={<Actions execution={execution} />} />
+      <ErrorNote execution={execution} />
+      <section className="panel" aria-label="Facts">
+        <Facts of={facts(execution)} />
+      </section>
+      <Parts
+        label="Parts of the execution"
+        chosen={search.tab ?? 'timeline'}
+        choose={(tab) => set({ tab: tab === 'timeline' ? undefined : tab, at: undefined })}
+        of={[
+          {
+            id: 'timeline',
+            name: 'Timeline',
+            content: <Timeline execution={execution} events={events.events} search={search} set={set} />,
+          },
+          {
+            id: 'events',
+            name: 'Events',
+            count: events.isThere ? `${events.events.length}${events.hasMore ? '+' : ''}` : undefined,
+            content: <EventsPart events={events} />,
+          },
+          { id: 'data', name: 'Input and result', content: <Data execution={execution} /> },
+          {
+            id: 'artifacts',
+            name: 'Artifacts',
+            count: `${execution.artifacts.nodes.length}${execution.artifacts.pageInfo.hasNextPage ? '+' : ''}`,
+            content: <Artifacts execution={execution} />,
+          },
+        ]}
+      />
+    </>
+  );
+}
+
+type Fact = [string, React.ReactNode];
+
+function facts(execution: Execution): Fact[] {
+  const { intent, parent, rerunOf, runAt, deadlineAt } = execution;
+  const fired = firedBy(intent.idempotencyKey);
+  const found: (Fact | false | null | undefined | '')[] = [
+    ['Created', <Time key="created" at={execution.createdAt} isWhole />],
+    ['Waited', <Lasting key="waited" from={execution.createdAt} to={execution.startedAt ?? execution.finishedAt} />],
+    ['Ran', <Lasting key="ran" from={execution.startedAt} to={execution.finishedAt} />],
+    ['Attempt', execution.attempt || '–'],
+    ['Session', <SessionLink key="session" id={intent.session.id} />],
+    parent && [
+      'Parent',
+      <ExecutionLink key="parent" id={parent.id}>
+        {parent.intent.intentType}
+      </ExecutionLink>,
+    ],
+    rerunOf && ['Re-run of', <ExecutionLink key="rerun" id={rerunOf.id} />],
+    fired && ['Schedule', <ScheduleLink key="schedule" id={fired.id} />],
+    fired && ['Its time', <Time key="time" at={fired.at} isWhole />],
+    intent.idempotencyKey && !fired && ['Idempotency key', intent.idempotencyKey],
+    runAt && ['Not before', <Time key="at" at={runAt} isWhole />],
+    deadlineAt && ['Deadline', <Time key="until" at={deadlineAt} isWhole />],
+    ['Handler', execution.handlerName],
+    ['Priority', execution.priority],
+    ['Submitted by', execution.submittedBy ?? '–'],
+  ];
+  return found.filter((fact): fact is Fact => Boolean(fact));
+}
+
+function EventsPart({ events }: { events: ReturnType<typeof useEvents> }) {
+  if (!events.isThere)
+    return events.failure ? <Failed failure={events.failure} again={events.again} what="The events" /> : <Loading />;
+  return (
+    <>
+      {events.failure && <Failed failure={events.failure} again={events.again} what="More events" />}
+      <Events
+        events={events.events}
+        hasMore={events.hasMore}
+        isLoadingMore={events.isLoadingMore}
+        loadMore={events.loadMore}
+      />
+    </>
+  );
+}
+
+function Data({ execution: { id, status } }: { execution: Execution }) {
+  const input = useAsk(documents.ExecutionInput, { id }, { staleMs: Number.POSITIVE_INFINITY });
+  const result = useAsk(documents.ExecutionResult, { id }, { isOn: status === 'COMPLETED' });
+  return (
+    <div className="columns">
+      <Panel title="Parameters">
+        <Ready shown={input} what="The parameters">
+          {({ execution }) => <Json value={execution?.intent.parameters} name="parameters" />}
+        </Ready>
+      </Panel>
+      <Panel title="Result">
+        {status === 'COMPLETED' ? (
+          <Ready shown={result} what="The result">
+            {({ execution }) => <Json value={execution?.result} name="result" />}
+          </Ready>
+        ) : (
+          <p className="inside muted">There is a result once the execution is completed.</p>
+        )}
+      </Panel>
+      <Panel title="Metadata">
+        <Ready shown={input} what="The metadata">
+          {({ execution }) => <Json value={execution?.intent.metadata} name="metadata" />}
+        </Ready>
+      </Panel>
+    </div>
+  );
+}
+
+function Artifacts({ execution: { artifacts } }: { execution: Execution }) {
+  if (artifacts.nodes.length === 0)
+    return <Empty title="No artifacts">This execution has made none, and found none again.</Empty>;
+  return (
+    <div className="panel">
+      <Table
+        label="Artifacts"
+        columns={artifactColumns}
+        rows={artifacts.nodes}
+        keyOf={({ id }) => id}
+        more={artifacts.pageInfo.hasNextPage && 'The first 50 are shown.'}
+      />
+    </div>
+  );
+}
+
+const artifactColumns: TableColumn<Execution['artifacts']['nodes'][number]>[] = [
+  { title: 'Artifact', cell: ({ id, displayName }) => <ArtifactLink id={id}>{displayName ?? id}</ArtifactLink> },
+  { title: 'Type', cell: ({ artifactType }) => artifactType },
+  { title: 'State', cell: ({ lifecycleState }) => <ArtifactState of={lifecycleState} /> },
+  { title: 'Generation', isNumber: true, cell: ({ generation }) => generation },
+  { title: 'Created', cell: ({ createdAt }) => <Time at={createdAt} /> },
+];

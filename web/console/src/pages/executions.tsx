@@ -1,0 +1,228 @@
+/** The list of executions: filters in the address, rows that keep themselves up to date. */
+import { getRouteApi, useNavigate } from '@tanstack/react-router';
+import { useMemo } from 'react';
+import { documents, useAsk, useStore } from '../api';
+import { type Filter, type Row, useExecutions } from '../live/executions';
+import { feedFailure } from '../live/feed';
+import { Action, ExecutionLink, Head, Id, Lasting, SessionLink, Time } from '../parts';
+import { useChange } from '../parts/address';
+import { OneOf, Several, TextFilter, Toggle } from '../parts/controls';
+import { Filters } from '../parts/filters';
+import { type Column, Grid } from '../parts/grid';
+import { Empty, Failed, Loading } from '../parts/state';
+import { executionStatuses, Status, statusName, waitName } from '../parts/status';
+import { type ExecutionsSearch, type Since, sinceNames, sinceSeconds } from '../views';
+
+const route = getRouteApi('/executions');
+
+const columns: Column<Row>[] = [
+  {
+    id: 'status',
+    title: 'Status',
+    width: '128px',
+    cell: ({ status, waitingFor }) => <Status of={status} waiting={waitingFor} />,
+  },
+  {
+    id: 'type',
+    title: 'Intent',
+    width: 'minmax(140px, 1.6fr)',
+    cell: (row) => (
+      <div className="two">
+        <ExecutionLink id={row.id}>{row.intent.intentType}</ExecutionLink>
+        <small className={row.error && row.status === 'FAILED' ? 'bad-text' : 'muted'}>{detail(row)}</small>
+      </div>
+    ),
+  },
+  { id: 'id', title: 'Execution', width: '176px', from: 'medium', cell: ({ id }) => <Id id={id} /> },
+  {
+    id: 'session',
+    title: 'Session',
+    width: '140px',
+    from: 'wide',
+    cell: ({ intent }) => <SessionLink id={intent.session.id} />,
+  },
+  {
+    id: 'by',
+    title: 'Submitted by',
+    width: 'minmax(90px, .7fr)',
+    from: 'wide',
+    cell: ({ submittedBy }) => <span className="cut">{submittedBy ?? '–'}</span>,
+  },
+  {
+    id: 'attempt',
+    title: 'Attempt',
+    width: '70px',
+    from: 'wide',
+    cell: ({ attempt }) => <span className={attempt > 1 ? 'num strong' : 'num muted'}>{attempt || '–'}</span>,
+  },
+  {
+    id: 'lasting',
+    title: 'Duration',
+    width: '92px',
+    from: 'medium',
+    cell: ({ startedAt, finishedAt }) => (
+      <span className="num">
+        <Lasting from={startedAt} to={finishedAt} />
+      </span>
+    ),
+  },
+  { id: 'created', title: 'Created', width: '88px', cell: ({ createdAt }) => <Time at={createdAt} /> },
+];
+
+function detail({ status, error, waitingFor, parent, intent: { idempotencyKey } }: Row): string {
+  if (status === 'FAILED' && error) return `${error.code}: ${error.message}`;
+  if (waitingFor) return waitName(waitingFor);
+  if (idempotencyKey) return idempotencyKey;
+  return parent ? 'child' : '';
+}
+
+export function filterOf({ status, type, session, key, roots, since }: ExecutionsSearch, now: number): Filter {
+  return {
+    ...(status && { status }),
+    ...(type && { intentType: type }),
+    ...(session && { sessionId: session }),
+    ...(key && { idempotencyKey: key }),
+    ...(roots && { rootsOnly: true }),
+    ...(since && { createdAfter: new Date(now - sinceSeconds[since] * 1_000).toISOString() }),
+  };
+}
+
+export default function Executions() {
+  const search = route.useSearch();
+  const navigate = useNavigate();
+  const set = useChange<ExecutionsSearch>();
+  const asked = JSON.stringify(search);
+  // A range that ends now begins at the minute, so that going back finds the same list.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the address alone says what the filter is
+  const filter = useMemo(() => filterOf(search, Math.floor(Date.now() / 60_000) * 60_000), [asked]);
+  const list = useExecutions(filter, search.order === 'oldest' ? 'OLDEST_FIRST' : 'NEWEST_FIRST');
+  const names = useAsk(documents.TypeNames, {}, { staleMs: 300_000 });
+  const unfed = useStore(feedFailure);
+  const isFiltered = Object.keys(filter).length > 0;
+  const clear = () =>
+    set({ status: undefined, type: undefined, session: undefined, key: undefined, roots: undefined, since: undefined });
+
+  return (
+    <div className="page full">
+      <Head
+        title="Executions"
+        below={unfed ? `Not live: ${unfed.message}` : 'What was submitted, newest first, as it changes'}
+      />
+      <Filters page="/executions" clear={isFiltered ? clear : undefined}>
+        <Several
+          label="Status"
+          choices={executionStatuses.map((id) => ({ id, name: statusName(id) }))}
+          chosen={search.status ?? []}
+          choose={(ids) => set({ status: executionStatuses.filter((one) => ids.includes(one)) })}
+        />
+        <Several
+          label="Intent"
+          choices={(names.data?.intentTypes ?? []).map(({ name }) => ({ id: name, name }))}
+          chosen={search.type ?? []}
+          choose={(type) => set({ type })}
+        />
+        <OneOf<Since | 'all'>
+          label="Created"
+          choices={[{ id: 'all', name: 'any time' }, ...sinceNames]}
+          chosen={search.since ?? 'all'}
+          choose={(id) => set({ since: id === 'all' ? undefined : id })}
+          isOn={search.since !== undefined}
+        />
+        <Toggle isOn={search.roots ?? false} set={(isOn) => set({ roots: isOn || undefined })}>
+          Roots only
+        </Toggle>
+        <TextFilter
+          label="Session"
+          placeholder="Session: ses_…"
+          value={search.session ?? ''}
+          set={(session) => set({ session: session || undefined })}
+        />
+        <TextFilter
+          label="Idempotency key"
+          placeholder="Idempotency key"
+          value={search.key ?? ''}
+          set={(key) => set({ key: key || undefined })}
+        />
+        <OneOf
+          label="Order"
+          choices={[
+            { id: 'newest', name: 'newest first' },
+            { id: 'oldest', name: 'oldest first' },
+          ]}
+          chosen={search.order ?? 'newest'}
+          choose={(order) => set({ order: order === 'oldest' ? order : undefined })}
+          isOn={search.order === 'oldest'}
+        />
+      </Filters>
+      <Body
+        list={list}
+        isFiltered={isFiltered}
+        clear={clear}
+        open={({ id }) => void navigate({ to: '/executions/$id', params: { id } })}
+      />
+    </div>
+  );
+}
+
+function Body({
+  list,
+  isFiltered,
+  clear,
+  open,
+}: {
+  list: ReturnType<typeof useExecutions>;
+  isFiltered: boolean;
+  clear(): void;
+  open(row: Row): void;
+}) {
+  if (!list.data) {
+    return list.failure ? (
+      <Failed failure={list.failure} again={list.again} what="The list of executions" />
+    ) : (
+      <Loading lines={12} />
+    );
+  }
+  const failed = list.failure && <Failed failure={list.failure} again={list.again} what="More of this list" />;
+  if (list.rows.length === 0 && list.held === 0) {
+    if (list.hasMore) {
+      return (
+        <Empty title="Nothing found so far">
+          The server has looked at a part of the list. <Action onPress={list.loadMore}>Look further</Action>
+        </Empty>
+      );
+    }
+    if (failed) return failed;
+    return isFiltered ? (
+      <Empty title="No execution fits these filters">
+        <Action onPress={clear}>Clear the filters</Action>
+      </Empty>
+    ) : (
+      <Empty title="No executions yet">
+        Submit an intent, from a program or from the page Types, and it shows up here.
+      </Empty>
+    );
+  }
+  return (
+    <div className="grid-place">
+      {list.held > 0 && (
+        <div className="news">
+          <Action kind="main" onPress={list.release}>
+            {list.held} new
+          </Action>
+        </div>
+      )}
+      <Grid
+        label="Executions"
+        columns={columns}
+        rows={list.rows}
+        keyOf={({ id }) => id}
+        open={open}
+        hasMore={list.hasMore}
+        isLoadingMore={list.isLoadingMore}
+        loadMore={list.loadMore}
+        onTop={list.setTop}
+        more={failed || (list.isLoadingMore && <Loading lines={2} />)}
+      />
+    </div>
+  );
+}
