@@ -228,7 +228,7 @@ impl Runtime {
         let micros = hand_over_after_seconds.map(|seconds| seconds * 1_000_000);
         let asked = self.0.storage.request_drain(node, micros).await?;
         tracing::info!(node_id = %node, by = %principal.actor(), hand_over_after_seconds, asked, "a node is to drain");
-        self.live_node(node, asked).await
+        self.asked_node(node, asked).await
     }
 
     /// Lets a node take work again.
@@ -239,12 +239,17 @@ impl Runtime {
         principal.check_all(Action::OperateRuntime)?;
         let asked = self.0.storage.cancel_drain(node).await?;
         tracing::info!(node_id = %node, by = %principal.actor(), asked, "a node is to take work again");
-        self.live_node(node, asked).await
+        self.asked_node(node, asked).await
     }
 
-    async fn live_node(&self, id: NodeId, is_alive: bool) -> Result<NodeInfo, Error> {
+    /// The node that was asked, if it is alive. This one has done what it was asked when it answers; another one gets to
+    /// know of it.
+    async fn asked_node(&self, id: NodeId, is_alive: bool) -> Result<NodeInfo, Error> {
         let mut nodes = Vec::new();
         if is_alive {
+            if id == self.0.node_id() {
+                self.0.heed_operator().await?;
+            }
             nodes = self.0.storage.list_nodes().await?;
         }
         let node = nodes.into_iter().find(|node| node.id == id);

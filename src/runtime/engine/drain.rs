@@ -47,6 +47,8 @@ pub(super) struct Drain {
     hand_over: watch::Sender<HandOver>,
     /// Something was asked of this node.
     asked: Notify,
+    /// Held by whoever does what was asked: what is older must not come after what is newer.
+    heeding: tokio::sync::Mutex<()>,
 }
 
 impl Default for Drain {
@@ -57,6 +59,7 @@ impl Default for Drain {
             request: Mutex::default(),
             hand_over: watch::Sender::new(HandOver::Nothing),
             asked: Notify::new(),
+            heeding: tokio::sync::Mutex::default(),
         }
     }
 }
@@ -115,8 +118,9 @@ impl Engine {
         }
     }
 
-    /// Looks at the node's row; how long until the next look.
-    async fn heed_operator(&self) -> Result<Duration, Error> {
+    /// Looks at the node's row and does what it asks; how long until the next look.
+    pub(in crate::runtime) async fn heed_operator(&self) -> Result<Duration, Error> {
+        let _heeding = self.drain.heeding.lock().await;
         let node = self.node_id();
         let request = self.storage.find_drain_request(node).await?;
         *lock(&self.drain.request) = request;

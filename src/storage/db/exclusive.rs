@@ -40,11 +40,12 @@ impl WriterConnection {
 
     /// Ends what is left of a transaction that was not committed.
     async fn roll_back(&mut self) -> Result<(), DbErr> {
-        let ended = sqlx::query("ROLLBACK").execute(&mut self.inner).await;
-        self.is_left_open = false;
-        match ended {
+        match sqlx::query("ROLLBACK").execute(&mut self.inner).await {
             // Some errors end the transaction by themselves, and some come before it begins.
-            Ok(_) | Err(sqlx::Error::Database(_)) => Ok(()),
+            Ok(_) | Err(sqlx::Error::Database(_)) => {
+                self.is_left_open = false;
+                Ok(())
+            }
             Err(error) => Err(execution_error(error)),
         }
     }
@@ -152,9 +153,15 @@ impl ExclusiveTransaction {
             None if begun.has_begun => Statement::from_string(DbBackend::Sqlite, "COMMIT"),
             None => return Ok(()),
         };
-        begun.connection.execute(statement).await?;
-        begun.connection.is_left_open = false;
-        Ok(())
+        let committed = begun.connection.execute(statement).await;
+        if committed.is_ok() {
+            begun.connection.is_left_open = false;
+        } else if let Err(error) = begun.connection.roll_back().await {
+            // The next transaction tries again. Without the attempt, other processes would wait for the lock until one
+            // comes.
+            tracing::warn!(%error, "a transaction that failed could not be rolled back");
+        }
+        committed.map(drop)
     }
 
     /// Undoes everything.
@@ -212,6 +219,27 @@ mod tests {
         transaction.commit(Some(only)).await.unwrap();
         db.begin().await.unwrap().commit(None).await.unwrap();
         assert_eq!(numbers(&db).await, [1, 2, 3, 4]);
+    }
+
+    #[tokio::test]
+    async fn a_commit_that_fails_leaves_the_file_to_other_processes() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = sqlx::sqlite::SqliteConnectOptions::new()
+            .filename(folder.path().join("t.db"))
+            .create_if_missing(true)
+            .busy_timeout(std::time::Duration::ZERO);
+        let inner = SqliteConnection::connect_with(&options).await.unwrap();
+        let db = Exclusive::new(inner, &Metrics::new());
+        let table = "CREATE TABLE t (n INTEGER NOT NULL UNIQUE)";
+        db.execute(statement(table)).await.unwrap();
+        let transaction = db.begin().await.unwrap();
+        let twice = statement("INSERT INTO t VALUES (1); INSERT INTO t VALUES (1)");
+        transaction.commit(Some(twice)).await.unwrap_err();
+        let mut other = SqliteConnection::connect_with(&options).await.unwrap();
+        let written = sqlx::query("INSERT INTO t VALUES (1)")
+            .execute(&mut other)
+            .await;
+        assert_eq!(written.unwrap().rows_affected(), 1);
     }
 
     #[tokio::test]

@@ -49,7 +49,7 @@ async fn a_fleet_under_faults_that_are_drawn_from_a_seed_loses_nothing() {
     };
     let seed = seed();
     let mut random = StdRng::seed_from_u64(seed);
-    let work = Work::begin(&fleet, seed, 6).await;
+    let work = Work::begin(fleet.addresses(None), seed, 6).await;
     let (began, mut faults) = (Instant::now(), 0);
     while began.elapsed() < length {
         let calm = random.random_range(300..2_000);

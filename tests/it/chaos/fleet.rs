@@ -33,12 +33,15 @@ pub enum Fault {
     RestartDatabase,
     /// PostgreSQL is gone without a checkpoint, and recovers from its log.
     CrashDatabase,
+    /// PostgreSQL is gone for good, and its synchronous standby takes over.
+    FailOver,
     /// Redis is gone, and comes back empty.
     RestartRedis,
     /// Redis loses all that it holds.
     FlushRedis,
 }
 
+/// Those that may happen any number of times.
 const FAULTS: [Fault; 12] = [
     Fault::Kill,
     Fault::Pause,
@@ -71,7 +74,7 @@ impl Fault {
     pub fn interrupts_clients(self) -> bool {
         matches!(
             self,
-            Self::Kill | Self::RestartDatabase | Self::CrashDatabase
+            Self::Kill | Self::RestartDatabase | Self::CrashDatabase | Self::FailOver
         )
     }
 }
@@ -219,13 +222,30 @@ impl Fleet {
     }
 
     async fn suffer_of_services(&mut self, fault: Fault, length: Duration) {
+        let standby = match fault {
+            Fault::FailOver => {
+                let standby = self.database.standby().await;
+                self.database.commit_with_standby().await;
+                Some(standby)
+            }
+            _ => None,
+        };
         match fault {
             Fault::RestartDatabase => self.database.stop(),
-            Fault::CrashDatabase => self.database.crash(),
+            Fault::CrashDatabase | Fault::FailOver => self.database.crash(),
             Fault::RestartRedis => self.redis.stop(),
             _ => self.redis.flush().await,
         }
         tokio::time::sleep(length).await;
+        if let Some(standby) = standby {
+            standby.promote().await;
+            let url = standby.url("takeoff");
+            for member in &mut self.members {
+                member.database.lead_to(&url).await;
+            }
+            self.backend.database_url = Some(url);
+            self.database = standby;
+        }
         match fault {
             Fault::RestartDatabase | Fault::CrashDatabase => self.database.resume(&[]).await,
             Fault::RestartRedis => self.redis.resume().await,

@@ -1,20 +1,17 @@
 //! Each fault once, while everything goes on that it may meet: a submit, a run, a completion, a subscriber, a schedule
 //! and retention. docs/failure-matrix.md says which fault is where.
 
-use std::{
-    sync::{Arc, atomic::Ordering},
-    time::Duration,
-};
+use std::{sync::atomic::Ordering, time::Duration};
 
 use rand::{SeedableRng, rngs::StdRng};
 use serde_json::json;
+use sqlx::{Connection, Executor, SqliteConnection};
 use takeoff::{
     clock::Clock,
     model::{Execution, ExecutionStatus},
 };
 
 use super::{
-    assert_verified_by_command,
     fleet::{Fault, Fleet, LEASE},
     work::{REMOVES, Work},
 };
@@ -35,7 +32,7 @@ async fn nothing_is_lost_for(fault: Fault, length: Duration) {
     let Some(mut fleet) = Fleet::start(2, &REMOVES).await else {
         return;
     };
-    let mut work = Work::begin(&fleet, 1, 4).await;
+    let mut work = Work::begin(fleet.addresses(None), 1, 4).await;
     work.load.works(50).await;
     // Some return while it lasts, and some afterwards.
     let napping = length.min(LENGTH);
@@ -81,6 +78,7 @@ each_fault! {
     the_clock_of_a_node_jumps: ClockJump,
     postgres_is_started_again: RestartDatabase,
     postgres_crashes: CrashDatabase,
+    postgres_fails_over_with_synchronous_replication: FailOver,
     redis_is_started_again: RestartRedis,
     redis_forgets_everything: FlushRedis,
 }
@@ -97,7 +95,7 @@ async fn handlers_panic_hang_loop_and_return_too_much() {
     let Some(fleet) = Fleet::start(2, &REMOVES).await else {
         return;
     };
-    let mut work = Work::begin(&fleet, 2, 4).await;
+    let mut work = Work::begin(fleet.addresses(None), 2, 4).await;
     let unruly = Load::begin(fleet.addresses(None)[0], 3).await;
     // More of them loop than a node has threads for handlers, for longer than its lease.
     let loops = LEASE.as_secs() * 1_000 + 1_000;
@@ -137,13 +135,12 @@ async fn handlers_panic_hang_loop_and_return_too_much() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_disk_is_full_until_the_next_start() {
     let backend = Backend::sqlite();
-    let settings = ["telemetry.log=warn"];
+    let settings = [REMOVES.as_slice(), &["telemetry.log=warn"]].concat();
     let node = NodeProcess::start_with_room(&backend, &settings, 6_000_000).await;
-    let load = Load::begin(node.address, 4).await;
-    let clients = load.submit(4);
-    let watcher = tokio::spawn(Arc::clone(&load).watch());
+    let work = Work::begin(vec![node.address], 4, 4).await;
     let full = async {
         // Nothing is accepted any more, and clients are told to come back.
+        let load = &work.load;
         let mut last = (load.answered(), load.repeated.load(Ordering::Relaxed));
         loop {
             tokio::time::sleep(Duration::from_millis(500)).await;
@@ -158,11 +155,41 @@ async fn the_disk_is_full_until_the_next_start() {
         .await
         .expect("it is never full");
     drop(node);
-    let app = TestApp::start(&backend).await;
-    load.direct_to([app.server.address()]);
-    load.works(50).await;
-    let acknowledged = load.finish(clients).await;
-    app.audit(&backend, &load, &acknowledged).await;
-    watcher.abort();
-    assert_verified_by_command(&backend);
+    goes_on_without_loss(&backend, work).await;
+}
+
+/// SQLite only. Another process writes for longer than anybody waits for it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_file_is_locked_by_another_process() {
+    let backend = Backend::sqlite();
+    let settings = [REMOVES.as_slice(), &["telemetry.log=warn"]].concat();
+    let node = NodeProcess::start(&backend, &settings).await;
+    let mut work = Work::begin(vec![node.address], 5, 4).await;
+    work.load.works(50).await;
+    work.nap(2, LENGTH).await;
+    let mut other = SqliteConnection::connect(&backend.url()).await.unwrap();
+    other.execute("BEGIN IMMEDIATE").await.unwrap();
+    let refused = async {
+        let before = work.load.repeated.load(Ordering::Relaxed);
+        while work.load.repeated.load(Ordering::Relaxed) == before {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_mins(1), refused)
+        .await
+        .expect("nobody is refused");
+    other.execute("ROLLBACK").await.unwrap();
+    other.close().await.unwrap();
+    work.load.works(50).await;
+    drop(node);
+    goes_on_without_loss(&backend, work).await;
+}
+
+/// After the last process of a SQLite file has gone, another one goes on.
+async fn goes_on_without_loss(backend: &Backend, work: Work) {
+    let app = TestApp::start_with(backend, &REMOVES).await;
+    work.direct_to(vec![app.server.address()]);
+    work.load.works(50).await;
+    let done = work.finish().await;
+    done.assert_nothing_was_lost(&app, backend).await;
 }

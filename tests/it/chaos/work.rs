@@ -14,7 +14,7 @@ use takeoff::model::{Execution, ExecutionId};
 use tokio::task::{AbortHandle, JoinSet};
 
 use super::{assert_verified_by_command, fleet::Fleet};
-use crate::support::{Acknowledged, Load, TestApp};
+use crate::support::{Acknowledged, Backend, Load, TestApp};
 
 /// The settings of the nodes. In one tenant everything goes at once that has ended.
 pub const REMOVES: [&str; 2] = [
@@ -39,8 +39,8 @@ pub struct Work {
 }
 
 impl Work {
-    pub async fn begin(fleet: &Fleet, seed: u64, clients: u64) -> Self {
-        let addresses = fleet.addresses(None);
+    /// Of so many clients, at the nodes at these addresses.
+    pub async fn begin(addresses: Vec<SocketAddr>, seed: u64, clients: u64) -> Self {
         let load = Load::begin(addresses[0], seed).await;
         let brief = Load::begin_in("brief", addresses[0], seed).await;
         let scheduled = begin_schedule(addresses[0]).await;
@@ -76,32 +76,67 @@ impl Work {
         }
     }
 
-    /// Ends the clients and the nodes, and checks everything that happened.
-    pub async fn assert_nothing_was_lost(self, mut fleet: Fleet) -> Checked {
+    /// Ends the clients. Nodes must be there that answer them.
+    pub async fn finish(self) -> Done {
         let mut acknowledged = self.load.finish(self.clients).await;
         let removed = self.brief.finish(self.brief_clients).await;
         acknowledged.extend(self.naps.clone());
+        Done {
+            acknowledged,
+            removed: removed.values().map(|one| one.id).collect(),
+            load: self.load,
+            watcher: self.watcher,
+            scheduled: self.scheduled,
+            naps: self.naps.values().map(|one| one.id).collect(),
+        }
+    }
+
+    /// Ends the clients and the nodes, and checks everything that happened.
+    pub async fn assert_nothing_was_lost(self, mut fleet: Fleet) -> Checked {
+        let done = self.finish().await;
         fleet.end();
         let app = TestApp::start(&fleet.backend).await;
-        self.load.direct_to([app.server.address()]);
-        let backend = &fleet.backend;
-        app.audit_within(backend, &self.load, &acknowledged, RECOVERY)
-            .await;
-        self.watcher.abort();
-        assert_schedule_fired_once(&app, &self.scheduled).await;
-        assert_removed_or_ended(&app, removed.values().map(|one| one.id).collect()).await;
-        let ids: Vec<ExecutionId> = self.naps.values().map(|one| one.id).collect();
-        let scope = app.principal().scope();
-        let storage = &app.services().storage;
-        let naps = storage.find_executions(&scope, &ids).await.unwrap();
-        app.assert_verified().await;
-        assert_verified_by_command(backend);
+        done.load.direct_to([app.server.address()]);
+        let (accepted, naps) = done.assert_nothing_was_lost(&app, &fleet.backend).await;
         Checked {
-            accepted: acknowledged.len(),
+            accepted,
             naps,
             app,
             _fleet: fleet,
         }
+    }
+}
+
+/// What went on, when it is over.
+pub struct Done {
+    acknowledged: BTreeMap<String, Acknowledged>,
+    /// Those of the tenant of which nothing is kept.
+    removed: Vec<ExecutionId>,
+    pub load: Arc<Load>,
+    watcher: AbortHandle,
+    scheduled: String,
+    naps: Vec<ExecutionId>,
+}
+
+impl Done {
+    /// Checks everything that happened. Returns the number of executions that were accepted, and those of
+    /// [`Work::nap`].
+    pub async fn assert_nothing_was_lost(
+        self,
+        app: &TestApp,
+        backend: &Backend,
+    ) -> (usize, Vec<Execution>) {
+        app.audit_within(backend, &self.load, &self.acknowledged, RECOVERY)
+            .await;
+        self.watcher.abort();
+        assert_schedule_fired_once(app, &self.scheduled).await;
+        assert_removed_or_ended(app, self.removed).await;
+        let scope = app.principal().scope();
+        let storage = &app.services().storage;
+        let naps = storage.find_executions(&scope, &self.naps).await.unwrap();
+        app.assert_verified().await;
+        assert_verified_by_command(backend);
+        (self.acknowledged.len(), naps.to_vec())
     }
 }
 
