@@ -1,6 +1,6 @@
 import type { Connection } from './connection.js';
 import { LINEAGE, ARTIFACT_BY_ID, CREATE_SESSION, SUBMIT, WHO } from './documents.js';
-import { TakeoffError, checked, type GraphqlError, type UserError } from './error.js';
+import { TakeoffError, checked, invalid, type GraphqlError, type UserError } from './error.js';
 import { ExecutionHandle, accepted, type Accepted } from './execution.js';
 import { Http, type RequestOptions } from './http.js';
 import { iterate } from './iterate.js';
@@ -72,7 +72,7 @@ export class Client<Intents extends object = AnyIntents> {
   private suffix: Promise<string> | undefined;
 
   constructor({ url = '.', token, headers = () => ({}), retryMs = 30_000, maxReconnectMs = 10_000, ...platform }: ClientOptions = {}) {
-    const base = new URL(url, globalThis.document?.baseURI);
+    const base = addressOf(url);
     if (!base.pathname.endsWith('/')) base.pathname += '/';
     const socketUrl = new URL('graphql/ws', base);
     socketUrl.protocol = base.protocol.replace('http', 'ws');
@@ -130,8 +130,10 @@ export class Client<Intents extends object = AnyIntents> {
 
   /** Submits an intent. It is durable when this returns, and submitted once however often it had to be sent. */
   submit<Type extends keyof Intents & string, Result = unknown>(
-    type: Type, parameters: Intents[Type], { signal, ...rest }: SubmitOptions,
+    type: Type, parameters: Intents[Type], options: SubmitOptions,
   ): Promise<ExecutionHandle<Result>> {
+    const { signal, ...rest } = options ?? {};
+    if (!rest.sessionId) return Promise.reject(invalid('a submit needs a sessionId: one of `createSession`, or of the page\'s backend', 'input', 'sessionId'));
     const { http, retryMs } = this.runtime;
     const idempotencyKey = rest.executionId ? undefined : newKey();
     const input = { intentType: type, parameters, idempotencyKey, ...rest };
@@ -188,6 +190,13 @@ export class Client<Intents extends object = AnyIntents> {
   close(): void {
     this.runtime.socket.close();
   }
+}
+
+function addressOf(url: string | URL): URL {
+  const page = globalThis.document?.baseURI;
+  const base = URL.canParse(url, page) && new URL(url, page);
+  if (base && /^https?:$/.test(base.protocol)) return base;
+  throw new TakeoffError('INVALID_URL', `"${url}" is not the address of a server: one begins with http:// or https://`);
 }
 
 export function createClient<Intents extends object = AnyIntents>(options: ClientOptions = {}): Client<Intents> {

@@ -1,5 +1,7 @@
 // How current a page is.
 
+import type { TakeoffError } from './error.js';
+
 export type ConnectionStatus = 'idle' | 'connecting' | 'live' | 'reconnecting';
 
 /**
@@ -9,6 +11,19 @@ export type ConnectionStatus = 'idle' | 'connecting' | 'live' | 'reconnecting';
 export interface Connection {
   readonly status: ConnectionStatus;
   readonly staleSince: number | null;
+  /** Why it is not live: what the last try, which is followed by another one, came to. */
+  readonly error?: TakeoffError;
+}
+
+/** Runs what a page has passed. What it throws goes where faults of the page go, and stops nothing here. */
+export function guard(run: () => void): void {
+  try {
+    run();
+  } catch (error) {
+    queueMicrotask(() => {
+      throw error;
+    });
+  }
 }
 
 /** A value that can be listened to. */
@@ -24,14 +39,19 @@ export class Observable<T> {
     return this.#value;
   }
 
-  set(value: T): void {
-    this.#value = value;
-    for (const listener of [...this.#listeners]) listener();
+  get isHeard(): boolean {
+    return this.#listeners.size > 0;
   }
 
-  /** Gives back what ends it. */
+  set(value: T): void {
+    this.#value = value;
+    for (const listener of [...this.#listeners]) guard(listener);
+  }
+
+  /** Gives back what ends it. The same function may listen twice. */
   listen(listener: () => void): () => void {
-    this.#listeners.add(listener);
-    return () => void this.#listeners.delete(listener);
+    const own = () => listener();
+    this.#listeners.add(own);
+    return () => void this.#listeners.delete(own);
   }
 }

@@ -1,5 +1,5 @@
 // The one kind of error that the client throws. `code` is one of docs/errors.md, or one of the client's own:
-// `NETWORK`, `BAD_ANSWER`, `TOKEN_UNAVAILABLE`, `CONNECTION_LOST`, `PROTOCOL`, `CLOSED`.
+// `NETWORK`, `BAD_ANSWER`, `TOKEN_UNAVAILABLE`, `CONNECTION_LOST`, `PROTOCOL`, `CLOSED`, `INVALID_URL`.
 
 /** An error of a GraphQL answer, as it came. */
 export interface GraphqlError {
@@ -33,6 +33,8 @@ export interface ErrorDetails {
   readonly status?: number | undefined;
   /** `CURSOR_EXPIRED`: the last place before the cursor that is there. */
   readonly lastCursor?: string | null | undefined;
+  /** `CURSOR_EXPIRED`: the oldest place behind which no event was removed. */
+  readonly oldestCursor?: string | undefined;
   /** All errors of the answer. */
   readonly errors?: readonly (GraphqlError | UserError)[];
   /** What the answer has beside its errors. */
@@ -49,6 +51,7 @@ export class TakeoffError extends Error {
   readonly path: readonly string[] | undefined;
   readonly status: number | undefined;
   readonly lastCursor: string | null | undefined;
+  readonly oldestCursor: string | undefined;
   readonly errors: readonly (GraphqlError | UserError)[];
   readonly data: unknown;
 
@@ -61,6 +64,7 @@ export class TakeoffError extends Error {
     this.path = details.path;
     this.status = details.status;
     this.lastCursor = details.lastCursor;
+    this.oldestCursor = details.oldestCursor;
     this.errors = details.errors ?? [];
     this.data = details.data;
   }
@@ -69,12 +73,13 @@ export class TakeoffError extends Error {
 /** The top-level errors of an answer. */
 export function ofGraphql(errors: readonly GraphqlError[], data?: unknown, status?: number): TakeoffError {
   const [first] = errors;
-  const { code, retryable, retryAfterMs, requestId, lastCursor } = first?.extensions ?? {};
+  const { code, retryable, retryAfterMs, requestId, lastCursor, oldestCursor } = first?.extensions ?? {};
   return new TakeoffError(String(code ?? 'BAD_ANSWER'), first?.message ?? 'an error without a message', {
     retryable: retryable === true,
     retryAfterMs: retryAfterMs as number | undefined,
     requestId: requestId as string | undefined,
     lastCursor: lastCursor as string | null | undefined,
+    oldestCursor: oldestCursor as string | undefined,
     status,
     errors,
     data,
@@ -92,3 +97,6 @@ export function checked<P extends { errors: readonly UserError[] }>(payload: P):
     errors: payload.errors,
   });
 }
+
+/** The faulty input of a call, which is not sent. */
+export const invalid = (message: string, ...path: string[]): TakeoffError => new TakeoffError('INVALID_INPUT', message, { path });

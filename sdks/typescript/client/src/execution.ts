@@ -1,19 +1,22 @@
 // One execution: how it stands, its events, its result.
 
 import { CANCEL, EVENTS, EXECUTION_BY_ID, RERUN, STATUS_EVENTS } from './documents.js';
-import { TakeoffError, checked, type UserError } from './error.js';
+import { TakeoffError, checked, invalid, type UserError } from './error.js';
 import type { RequestOptions } from './http.js';
 import { iterate } from './iterate.js';
 import type { Runtime } from './runtime.js';
 import { newKey } from './runtime.js';
 import type { Following, Sink } from './socket.js';
 import type { Execution, ExecutionEvent, ExecutionStatus } from './types.js';
-import { backoffMs } from './wait.js';
+import { backoffMs, sleep } from './wait.js';
 
-export interface EventsOptions {
+export interface SignalOptions {
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface EventsOptions extends SignalOptions {
   /** Only events behind this cursor. */
   readonly after?: string | undefined;
-  readonly signal?: AbortSignal | undefined;
 }
 
 export interface Accepted {
@@ -37,6 +40,7 @@ export class ExecutionHandle<Result = unknown> {
   readonly #runtime: Runtime;
 
   constructor(runtime: Runtime, id: string, replayed = false) {
+    if (!id) throw invalid('an execution needs an id', 'executionId');
     this.#runtime = runtime;
     this.id = id;
     this.replayed = replayed;
@@ -50,17 +54,19 @@ export class ExecutionHandle<Result = unknown> {
   /** Its events, past ones first, to its terminal one, over lost connections: each once and in order. */
   events({ after, signal }: EventsOptions = {}): AsyncIterableIterator<ExecutionEvent> {
     const batches = iterate<readonly ExecutionEvent[]>((sink) => followEvents(this.#runtime, EVENTS, this.id, after, sink), signal);
-    return oneByOne(batches);
+    return oneByOne(batches, signal);
   }
 
   /**
    * Its result, as soon as it is there. One that fails or is cancelled is thrown as a `TakeoffError` with its code,
    * or `CANCELLED`.
    */
-  async result({ signal }: { readonly signal?: AbortSignal } = {}): Promise<Result> {
+  async result({ signal }: SignalOptions = {}): Promise<Result> {
     const find = () => findExecution(this.#runtime, this.id, true, { signal, retryMs: Infinity });
     let found = await find();
-    if (!isFinal(found)) {
+    // What is read may lag behind the events.
+    for (let failures = 0; !isFinal(found); failures++) {
+      if (failures > 0) await sleep(backoffMs(failures), signal);
       const events = iterate<unknown>((sink) => followEvents(this.#runtime, STATUS_EVENTS, this.id, undefined, sink), signal);
       while (!(await events.next()).done);
       found = await find();
@@ -71,14 +77,14 @@ export class ExecutionHandle<Result = unknown> {
   }
 
   /** Cancels it, with its children. It may run on until its handler has stopped. */
-  async cancel(reason?: string, { signal }: { readonly signal?: AbortSignal } = {}): Promise<Execution> {
+  async cancel(reason?: string, { signal }: SignalOptions = {}): Promise<Execution> {
     type Answer = { payload: { execution: Execution; errors: UserError[] } };
     const input = { executionId: this.id, reason };
     return this.#runtime.http.ask(CANCEL, { input }, { signal }, ({ payload }: Answer) => checked(payload).execution);
   }
 
   /** Runs the intent of this finished execution again, as another execution. */
-  async rerun(options: { readonly idempotencyKey?: string; readonly signal?: AbortSignal } = {}): Promise<ExecutionHandle<Result>> {
+  async rerun(options: SignalOptions & { readonly idempotencyKey?: string | undefined } = {}): Promise<ExecutionHandle<Result>> {
     const { idempotencyKey = newKey(), signal } = options;
     const { http, retryMs } = this.#runtime;
     const input = { executionId: this.id, idempotencyKey };
@@ -113,6 +119,7 @@ export function followEvents<E extends Step>(
   runtime: Runtime, document: string, id: string, after: string | undefined, sink: Sink<readonly E[]>,
 ): Following {
   let following: Following | undefined;
+  const checking = new AbortController();
   let timer: ReturnType<typeof setTimeout> | undefined;
   let cursor = after;
   let last = 0;
@@ -146,7 +153,7 @@ export function followEvents<E extends Step>(
 
   /** The server says that nothing follows: so it is where `after` was the place of the terminal event. */
   function check(): void {
-    findExecution(runtime, id, false, { retryMs: Infinity }).then((found) => {
+    findExecution(runtime, id, false, { retryMs: Infinity, signal: checking.signal }).then((found) => {
       if (isOver) return;
       if (isFinal(found)) {
         isOver = true;
@@ -162,6 +169,7 @@ export function followEvents<E extends Step>(
     stop() {
       isOver = true;
       clearTimeout(timer);
+      checking.abort();
       following?.stop();
     },
     pause: () => following?.pause() ?? false,
@@ -169,10 +177,12 @@ export function followEvents<E extends Step>(
   };
 }
 
-function oneByOne<T>(batches: AsyncIterableIterator<readonly T[]>): AsyncIterableIterator<T> {
+function oneByOne<T>(batches: AsyncIterableIterator<readonly T[]>, signal: AbortSignal | undefined): AsyncIterableIterator<T> {
   const waiting: T[] = [];
   return {
     async next() {
+      // What has come already is not wanted any more.
+      signal?.throwIfAborted();
       while (waiting.length === 0) {
         const batch = await batches.next();
         if (batch.done) return batch;

@@ -3,7 +3,7 @@
 
 import { TakeoffError, ofGraphql, type GraphqlError } from './error.js';
 import type { Tokens } from './token.js';
-import { backoffMs, sleep } from './wait.js';
+import { backoffMs, sleep, unlessAborted } from './wait.js';
 
 /** The server ends what takes longer than 10 s. A connection that is dead without a word is noticed by this alone. */
 const TIMEOUT_MS = 15_000;
@@ -12,6 +12,8 @@ export interface RequestOptions {
   readonly signal?: AbortSignal | undefined;
   /** For how long the request may be sent again after a passing failure; not at all when left out. */
   readonly retryMs?: number | undefined;
+  /** Is told of each failure after which the request is sent again. */
+  readonly onRetry?: ((error: TakeoffError) => void) | undefined;
 }
 
 export interface HttpSettings {
@@ -26,6 +28,26 @@ interface Answer {
   readonly errors?: readonly GraphqlError[];
 }
 
+interface Reply {
+  readonly status: number;
+  readonly answer: Answer | null;
+}
+
+function parsed(text: string): Answer | null {
+  try {
+    return JSON.parse(text) as Answer;
+  } catch {
+    return null;
+  }
+}
+
+/** A browser does not tell a server that is away from one that refuses the page's origin. */
+export function unreachable(url: URL, cause?: unknown): TakeoffError {
+  const origin = globalThis.location?.origin;
+  const hint = origin && origin !== url.origin ? `, or its http.cors_origins lacks ${origin}` : '';
+  return new TakeoffError('NETWORK', `${url} cannot be reached${hint}`, { retryable: true, cause });
+}
+
 export class Http {
   readonly #settings: HttpSettings;
 
@@ -35,7 +57,7 @@ export class Http {
 
   /** What `read` makes of the data; its errors count as the request's. */
   async ask<T>(query: string, variables: unknown, options: RequestOptions, read: (data: never) => T): Promise<T> {
-    const { signal, retryMs = 0 } = options;
+    const { signal, retryMs = 0, onRetry } = options;
     const end = Date.now() + retryMs;
     for (let failures = 0; ; failures++) {
       try {
@@ -44,35 +66,34 @@ export class Http {
         if (signal?.aborted || !(error instanceof TakeoffError) || !error.retryable) throw error;
         const wait = Math.max(error.retryAfterMs ?? 0, backoffMs(failures));
         if (Date.now() + wait > end) throw error;
+        onRetry?.(error);
         await sleep(wait, signal);
       }
     }
   }
 
   async #once(query: string, variables: unknown, signal: AbortSignal | undefined): Promise<unknown> {
-    const { tokens } = this.#settings;
-    const token = await tokens.get();
-    let response = await this.#send(query, variables, token, signal);
-    if (response.status === 401 && token) {
+    const { tokens, url } = this.#settings;
+    const token = await unlessAborted(tokens.get(), signal);
+    let reply = await this.#send(query, variables, token, signal);
+    if (reply.status === 401 && token) {
       tokens.refuse(token);
-      response = await this.#send(query, variables, await tokens.get(), signal);
+      reply = await this.#send(query, variables, await unlessAborted(tokens.get(), signal), signal);
     }
-    const { status } = response;
-    const answer = (await response.json().catch(() => null)) as Answer | null;
-    signal?.throwIfAborted();
+    const { status, answer } = reply;
     if (answer?.errors?.length) throw ofGraphql(answer.errors, answer.data, status);
     if (!answer?.data) {
       const retryable = status === 429 || status >= 500;
-      throw new TakeoffError('BAD_ANSWER', `an answer that is not one of the API, with status ${status}`, { status, retryable });
+      throw new TakeoffError('BAD_ANSWER', `${url} answered ${status} without GraphQL: is \`url\` that of a Takeoff server?`, { status, retryable });
     }
     return answer.data;
   }
 
-  async #send(query: string, variables: unknown, token: string | undefined, signal: AbortSignal | undefined): Promise<Response> {
+  async #send(query: string, variables: unknown, token: string | undefined, signal: AbortSignal | undefined): Promise<Reply> {
     const { url, fetch, headers } = this.#settings;
     const timeout = AbortSignal.timeout(TIMEOUT_MS);
     try {
-      return await fetch(url, {
+      const response = await fetch(url, {
         method: 'POST',
         headers: {
           'content-type': 'application/json',
@@ -83,9 +104,11 @@ export class Http {
         body: JSON.stringify({ query, variables }),
         signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
       });
+      // An answer that breaks off is none.
+      return { status: response.status, answer: parsed(await response.text()) };
     } catch (cause) {
       if (signal?.aborted) throw cause;
-      throw new TakeoffError('NETWORK', 'the server cannot be reached', { retryable: true, cause });
+      throw unreachable(url, cause);
     }
   }
 }

@@ -1,7 +1,7 @@
 // One session and its state, which is changed by compare-and-set.
 
 import { SESSION_BY_ID, SET_STATE } from './documents.js';
-import { TakeoffError, checked, type UserError } from './error.js';
+import { TakeoffError, checked, invalid, type UserError } from './error.js';
 import type { RequestOptions } from './http.js';
 import type { Runtime } from './runtime.js';
 import type { Session } from './types.js';
@@ -20,6 +20,7 @@ export class SessionHandle {
   readonly #runtime: Runtime;
 
   constructor(runtime: Runtime, id: string) {
+    if (!id) throw invalid('a session needs an id', 'sessionId');
     this.#runtime = runtime;
     this.id = id;
   }

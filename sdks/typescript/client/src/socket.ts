@@ -4,7 +4,7 @@
 // A subscription that was cut off goes on behind the last batch that came, by the batch's `cursor` as the variable
 // `after`. One that has shown something and has no such place would repeat it: it fails instead.
 
-import { Observable, type Connection, type ConnectionStatus } from './connection.js';
+import { Observable, guard, type Connection, type ConnectionStatus } from './connection.js';
 import { TakeoffError, ofGraphql, type GraphqlError } from './error.js';
 import type { Tokens } from './token.js';
 import { MAX_TIMER_MS, backoffMs } from './wait.js';
@@ -21,7 +21,7 @@ const LINGER_MS = 1_000;
 const MAX_REFUSALS = 3;
 
 /** Close codes after which asking again would be refused again. */
-const FATAL = new Set([1002, 1003, 1007, 4004, 4005, 4400, 4406, 4409, 4429, 4500]);
+const FATAL = new Set([1002, 1003, 1007, 1009, 4004, 4005, 4400, 4406, 4409, 4429, 4500]);
 /** The proof is missing, bad or has ended. */
 const UNPROVEN = new Set([4401, 4403]);
 
@@ -73,6 +73,11 @@ interface Operation {
   retry: ReturnType<typeof setTimeout> | undefined;
 }
 
+/** The milliseconds since then; many where the clock was set back meanwhile. */
+const since = (then: number): number => Math.abs(Date.now() - then);
+
+const lost = (message: string): TakeoffError => new TakeoffError('CONNECTION_LOST', message, { retryable: true });
+
 export class Socket {
   readonly connection = new Observable<Connection>({ status: 'idle', staleSince: null });
   readonly #settings: SocketSettings;
@@ -84,6 +89,7 @@ export class Socket {
   /** Tells a try from those before it. */
   #try = 0;
   #isOpening = false;
+  #hasOpened = false;
   #isReady = false;
   #lastId = 0;
   #failures = 0;
@@ -177,7 +183,7 @@ export class Socket {
   #fail(operation: Operation, error: unknown): void {
     this.#withdraw(operation);
     this.#remove(operation);
-    operation.sink.error(error);
+    guard(() => operation.sink.error(error));
   }
 
   #failAll(error: unknown): void {
@@ -227,14 +233,19 @@ export class Socket {
         this.#isOpening = false;
         this.#connect(token);
       },
-      () => {
-        if (attempt === this.#try) this.#lose();
+      (error: TakeoffError) => {
+        if (attempt !== this.#try) return;
+        if (error.retryable) this.#lose(error);
+        else this.#failAll(error);
       },
     );
   }
 
   #connect(token: string | undefined): void {
     const { url, webSocket } = this.#settings;
+    if (!webSocket) {
+      return this.#failAll(new TakeoffError('PROTOCOL', 'there is no WebSocket here: createClient({ webSocket }) takes that of the package ws'));
+    }
     let socket: WebSocket;
     try {
       socket = new webSocket(url, 'graphql-transport-ws');
@@ -243,9 +254,11 @@ export class Socket {
     }
     this.#socket = socket;
     this.#token = token;
-    this.#acknowledging = setTimeout(() => this.#lose(), ACKNOWLEDGE_MS);
+    this.#acknowledging = setTimeout(() => this.#lose(lost(`${url} does not answer`)), ACKNOWLEDGE_MS);
     const isCurrent = () => this.#socket === socket;
+    this.#hasOpened = false;
     socket.onopen = () => {
+      this.#hasOpened = true;
       if (isCurrent()) this.#say({ type: 'connection_init', payload: token ? { authorization: `Bearer ${token}` } : {} });
     };
     socket.onmessage = ({ data }) => {
@@ -264,7 +277,7 @@ export class Socket {
     try {
       message = JSON.parse(String(data)) as Message;
     } catch {
-      return this.#failAll(new TakeoffError('PROTOCOL', 'the server does not speak graphql-transport-ws'));
+      return this.#failAll(new TakeoffError('PROTOCOL', `${this.#settings.url} does not speak graphql-transport-ws`));
     }
     if (message.type === 'connection_ack') return this.#acknowledged();
     this.#failures = 0;
@@ -294,22 +307,23 @@ export class Socket {
   }
 
   #closed(code: number, reason: string): void {
-    if (FATAL.has(code)) {
-      return this.#failAll(new TakeoffError('PROTOCOL', `the server closed the socket with ${code}: ${reason}`));
-    }
+    const { tokens, url } = this.#settings;
+    const what = `${url} ${this.#hasOpened ? 'was closed' : 'did not open'} (${code}${reason && `: ${reason}`})`;
+    if (FATAL.has(code)) return this.#failAll(new TakeoffError('PROTOCOL', what));
     if (UNPROVEN.has(code)) {
-      this.#settings.tokens.refuse(this.#token);
+      tokens.refuse(this.#token);
       if (++this.#refusals >= MAX_REFUSALS) {
         this.#refusals = 0;
-        return this.#failAll(new TakeoffError('UNAUTHENTICATED', 'the server refuses who asks'));
+        const why = tokens.exist ? 'the server refuses the token' : 'the server wants a token: createClient({ token })';
+        return this.#failAll(new TakeoffError('UNAUTHENTICATED', `${why}; ${what}`));
       }
     }
-    this.#lose();
+    this.#lose(lost(what));
   }
 
   /** The connection is gone: what is followed goes on with the next one. */
-  #lose(): void {
-    this.#disconnect(this.connection.value.status === 'connecting' ? 'connecting' : 'reconnecting');
+  #lose(error: TakeoffError): void {
+    this.#disconnect(this.connection.value.status === 'connecting' ? 'connecting' : 'reconnecting', error);
     for (const operation of [...this.#operations]) {
       if (operation.isLost) {
         this.#fail(operation, new TakeoffError('CONNECTION_LOST', 'the connection broke, and the subscription cannot go on from its place'));
@@ -320,7 +334,7 @@ export class Socket {
   }
 
   /** Leaves the socket without waiting for it: its end may be long in coming. */
-  #disconnect(status: ConnectionStatus): void {
+  #disconnect(status: ConnectionStatus, error?: TakeoffError): void {
     const socket = this.#socket;
     this.#socket = undefined;
     this.#isOpening = false;
@@ -336,18 +350,18 @@ export class Socket {
       globalThis.removeEventListener?.('online', this.#wake);
       globalThis.document?.removeEventListener('visibilitychange', this.#wake);
     }
-    this.#tell(status);
+    this.#tell(status, error);
   }
 
   #say(message: Message): void {
     if (this.#socket?.readyState === 1) this.#socket.send(JSON.stringify(message));
   }
 
-  #tell(status: ConnectionStatus): void {
+  #tell(status: ConnectionStatus, error?: TakeoffError): void {
     const known = this.connection.value;
-    if (known.status === status) return;
+    if (known.status === status && !error) return;
     const staleSince = status === 'reconnecting' ? (known.staleSince ?? (this.#heardAt || Date.now())) : null;
-    this.connection.set({ status, staleSince });
+    this.connection.set({ status, staleSince, ...(error && { error }) });
   }
 
   // --- Whether the server is there ----------------------------------------------------------------------------------
@@ -355,7 +369,7 @@ export class Socket {
   /** A cut that nobody told of is noticed by silence. */
   #watch(): void {
     this.#watching = setTimeout(() => {
-      if (Date.now() - this.#heardAt >= SILENCE_MS) this.#askWhetherThere();
+      if (since(this.#heardAt) >= SILENCE_MS) this.#askWhetherThere();
       this.#watch();
     }, SILENCE_MS / 4);
   }
@@ -369,9 +383,9 @@ export class Socket {
     const look = (): void => {
       if (this.#socket !== socket || this.#askedAt !== asked) return;
       // The answer may be behind much else, as long as that comes.
-      const left = Math.max(asked, this.#heardAt) + ANSWER_MS - Date.now();
+      const left = ANSWER_MS - Math.min(since(asked), since(this.#heardAt));
       if (left > 0) setTimeout(look, left);
-      else this.#lose();
+      else this.#lose(lost('nothing is heard of the server'));
     };
     look();
   }

@@ -9,9 +9,14 @@ export interface Token {
   readonly expiresAt?: string | number | Date | null;
 }
 
-/** Gives a valid token. Of a text that is a JWT the life is read from `iat` and `exp`. */
+/**
+ * Gives a valid token. One that throws is asked again, unless it throws a `TakeoffError` that is not retryable. Of a text that is
+ * a JWT the life is read from `iat` and `exp`.
+ */
 export type TokenSource = () => string | Token | Promise<string | Token>;
 
+/** The time for the page's answer. */
+const ANSWER_MS = 30_000;
 /** No token is asked for more often. */
 const MIN_LIFE_MS = 2_000;
 /** That of a token which has ended already by the clock here: so the clock is wrong. */
@@ -33,7 +38,7 @@ export class Tokens {
   }
 
   get exist(): boolean {
-    return this.#source !== undefined;
+    return !!this.#source;
   }
 
   /** Milliseconds until a fresh one is to be asked for. */
@@ -45,12 +50,7 @@ export class Tokens {
   async get(): Promise<string | undefined> {
     if (!this.#source) return undefined;
     if (this.#kept && this.renewInMs > 0) return this.#kept.text;
-    return this.renew();
-  }
-
-  /** A fresh one. Who asks while another asks gets the same. */
-  async renew(): Promise<string | undefined> {
-    if (!this.#source) return undefined;
+    // Who asks while another asks gets the same.
     this.#asking ??= this.#ask(this.#source).finally(() => {
       this.#asking = undefined;
     });
@@ -64,15 +64,24 @@ export class Tokens {
   }
 
   async #ask(source: TokenSource): Promise<Kept> {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const late = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(new Error(`no answer within ${ANSWER_MS / 1_000} s`)), ANSWER_MS);
+    });
     try {
-      const given = await source();
-      const { token, expiresAt } = typeof given === 'string' ? { token: given, expiresAt: null } : given;
+      const given = await Promise.race([source(), late]);
+      const { token, expiresAt = null } = typeof given === 'string' ? { token: given } : given ?? {};
+      if (!token || typeof token !== 'string') throw new Error(`\`token\` gave ${JSON.stringify(given)}, not a text or { token, expiresAt }`);
       const now = Date.now();
       const left = expiresAt == null ? lifeOf(token) : new Date(expiresAt).getTime() - now;
       const life = left > 0 ? Math.max(left * 0.75, MIN_LIFE_MS) : UNKNOWN_LIFE_MS;
       return { text: token, renewAt: now + life };
     } catch (cause) {
-      throw new TakeoffError('TOKEN_UNAVAILABLE', 'the page has no token', { retryable: true, cause });
+      // The page says itself that there is none.
+      if (cause instanceof TakeoffError) throw cause;
+      throw new TakeoffError('TOKEN_UNAVAILABLE', `the page has no token: ${(cause as Error)?.message ?? cause}`, { retryable: true, cause });
+    } finally {
+      clearTimeout(timer);
     }
   }
 }

@@ -2,6 +2,7 @@
 
 import { CREATE_UPLOAD } from './documents.js';
 import { TakeoffError, checked, type UserError } from './error.js';
+import { unreachable } from './http.js';
 import type { Runtime } from './runtime.js';
 import { backoffMs, sleep } from './wait.js';
 
@@ -56,8 +57,6 @@ function read({ status, text }: Answer): { digest: string; size_bytes: number } 
   throw new TakeoffError(body.error_code ?? 'BAD_ANSWER', body.error ?? `status ${status}`, { status, retryable });
 }
 
-const away = (cause?: unknown) => new TakeoffError('NETWORK', 'the server cannot be reached', { retryable: true, cause });
-
 function sendTelling(url: URL, file: Blob, onProgress: UploadOptions['onProgress'], signal: AbortSignal | undefined): Promise<Answer> {
   return new Promise((resolve, reject) => {
     if (signal?.aborted) return reject(signal.reason);
@@ -67,7 +66,7 @@ function sendTelling(url: URL, file: Blob, onProgress: UploadOptions['onProgress
     request.onloadend = () => signal?.removeEventListener('abort', abort);
     request.upload.onprogress = ({ loaded }) => onProgress?.(Math.min(loaded, file.size), file.size);
     request.onload = () => resolve({ status: request.status, text: request.responseText });
-    request.onerror = () => reject(away());
+    request.onerror = () => reject(unreachable(url));
     request.onabort = () => reject(signal?.reason);
     request.open('PUT', url);
     request.send(file);
@@ -82,6 +81,6 @@ async function sendPlainly(url: URL, file: Blob, onProgress: UploadOptions['onPr
     return { status: response.status, text };
   } catch (cause) {
     if (signal?.aborted) throw cause;
-    throw away(cause);
+    throw unreachable(url, cause);
   }
 }

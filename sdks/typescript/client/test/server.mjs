@@ -4,7 +4,7 @@ import { createServer } from 'node:http';
 import WebSocket, { WebSocketServer } from 'ws';
 import { createClient } from '../dist/index.js';
 
-export async function startServer({ onSubscribe = () => {}, onInit, onPing, onPost } = {}) {
+export async function startServer({ onSubscribe = () => {}, onInit, onPing, onPost, onUpgrade } = {}) {
   const seen = { sockets: 0, subscribes: [], completes: [], inits: [], pings: [], posts: [] };
   const sockets = new Set();
   const http = createServer(async (request, response) => {
@@ -17,7 +17,11 @@ export async function startServer({ onSubscribe = () => {}, onInit, onPing, onPo
     const { status = 200, body } = answer;
     response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
   });
-  const server = new WebSocketServer({ server: http, handleProtocols: () => 'graphql-transport-ws' });
+  const server = new WebSocketServer({ noServer: true, handleProtocols: () => 'graphql-transport-ws' });
+  http.on('upgrade', (request, socket, head) => {
+    if (onUpgrade?.()) return socket.end('HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\n\r\n');
+    return server.handleUpgrade(request, socket, head, (one) => server.emit('connection', one));
+  });
   server.on('connection', (socket) => {
     seen.sockets++;
     sockets.add(socket);
@@ -72,3 +76,14 @@ export async function withServer(t, behaviour, options = {}) {
   });
   return { client, seen: server.seen };
 }
+
+// Waits until the client tells of such a connection.
+export const untilTold = (client, isIt) => new Promise((resolve) => {
+  if (isIt(client.connection)) return resolve();
+  const stop = client.onConnection((connection) => {
+    if (!isIt(connection)) return;
+    stop();
+    resolve();
+  });
+  return undefined;
+});
