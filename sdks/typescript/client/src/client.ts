@@ -1,14 +1,15 @@
 import type { Connection } from './connection.js';
-import { LINEAGE, ARTIFACT_BY_ID, CREATE_SESSION, SUBMIT, WHO } from './documents.js';
-import { TakeoffError, checked, invalid, type GraphqlError, type UserError } from './error.js';
-import { ExecutionHandle, accepted, type Accepted } from './execution.js';
+import { LINEAGE, ARTIFACT_BY_ID, CREATE_SESSION, FEED, SESSION_FEED, SUBMIT, WHO } from './documents.js';
+import { TakeoffError, need, type GraphqlError, type UserError } from './error.js';
+import { ExecutionHandle, submitted, type EventsOptions } from './execution.js';
+import { followFeed } from './follow.js';
 import { Http, type RequestOptions } from './http.js';
 import { iterate } from './iterate.js';
 import { newId, newKey, type Runtime } from './runtime.js';
 import { SessionHandle } from './session.js';
 import { Socket, type Following, type Sink } from './socket.js';
 import { Tokens, type TokenSource } from './token.js';
-import type { AnyIntents, Artifact, Document, Lineage, Session } from './types.js';
+import type { AnyIntents, Artifact, Document, ExecutionEvent, Lineage, Session } from './types.js';
 import { upload, type UploadOptions, type Uploaded } from './upload.js';
 
 export interface ClientOptions {
@@ -50,6 +51,15 @@ export interface SubscribeOptions {
   readonly onPartial?: ((errors: readonly GraphqlError[]) => void) | undefined;
 }
 
+export interface FeedOptions extends Omit<EventsOptions, 'after'> {
+  /** Behind this cursor; with null from the oldest event that is kept. From now on when left out. */
+  readonly after?: string | null | undefined;
+  /** Of one session; of the whole tenant when left out. */
+  readonly sessionId?: string | undefined;
+  /** Which events of the tenant. */
+  readonly filter?: { readonly types?: readonly string[]; readonly intentType?: readonly string[]; readonly sessionId?: string } | undefined;
+}
+
 export interface LineageOptions extends RequestOptions {
   readonly direction?: 'UPSTREAM' | 'DOWNSTREAM' | 'BOTH' | undefined;
   readonly maxDepth?: number | undefined;
@@ -71,7 +81,7 @@ export class Client<Intents extends object = AnyIntents> {
   readonly runtime: Runtime;
   private suffix: Promise<string> | undefined;
 
-  constructor({ url = '.', token, headers = () => ({}), retryMs = 30_000, maxReconnectMs = 10_000, ...platform }: ClientOptions = {}) {
+  constructor({ url = '.', token, headers, retryMs = 30_000, maxReconnectMs, fetch, webSocket }: ClientOptions = {}) {
     const base = addressOf(url);
     if (!base.pathname.endsWith('/')) base.pathname += '/';
     const socketUrl = new URL('graphql/ws', base);
@@ -79,11 +89,8 @@ export class Client<Intents extends object = AnyIntents> {
     const tokens = new Tokens(token);
     this.runtime = {
       base,
-      retryMs,
-      http: new Http({ url: new URL('graphql', base), tokens, headers, fetch: platform.fetch ?? ((...request) => fetch(...request)) }),
-      socket: new Socket({
-        url: socketUrl, tokens, maxReconnectMs, webSocket: (platform.webSocket as typeof WebSocket) ?? globalThis.WebSocket,
-      }),
+      http: new Http({ url: new URL('graphql', base), tokens, headers, fetch }, retryMs),
+      socket: new Socket({ url: socketUrl, tokens, maxReconnectMs, webSocket: webSocket as typeof WebSocket }),
     };
   }
 
@@ -111,7 +118,7 @@ export class Client<Intents extends object = AnyIntents> {
   subscribe<Data = unknown, Variables = Record<string, unknown>>(
     document: Document<Data, Variables>, variables?: Variables, options: SubscribeOptions = {},
   ): AsyncIterableIterator<Data> {
-    return iterate((sink) => this.follow(document, variables, sink, options), options.signal);
+    return iterate((sink) => this.follow(document, variables, { ...sink, next: (data) => sink.next([data]) }, options), options.signal);
   }
 
   /** The same for a sink, as a page's store is one. */
@@ -129,21 +136,18 @@ export class Client<Intents extends object = AnyIntents> {
   }
 
   /** Submits an intent. It is durable when this returns, and submitted once however often it had to be sent. */
-  submit<Type extends keyof Intents & string, Result = unknown>(
+  async submit<Type extends keyof Intents & string, Result = unknown>(
     type: Type, parameters: Intents[Type], options: SubmitOptions,
   ): Promise<ExecutionHandle<Result>> {
     const { signal, ...rest } = options ?? {};
-    if (!rest.sessionId) return Promise.reject(invalid('a submit needs a sessionId: one of `createSession`, or of the page\'s backend', 'input', 'sessionId'));
-    const { http, retryMs } = this.runtime;
-    const idempotencyKey = rest.executionId ? undefined : newKey();
-    const input = { intentType: type, parameters, idempotencyKey, ...rest };
-    return http.ask(SUBMIT, { input }, { signal, retryMs }, (data: Accepted) => accepted(this.runtime, data));
+    need(rest.sessionId, 'sessionId', ': `createSession` gives one');
+    const input = { intentType: type, parameters, idempotencyKey: rest.executionId ? undefined : newKey(), ...rest };
+    return submitted(this.runtime, SUBMIT, input, { signal });
   }
 
   /** An id for an execution that is submitted within 10 minutes. The first one asks the server who the caller is. */
   async newExecutionId(): Promise<string> {
-    const { http, retryMs } = this.runtime;
-    const known = this.suffix ??= http.ask(WHO, {}, { retryMs }, (data: { viewer: { executionIdSuffix: string } }) => data.viewer.executionIdSuffix);
+    const known = this.suffix ??= this.runtime.http.find<{ executionIdSuffix: string }>(WHO, {}).then((viewer) => viewer.executionIdSuffix);
     // Another caller may come to be who is asked for.
     known.catch(() => { this.suffix = undefined; });
     return newId(await known);
@@ -153,14 +157,20 @@ export class Client<Intents extends object = AnyIntents> {
     return new ExecutionHandle(this.runtime, id);
   }
 
+  /** What happens from now on, in all executions of a session or of the tenant. It has no end of its own. */
+  feed({ after, signal, sessionId, filter }: FeedOptions = {}): AsyncIterableIterator<ExecutionEvent> {
+    const [document, variables] = sessionId ? [SESSION_FEED, { id: sessionId }] : [FEED, { filter }];
+    return iterate((sink) => followFeed(this.runtime, document, variables, after, sink), signal);
+  }
+
   session(id: string): SessionHandle {
     return new SessionHandle(this.runtime, id);
   }
 
   /** Begins a session; with a `sessionId` of the caller's, which no session has yet. */
-  createSession(input: NewSession = {}, options: RequestOptions = {}): Promise<Session> {
-    type Answer = { payload: { session: Session; errors: UserError[] } };
-    return this.runtime.http.ask(CREATE_SESSION, { input }, options, ({ payload }: Answer) => checked(payload).session);
+  async createSession(input: NewSession = {}, options: RequestOptions = {}): Promise<Session> {
+    type Answer = { session: Session; errors: UserError[] };
+    return (await this.runtime.http.change<Answer>(CREATE_SESSION, input, options)).session;
   }
 
   /** Sends a file, whose `uploadId` an intent then takes. */
@@ -169,9 +179,8 @@ export class Client<Intents extends object = AnyIntents> {
   }
 
   async artifact(id: string, options: RequestOptions = {}): Promise<Artifact> {
-    const { http, retryMs, base } = this.runtime;
-    const found = await http.ask(ARTIFACT_BY_ID, { id }, { retryMs, ...options }, (data: { artifact: Artifact | null }) => data.artifact);
-    if (!found) throw new TakeoffError('NOT_FOUND', `there is no artifact ${id} for the caller`);
+    const { http, base } = this.runtime;
+    const found = await http.find<Artifact>(ARTIFACT_BY_ID, { id }, options, 'artifact');
     const materializations = found.materializations.map((one) => ({
       ...one, downloadUrl: one.downloadUrl && new URL(one.downloadUrl, base).href,
     }));
@@ -180,10 +189,8 @@ export class Client<Intents extends object = AnyIntents> {
 
   /** What artifacts descend from, or what descends from them. */
   lineage(roots: string | readonly string[], options: LineageOptions = {}): Promise<Lineage> {
-    const { direction = 'UPSTREAM', maxDepth = 10, maxNodes = 500, ...request } = options;
-    const variables = { roots: [roots].flat(), direction, maxDepth, maxNodes };
-    const { http, retryMs } = this.runtime;
-    return http.ask(LINEAGE, variables, { retryMs, ...request }, (data: { lineage: Lineage }) => data.lineage);
+    const { direction, maxDepth, maxNodes } = options;
+    return this.runtime.http.find(LINEAGE, { roots: [roots].flat(), direction, maxDepth, maxNodes }, options);
   }
 
   /** Ends everything that is followed, with the error `CLOSED`. */
@@ -196,7 +203,7 @@ function addressOf(url: string | URL): URL {
   const page = globalThis.document?.baseURI;
   const base = URL.canParse(url, page) && new URL(url, page);
   if (base && /^https?:$/.test(base.protocol)) return base;
-  throw new TakeoffError('INVALID_URL', `"${url}" is not the address of a server: one begins with http:// or https://`);
+  throw new TakeoffError('INVALID_URL', `"${url}" is no http:// or https:// address`);
 }
 
 export function createClient<Intents extends object = AnyIntents>(options: ClientOptions = {}): Client<Intents> {

@@ -7,7 +7,7 @@
 
 import type { Client } from './client.js';
 import type { TakeoffError } from './error.js';
-import { connectionOf, liveExecution } from './live.js';
+import { connectionOfExecution, liveExecution } from './live.js';
 import { lineagePicture, lineageTable } from './picture.js';
 import { make } from './make.js';
 import { sheets } from './style.js';
@@ -75,7 +75,7 @@ function executionElement(client: Client): CustomElementConstructor {
       const fault = error ?? execution?.error;
       message.textContent = fault ? `${fault.code}: ${fault.message}` : (execution?.status === 'RUNNING' && progress?.message) || '';
       message.hidden = !message.textContent;
-      const { status: connected, staleSince } = connectionOf(client, execution);
+      const { status: connected, staleSince } = connectionOfExecution(client, live.value);
       note.textContent = staleSince === null ? '' : `Connecting again. This is how it was at ${new Date(staleSince).toLocaleTimeString()}.`;
       if (connected === 'connecting') note.textContent = 'Connecting.';
       note.hidden = !note.textContent;

@@ -44,45 +44,30 @@ export interface ErrorDetails {
 
 export class TakeoffError extends Error {
   override readonly name = 'TakeoffError';
-  readonly code: string;
-  readonly retryable: boolean;
-  readonly retryAfterMs: number | undefined;
-  readonly requestId: string | undefined;
-  readonly path: readonly string[] | undefined;
-  readonly status: number | undefined;
-  readonly lastCursor: string | null | undefined;
-  readonly oldestCursor: string | undefined;
-  readonly errors: readonly (GraphqlError | UserError)[];
-  readonly data: unknown;
+  declare readonly code: string;
+  declare readonly retryable: boolean;
+  declare readonly retryAfterMs: number | undefined;
+  declare readonly requestId: string | undefined;
+  declare readonly path: readonly string[] | undefined;
+  declare readonly status: number | undefined;
+  declare readonly lastCursor: string | null | undefined;
+  declare readonly oldestCursor: string | undefined;
+  declare readonly errors: readonly (GraphqlError | UserError)[];
+  declare readonly data: unknown;
 
-  constructor(code: string, message: string, details: ErrorDetails = {}) {
-    super(message, { cause: details.cause });
-    this.code = code;
-    this.retryable = details.retryable ?? false;
-    this.retryAfterMs = details.retryAfterMs;
-    this.requestId = details.requestId;
-    this.path = details.path;
-    this.status = details.status;
-    this.lastCursor = details.lastCursor;
-    this.oldestCursor = details.oldestCursor;
-    this.errors = details.errors ?? [];
-    this.data = details.data;
+  constructor(code: string, message: string, { cause, ...details }: ErrorDetails = {}) {
+    super(message, { cause });
+    Object.assign(this, { code, retryable: false, errors: [] }, details);
   }
 }
 
 /** The top-level errors of an answer. */
 export function ofGraphql(errors: readonly GraphqlError[], data?: unknown, status?: number): TakeoffError {
   const [first] = errors;
-  const { code, retryable, retryAfterMs, requestId, lastCursor, oldestCursor } = first?.extensions ?? {};
-  return new TakeoffError(String(code ?? 'BAD_ANSWER'), first?.message ?? 'an error without a message', {
-    retryable: retryable === true,
-    retryAfterMs: retryAfterMs as number | undefined,
-    requestId: requestId as string | undefined,
-    lastCursor: lastCursor as string | null | undefined,
-    oldestCursor: oldestCursor as string | undefined,
-    status,
-    errors,
-    data,
+  const { code = 'BAD_ANSWER', retryable = false, retryAfterMs, requestId, lastCursor, oldestCursor } =
+    (first?.extensions ?? {}) as ErrorDetails & { code?: string };
+  return new TakeoffError(code, first?.message ?? code, {
+    retryable, retryAfterMs, requestId, lastCursor, oldestCursor, status, errors, data,
   });
 }
 
@@ -90,13 +75,11 @@ export function ofGraphql(errors: readonly GraphqlError[], data?: unknown, statu
 export function checked<P extends { errors: readonly UserError[] }>(payload: P): P {
   const [first] = payload.errors;
   if (!first) return payload;
-  throw new TakeoffError(first.code, first.message, {
-    retryable: first.retryAfterMs !== undefined,
-    retryAfterMs: first.retryAfterMs,
-    path: first.path ?? undefined,
-    errors: payload.errors,
-  });
+  const { code, message, retryAfterMs, path } = first;
+  throw new TakeoffError(code, message, { retryable: retryAfterMs !== undefined, retryAfterMs, path: path ?? undefined, errors: payload.errors });
 }
 
-/** The faulty input of a call, which is not sent. */
-export const invalid = (message: string, ...path: string[]): TakeoffError => new TakeoffError('INVALID_INPUT', message, { path });
+/** Refuses a call without something that it needs; nothing is sent. */
+export function need(value: unknown, name: string, hint = ''): void {
+  if (!value) throw new TakeoffError('INVALID_INPUT', `\`${name}\` is missing${hint}`, { path: ['input', name] });
+}

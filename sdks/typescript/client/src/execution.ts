@@ -1,13 +1,13 @@
 // One execution: how it stands, its events, its result.
 
-import { CANCEL, EVENTS, EXECUTION_BY_ID, RERUN, STATUS_EVENTS } from './documents.js';
-import { TakeoffError, checked, invalid, type UserError } from './error.js';
+import { CANCEL, EVENTS, RERUN, STATUS_EVENTS } from './documents.js';
+import { TakeoffError, need, type UserError } from './error.js';
 import type { RequestOptions } from './http.js';
+import { findExecution, followEvents, isFinal } from './follow.js';
 import { iterate } from './iterate.js';
 import type { Runtime } from './runtime.js';
 import { newKey } from './runtime.js';
-import type { Following, Sink } from './socket.js';
-import type { Execution, ExecutionEvent, ExecutionStatus } from './types.js';
+import type { Execution, ExecutionEvent } from './types.js';
 import { backoffMs, sleep } from './wait.js';
 
 export interface SignalOptions {
@@ -19,18 +19,10 @@ export interface EventsOptions extends SignalOptions {
   readonly after?: string | undefined;
 }
 
-export interface Accepted {
-  readonly payload: { readonly execution: { readonly id: string } | null; readonly replayed: boolean; readonly errors: readonly UserError[] };
+export interface RerunOptions extends SignalOptions {
+  /** Made by the client when left out, so that a request that is sent again is the same. */
+  readonly idempotencyKey?: string | undefined;
 }
-
-/** What ends an execution's events, and the status that it then has. */
-export const ENDINGS: Readonly<Record<string, ExecutionStatus>> = {
-  'execution.completed': 'COMPLETED',
-  'execution.failed': 'FAILED',
-  'execution.cancelled': 'CANCELLED',
-};
-
-export const isFinal = ({ status }: { readonly status: ExecutionStatus }): boolean => Object.values(ENDINGS).includes(status);
 
 /** An execution by its id. Nothing is asked until one of its methods is called. */
 export class ExecutionHandle<Result = unknown> {
@@ -40,7 +32,7 @@ export class ExecutionHandle<Result = unknown> {
   readonly #runtime: Runtime;
 
   constructor(runtime: Runtime, id: string, replayed = false) {
-    if (!id) throw invalid('an execution needs an id', 'executionId');
+    need(id, 'executionId');
     this.#runtime = runtime;
     this.id = id;
     this.replayed = replayed;
@@ -53,8 +45,7 @@ export class ExecutionHandle<Result = unknown> {
 
   /** Its events, past ones first, to its terminal one, over lost connections: each once and in order. */
   events({ after, signal }: EventsOptions = {}): AsyncIterableIterator<ExecutionEvent> {
-    const batches = iterate<readonly ExecutionEvent[]>((sink) => followEvents(this.#runtime, EVENTS, this.id, after, sink), signal);
-    return oneByOne(batches, signal);
+    return iterate((sink) => followEvents(this.#runtime, EVENTS, this.id, after, sink), signal);
   }
 
   /**
@@ -67,7 +58,7 @@ export class ExecutionHandle<Result = unknown> {
     // What is read may lag behind the events.
     for (let failures = 0; !isFinal(found); failures++) {
       if (failures > 0) await sleep(backoffMs(failures), signal);
-      const events = iterate<unknown>((sink) => followEvents(this.#runtime, STATUS_EVENTS, this.id, undefined, sink), signal);
+      const events = iterate((sink) => followEvents(this.#runtime, STATUS_EVENTS, this.id, undefined, sink), signal);
       while (!(await events.next()).done);
       found = await find();
     }
@@ -78,125 +69,24 @@ export class ExecutionHandle<Result = unknown> {
 
   /** Cancels it, with its children. It may run on until its handler has stopped. */
   async cancel(reason?: string, { signal }: SignalOptions = {}): Promise<Execution> {
-    type Answer = { payload: { execution: Execution; errors: UserError[] } };
-    const input = { executionId: this.id, reason };
-    return this.#runtime.http.ask(CANCEL, { input }, { signal }, ({ payload }: Answer) => checked(payload).execution);
+    type Answer = { execution: Execution; errors: UserError[] };
+    return (await this.#runtime.http.change<Answer>(CANCEL, { executionId: this.id, reason }, { signal })).execution;
   }
 
   /** Runs the intent of this finished execution again, as another execution. */
-  async rerun(options: SignalOptions & { readonly idempotencyKey?: string | undefined } = {}): Promise<ExecutionHandle<Result>> {
-    const { idempotencyKey = newKey(), signal } = options;
-    const { http, retryMs } = this.#runtime;
-    const input = { executionId: this.id, idempotencyKey };
-    return http.ask(RERUN, { input }, { signal, retryMs }, (data: Accepted) => accepted(this.#runtime, data));
+  rerun({ idempotencyKey = newKey(), signal }: RerunOptions = {}): Promise<ExecutionHandle<Result>> {
+    return submitted(this.#runtime, RERUN, { executionId: this.id, idempotencyKey }, { signal });
   }
 }
 
-export function accepted<Result>(runtime: Runtime, { payload }: Accepted): ExecutionHandle<Result> {
-  const { execution, replayed } = checked(payload);
-  return new ExecutionHandle<Result>(runtime, (execution as { id: string }).id, replayed);
+interface Accepted {
+  readonly execution: { readonly id: string };
+  readonly replayed: boolean;
+  readonly errors: readonly UserError[];
 }
 
-export async function findExecution(
-  { http, retryMs }: Runtime, id: string, withResult: boolean, options: RequestOptions,
-): Promise<Execution & { readonly result?: unknown }> {
-  type Answer = { execution: Execution | null };
-  const found = await http.ask(EXECUTION_BY_ID, { id, withResult }, { retryMs, ...options }, ({ execution }: Answer) => execution);
-  if (!found) throw new TakeoffError('NOT_FOUND', `there is no execution ${id} for the caller`);
-  return found;
-}
-
-interface Step {
-  readonly type: string;
-  readonly sequence: string;
-}
-
-/**
- * Follows the batches of an execution's events. Only a terminal event completes it; an event that is not behind the last
- * one is dropped.
- */
-export function followEvents<E extends Step>(
-  runtime: Runtime, document: string, id: string, after: string | undefined, sink: Sink<readonly E[]>,
-): Following {
-  let following: Following | undefined;
-  const checking = new AbortController();
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  let cursor = after;
-  let last = 0;
-  let isOver = false;
-  let failures = 0;
-
-  function begin(): void {
-    let isNew = false;
-    following = runtime.socket.follow(document, { id, after: cursor }, {
-      next({ data }) {
-        const batch = data['executionEvents'] as { cursor: string; events: readonly E[] };
-        cursor = batch.cursor;
-        const events = batch.events.filter(({ sequence }) => Number(sequence) > last);
-        if (events.length === 0) return;
-        isNew = true;
-        failures = 0;
-        last = Number(events.at(-1)?.sequence);
-        isOver = events.some(({ type }) => type in ENDINGS);
-        sink.next(events);
-        if (isOver) {
-          following?.stop();
-          sink.complete();
-        }
-      },
-      error: (error) => sink.error(error),
-      complete() {
-        if (!isOver) timer = setTimeout(isNew ? begin : check, backoffMs(failures++));
-      },
-    });
-  }
-
-  /** The server says that nothing follows: so it is where `after` was the place of the terminal event. */
-  function check(): void {
-    findExecution(runtime, id, false, { retryMs: Infinity, signal: checking.signal }).then((found) => {
-      if (isOver) return;
-      if (isFinal(found)) {
-        isOver = true;
-        sink.complete();
-      } else begin();
-    }, (error: unknown) => {
-      if (!isOver) sink.error(error);
-    });
-  }
-
-  begin();
-  return {
-    stop() {
-      isOver = true;
-      clearTimeout(timer);
-      checking.abort();
-      following?.stop();
-    },
-    pause: () => following?.pause() ?? false,
-    resume: () => following?.resume(),
-  };
-}
-
-function oneByOne<T>(batches: AsyncIterableIterator<readonly T[]>, signal: AbortSignal | undefined): AsyncIterableIterator<T> {
-  const waiting: T[] = [];
-  return {
-    async next() {
-      // What has come already is not wanted any more.
-      signal?.throwIfAborted();
-      while (waiting.length === 0) {
-        const batch = await batches.next();
-        if (batch.done) return batch;
-        waiting.push(...batch.value);
-      }
-      return { value: waiting.shift() as T, done: false };
-    },
-    async return() {
-      waiting.length = 0;
-      await batches.return?.();
-      return { value: undefined, done: true };
-    },
-    [Symbol.asyncIterator]() {
-      return this;
-    },
-  };
+/** What has a key, or an id that it brings: it is submitted once, however often it is sent. */
+export async function submitted<Result>(runtime: Runtime, mutation: string, input: object, options: SignalOptions): Promise<ExecutionHandle<Result>> {
+  const { execution, replayed } = await runtime.http.change<Accepted>(mutation, input, { retryMs: runtime.http.retryMs, ...options });
+  return new ExecutionHandle<Result>(runtime, execution.id, replayed);
 }

@@ -1,7 +1,7 @@
 // Queries and mutations by POST. A request is sent again only where that cannot do anything twice: reads, and submits
 // with an idempotency key, as the caller says by `retryMs`; and one that was refused for its token.
 
-import { TakeoffError, ofGraphql, type GraphqlError } from './error.js';
+import { TakeoffError, checked, ofGraphql, type GraphqlError, type UserError } from './error.js';
 import type { Tokens } from './token.js';
 import { backoffMs, sleep, unlessAborted } from './wait.js';
 
@@ -19,8 +19,8 @@ export interface RequestOptions {
 export interface HttpSettings {
   readonly url: URL;
   readonly tokens: Tokens;
-  readonly fetch: typeof fetch;
-  readonly headers: () => Record<string, string>;
+  readonly fetch: typeof fetch | undefined;
+  readonly headers: (() => Record<string, string>) | undefined;
 }
 
 interface Answer {
@@ -33,9 +33,9 @@ interface Reply {
   readonly answer: Answer | null;
 }
 
-function parsed(text: string): Answer | null {
+export function parsed<T>(text: string): T | null {
   try {
-    return JSON.parse(text) as Answer;
+    return JSON.parse(text) as T;
   } catch {
     return null;
   }
@@ -49,9 +49,12 @@ export function unreachable(url: URL, cause?: unknown): TakeoffError {
 }
 
 export class Http {
+  /** For how long reads, and submits with a key, are sent again. */
+  readonly retryMs: number;
   readonly #settings: HttpSettings;
 
-  constructor(settings: HttpSettings) {
+  constructor(settings: HttpSettings, retryMs: number) {
+    this.retryMs = retryMs;
     this.#settings = settings;
   }
 
@@ -72,6 +75,20 @@ export class Http {
     }
   }
 
+  /** The one field of a query, which is sent again while the server is away. `what` has the name of what must be there. */
+  find<T>(query: string, variables: Readonly<Record<string, unknown>>, options: RequestOptions = {}, what?: string): Promise<T> {
+    return this.ask(query, variables, { retryMs: this.retryMs, ...options }, (data: Record<string, T>) => {
+      const [found] = Object.values(data);
+      if (what && !found) throw new TakeoffError('NOT_FOUND', `there is no ${what} ${variables['id']} for the caller`);
+      return found as T;
+    });
+  }
+
+  /** The payload of a mutation. */
+  change<P extends { errors: readonly UserError[] }>(mutation: string, input: object, options: RequestOptions): Promise<P> {
+    return this.ask(mutation, { input }, options, (data: { payload: P }) => checked(data.payload));
+  }
+
   async #once(query: string, variables: unknown, signal: AbortSignal | undefined): Promise<unknown> {
     const { tokens, url } = this.#settings;
     const token = await unlessAborted(tokens.get(), signal);
@@ -84,13 +101,13 @@ export class Http {
     if (answer?.errors?.length) throw ofGraphql(answer.errors, answer.data, status);
     if (!answer?.data) {
       const retryable = status === 429 || status >= 500;
-      throw new TakeoffError('BAD_ANSWER', `${url} answered ${status} without GraphQL: is \`url\` that of a Takeoff server?`, { status, retryable });
+      throw new TakeoffError('BAD_ANSWER', `${url} answered ${status} without GraphQL`, { status, retryable });
     }
     return answer.data;
   }
 
   async #send(query: string, variables: unknown, token: string | undefined, signal: AbortSignal | undefined): Promise<Reply> {
-    const { url, fetch, headers } = this.#settings;
+    const { url, fetch = globalThis.fetch, headers } = this.#settings;
     const timeout = AbortSignal.timeout(TIMEOUT_MS);
     try {
       const response = await fetch(url, {
@@ -98,7 +115,7 @@ export class Http {
         headers: {
           'content-type': 'application/json',
           accept: 'application/graphql-response+json, application/json',
-          ...headers(),
+          ...headers?.(),
           ...(token && { authorization: `Bearer ${token}` }),
         },
         body: JSON.stringify({ query, variables }),

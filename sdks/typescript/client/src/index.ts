@@ -4,6 +4,7 @@ export {
   Client,
   createClient,
   type ClientOptions,
+  type FeedOptions,
   type LineageOptions,
   type NewSession,
   type SubmitOptions,
@@ -11,7 +12,8 @@ export {
 } from './client.js';
 export type { Connection, ConnectionStatus } from './connection.js';
 export { TakeoffError, type ErrorDetails, type GraphqlError, type UserError } from './error.js';
-export { ExecutionHandle, isFinal, type EventsOptions } from './execution.js';
+export { ExecutionHandle, type EventsOptions, type SignalOptions } from './execution.js';
+export { isFinal } from './follow.js';
 export type { RequestOptions } from './http.js';
 export { SessionHandle, type WriteOptions } from './session.js';
 export type { Following, Sink } from './socket.js';

@@ -3,11 +3,15 @@
 
 import type { Following, Sink } from './socket.js';
 
-const MAX_WAITING = 32;
+const MAX_WAITING = 128;
 
-export function iterate<T>(follow: (sink: Sink<T>) => Following, signal?: AbortSignal): AsyncIterableIterator<T> {
+export function iterate<T>(follow: (sink: Sink<readonly T[]>) => Following, signal?: AbortSignal): AsyncIterableIterator<T> {
   const waiting: T[] = [];
-  let readers: { resolve(result: IteratorResult<T>): void; reject(error: unknown): void }[] = [];
+  interface Reader {
+    resolve(result: IteratorResult<T>): void;
+    reject(error: unknown): void;
+  }
+  let readers: Reader[] = [];
   let following: Following | undefined;
   let isPaused = false;
   let end: { error?: unknown } | undefined;
@@ -15,7 +19,6 @@ export function iterate<T>(follow: (sink: Sink<T>) => Following, signal?: AbortS
   function finish(how: { error?: unknown }): void {
     if (end) return;
     end = how;
-    signal?.removeEventListener('abort', abort);
     const unserved = readers;
     readers = [];
     for (const reader of unserved) serve(reader);
@@ -23,11 +26,17 @@ export function iterate<T>(follow: (sink: Sink<T>) => Following, signal?: AbortS
 
   function abort(): void {
     following?.stop();
+    // What has come already is not wanted any more.
+    if (waiting.length > 0) end = undefined;
     waiting.length = 0;
     finish({ error: signal?.reason });
   }
 
-  function serve(reader: (typeof readers)[number]): void {
+  function leave(): void {
+    signal?.removeEventListener('abort', abort);
+  }
+
+  function serve(reader: Reader): void {
     if (waiting.length > 0) {
       reader.resolve({ value: waiting.shift() as T, done: false });
     } else if (end && 'error' in end) {
@@ -35,6 +44,7 @@ export function iterate<T>(follow: (sink: Sink<T>) => Following, signal?: AbortS
       end = {};
       reader.reject(error);
     } else if (end) {
+      leave();
       reader.resolve({ value: undefined, done: true });
     } else {
       readers.push(reader);
@@ -50,11 +60,10 @@ export function iterate<T>(follow: (sink: Sink<T>) => Following, signal?: AbortS
     if (signal?.aborted) return abort();
     signal?.addEventListener('abort', abort, { once: true });
     following = follow({
-      next(value) {
+      next(values) {
         if (end) return;
-        const reader = readers.shift();
-        if (reader) return reader.resolve({ value, done: false });
-        waiting.push(value);
+        waiting.push(...values);
+        while (waiting.length > 0 && readers[0]) serve(readers.shift() as Reader);
         if (waiting.length >= MAX_WAITING && !isPaused) isPaused = following?.pause() ?? false;
       },
       error: (error) => finish({ error }),
@@ -70,6 +79,7 @@ export function iterate<T>(follow: (sink: Sink<T>) => Following, signal?: AbortS
     async return() {
       following?.stop();
       waiting.length = 0;
+      leave();
       finish({});
       return { value: undefined, done: true };
     },

@@ -2,10 +2,10 @@
 // however many components show it. Nothing here goes backwards.
 
 import type { Client } from './client.js';
-import type { Connection } from './connection.js';
+import { Observable, type Connection } from './connection.js';
 import { EVENTS, SESSION_ACTIVITY, STATUS_EVENTS } from './documents.js';
 import { TakeoffError } from './error.js';
-import { ENDINGS, findExecution, followEvents, isFinal } from './execution.js';
+import { ENDINGS, findExecution, followEvents, findHead, followFeed, isFinal } from './follow.js';
 import type { Following } from './socket.js';
 import type { Execution, ExecutionEvent, Session } from './types.js';
 
@@ -17,19 +17,19 @@ export interface Live<T> {
   apply(change: (value: T) => Partial<T>): void;
 }
 
-interface Shared<T> {
-  value: T;
-  readonly listeners: Set<() => void>;
-  set(patch: Partial<T>): void;
-  stop(): void;
+interface Shared<T> extends Observable<T> {
+  stop?: () => void;
 }
 
 /** That of what has ended, which does not grow old. */
 export const LIVE: Connection = { status: 'live', staleSince: null };
+const CONNECTING: Connection = { status: 'connecting', staleSince: null };
 /** The most events that are kept; older ones are left out. */
 export const MAX_EVENTS = 1_000;
 /** A session is not read again more often. */
 const READ_MS = 250;
+/** That another page wrote to a session's state is no event: while the page is seen, its session is read so often. */
+const LOOK_MS = 10_000;
 
 const all = new WeakMap<Client, Map<string, Shared<unknown>>>();
 
@@ -38,18 +38,11 @@ function shared<T>(client: Client, key: string, initial: T, run: (get: () => T, 
   let ofClient = all.get(client);
   if (!ofClient) all.set(client, (ofClient = new Map()));
   const of = ofClient as Map<string, Shared<T>>;
+  const change = (one: Shared<T>, patch: Partial<T>) => one.set({ ...one.value, ...patch });
   function start(): Shared<T> {
-    const one: Shared<T> = {
-      value: initial,
-      listeners: new Set(),
-      set(patch) {
-        one.value = { ...one.value, ...patch };
-        for (const listener of [...one.listeners]) listener();
-      },
-      stop: () => {},
-    };
+    const one: Shared<T> = new Observable(initial);
     of.set(key, one);
-    one.stop = run(() => one.value, one.set);
+    one.stop = run(() => one.value, (patch) => change(one, patch));
     return one;
   }
   return {
@@ -58,29 +51,35 @@ function shared<T>(client: Client, key: string, initial: T, run: (get: () => T, 
     },
     listen(listener) {
       const one = of.get(key) ?? start();
-      // The same function may listen twice.
-      const own = () => listener();
-      one.listeners.add(own);
+      const end = one.listen(listener);
       return () => {
-        one.listeners.delete(own);
+        end();
         // Whoever comes back at once, as React's StrictMode does, finds it running.
         setTimeout(() => {
-          if (one.listeners.size > 0 || of.get(key) !== one) return;
+          if (one.isHeard || of.get(key) !== one) return;
           of.delete(key);
-          one.stop();
+          one.stop?.();
         });
       };
     },
-    apply(change) {
+    apply(to) {
       const one = of.get(key);
-      one?.set(change(one.value));
+      if (one) change(one, to(one.value));
     },
   };
 }
 
 const isExpired = (error: unknown) => error instanceof TakeoffError && error.code === 'CURSOR_EXPIRED';
 
-export interface ExecutionView {
+/** What has not been read yet. */
+interface Pending {
+  /** While nothing is shown yet because the server is away. */
+  readonly pending?: Connection | undefined;
+}
+
+const pendingBy = (error: TakeoffError): Pending => ({ pending: { ...CONNECTING, error } });
+
+export interface ExecutionView extends Pending {
   /** Undefined until the server has answered. */
   readonly execution: Execution | undefined;
   readonly progress: { readonly fraction: number; readonly message: string | null } | undefined;
@@ -134,7 +133,9 @@ export function liveExecution(client: Client, id: string): Live<ExecutionView> {
       if (!controller.signal.aborted) set({ error });
     };
     const read = async () => {
-      const found = await findExecution(client.runtime, id, true, { signal: controller.signal, retryMs: Infinity });
+      const found = await findExecution(client.runtime, id, true, {
+        signal: controller.signal, retryMs: Infinity, onRetry: (error) => set(pendingBy(error)),
+      });
       const { result, ...execution } = found;
       set({ execution: further(get().execution, execution), result, error: undefined });
     };
@@ -196,7 +197,7 @@ export function liveEvents(client: Client, id: string): Live<EventsView> {
   });
 }
 
-export interface SessionView {
+export interface SessionView extends Pending {
   readonly session: Session | undefined;
   readonly error: TakeoffError | undefined;
 }
@@ -206,65 +207,93 @@ const NO_SESSION: SessionView = { session: undefined, error: undefined };
 function newer(known: Session | undefined, found: Session): Session {
   if (!known) return found;
   const [a, b] = [BigInt(known.stateVersion), BigInt(found.stateVersion)];
-  return b > a || (b === a && found.updatedAt >= known.updatedAt) ? found : known;
+  return b > a || (b === a && found.updatedAt > known.updatedAt) ? found : known;
 }
 
 /** The view with a session that came: a state that is known already to be older is dropped. */
 export const withSession = (session: Session) => (view: SessionView): SessionView => ({
-  session: newer(view.session, session), error: undefined,
+  session: newer(view.session, session), error: undefined, pending: undefined,
 });
 
-/**
- * A session is read at first, when something has happened in it, and when the connection is back. What others write to
- * its state without an execution is seen with the next of these.
- */
+/** A session is read at first, when something has happened in it, when the connection is back, and every ten seconds. */
 export function liveSession(client: Client, id: string): Live<SessionView> {
   return shared<SessionView>(client, `session ${id}`, NO_SESSION, (get, set) => {
     const controller = new AbortController();
+    const { signal } = controller;
     let following: Following | undefined;
     let timer: ReturnType<typeof setTimeout> | undefined;
-    const read = () => {
+    let isReading = false;
+    let isStale = false;
+    const onRetry = (error: TakeoffError) => set(pendingBy(error));
+    const fail = (error: TakeoffError) => {
+      if (!signal.aborted) set({ error });
+    };
+    const read = async () => {
       timer = undefined;
-      client.session(id).get({ signal: controller.signal, retryMs: Infinity }).then(
-        (found) => set(withSession(found)(get())),
-        (error: TakeoffError) => {
-          if (!controller.signal.aborted) set({ error });
-        },
-      );
+      isReading = true;
+      isStale = false;
+      try {
+        const found = await client.session(id).get({ signal, retryMs: Infinity, onRetry });
+        const { session, error } = get();
+        if (error || newer(session, found) !== session) set(withSession(found)(get()));
+      } catch (error) {
+        fail(error as TakeoffError);
+      }
+      isReading = false;
+      if (isStale) readSoon();
     };
     const readSoon = () => {
-      timer ??= setTimeout(read, READ_MS);
+      if (signal.aborted || isReading) isStale = true;
+      else timer ??= setTimeout(read, READ_MS);
     };
-    const begin = () => {
-      following = client.follow<{ sessionEvents: { hasMorePastEvents: boolean } }>(SESSION_ACTIVITY, { id }, {
-        next: ({ sessionEvents }) => {
-          if (!sessionEvents.hasMorePastEvents) readSoon();
-        },
-        complete: () => {},
-        error(error) {
-          if (!isExpired(error)) return set({ error: error as TakeoffError });
-          set(NO_SESSION);
-          readSoon();
-          begin();
-        },
-      });
+    const begin = async () => {
+      try {
+        // First of all: what happens while the session is read is then behind it.
+        const head = await findHead(client.runtime, id, { signal, onRetry });
+        void read();
+        following = followFeed(client.runtime, SESSION_ACTIVITY, { id }, head, {
+          next: readSoon,
+          complete: () => {},
+          error(error) {
+            if (!isExpired(error)) return fail(error as TakeoffError);
+            set(NO_SESSION);
+            void begin();
+          },
+        });
+        if (signal.aborted) following.stop();
+      } catch (error) {
+        fail(error as TakeoffError);
+      }
     };
     let { status } = client.connection;
     const stopListening = client.onConnection((connection) => {
       if (status === 'reconnecting' && connection.status === 'live') readSoon();
       status = connection.status;
     });
-    read();
-    begin();
+    const look = () => {
+      if (globalThis.document?.visibilityState !== 'hidden') readSoon();
+    };
+    const looking = setInterval(look, LOOK_MS);
+    globalThis.document?.addEventListener('visibilitychange', look);
+    void begin();
     return () => {
       controller.abort();
       clearTimeout(timer);
+      clearInterval(looking);
+      globalThis.document?.removeEventListener('visibilitychange', look);
       stopListening();
       following?.stop();
     };
   });
 }
 
-export function connectionOf(client: Client, execution: Execution | undefined): Connection {
-  return execution && isFinal(execution) ? LIVE : client.connection;
+/** How current that is which is shown. */
+export function connectionOf(client: Client, view: (Pending & { readonly error?: unknown }) | undefined, shown: unknown): Connection {
+  const { connection } = client;
+  return view && !shown && !view.error && connection.status === 'idle' ? view.pending ?? CONNECTING : connection;
+}
+
+export function connectionOfExecution(client: Client, view: ExecutionView | undefined): Connection {
+  const { execution } = view ?? {};
+  return execution && isFinal(execution) ? LIVE : connectionOf(client, view, execution);
 }

@@ -9,10 +9,10 @@ import type { Connection } from './connection.js';
 import type { TakeoffError } from './error.js';
 import type { ExecutionHandle } from './execution.js';
 import {
-  LIVE, connectionOf, liveEvents, liveExecution, liveSession, withSession,
+  LIVE, connectionOf, connectionOfExecution, liveEvents, liveExecution, liveSession, withSession,
   type EventsView, type ExecutionView, type Live, type SessionView,
 } from './live.js';
-import type { WriteOptions } from './session.js';
+import type { SessionHandle, WriteOptions } from './session.js';
 import type { Execution, Session } from './types.js';
 
 export type { EventsView, ExecutionView, SessionView } from './live.js';
@@ -71,7 +71,7 @@ function useLive<T>(of: (client: Client, id: string) => Live<T>, id: string | nu
   return useSyncExternalStore(live?.listen ?? nothing, read, read);
 }
 
-export interface UseExecution<Result> extends Omit<ExecutionView, 'result'> {
+export interface UseExecution<Result> extends Omit<ExecutionView, 'result' | 'pending'> {
   readonly result: Result | undefined;
   /** Whether it is current. */
   readonly connection: Connection;
@@ -86,10 +86,10 @@ export function useExecution<Result = unknown>(id: string | null | undefined): U
   useConnection();
   const view = useLive(liveExecution, id);
   const actions = useMemo(() => {
-    const handle = client.execution<Result>(id ?? '');
+    const handle = async () => client.execution<Result>(id as string);
     return {
-      cancel: (reason?: string) => handle.cancel(reason),
-      rerun: () => handle.rerun(),
+      cancel: async (reason?: string) => (await handle()).cancel(reason),
+      rerun: async () => (await handle()).rerun(),
     };
   }, [client, id]);
   return {
@@ -97,7 +97,7 @@ export function useExecution<Result = unknown>(id: string | null | undefined): U
     progress: view?.progress,
     error: view?.error,
     result: view?.result as Result | undefined,
-    connection: connectionOf(client, view?.execution),
+    connection: connectionOfExecution(client, view),
     ...actions,
   };
 }
@@ -111,7 +111,7 @@ export function useEvents(id: string | null | undefined): EventsView & { readonl
   return { ...view, connection: view.isComplete ? LIVE : connection };
 }
 
-export interface UseSession extends SessionView {
+export interface UseSession extends Omit<SessionView, 'pending'> {
   readonly connection: Connection;
   /** Writes the whole state; with `ifVersion` only if it has that version. */
   set(state: unknown, options?: WriteOptions): Promise<Session>;
@@ -124,22 +124,21 @@ export interface UseSession extends SessionView {
 /** A session and its state. */
 export function useSession(id: string | null | undefined): UseSession {
   const client = useClient();
-  const connection = useConnection();
+  useConnection();
   const view = useLive(liveSession, id);
   const actions = useMemo(() => {
-    const handle = client.session(id ?? '');
-    const told = async (written: Promise<Session>) => {
-      const session = await written;
+    const told = async (write: (handle: SessionHandle) => Promise<Session>) => {
+      const session = await write(client.session(id as string));
       liveSession(client, session.id).apply(withSession(session));
       return session;
     };
     return {
-      set: (state: unknown, options?: WriteOptions) => told(handle.set(state, options)),
-      merge: (patch: unknown, options?: WriteOptions) => told(handle.merge(patch, options)),
-      update: (change: (state: unknown) => unknown) => told(handle.update(change)),
+      set: (state: unknown, options?: WriteOptions) => told((handle) => handle.set(state, options)),
+      merge: (patch: unknown, options?: WriteOptions) => told((handle) => handle.merge(patch, options)),
+      update: (change: (state: unknown) => unknown) => told((handle) => handle.update(change)),
     };
   }, [client, id]);
-  return { session: view?.session, error: view?.error, connection, ...actions };
+  return { session: view?.session, error: view?.error, connection: connectionOf(client, view, view?.session), ...actions };
 }
 
 export interface UseSubmit<Parameters, Result> extends Omit<UseExecution<Result>, 'execution'> {

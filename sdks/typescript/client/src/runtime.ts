@@ -8,8 +8,6 @@ export interface Runtime {
   readonly base: URL;
   readonly http: Http;
   readonly socket: Socket;
-  /** For how long reads, and submits with a key, are sent again. */
-  readonly retryMs: number;
 }
 
 /** A new key for a request that may be sent again. Also where the page is not a secure context. */
@@ -19,11 +17,7 @@ export function newKey(): string {
 
 /** A version 7 UUID of now with these last 8 digits, in the form in which the server shows it: `exe_` and base 32. */
 export function newId(suffix: string): string {
-  let bits = BigInt(`0x${Date.now().toString(16).padStart(12, '0')}7${newKey().slice(0, 3)}8${newKey().slice(0, 7)}${suffix}`);
-  let text = '';
-  for (let count = 0; count < 26; count++) {
-    text = '0123456789abcdefghjkmnpqrstvwxyz'[Number(bits & 31n)] + text;
-    bits >>= 5n;
-  }
-  return `exe_${text}`;
+  const bits = BigInt(`0x${Date.now().toString(16).padStart(12, '0')}7${newKey().slice(0, 3)}8${newKey().slice(0, 7)}${suffix}`);
+  // Crockford's digits, which lack i, l, o and u.
+  return `exe_${bits.toString(32).padStart(26, '0').replace(/[i-v]/g, (digit) => 'jkmnpqrstvwxyz'[parseInt(digit, 32) - 18] as string)}`;
 }

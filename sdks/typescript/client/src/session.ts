@@ -1,7 +1,7 @@
 // One session and its state, which is changed by compare-and-set.
 
 import { SESSION_BY_ID, SET_STATE } from './documents.js';
-import { TakeoffError, checked, invalid, type UserError } from './error.js';
+import { TakeoffError, need, type UserError } from './error.js';
 import type { RequestOptions } from './http.js';
 import type { Runtime } from './runtime.js';
 import type { Session } from './types.js';
@@ -20,16 +20,13 @@ export class SessionHandle {
   readonly #runtime: Runtime;
 
   constructor(runtime: Runtime, id: string) {
-    if (!id) throw invalid('a session needs an id', 'sessionId');
+    need(id, 'sessionId');
     this.#runtime = runtime;
     this.id = id;
   }
 
-  async get(options: RequestOptions = {}): Promise<Session> {
-    const { http, retryMs } = this.#runtime;
-    const found = await http.ask(SESSION_BY_ID, { id: this.id }, { retryMs, ...options }, (data: { session: Session | null }) => data.session);
-    if (!found) throw new TakeoffError('NOT_FOUND', `there is no session ${this.id} for the caller`);
-    return found;
+  get(options: RequestOptions = {}): Promise<Session> {
+    return this.#runtime.http.find(SESSION_BY_ID, { id: this.id }, options, 'session');
   }
 
   /** Writes the whole state. */
@@ -54,9 +51,9 @@ export class SessionHandle {
     }
   }
 
-  #write(mode: 'REPLACE' | 'MERGE', state: unknown, { ifVersion, signal }: WriteOptions): Promise<Session> {
-    type Answer = { payload: { session: Session; errors: UserError[] } };
+  async #write(mode: 'REPLACE' | 'MERGE', state: unknown, { ifVersion, signal }: WriteOptions): Promise<Session> {
+    type Answer = { session: Session; errors: UserError[] };
     const input = { sessionId: this.id, mode, state, ifVersion };
-    return this.#runtime.http.ask(SET_STATE, { input }, { signal }, ({ payload }: Answer) => checked(payload).session);
+    return (await this.#runtime.http.change<Answer>(SET_STATE, input, { signal })).session;
   }
 }

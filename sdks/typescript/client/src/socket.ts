@@ -6,6 +6,7 @@
 
 import { Observable, guard, type Connection, type ConnectionStatus } from './connection.js';
 import { TakeoffError, ofGraphql, type GraphqlError } from './error.js';
+import { parsed } from './http.js';
 import type { Tokens } from './token.js';
 import { MAX_TIMER_MS, backoffMs } from './wait.js';
 
@@ -21,9 +22,9 @@ const LINGER_MS = 1_000;
 const MAX_REFUSALS = 3;
 
 /** Close codes after which asking again would be refused again. */
-const FATAL = new Set([1002, 1003, 1007, 1009, 4004, 4005, 4400, 4406, 4409, 4429, 4500]);
+const FATAL = /^(100[2379]|400[45]|44(0[069]|29)|4500)$/;
 /** The proof is missing, bad or has ended. */
-const UNPROVEN = new Set([4401, 4403]);
+const UNPROVEN = /^440[13]$/;
 
 export interface Result {
   readonly data: Record<string, unknown>;
@@ -49,9 +50,9 @@ export interface Following {
 export interface SocketSettings {
   readonly url: URL;
   readonly tokens: Tokens;
-  readonly webSocket: typeof WebSocket;
+  readonly webSocket: typeof WebSocket | undefined;
   /** The longest wait before it is opened again. */
-  readonly maxReconnectMs: number;
+  readonly maxReconnectMs: number | undefined;
 }
 
 interface Message {
@@ -89,7 +90,6 @@ export class Socket {
   /** Tells a try from those before it. */
   #try = 0;
   #isOpening = false;
-  #hasOpened = false;
   #isReady = false;
   #lastId = 0;
   #failures = 0;
@@ -155,10 +155,10 @@ export class Socket {
       if (this.#reconnecting === undefined) this.#open();
       return;
     }
-    operation.id = String(++this.#lastId);
-    this.#running.set(operation.id, operation);
+    const id = operation.id = String(++this.#lastId);
+    this.#running.set(id, operation);
     const { query, variables } = operation;
-    this.#say({ type: 'subscribe', id: operation.id, payload: { query, variables } });
+    this.#say({ type: 'subscribe', id, payload: { query, variables } });
   }
 
   /** Takes it from the socket; it may begin again. */
@@ -242,23 +242,18 @@ export class Socket {
   }
 
   #connect(token: string | undefined): void {
-    const { url, webSocket } = this.#settings;
-    if (!webSocket) {
-      return this.#failAll(new TakeoffError('PROTOCOL', 'there is no WebSocket here: createClient({ webSocket }) takes that of the package ws'));
-    }
+    const { url, webSocket = globalThis.WebSocket } = this.#settings;
     let socket: WebSocket;
     try {
       socket = new webSocket(url, 'graphql-transport-ws');
     } catch (cause) {
-      return this.#failAll(new TakeoffError('PROTOCOL', `no socket can be opened to ${url}`, { cause }));
+      return this.#failAll(new TakeoffError('PROTOCOL', webSocket ? `${url} cannot be opened` : 'no WebSocket here: createClient({ webSocket })', { cause }));
     }
     this.#socket = socket;
     this.#token = token;
-    this.#acknowledging = setTimeout(() => this.#lose(lost(`${url} does not answer`)), ACKNOWLEDGE_MS);
+    this.#acknowledging = setTimeout(() => this.#silent(), ACKNOWLEDGE_MS);
     const isCurrent = () => this.#socket === socket;
-    this.#hasOpened = false;
     socket.onopen = () => {
-      this.#hasOpened = true;
       if (isCurrent()) this.#say({ type: 'connection_init', payload: token ? { authorization: `Bearer ${token}` } : {} });
     };
     socket.onmessage = ({ data }) => {
@@ -273,24 +268,21 @@ export class Socket {
 
   #hear(data: unknown): void {
     this.#heardAt = Date.now();
-    let message: Message;
-    try {
-      message = JSON.parse(String(data)) as Message;
-    } catch {
-      return this.#failAll(new TakeoffError('PROTOCOL', `${this.#settings.url} does not speak graphql-transport-ws`));
-    }
-    if (message.type === 'connection_ack') return this.#acknowledged();
+    const message = parsed<Message>(String(data));
+    if (!message) return this.#failAll(new TakeoffError('PROTOCOL', `${this.#settings.url} does not speak graphql-transport-ws`));
+    const { type, id = '', payload } = message;
+    if (type === 'connection_ack') return this.#acknowledged();
     this.#failures = 0;
     this.#refusals = 0;
-    if (message.type === 'ping') return this.#say({ type: 'pong' });
+    if (type === 'ping') return this.#say({ type: 'pong' });
     // Only a pong answers: what else comes may have been under way since before the cut.
-    if (message.type === 'pong') this.#askedAt = 0;
-    const operation = this.#running.get(message.id ?? '');
+    if (type === 'pong') this.#askedAt = 0;
+    const operation = this.#running.get(id);
     if (!operation) return;
-    if (message.type === 'next') this.#next(operation, message.payload as Result);
-    if (message.type === 'error') this.#refused(operation, message.payload as GraphqlError[]);
-    if (message.type === 'complete') {
-      this.#running.delete(message.id ?? '');
+    if (type === 'next') this.#next(operation, payload as Result);
+    if (type === 'error') this.#refused(operation, payload as GraphqlError[]);
+    if (type === 'complete') {
+      this.#running.delete(id);
       operation.id = null;
       this.#remove(operation);
       operation.sink.complete();
@@ -308,13 +300,13 @@ export class Socket {
 
   #closed(code: number, reason: string): void {
     const { tokens, url } = this.#settings;
-    const what = `${url} ${this.#hasOpened ? 'was closed' : 'did not open'} (${code}${reason && `: ${reason}`})`;
-    if (FATAL.has(code)) return this.#failAll(new TakeoffError('PROTOCOL', what));
-    if (UNPROVEN.has(code)) {
+    const what = `${url} ${this.#isReady ? 'was closed' : 'did not open'} (${code}${reason && `: ${reason}`})`;
+    if (FATAL.test(`${code}`)) return this.#failAll(new TakeoffError('PROTOCOL', what));
+    if (UNPROVEN.test(`${code}`)) {
       tokens.refuse(this.#token);
       if (++this.#refusals >= MAX_REFUSALS) {
         this.#refusals = 0;
-        const why = tokens.exist ? 'the server refuses the token' : 'the server wants a token: createClient({ token })';
+        const why = this.#token ? 'the server refuses the token' : 'the server wants a token: createClient({ token })';
         return this.#failAll(new TakeoffError('UNAUTHENTICATED', `${why}; ${what}`));
       }
     }
@@ -326,7 +318,7 @@ export class Socket {
     this.#disconnect(this.connection.value.status === 'connecting' ? 'connecting' : 'reconnecting', error);
     for (const operation of [...this.#operations]) {
       if (operation.isLost) {
-        this.#fail(operation, new TakeoffError('CONNECTION_LOST', 'the connection broke, and the subscription cannot go on from its place'));
+        this.#fail(operation, new TakeoffError('CONNECTION_LOST', 'there is no `cursor` to go on from'));
       }
     }
     if (this.#operations.size > 0) this.#reconnecting = setTimeout(() => this.#open(), backoffMs(this.#failures++, this.#settings.maxReconnectMs));
@@ -374,6 +366,10 @@ export class Socket {
     }, SILENCE_MS / 4);
   }
 
+  #silent(): void {
+    this.#lose(lost('the server is silent'));
+  }
+
   #askWhetherThere(): void {
     if (this.#askedAt) return;
     const asked = Date.now();
@@ -385,7 +381,7 @@ export class Socket {
       // The answer may be behind much else, as long as that comes.
       const left = ANSWER_MS - Math.min(since(asked), since(this.#heardAt));
       if (left > 0) setTimeout(look, left);
-      else this.#lose(lost('nothing is heard of the server'));
+      else this.#silent();
     };
     look();
   }

@@ -37,10 +37,6 @@ export class Tokens {
     this.#source = source;
   }
 
-  get exist(): boolean {
-    return !!this.#source;
-  }
-
   /** Milliseconds until a fresh one is to be asked for. */
   get renewInMs(): number {
     return Math.max((this.#kept?.renewAt ?? Infinity) - Date.now(), 0);
@@ -66,7 +62,7 @@ export class Tokens {
   async #ask(source: TokenSource): Promise<Kept> {
     let timer: ReturnType<typeof setTimeout> | undefined;
     const late = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(new Error(`no answer within ${ANSWER_MS / 1_000} s`)), ANSWER_MS);
+      timer = setTimeout(() => reject(new Error('no answer within 30 s')), ANSWER_MS);
     });
     try {
       const given = await Promise.race([source(), late]);

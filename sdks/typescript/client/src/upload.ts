@@ -1,8 +1,8 @@
 // A file on its way to the server: announced, then sent by PUT, by what tells how far it is.
 
 import { CREATE_UPLOAD } from './documents.js';
-import { TakeoffError, checked, type UserError } from './error.js';
-import { unreachable } from './http.js';
+import { TakeoffError, type UserError } from './error.js';
+import { parsed, unreachable } from './http.js';
 import type { Runtime } from './runtime.js';
 import { backoffMs, sleep } from './wait.js';
 
@@ -25,17 +25,18 @@ interface Answer {
   readonly text: string;
 }
 
-export async function upload({ http, base, retryMs }: Runtime, file: Blob, options: UploadOptions): Promise<Uploaded> {
+export async function upload({ http, base }: Runtime, file: Blob, options: UploadOptions): Promise<Uploaded> {
   const { filename = (file as Partial<File>).name ?? 'file', onProgress, signal } = options;
   const input = { filename, sizeBytes: String(file.size), ...(file.type && { mimeType: file.type }) };
-  type Announced = { payload: { upload: { id: string }; url: string; errors: UserError[] } };
-  const { upload, url } = await http.ask(CREATE_UPLOAD, { input }, { signal }, ({ payload }: Announced) => checked(payload));
+  type Announced = { upload: { id: string }; url: string; errors: UserError[] };
+  const { upload, url } = await http.change<Announced>(CREATE_UPLOAD, input, { signal });
+  const target = new URL(url, base);
   const send = globalThis.XMLHttpRequest ? sendTelling : sendPlainly;
-  const end = Date.now() + retryMs;
+  const end = Date.now() + http.retryMs;
   // The same bytes may be sent to the same upload again.
   for (let failures = 0; ; failures++) {
     try {
-      const { digest, size_bytes } = read(await send(new URL(url, base), file, onProgress, signal));
+      const { digest, size_bytes } = read(await send(target, file, onProgress, signal), target);
       return { uploadId: upload.id, digest, sizeBytes: size_bytes };
     } catch (error) {
       const wait = backoffMs(failures);
@@ -45,29 +46,33 @@ export async function upload({ http, base, retryMs }: Runtime, file: Blob, optio
   }
 }
 
-function read({ status, text }: Answer): { digest: string; size_bytes: number } {
-  let body: { digest: string; size_bytes: number; error?: string; error_code?: string };
-  try {
-    body = JSON.parse(text);
-  } catch {
-    body = { digest: '', size_bytes: 0, error: `an answer that is not one of the API, with status ${status}`, error_code: 'BAD_ANSWER' };
-  }
-  if (status < 300 && !body.error_code) return body;
-  const retryable = status >= 500 || status === 429 || status === 408 || body.error_code === 'INCOMPLETE_BODY';
-  throw new TakeoffError(body.error_code ?? 'BAD_ANSWER', body.error ?? `status ${status}`, { status, retryable });
+interface Stored {
+  readonly digest: string;
+  readonly size_bytes: number;
+  readonly error?: string;
+  readonly error_code?: string;
+}
+
+function read({ status, text }: Answer, url: URL): Stored {
+  const body = parsed<Stored>(text);
+  if (body && status < 300 && !body.error_code) return body;
+  const retryable = status >= 500 || status === 429 || status === 408 || body?.error_code === 'INCOMPLETE_BODY';
+  throw new TakeoffError(body?.error_code ?? 'BAD_ANSWER', body?.error ?? `${url.origin} answered ${status}`, { status, retryable });
 }
 
 function sendTelling(url: URL, file: Blob, onProgress: UploadOptions['onProgress'], signal: AbortSignal | undefined): Promise<Answer> {
   return new Promise((resolve, reject) => {
-    if (signal?.aborted) return reject(signal.reason);
+    signal?.throwIfAborted();
     const request = new XMLHttpRequest();
     const abort = () => request.abort();
     signal?.addEventListener('abort', abort, { once: true });
-    request.onloadend = () => signal?.removeEventListener('abort', abort);
     request.upload.onprogress = ({ loaded }) => onProgress?.(Math.min(loaded, file.size), file.size);
-    request.onload = () => resolve({ status: request.status, text: request.responseText });
-    request.onerror = () => reject(unreachable(url));
-    request.onabort = () => reject(signal?.reason);
+    request.onloadend = () => {
+      signal?.removeEventListener('abort', abort);
+      const { status, responseText } = request;
+      if (status) resolve({ status, text: responseText });
+      else reject(signal?.aborted ? signal.reason : unreachable(url));
+    };
     request.open('PUT', url);
     request.send(file);
   });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { liveEvents, liveExecution, liveSession } from '../dist/live.js';
+import { liveEvents, liveExecution } from '../dist/live.js';
 import { withServer } from './server.mjs';
 
 const TYPES = ['execution.created', 'execution.started', 'progress.reported', 'execution.completed'];
@@ -9,7 +9,7 @@ const event = (sequence, more) => ({
   ...(sequence === 2 && { attempt: 1 }), ...(sequence === 3 && { fraction: 0.5, message: 'half' }), ...more,
 });
 const batch = (id, ...sequences) => ({
-  type: 'next', id, payload: { data: { executionEvents: { cursor: `c${sequences.at(-1)}`, events: sequences.map((one) => event(one)) } } },
+  type: 'next', id, payload: { data: { batch: { cursor: `c${sequences.at(-1)}`, events: sequences.map((one) => event(one)) } } },
 });
 const found = (status, more) => ({ body: { data: { execution: { id: 'exe_1', status, attempt: Number(status !== 'CREATED'), error: null, result: null, startedAt: null, ...more } } } });
 const expired = (id) => ({ type: 'error', id, payload: [{ message: 'gone', extensions: { code: 'CURSOR_EXPIRED', retryable: false, lastCursor: null } }] });
@@ -126,31 +126,11 @@ test('a page keeps the newest thousand events and says so', async (t) => {
     onSubscribe(id, _, { say }) {
       for (let from = 1; from < 1_500; from += 100) {
         const events = Array.from({ length: 100 }, (_, at) => event(from + at, { type: 'domain.tick' }));
-        say({ type: 'next', id, payload: { data: { executionEvents: { cursor: `c${from + 99}`, events } } } });
+        say({ type: 'next', id, payload: { data: { batch: { cursor: `c${from + 99}`, events } } } });
       }
     },
   });
   const values = await shows(liveEvents(client, 'exe_1'), ({ events }) => events.at(-1)?.sequence === '1500');
   const { events, isTruncated } = values.at(-1);
   assert.deepEqual([events.length, events[0].sequence, isTruncated], [1_000, '501', true]);
-});
-
-test('a session is read once past events are over, and an older state does not replace a newer one', async (t) => {
-  const versions = ['1', '3', '2'];
-  const { client, seen } = await withServer(t, {
-    onSubscribe(id, _, { say }) {
-      const activity = (hasMorePastEvents, n) => say({ type: 'next', id, payload: { data: { sessionEvents: { cursor: `c${n}`, hasMorePastEvents } } } });
-      for (let n = 0; n < 50; n++) activity(true, n);
-      activity(false, 50);
-      setTimeout(() => activity(false, 51), 600);
-    },
-    onPost: () => ({ body: { data: { session: { id: 'ses_1', stateVersion: versions.shift(), updatedAt: 'u', state: {} } } } }),
-  });
-  const live = liveSession(client, 'ses_1');
-  const shown = [];
-  const stop = live.listen(() => shown.push(live.value.session.stateVersion));
-  while (shown.length < 3) await new Promise((resolve) => setTimeout(resolve, 10));
-  assert.deepEqual(shown, ['1', '3', '3']);
-  assert.equal(seen.posts.length, 3);
-  stop();
 });

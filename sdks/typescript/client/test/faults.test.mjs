@@ -100,7 +100,7 @@ test('a check of what has ended stops with what asked for it', async (t) => {
 test('events end at once by their signal, whatever has come already', async (t) => {
   const events = Array.from({ length: 50 }, (_, at) => ({ sequence: String(at + 1), type: 'domain.tick' }));
   const { client } = await withServer(t, {
-    onSubscribe: (id, _, { say }) => say({ type: 'next', id, payload: { data: { executionEvents: { cursor: 'c', events } } } }),
+    onSubscribe: (id, _, { say }) => say({ type: 'next', id, payload: { data: { batch: { cursor: 'c', events } } } }),
   });
   const controller = new AbortController();
   const seen = [];
@@ -113,13 +113,27 @@ test('events end at once by their signal, whatever has come already', async (t) 
   assert.deepEqual(seen, ['1']);
 });
 
+test('events end by their signal also when the terminal one has come already', async (t) => {
+  const types = ['execution.created', 'execution.started', 'execution.completed'];
+  const events = types.map((type, at) => ({ sequence: String(at + 1), type }));
+  const { client } = await withServer(t, {
+    onSubscribe: (id, _, { say }) => say({ type: 'next', id, payload: { data: { batch: { cursor: 'c', events } } } }),
+  });
+  const controller = new AbortController();
+  const read = client.execution('exe_1').events({ signal: controller.signal });
+  assert.equal((await read.next()).value.sequence, '1');
+  controller.abort(new Error('enough'));
+  await assert.rejects(read.next(), /enough/);
+  assert.deepEqual(await read.next(), { value: undefined, done: true });
+});
+
 test('a result that is read before it is there is waited for', async (t) => {
   const found = (status, result) => ({ body: { data: { execution: { id: 'exe_1', status, error: null, result } } } });
   const answers = [found('RUNNING'), found('RUNNING'), found('COMPLETED', 7)];
   const { client } = await withServer(t, {
     onPost: () => answers.shift(),
     onSubscribe: (id, _, { say }) => say({
-      type: 'next', id, payload: { data: { executionEvents: { cursor: 'c', events: [{ sequence: '1', type: 'execution.completed' }] } } },
+      type: 'next', id, payload: { data: { batch: { cursor: 'c', events: [{ sequence: '1', type: 'execution.completed' }] } } },
     }),
   });
   assert.equal(await client.execution('exe_1').result(), 7);

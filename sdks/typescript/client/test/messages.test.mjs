@@ -23,8 +23,8 @@ test('a submit without a session says so, and nothing is sent', async (t) => {
 
 test('an id that is missing says so, and nothing is sent', async (t) => {
   const { client, seen } = await withServer(t);
-  assert.throws(() => client.execution(undefined), { code: 'INVALID_INPUT', message: /execution.+id/ });
-  assert.throws(() => client.session(''), { code: 'INVALID_INPUT', message: /session.+id/ });
+  assert.throws(() => client.execution(undefined), { code: 'INVALID_INPUT', message: /executionId/ });
+  assert.throws(() => client.session(''), { code: 'INVALID_INPUT', message: /sessionId/ });
   assert.equal(seen.posts.length, 0);
 });
 
@@ -32,7 +32,7 @@ test('a page that was answered instead of the API is named with its address', as
   const { client } = await withServer(t, { onPost: () => ({ status: 200, body: '<!doctype html>' }) });
   await assert.rejects(client.query('{ a }'), (error) => {
     assert.equal(error.code, 'BAD_ANSWER');
-    assert.match(error.message, /^http:\/\/127\.0\.0\.1:\d+\/graphql answered 200 without GraphQL: is `url` that of a Takeoff server\?$/);
+    assert.match(error.message, /^http:\/\/127\.0\.0\.1:\d+\/graphql answered 200 without GraphQL$/);
     return true;
   });
 });
