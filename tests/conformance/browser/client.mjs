@@ -1,6 +1,6 @@
 // @takeoff/client in Chromium, on a page of another origin with tokens of seconds from a real issuer (oidc-provider):
 // a server that is killed, a tab that slept, tokens that end, twenty executions over one socket, StrictMode, a token
-// callback that is another one at each render; then the custom elements, and the example of docs/frontends.md.
+// callback that is another one at each render; then the custom elements, the example of docs/frontends.md and its pages.
 //
 //   CLIENT_SCREENSHOTS=folder   keeps pictures of the elements and the example in both themes
 
@@ -9,6 +9,7 @@ import { readFileSync } from 'node:fs';
 import { chromium } from 'playwright-core';
 import { limitMs, until } from '../lib/wait.mjs';
 import { startExample } from './client/example.mjs';
+import { pages as runPages } from './client/pages.mjs';
 import { startPlace } from './client/place.mjs';
 
 const pictures = process.env.CLIENT_SCREENSHOTS;
@@ -261,13 +262,15 @@ async function example() {
   console.log('example: as docs/frontends.md has it, without proofs, and from another origin with a token of a minute');
 }
 
+const pages = () => runPages(browser, sdk, broken, expected);
+
 try {
   await place.serve();
   browser = await chromium.launch({
     executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
     args: ['--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking'],
   });
-  for (const part of [killed, asleep, renewed, submitted, elements, example]) {
+  for (const part of [killed, asleep, renewed, submitted, elements, example, pages]) {
     if (!process.argv[2] || process.argv[2] === part.name) await part();
   }
   assert.deepEqual(broken, []);

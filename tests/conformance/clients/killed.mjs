@@ -135,7 +135,8 @@ function theDocumentShowsTheRecipes() {
   const recipesFolder = new URL('tests/conformance/recipes/', root);
   for (const file of readdirSync(recipesFolder)) {
     const text = readFileSync(new URL(file, recipesFolder), 'utf8');
-    assert.ok(document.includes(`\`\`\`js\n${text}\`\`\``), `docs/frontends.md does not show ${file} as it is`);
+    const language = file.split('.').at(-1).replace('mjs', 'js');
+    assert.ok(document.includes(`\`\`\`${language}\n${text}\`\`\``), `docs/frontends.md does not show ${file} as it is`);
   }
   const scalars = readFileSync(new URL('tests/conformance/frontend/scalars.ts', root), 'utf8');
   assert.ok(document.includes(`\`\`\`ts\n${scalars}\`\`\``), 'docs/frontends.md does not show scalars.ts as it is');

@@ -15,7 +15,7 @@ const written = readFileSync(new URL('docs/frontends.md', root), 'utf8');
 const shown = { 'src/main.tsx': 'tsx', 'src/FileJourney.tsx': 'tsx', 'backend.ts': 'ts', 'vite.config.ts': 'ts' };
 
 // The commands below a heading of the document, with the addresses of the test in place of those written.
-function commands(heading, addresses) {
+export function commands(heading, addresses) {
   const section = written.split(`\n### ${heading}\n`)[1]?.split('\n### ')[0];
   assert.ok(section, `docs/frontends.md has no section "${heading}"`);
   return [...section.matchAll(/```sh\n(.*?)```/gs)].map(([, block]) => {
@@ -49,7 +49,8 @@ export async function startExample(place, isProven) {
   };
   const isThere = async (url) => (await fetch(url).catch(() => null))?.ok;
 
-  const [[serve], install, [, dev]] = commands('Ten minutes from nothing', { 'http://localhost:5173': place.exampleUrl, 'cargo run --release --': 'takeoff' });
+  const [[serve]] = commands('Ten minutes from nothing', { 'http://localhost:5173': place.exampleUrl, 'cargo run --release --': 'takeoff' });
+  const [install, [, dev]] = commands('A file and what is made of it', {});
   const [variables, [build]] = commands('With proofs', { 'https://takeoff.example.com': serverUrl, '"$(cat acme.key)"': place.key });
   const [name, address] = serve.split(' takeoff')[0].split('=');
   assert.deepEqual([name, address], ['TAKEOFF_HTTP_CORS_ORIGINS', place.exampleUrl]);

@@ -2,7 +2,7 @@
 // another origin with a backend that hands tokens out, and a proxy that can go silent.
 
 import assert from 'node:assert/strict';
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -13,6 +13,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { fetchToken, startIssuer } from '../../lib/issuer.mjs';
 import { freePort, until } from '../../lib/wait.mjs';
+import { serverOf } from './process.mjs';
 
 const audience = 'https://takeoff.example/api';
 const client = 'reports';
@@ -50,23 +51,7 @@ export async function startPlace(sdk) {
   };
   const options = { cwd: folder, env, encoding: 'utf8' };
   const key = execFileSync(process.env.TAKEOFF_PROGRAM, ['keys', '--tenant', 'acme', 'create', '--role', 'developer', '--label', 'a backend'], options).trim();
-  let server;
-  process.on('exit', () => server?.kill('SIGKILL'));
-  Object.assign(place, {
-    key,
-    async serve() {
-      server = spawn(process.env.TAKEOFF_PROGRAM, ['serve'], { ...options, stdio: ['ignore', 'ignore', 'inherit'] });
-      await until('the server does not start', async () => {
-        assert.equal(server.exitCode, null, 'the server has ended');
-        return (await fetch(`${place.serverUrl}/health`).catch(() => null))?.ok;
-      });
-    },
-    kill: (signal = 'SIGKILL') => new Promise((resolve) => {
-      if (!server || server.exitCode !== null || server.signalCode !== null) return resolve();
-      server.once('exit', resolve);
-      server.kill(signal);
-    }),
-  });
+  Object.assign(place, { key }, serverOf(place.serverUrl, options));
 
   // --- What others do meanwhile ---------------------------------------------------------------------------------------
 
@@ -123,13 +108,21 @@ export async function startPlace(sdk) {
 
   const { build } = createRequire(new URL('package.json', sdk))('esbuild');
   const dist = (name) => fileURLToPath(new URL(`dist/${name}.js`, sdk));
+  const packaged = (name) => fileURLToPath(new URL(`node_modules/${name}`, sdk));
   const { outputFiles } = await build({
     entryPoints: [fileURLToPath(new URL('page.js', import.meta.url))],
     bundle: true,
     format: 'esm',
     write: false,
     define: { 'process.env.NODE_ENV': '"development"' },
-    alias: { '@takeoff/client/react': dist('react'), '@takeoff/client/elements': dist('elements'), '@takeoff/client': dist('index') },
+    // The React that the package finds, and no other one beside it.
+    alias: {
+      react: packaged('react'),
+      'react-dom': packaged('react-dom'),
+      '@takeoff/client/react': dist('react'),
+      '@takeoff/client/elements': dist('elements'),
+      '@takeoff/client': dist('index'),
+    },
     nodePaths: [fileURLToPath(new URL('node_modules', sdk))],
   });
   const html = `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="color-scheme" content="light dark"><title>A page</title>
