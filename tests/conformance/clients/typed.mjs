@@ -1,8 +1,9 @@
-// `takeoff types --ts` against the server: tsc takes what its intents take, and refuses what they refuse.
+// `takeoff types --ts` against the server: tsc takes what its intents take, and refuses what they refuse. It takes the page
+// of docs/frontends.md as well.
 
 import assert from 'node:assert/strict';
 import { execFileSync, spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -37,10 +38,13 @@ await client.submit('compose_journey', { steps: [{ name: 'one' }] }, options);
 // @ts-expect-error an intent that is not there
 await client.submit('nothing', {}, options);
 `);
+  // The page of docs/frontends.md.
+  const page = readFileSync(resolve(here, '../recipes/App.tsx'), 'utf8');
+  writeFileSync(join(folder, 'App.tsx'), page.replace("'@takeoff/client'", "'../src/index.js'").replace("'@takeoff/client/react'", "'../src/react.js'"));
   writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({
     extends: '../tsconfig.json',
-    compilerOptions: { noEmit: true, rootDir: '..' },
-    include: ['*.ts'],
+    compilerOptions: { noEmit: true, rootDir: '..', jsx: 'react-jsx' },
+    include: ['*.ts', '*.tsx'],
   }));
   const tsc = join(client, 'node_modules/typescript/bin/tsc');
   const checked = spawnSync(process.execPath, [tsc, '--project', folder], { encoding: 'utf8' });

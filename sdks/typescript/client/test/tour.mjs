@@ -42,6 +42,14 @@ const long = await client.submit('echo', { message: 'late', delay_ms: 60_000 }, 
 await long.cancel('nobody waits for it');
 console.log(await long.result().catch((error) => error.code));
 
+// What happens in a session behind a place; without `after` it is from now on.
+const { feedHead } = await client.query('query($id: ID) { feedHead(sessionId: $id) }', { id: sessionId });
+const hello = await client.submit('echo', { message: 'hello' }, { sessionId });
+for await (const event of client.feed({ sessionId, after: feedHead })) {
+  console.log(event.executionId === hello.id, event.type);
+  break;
+}
+
 // Any other document; a subscription that takes `$after` and selects `cursor` goes on by itself.
 const { viewer } = await client.query('{ viewer { tenantId } }');
 const feed = 'subscription($after: String) { tenantEvents(after: $after) { cursor events { executionId type } } }';
