@@ -15,7 +15,7 @@ use takeoff::{
     storage::{self, Fence, NewExecution, Submit},
 };
 
-use crate::support::{TestApp, backends, variable};
+use crate::support::{SHORT_LEASE, TestApp, backends, variable};
 
 /// More than a cancellation reaches by itself, by far.
 const MANY: usize = 5_000;
@@ -125,13 +125,15 @@ backends! {
     }
 
     async fn thousands_below_a_cancelled_execution_end_though_its_node_is_killed_meanwhile(backend: Backend) {
-        let first = TestApp::start(&backend).await;
+        // The other one goes on when nobody has for the time of a lease.
+        let first = TestApp::start_with(&backend, &[SHORT_LEASE]).await;
         let root = tree(&first, MANY).await;
-        let second = if backend.is_postgres() { Some(TestApp::start(&backend).await) } else { None };
+        let second = TestApp::start_with(&backend, &[SHORT_LEASE]);
+        let second = if backend.is_postgres() { Some(second.await) } else { None };
         cancel(&first, root.id).await.unwrap();
         first.until(|| async { (live_below(&first, root.id).await < MANY as u64 - 500).then_some(()) }).await;
         let (storage, scope) = (first.services().storage.clone(), first.principal().scope());
-        first.server.crash();
+        first.crash(&backend).await;
         let left = storage.live_in_tree(&scope, root.id, 1_000_000).await.unwrap();
         assert!(left > 0, "it was over before the node was killed");
         drop(storage);

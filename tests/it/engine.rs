@@ -177,7 +177,7 @@ backends! {
         let add = json!({"a": 1, "b": 1});
         let mut later = SubmitIntent::new("add", session, RawJson::from(&add));
         let first = app.run("add", add).await;
-        later.run_at = Some(first.finished_at.unwrap() + 1_500_000);
+        later.run_at = Some(first.finished_at.unwrap() + 4_000_000);
         let scheduled = app.try_submit(later.clone()).await.unwrap().execution;
         let remote = app.submit(session, "remote", json!({})).await;
         let scope = app.principal().scope();

@@ -74,8 +74,7 @@ async fn read_feed(app: &TestApp, feed: Feed, expected: usize) -> Vec<Event> {
             .unwrap();
         futures::pin_mut!(stream);
         for _ in 0..=(read.len() % 3) {
-            let next =
-                tokio::time::timeout(std::time::Duration::from_secs(20), stream.next()).await;
+            let next = tokio::time::timeout(crate::support::PATIENCE, stream.next()).await;
             let batch = next.expect("the feed stopped").unwrap().unwrap();
             assert!((1..=100).contains(&batch.events.len()));
             cursor = Some(batch.cursor);
@@ -211,7 +210,7 @@ async fn the_other_node_takes_over() {
     let id = one.submit(session, "gated", json!({})).await.id;
     one.reaches(id, takeoff::model::ExecutionStatus::Running)
         .await;
-    one.server.crash();
+    one.crash(&backend).await;
     two.solution.gate.add_permits(1);
     let done = two.ended(id).await;
     assert_eq!(

@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 use sqlx::{Connection, PgConnection};
 use takeoff::{
     events::EventBatch,
-    model::{Cursor, ExecutionId, ExecutionStatus, SessionId},
+    model::{Cursor, ExecutionId, ExecutionStatus, RawJson, SessionId},
+    runtime::SubmitIntent,
     storage::Error,
 };
 
@@ -57,8 +58,7 @@ async fn feeds_go_on_over_a_failover_that_loses_what_they_have_shown() {
         database_url: Some(proxy.instead_of(&one.url("takeoff"))),
         ..Backend::sqlite()
     };
-    // Feeds look when something is committed, and not while there is no database.
-    let app = TestApp::start_with(&backend, &["runtime.poll_ms=60000"]).await;
+    let app = TestApp::start_with(&backend, &["runtime.lease_seconds=20"]).await;
     let session = app.session().await;
     let mut two = one.standby().await;
     let mut live = feed(&app, session, None).await.unwrap();
@@ -75,9 +75,11 @@ async fn feeds_go_on_over_a_failover_that_loses_what_they_have_shown() {
     };
     tokio::time::timeout(PATIENCE, arrives).await.unwrap();
     two.stop();
-    for _ in 0..100 {
-        one.execute("SELECT pg_current_xact_id()").await;
-    }
+    // More transactions than the other one will have had when it is asked in the end.
+    one.execute(
+        "DO $$ BEGIN FOR n IN 1..1000 LOOP PERFORM pg_current_xact_id(); COMMIT; END LOOP; END $$",
+    )
+    .await;
     let lost = app.run_in(session, "add", json!({"a": 2, "b": 2})).await.id;
     let shown = until_end_of(&mut live, lost).await;
     one.stop();
@@ -86,11 +88,12 @@ async fn feeds_go_on_over_a_failover_that_loses_what_they_have_shown() {
     proxy.lead_to(&two.url("takeoff")).await;
     let new = app
         .until(|| async {
-            let intent = takeoff::runtime::SubmitIntent::new(
-                "add",
-                session,
-                takeoff::model::RawJson::from(&json!({"a": 3, "b": 3})),
-            );
+            let parameters = RawJson::from(&json!({"a": 3, "b": 3}));
+            // It may be accepted and its answer lost.
+            let intent = SubmitIntent {
+                idempotency_key: Some("new".to_owned()),
+                ..SubmitIntent::new("add", session, parameters)
+            };
             app.try_submit(intent).await.ok()
         })
         .await;
@@ -126,8 +129,8 @@ async fn a_server_that_has_become_a_standby_is_not_read_from() {
         ..Backend::sqlite()
     };
     let limits = [
-        "database.acquire_timeout_ms=1000",
-        "database.statement_timeout_ms=1000",
+        "database.acquire_timeout_ms=2000",
+        "database.statement_timeout_ms=2000",
     ];
     let app = TestApp::start_with(&backend, &limits).await;
     let session = app.session().await;

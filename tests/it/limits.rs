@@ -1,7 +1,5 @@
 //! Answers of a saturated runtime, and of an overdue session.
 
-use std::time::Duration;
-
 use serde_json::json;
 use sqlx::{Connection, Executor, PgConnection, SqliteConnection};
 use takeoff::{
@@ -65,7 +63,7 @@ backends! {
         blocker.release().await;
         let (mut accepted, mut refused) = (0, 0);
         for submit in submits {
-            match tokio::time::timeout(Duration::from_secs(20), submit).await.unwrap().unwrap() {
+            match tokio::time::timeout(crate::support::PATIENCE, submit).await.unwrap().unwrap() {
                 Ok(submitted) => {
                     app.ended(submitted.execution.id).await;
                     accepted += 1;

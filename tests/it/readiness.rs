@@ -18,7 +18,8 @@ async fn a_node_is_not_ready_while_its_writes_fail() {
     let backend = Backend::sqlite();
     let settings = ["database.statement_timeout_ms=300"];
     let app = TestApp::start_with(&backend, &settings).await;
-    assert_eq!(readiness(&app).await.0, 200);
+    app.until(|| async { (readiness(&app).await.0 == 200).then_some(()) })
+        .await;
     // Reads go on.
     let blocker = Blocker::new(&backend).await;
     let refused =

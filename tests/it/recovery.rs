@@ -16,7 +16,7 @@ backends! {
             ids.push(app.submit(session, "gated", json!({})).await.id);
         }
         app.until(|| async { (app.solution.runs.load(Ordering::SeqCst) == 5).then_some(()) }).await;
-        app.server.crash();
+        app.crash(&backend).await;
         let app = TestApp::start(&backend).await;
         app.solution.gate.add_permits(5);
         for id in ids {
@@ -47,7 +47,7 @@ backends! {
         let session = app.session().await;
         let parent = app.submit(session, "family", json!({"children": 2, "gated": true})).await;
         app.until(|| async { (app.solution.runs.load(Ordering::SeqCst) == 2).then_some(()) }).await;
-        app.server.crash();
+        app.crash(&backend).await;
         let app = TestApp::start(&backend).await;
         app.solution.gate.add_permits(10);
         assert_eq!(app.ended(parent.id).await.status, ExecutionStatus::Completed);

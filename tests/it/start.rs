@@ -16,7 +16,7 @@ use takeoff::{model::ExecutionStatus, storage};
 use crate::support::{Backend, TestApp, backends};
 
 /// A refusal comes within this time; a server that starts after all would run for ever.
-const LIMIT: Duration = Duration::from_secs(20);
+const LIMIT: Duration = Duration::from_secs(50);
 
 /// The `takeoff` command in the folder of a test, at a free port unless `arguments` say otherwise.
 fn takeoff(backend: &Backend, arguments: &[&str]) -> Command {
@@ -224,8 +224,8 @@ backends! {
         let options = storage::Options {
             url: backend.url(),
             max_connections: 2,
-            acquire_timeout: Duration::from_secs(20),
-            statement_timeout: Duration::from_secs(20),
+            acquire_timeout: Duration::from_secs(50),
+            statement_timeout: Duration::from_secs(50),
             low: None,
         };
         let applied = join_all((0..4).map(|_| {

@@ -63,7 +63,7 @@ async fn a_log_that_one_statement_cannot_read_in_its_time_is_verified() {
     ] {
         backend.execute(statement).await;
     }
-    let app = TestApp::start_with(&backend, &["database.statement_timeout_ms=400"]).await;
+    let app = TestApp::start_with(&backend, &["database.statement_timeout_ms=1500"]).await;
     let report = app.verify().await;
     assert_eq!((report.executions, report.events), (1, 200_000));
     assert_eq!(report.differences, []);

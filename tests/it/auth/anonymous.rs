@@ -388,9 +388,7 @@ backends! {
         let mut second = watching(elsewhere, &of_closing, &closing).await;
         let upgraded = upgrade(&app, &service, json!({"sessionId": session, "secret": secret, "userId": "ann"})).await;
         assert_eq!(upgraded["errors"], json!([]), "{upgraded}");
-        let began = std::time::Instant::now();
         assert_eq!(sockets::closed(&mut socket).await, 4403);
-        assert!(began.elapsed() < std::time::Duration::from_secs(10), "{:?}", began.elapsed());
         assert_eq!(status_of(elsewhere, &secret).await, 401);
         // One that its holder has closed is ended as well.
         let close = "mutation($s: ID!) { closeSession(input: {sessionId: $s}) { session { status } errors { code } } }";

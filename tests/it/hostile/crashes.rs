@@ -5,7 +5,7 @@ use std::{sync::atomic::Ordering, time::Duration};
 use serde_json::{Value, json};
 use takeoff::model::{ExecutionId, ExecutionStatus};
 
-use crate::support::{Backend, NodeProcess, TestApp, backends};
+use crate::support::{Backend, NodeProcess, SHORT_LEASE, TestApp, backends};
 
 async fn lives_until_it_is_killed(app: &TestApp) {
     let began = || async { (app.solution.killers.load(Ordering::SeqCst) > 0).then_some(()) };
@@ -39,7 +39,7 @@ backends! {
                 // The suspect runs alone.
                 assert_eq!(app.solution.runs.load(Ordering::SeqCst), 0);
             }
-            app.server.crash();
+            app.crash(&backend).await;
             app = TestApp::start(&backend).await;
         }
         assert_blamed(&app, killer).await;
@@ -58,7 +58,7 @@ backends! {
         let parent = app.submit(session, "compose_journey", json!({"steps": steps})).await.id;
         for _ in 1..=3 {
             lives_until_it_is_killed(&app).await;
-            app.server.crash();
+            app.crash(&backend).await;
             app = TestApp::start(&backend).await;
         }
         let failed = app.ended(parent).await;
@@ -74,7 +74,7 @@ backends! {
         let id = app.submit(session, "gated", json!({})).await.id;
         for _ in 1..=2 {
             app.until(|| async { (app.solution.runs.load(Ordering::SeqCst) == 1).then_some(()) }).await;
-            app.server.crash();
+            app.crash(&backend).await;
             app = TestApp::start(&backend).await;
         }
         app.until(|| async { (app.solution.runs.load(Ordering::SeqCst) == 1).then_some(()) }).await;
@@ -86,6 +86,8 @@ backends! {
         assert_eq!(app.ended(other.id).await.status, ExecutionStatus::Completed);
     }
 }
+
+const SETTINGS: [&str; 2] = ["telemetry.log=warn", SHORT_LEASE];
 
 /// Processes that share a database, each started again when it has ended.
 struct Cluster {
@@ -99,7 +101,7 @@ impl Cluster {
     async fn start(backend: Backend, count: usize) -> Self {
         let mut nodes = vec![];
         for _ in 0..count {
-            nodes.push(NodeProcess::start(&backend, &["telemetry.log=warn"]).await);
+            nodes.push(NodeProcess::start(&backend, &SETTINGS).await);
         }
         Self {
             backend,
@@ -130,7 +132,7 @@ impl Cluster {
         for node in &mut self.nodes {
             if node.has_ended() {
                 self.ends += 1;
-                *node = NodeProcess::start(&self.backend, &["telemetry.log=warn"]).await;
+                *node = NodeProcess::start(&self.backend, &SETTINGS).await;
             }
         }
         tokio::time::sleep(Duration::from_millis(20)).await;

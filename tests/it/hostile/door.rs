@@ -14,7 +14,7 @@ const NEVER: &str = "600000";
 /// A server in which one time is short and the others never pass.
 async fn impatient(backend: &Backend, short: &str) -> TestApp {
     let times = ["header", "body", "idle", "write"].map(|time| {
-        let limit = if time == short { "300" } else { NEVER };
+        let limit = if time == short { "1000" } else { NEVER };
         format!("http.{time}_timeout_ms={limit}")
     });
     let times = times.each_ref().map(String::as_str);

@@ -41,7 +41,7 @@ backends! {
         let mut ids = Vec::new();
         for (intent_type, parameters) in [("flaky", json!({"failures": 0})), ("add", json!({"a": 1, "b": 1}))] {
             let mut intent = SubmitIntent::new(intent_type, session, RawJson::from(&parameters));
-            intent.run_at = Some(first.finished_at.unwrap() + 1_000_000);
+            intent.run_at = Some(first.finished_at.unwrap() + 3_000_000);
             ids.push(app.try_submit(intent).await.unwrap().execution.id);
         }
         backend.execute(SPOIL).await;
@@ -57,7 +57,7 @@ backends! {
         for id in [good.id, bad.id] {
             app.reaches(id, ExecutionStatus::Running).await;
         }
-        app.server.crash();
+        app.crash(&backend).await;
         backend.execute("UPDATE execution SET error = '{' WHERE intent_type = 'killer'").await;
         let app = TestApp::start(&backend).await;
         app.solution.gate.add_permits(1);

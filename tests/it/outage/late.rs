@@ -65,7 +65,7 @@ async fn a_node_paused_past_its_lease_cannot_write_when_it_wakes() {
     let Some(backend) = Backend::postgres().await else {
         return;
     };
-    let node = NodeProcess::start(&backend, &[]).await;
+    let node = NodeProcess::start(&backend, &[SHORT_LEASE]).await;
     let load = Load::begin(node.address, 9).await;
     let watcher = tokio::spawn(Arc::clone(&load).watch());
     let clients = load.submit(4);

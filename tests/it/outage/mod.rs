@@ -24,16 +24,17 @@ use takeoff::{
 };
 
 use crate::support::{
-    Acknowledged, Backend, Load, NodeProcess, PATIENCE, Proxy, Received, Socket, TestApp,
+    Acknowledged, Backend, Load, NodeProcess, PATIENCE, Proxy, Received, Redis, SHORT_LEASE,
+    Socket, TestApp,
 };
 
 /// Limits that a test can wait for: an answer comes within their sum.
 const IMPATIENT: [&str; 2] = [
-    "database.acquire_timeout_ms=1000",
-    "database.statement_timeout_ms=1000",
+    "database.acquire_timeout_ms=2000",
+    "database.statement_timeout_ms=2000",
 ];
 /// By then every request has been answered, on a busy machine, too.
-const ANSWERED: Duration = Duration::from_secs(10);
+const ANSWERED: Duration = Duration::from_secs(20);
 /// A lease that outlives the cuts of a test.
 const LONG_LEASE: &str = "runtime.lease_seconds=20";
 

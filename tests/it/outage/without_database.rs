@@ -63,7 +63,7 @@ async fn handlers_outlive_a_database_that_is_away_for_less_than_the_lease() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_without_database_past_its_lease_goes_on_under_a_new_incarnation() {
-    let Some((backend, proxy, app)) = behind_proxy(&[]).await else {
+    let Some((backend, proxy, app)) = behind_proxy(&[SHORT_LEASE]).await else {
         return;
     };
     let session = app.session().await;
@@ -108,7 +108,7 @@ async fn a_node_without_database_past_its_lease_goes_on_under_a_new_incarnation(
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lone_node_takes_its_own_work_up_again() {
-    let Some((_backend, proxy, app)) = behind_proxy(&[]).await else {
+    let Some((_backend, proxy, app)) = behind_proxy(&[SHORT_LEASE]).await else {
         return;
     };
     let session = app.session().await;
@@ -163,7 +163,7 @@ async fn many_short_cuts_under_load_lose_nothing() {
 /// No connection ends, nothing is refused: every packet is swallowed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_that_does_not_answer_is_not_waited_for() {
-    let Some((backend, proxy, app)) = behind_proxy(&[]).await else {
+    let Some((backend, proxy, app)) = behind_proxy(&[SHORT_LEASE]).await else {
         return;
     };
     let load = Load::begin(app.server.address(), 8).await;
@@ -184,7 +184,7 @@ async fn a_database_that_does_not_answer_is_not_waited_for() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_locked_sqlite_file_delays_or_refuses_and_recovers() {
     let backend = Backend::sqlite();
-    let app = TestApp::start(&backend).await;
+    let app = TestApp::start_with(&backend, &IMPATIENT).await;
     let session = app.session().await;
     let running = gated(&app, session, 2).await;
     let mut other = SqliteConnection::connect(&backend.url()).await.unwrap();
@@ -203,7 +203,7 @@ async fn a_locked_sqlite_file_delays_or_refuses_and_recovers() {
     // Long, and past the lease, which nobody can take here: they are refused. Reads go on.
     other.execute("BEGIN IMMEDIATE").await.unwrap();
     app.solution.gate.add_permits(2);
-    let refused = tokio::time::timeout(Duration::from_secs(20), submit_over_http(&app, session));
+    let refused = tokio::time::timeout(PATIENCE, submit_over_http(&app, session));
     assert_unavailable(&refused.await.expect("a submit hangs"));
     assert_eq!(
         app.execution(running[0].id).await.status,

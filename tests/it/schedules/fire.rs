@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use takeoff::clock::Clock;
 
 use super::{CREATE, MINUTE, NOON, READ, SECOND, created, node, once, read, times_of};
-use crate::support::{Backend, NodeProcess, TestApp, backends};
+use crate::support::{Backend, NodeProcess, SHORT_LEASE, TestApp, backends};
 
 /// From here on nothing writes down where a schedule goes on.
 async fn forbid_advances(backend: &Backend) {
@@ -99,7 +99,7 @@ backends! {
     }
 
     async fn a_process_that_is_killed_after_the_submit_leaves_no_second_execution(backend: Backend) {
-        let mut node = NodeProcess::start(&backend, &["runtime.poll_ms=20"]).await;
+        let mut node = NodeProcess::start(&backend, &["runtime.poll_ms=20", SHORT_LEASE]).await;
         let session = ask(&node, "mutation { createSession(input: {}) { session { id } } }", json!({})).await;
         let input = json!({
             "intentType": "add", "sessionId": session["createSession"]["session"]["id"],
@@ -231,12 +231,12 @@ async fn a_node_that_dies_after_the_submit_leaves_no_second_execution() {
                 Value::Null,
                 "the node has not written it down"
             );
-            app.server.crash();
+            app.crash(&backend).await;
             (id, fired)
         };
         permit_advances(&backend).await;
         // The time for which the dead node holds the schedule.
-        clock.advance(3 * SECOND);
+        clock.advance(25 * SECOND);
         let app = node(&backend, &clock).await;
         let moved = once(&app, &id, |it| it["lastFiredAt"].is_string()).await;
         assert_eq!(
@@ -249,6 +249,6 @@ async fn a_node_that_dies_after_the_submit_leaves_no_second_execution() {
             moved["executions"]["nodes"][0]["status"], "CANCELLED",
             "{overlap}"
         );
-        app.server.crash();
+        app.crash(&backend).await;
     }
 }

@@ -30,8 +30,13 @@ pub struct TestApp {
 /// The keys that sign checkpoints in tests, unless they have others.
 const CHECKPOINT_KEYS: &str = "c1:0123456789abcdef0123456789abcdef";
 
-/// The time that a test waits for what must happen.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+/// The time that a test waits for what must happen, on a machine that is busy, too. Less than the longest period at
+/// which a node looks for what it has missed (`runtime.poll_ms`), which some tests set so that nothing is found by it.
+pub const PATIENCE: Duration = Duration::from_secs(50);
+
+/// A lease that a test can wait for. It is lost by a node that gets no answer for two seconds and a half: tests whose
+/// nodes are not to lose theirs have the longer one of [`settings`].
+pub const SHORT_LEASE: &str = "runtime.lease_seconds=3";
 
 /// Returns the configuration of a server of the tests; `settings` (`key=value`) come last and win.
 pub fn settings(backend: &Backend, settings: &[&str]) -> Vec<String> {
@@ -39,9 +44,13 @@ pub fn settings(backend: &Backend, settings: &[&str]) -> Vec<String> {
         format!("data_dir={}", backend.folder.path().display()),
         "http.bind=127.0.0.1:0".to_owned(),
         format!("database.url={}", backend.url()),
-        "runtime.lease_seconds=2".to_owned(),
+        "runtime.lease_seconds=20".to_owned(),
         "runtime.heartbeat_seconds=1".to_owned(),
         "runtime.shutdown_grace_seconds=2".to_owned(),
+        // On a busy machine what is not about these times takes longer than it may elsewhere.
+        "graphql.timeout_ms=60000".to_owned(),
+        "database.acquire_timeout_ms=20000".to_owned(),
+        "database.statement_timeout_ms=20000".to_owned(),
         "secrets.keys=s1:0123456789abcdef0123456789abcdef".to_owned(),
         format!("log.checkpoint_keys={CHECKPOINT_KEYS}"),
     ];
@@ -85,6 +94,18 @@ impl TestApp {
             server,
             solution,
             http: reqwest::Client::new(),
+        }
+    }
+
+    /// Ends the node without recording anything, and lets its lease run out at once.
+    pub async fn crash(self, backend: &Backend) {
+        let node = self.services().runtime.node_id();
+        self.server.crash();
+        // On SQLite the next start does so.
+        if backend.is_postgres() {
+            let node = node.0;
+            let statement = format!("UPDATE node SET expires_at = 0 WHERE id = '{node}'");
+            backend.execute(&statement).await;
         }
     }
 

@@ -21,7 +21,7 @@ use takeoff::{
 use super::{Acknowledged, Backend, Load, TestApp, load::Seen};
 
 /// So soon after a fault is over what it interrupted has run again.
-const RECOVERY: Duration = Duration::from_secs(15);
+const RECOVERY: Duration = Duration::from_secs(45);
 
 /// The number of keys that are asked again, and of artifacts that are read again.
 const SAMPLE: usize = 100;

@@ -16,7 +16,7 @@ const NEVER: &str = "600000";
 /// A server in which one time is short and the others never pass.
 async fn impatient(backend: &Backend, short: &str) -> TestApp {
     let times = ["header", "body", "idle", "write"].map(|time| {
-        let limit = if time == short { "300" } else { NEVER };
+        let limit = if time == short { "1000" } else { NEVER };
         format!("http.{time}_timeout_ms={limit}")
     });
     let times = times.each_ref().map(String::as_str);
@@ -41,7 +41,7 @@ async fn a_connection_without_requests_is_closed_and_one_with_some_is_not() {
         .unwrap();
     assert_eq!(events.status(), 200);
     // Longer than a connection may be idle.
-    tokio::time::sleep(Duration::from_millis(900)).await;
+    tokio::time::sleep(Duration::from_millis(2_500)).await;
     let health = request(Method::GET, address, "/health");
     let answer = send(&mut client, health, None).await.unwrap();
     assert_eq!(answer.status(), 200);

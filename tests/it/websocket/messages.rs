@@ -95,7 +95,7 @@ async fn text_that_is_not_utf8_closes_the_connection() {
 
 #[tokio::test]
 async fn a_client_has_to_initialise_in_time() {
-    let served = Served::with(|http| http.websocket.init_timeout = Duration::from_millis(50)).await;
+    let served = Served::with(|http| http.websocket.init_timeout = Duration::from_secs(2)).await;
     let mut silent = served.connect().await;
     let timeout = (4408, "Connection initialisation timeout".to_owned());
     assert_eq!(closed(&mut silent).await, timeout);
