@@ -24,11 +24,7 @@ async fn scheduled(
 }
 
 async fn started(app: App) -> TestApp {
-    TestApp {
-        server: app.listen().await.unwrap(),
-        solution: TrySolution::default(),
-        http: reqwest::Client::new(),
-    }
+    TestApp::of(app.listen().await.unwrap(), TrySolution::default())
 }
 
 backends! {

@@ -126,7 +126,7 @@ backends! {
         let solution = TrySolution::default();
         let app = App::new(config(&backend, &LEASE)).solution(solution.clone());
         let server = app.ids(defective_ids(&is_defective)).listen().await.unwrap();
-        let app = TestApp { server, solution, http: reqwest::Client::new() };
+        let app = TestApp::of(server, solution);
         let (execution, node) = (running(&app).await, app.services().runtime.node_id());
         // Declared dead it takes another id, in the middle of which it panics.
         is_defective.store(true, Ordering::SeqCst);

@@ -328,11 +328,7 @@ fn told_by_hush() -> String {
 
 async fn hushed(backend: &Backend, mark: Mark) -> TestApp {
     let app = App::new(config(backend, &[])).solution(Hushed(mark));
-    TestApp {
-        server: app.listen().await.unwrap(),
-        solution: TrySolution::default(),
-        http: reqwest::Client::new(),
-    }
+    TestApp::of(app.listen().await.unwrap(), TrySolution::default())
 }
 
 async fn started(backend: &Backend, setting: &str) -> anyhow::Result<takeoff::app::Server> {

@@ -125,7 +125,7 @@ backends! {
         let solution = crate::support::TrySolution::default();
         let app = App::new(config).solution(solution.clone()).clock(clock.clone());
         let server = app.listen().await.unwrap();
-        let app = TestApp { server, solution, http: reqwest::Client::new() };
+        let app = TestApp::of(server, solution);
         let announced = announce(&app, 4).await;
         let (url, file) = (announced["url"].as_str().unwrap(), link_to_a_file(&app).await);
         clock.advance(299 * 1_000_000);

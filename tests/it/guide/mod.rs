@@ -201,11 +201,7 @@ async fn started() -> (Backend, TestApp) {
         .solution(shop::Shop::default())
         .solution(handlers::Guide);
     let server: Server = app.listen().await.unwrap();
-    let app = TestApp {
-        server,
-        solution: crate::support::TrySolution::default(),
-        http: reqwest::Client::new(),
-    };
+    let app = TestApp::of(server, crate::support::TrySolution::default());
     (backend, app)
 }
 

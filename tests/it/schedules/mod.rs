@@ -33,11 +33,7 @@ pub async fn node_with(backend: &Backend, clock: &Clock, settings: &[&str]) -> T
     let app = App::new(config(backend, &settings));
     let app = app.solution(solution.clone()).clock(clock.clone());
     let server = app.listen().await.unwrap();
-    TestApp {
-        server,
-        solution,
-        http: reqwest::Client::new(),
-    }
+    TestApp::of(server, solution)
 }
 
 pub const CREATE: &str = "mutation Create($input: CreateScheduleInput!) { createSchedule(input: $input) { \

@@ -1,6 +1,6 @@
 //! A whole server in this process.
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use futures::StreamExt;
 use serde_json::{Value, json};
@@ -17,6 +17,7 @@ use takeoff::{
     state_surface::NewSession,
     storage::{ChainReport, Report},
 };
+use tempfile::TempDir;
 
 use super::{Backend, TrySolution};
 
@@ -25,6 +26,8 @@ pub struct TestApp {
     pub server: Server,
     pub solution: TrySolution,
     pub http: reqwest::Client,
+    /// What is in it goes with the last of those who hold it: a test may drop its backend before.
+    _folder: Option<Arc<TempDir>>,
 }
 
 /// The keys that sign checkpoints in tests, unless they have others.
@@ -91,9 +94,18 @@ impl TestApp {
         let app = App::new(config(backend, settings)).solution(solution.clone());
         let server = app.listen().await.unwrap();
         Self {
+            _folder: Some(Arc::clone(&backend.folder)),
+            ..Self::of(server, solution)
+        }
+    }
+
+    /// A server that the test has started on a backend that it keeps.
+    pub fn of(server: Server, solution: TrySolution) -> Self {
+        Self {
             server,
             solution,
             http: reqwest::Client::new(),
+            _folder: None,
         }
     }
 

@@ -1,6 +1,9 @@
 //! A database of its own for each test, on SQLite or on PostgreSQL with Redis.
 
-use std::{io::Write, sync::Once};
+use std::{
+    io::Write,
+    sync::{Arc, Once},
+};
 
 use sqlx::{Connection, Executor, PgConnection};
 use tempfile::TempDir;
@@ -9,7 +12,7 @@ use super::statements;
 
 /// Where a test keeps its data. Servers that share one are nodes of one cluster.
 pub struct Backend {
-    pub folder: TempDir,
+    pub folder: Arc<TempDir>,
     pub database_url: Option<String>,
     pub redis_url: Option<String>,
 }
@@ -36,7 +39,7 @@ impl Backend {
     pub fn sqlite() -> Self {
         statements::listen();
         Self {
-            folder: TempDir::new().unwrap(),
+            folder: Arc::new(TempDir::new().unwrap()),
             database_url: None,
             redis_url: None,
         }
@@ -60,7 +63,7 @@ impl Backend {
             .unwrap();
         let (base, _) = server.rsplit_once('/').unwrap();
         Some(Self {
-            folder: TempDir::new().unwrap(),
+            folder: Arc::new(TempDir::new().unwrap()),
             database_url: Some(format!("{base}/{name}")),
             redis_url: Some(redis),
         })

@@ -359,7 +359,8 @@ async fn some_address(
 fn accepted(answer: &Value) -> Option<ExecutionId> {
     if let Some(errors) = answer["errors"].as_array() {
         for error in errors {
-            assert_eq!(error["extensions"]["code"], "UNAVAILABLE", "{answer}");
+            let code = error["extensions"]["code"].as_str().unwrap();
+            assert!(["UNAVAILABLE", "TIMEOUT"].contains(&code), "{answer}");
         }
         return None;
     }

@@ -16,7 +16,7 @@ use tracing::{
 };
 use tracing_subscriber::{
     Layer,
-    filter::filter_fn,
+    filter::{LevelFilter, filter_fn},
     layer::{Context, SubscriberExt as _},
 };
 
@@ -70,7 +70,14 @@ pub fn listen() {
         });
         let of_statements = filter_fn(|metadata| metadata.target() == TARGET);
         let layer = Listener { file }.with_filter(of_statements);
-        let subscriber = tracing_subscriber::registry().with(layer);
+        // A test that fails may be asked why: what its servers complain of, on standard error.
+        let complaints = variable("TAKEOFF_TEST_LOG").map(|least| {
+            let least: LevelFilter = least.parse().unwrap();
+            tracing_subscriber::fmt::layer()
+                .with_writer(std::io::stderr)
+                .with_filter(least)
+        });
+        let subscriber = tracing_subscriber::registry().with(layer).with(complaints);
         tracing::subscriber::set_global_default(subscriber).unwrap();
     });
 }
