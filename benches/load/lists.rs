@@ -2,6 +2,7 @@
 
 use anyhow::Context;
 use serde_json::{Map, Value, json};
+use takeoff::clock::Clock;
 
 use crate::{
     load::request,
@@ -234,7 +235,8 @@ impl Run<'_> {
 }
 
 fn days_ago(days: i64) -> String {
-    let then = chrono::Utc::now() - chrono::TimeDelta::days(days);
+    let then = Clock::System.now() - days * 86_400_000_000;
+    let then = chrono::DateTime::from_timestamp_micros(then).unwrap_or_default();
     then.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
 }
 

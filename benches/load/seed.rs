@@ -214,7 +214,7 @@ impl Seed {
     /// year before.
     pub(crate) async fn counts(&mut self, count: u64) -> anyhow::Result<()> {
         const HOUR_MICROS: i64 = 3_600_000_000;
-        let now = chrono::Utc::now().timestamp_micros();
+        let now = takeoff::clock::Clock::System.now();
         let (hour, day) = (HOUR_MICROS, 24 * HOUR_MICROS);
         let (last_hour, last_day) = (now / hour * hour, now / day * day);
         let columns =

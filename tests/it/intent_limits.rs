@@ -108,7 +108,7 @@ async fn nodes_that_are_killed(backend: &Backend) {
     let mut all = BTreeMap::new();
     for number in 0..24 {
         let key = format!("key {}", number % 6);
-        let id = submit(&node, &session, &key, 30).await;
+        let id = submit(&node, &session, &key, 150).await;
         all.insert(id, key);
     }
     // It may run while the node is killed, and others beside it.

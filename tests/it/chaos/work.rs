@@ -136,7 +136,7 @@ impl Done {
         let naps = storage.find_executions(&scope, &self.naps).await.unwrap();
         app.assert_verified().await;
         assert_verified_by_command(backend);
-        (self.acknowledged.len(), naps.to_vec())
+        (self.acknowledged.len(), naps)
     }
 }
 

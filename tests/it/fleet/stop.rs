@@ -16,6 +16,9 @@ use crate::support::{Backend, Load, NodeProcess, TestApp};
 /// submits took is added.
 const HANDED_OVER_WITHIN: Duration = Duration::from_secs(2);
 
+/// Of what is handed over, each of a quarter of a second: enough for another node to start meanwhile.
+const STAGES: usize = 40;
+
 /// Nothing here ends by a lease that runs out.
 const SETTINGS: &[&str] = &[
     "runtime.lease_seconds=60",
@@ -42,7 +45,7 @@ async fn handed_over_within_two_seconds(backend: Backend) {
     let mut running = Vec::new();
     let began = Instant::now();
     for _ in 0..20 {
-        let parameters = json!({"count": 12, "millis": 250});
+        let parameters = json!({"count": STAGES, "millis": 250});
         let id = observer.submit(session, "stages", parameters).await.id;
         running.push(id);
     }
@@ -74,7 +77,7 @@ async fn handed_over_within_two_seconds(backend: Backend) {
         // Each stage counts once, and those that were done were not done again.
         let result = done.result.unwrap();
         let attempts: Vec<i64> = result.as_inline().unwrap().read().unwrap();
-        assert_eq!(attempts.len(), 12);
+        assert_eq!(attempts.len(), STAGES);
         assert!(attempts.is_sorted() && attempts[0] == 1, "{attempts:?}");
         assert_eq!(*attempts.last().unwrap(), 2);
         assert_eq!((done.attempt, done.lost_attempts, done.crashes), (2, 1, 0));

@@ -190,12 +190,9 @@ backends! {
             app.services().uploads.download_url(&principal, shown).await.unwrap().unwrap()
         };
         let (of_acme, of_nobody) = (link(&acme["digest"]).await, link(&world.absent["digest"]).await);
-        world.statements.take();
-        let foreign = answers::get(app, &of_acme).await.masked(acme);
-        let by = world.statements.take();
-        let nothing = answers::get(app, &of_nobody).await.masked(&world.absent);
-        assert_eq!((foreign.status, &foreign), (404, &nothing));
-        assert_eq!(by, world.statements.take());
+        let foreign = told(&world, acme, answers::get(app, &of_acme)).await;
+        let nothing = told(&world, &world.absent, answers::get(app, &of_nobody)).await;
+        assert_eq!((foreign.0.status, &foreign), (404, &nothing));
     }
 
     async fn what_a_handler_is_given_of_another_tenant_is_not_there(backend: Backend) {
