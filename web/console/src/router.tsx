@@ -16,7 +16,6 @@ import {
   lineageSearch,
   logSearch,
   noSearch,
-  overviewSearch,
   scheduleFormSearch,
   schedulesSearch,
   sessionsSearch,
@@ -30,7 +29,7 @@ const getParentRoute = () => root;
 const overview = createRoute({
   getParentRoute,
   path: '/',
-  validateSearch: overviewSearch,
+  validateSearch: noSearch,
   component: lazyRouteComponent(() => import('./pages/overview')),
 });
 const executions = createRoute({

@@ -6,16 +6,37 @@ import { useInfiniteQuery } from '@tanstack/react-query';
 import { useEffect, useMemo, useRef, useState } from 'react';
 import { ask, documents, type Failure, type types } from '../api';
 import { onChanges } from './feed';
-import { type Filter, inOrder, later, orders, type Row } from './rows';
 
-export type { Filter, Row } from './rows';
+export type Row = types.ExecutionRowFragment;
+export type Filter = types.ExecutionFilter;
 
 const pageSize = 100;
 const idsAtOnce = 100;
 /** Rows that the feed has brought; of more the pages are asked for again. */
 const mostPatched = 5_000;
 
+const isOver = ({ status }: Row) => status === 'COMPLETED' || status === 'FAILED' || status === 'CANCELLED';
+
 const isRow = (node: types.ExecutionRowsQuery['nodes'][number]): node is Row => node !== null && '__typename' in node;
+
+/** The later of two states of one execution. */
+export function later(one: Row, other: Row | undefined): Row {
+  if (!other) return one;
+  const rank = (row: Row) => (isOver(row) ? 2 : row.status === 'RUNNING' ? 1 : 0);
+  const difference = rank(one) - rank(other) || one.attempt - other.attempt;
+  return difference > 0 ? one : other;
+}
+
+/** Whether a filter finds a row; what it cannot tell is asked of the server. */
+export function fits(row: Row, { status, intentType, sessionId, rootsOnly, createdAfter }: Filter): boolean {
+  return (
+    (!status || status.includes(row.status)) &&
+    (!intentType || intentType.includes(row.intent.intentType)) &&
+    (!sessionId || row.intent.session.id === sessionId) &&
+    (!rootsOnly || row.parent === null) &&
+    (!createdAfter || row.createdAt > createdAfter)
+  );
+}
 
 export interface ExecutionList {
   rows: Row[];
@@ -96,26 +117,21 @@ export function useExecutions(filter: Filter, orderBy: types.ExecutionOrder): Ex
   const pages = found.data?.pages;
   const all = useMemo(() => {
     if (!pages) return [];
-    const { placeOf, sign } = orders[orderBy];
+    const sign = orderBy === 'NEWEST_FIRST' ? -1 : 1;
     const rows = new Map<string, Row>();
     for (const page of pages) for (const row of page.nodes) rows.set(row.id, later(row, patched.get(row.id)));
-    const lastRow = pages.at(-1)?.nodes.at(-1);
-    const last = lastRow && placeOf(lastRow);
+    const lastId = pages.at(-1)?.nodes.at(-1)?.id;
     const isWhole = !pages.at(-1)?.pageInfo.hasNextPage;
     for (const row of patched.values()) {
-      const place = placeOf(row);
-      const isInside = isWhole || (last && place !== null && (place < last ? -1 : 1) * sign < 0);
+      const isInside = isWhole || (lastId !== undefined && (row.id < lastId ? -1 : 1) * sign < 0);
       if (isInside && !filter.idempotencyKey) rows.set(row.id, later(row, rows.get(row.id)));
     }
-    return inOrder([...rows.values()], filter, orderBy);
+    const kept = [...rows.values()].filter((row) => fits(row, filter));
+    return kept.sort((a, b) => (a.id < b.id ? -sign : a.id > b.id ? sign : 0));
   }, [pages, patched, filter, orderBy]);
-  const { placeOf, sign } = orders[orderBy];
-  const rows = useMemo(
-    () => (floor === undefined ? all : all.filter((row) => (placeOf(row) ?? '') <= floor)),
-    [all, floor, placeOf],
-  );
+  const rows = useMemo(() => (floor === undefined ? all : all.filter(({ id }) => id <= floor)), [all, floor]);
   const top = useRef<string | undefined>(undefined);
-  top.current = (all[0] && placeOf(all[0])) ?? undefined;
+  top.current = all[0]?.id;
 
   return {
     rows,
@@ -130,7 +146,7 @@ export function useExecutions(filter: Filter, orderBy: types.ExecutionOrder): Ex
     again: () => void found.refetch(),
     setTop(isTop) {
       if (isTop) setFloor(undefined);
-      else if (sign < 0) setFloor((before) => before ?? top.current);
+      else if (orderBy === 'NEWEST_FIRST') setFloor((before) => before ?? top.current);
     },
   };
 }

@@ -1,10 +1,11 @@
 /** Nodes, what waits, and the quotas of the caller. */
 import { useEffect } from 'react';
 import { documents, queries, type types, useAsk } from '../api';
-import { Facts, Head, Panel } from '../parts';
+import { Facts, Head, Id, Panel, Time } from '../parts';
 import { size } from '../parts/json';
-import { Ready } from '../parts/state';
-import { Nodes } from './runtime/nodes';
+import { Empty, Ready } from '../parts/state';
+import { Badge } from '../parts/status';
+import { Table, type TableColumn } from '../parts/table';
 
 const everyMs = 5_000;
 
@@ -28,10 +29,14 @@ export default function Runtime() {
               <Tile name="Running" value={runtime.backlog.running} words="executions that run now" />
               <Tile name="Ready" value={runtime.backlog.ready} words="could run, and wait for a slot" />
               <Tile name="Scheduled" value={runtime.backlog.scheduled} words="wait for their time" />
-              <Tile name="Nodes" value={String(runtime.nodes.length)} words={takers(runtime.nodes)} />
+              <Tile name="Nodes" value={String(runtime.nodes.length)} words={`version ${runtime.version} answers`} />
             </section>
             <Panel title="Nodes">
-              <Nodes nodes={runtime.nodes} />
+              {runtime.nodes.length === 0 ? (
+                <Empty title="No node holds a lease" />
+              ) : (
+                <Table label="Nodes" columns={columns} rows={runtime.nodes} keyOf={({ id }) => id} />
+              )}
             </Panel>
           </>
         )}
@@ -51,11 +56,6 @@ export default function Runtime() {
   );
 }
 
-function takers(nodes: types.NodeRowFragment[]): string {
-  const count = nodes.filter(({ state }) => state === 'ACTIVE').length;
-  return count === nodes.length ? 'hold a lease and take work' : `hold a lease; ${count} of them take work`;
-}
-
 export function Tile({ name, value, words }: { name: string; value: string; words: string }) {
   return (
     <div className="tile panel">
@@ -65,6 +65,32 @@ export function Tile({ name, value, words }: { name: string; value: string; word
     </div>
   );
 }
+
+const columns: TableColumn<types.RuntimeQuery['runtime']['nodes'][number]>[] = [
+  {
+    title: 'Node',
+    cell: ({ name, isThis }) => (
+      <span className="id">
+        {name} {isThis && <Badge tone="good" icon="check" name="answers" />}
+      </span>
+    ),
+  },
+  { title: 'Id', cell: ({ id }) => <Id id={id} /> },
+  {
+    title: 'Load',
+    cell: ({ name, running, capacity }) => (
+      <span className="progress">
+        <progress value={running} max={capacity} aria-label={`Load of ${name}`} />
+        <span className="num">
+          {running} of {capacity}
+        </span>
+      </span>
+    ),
+  },
+  { title: 'Version', cell: ({ version }) => version },
+  { title: 'Started', cell: ({ startedAt }) => <Time at={startedAt} /> },
+  { title: 'Lease', cell: ({ expiresAt }) => <Time at={expiresAt} /> },
+];
 
 const quotaNames: Record<types.QuotaKind, string> = {
   CALLER_SUBMITS: 'Submits of this caller in a second',
