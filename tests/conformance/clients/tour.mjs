@@ -19,7 +19,7 @@ assert.deepEqual(lines.slice(end + 1).join('\n').replaceAll(/\s+/g, ' '), [
   'true STALE_VERSION { files: 1 }',
   'true compose_journey',
   'CANCELLED',
-  'true execution.created',
+  '1 execution.created',
   'default true',
 ].join(' '));
 console.log('the tour of @takeoff/client, as docs/frontends.md has it');

@@ -46,7 +46,9 @@ console.log(await long.result().catch((error) => error.code));
 const { feedHead } = await client.query('query($id: ID) { feedHead(sessionId: $id) }', { id: sessionId });
 const hello = await client.submit('echo', { message: 'hello' }, { sessionId });
 for await (const event of client.feed({ sessionId, after: feedHead })) {
-  console.log(event.executionId === hello.id, event.type);
+  // Others may run in the session, too.
+  if (event.executionId !== hello.id) continue;
+  console.log(event.sequence, event.type);
   break;
 }
 
