@@ -12,11 +12,11 @@ use takeoff::model::ExecutionStatus;
 use super::{events_so_far, id_of, is_in_state, nodes, starts};
 use crate::support::{Backend, Load, NodeProcess, TestApp};
 
-/// So soon another node goes on with what a stopping one ran, where the machine has time for it: the time that as many
-/// submits took is added.
+/// Within this time another node goes on with what a stopping one ran. A busy machine is given more: the time that the
+/// test's submits took is added.
 const HANDED_OVER_WITHIN: Duration = Duration::from_secs(2);
 
-/// Of what is handed over, each of a quarter of a second: enough for another node to start meanwhile.
+/// The stages of each execution, a quarter of a second each: it must still run when the other node has started.
 const STAGES: usize = 40;
 
 /// Nothing here ends by a lease that runs out.
