@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{TestApp, backends};
+use crate::support::{TestApp, backends, soon};
 
 const SUBMIT: &str = "mutation($input: SubmitIntentInput!) { submitIntent(input: $input) {
     replayed execution { id status } errors { __typename code message path
@@ -172,7 +172,7 @@ backends! {
                 assert_eq!(answer["errors"][0]["code"], "STALE_VERSION");
             }
         };
-        futures::future::join_all((0..12).map(|_| count_up())).await;
+        soon(futures::future::join_all((0..12).map(|_| count_up()))).await;
         let found = app.data(read, json!({"id": id})).await;
         assert_eq!(found["session"], json!({"state": {"count": 12}, "stateVersion": "13"}));
     }

@@ -13,7 +13,7 @@ use takeoff::{
     storage::{Error, Feed},
 };
 
-use crate::support::{Backend, TestApp, backends};
+use crate::support::{Backend, TestApp, backends, soon};
 
 fn seqs(events: &[Event]) -> Vec<i64> {
     events.iter().map(|event| event.cursor.seq).collect()
@@ -27,7 +27,7 @@ async fn read_with_breaks(app: &TestApp, id: ExecutionId, batches: usize) -> Vec
         let principal = app.principal();
         let events = &app.services().events;
         let stream = events.watch_execution(&principal, id, after).await.unwrap();
-        let part: Vec<_> = stream.take(batches).collect().await;
+        let part: Vec<_> = soon(stream.take(batches).collect()).await;
         if part.is_empty() {
             return read;
         }
@@ -113,13 +113,13 @@ backends! {
         let events = &app.services().events;
         let stream = events.watch_execution(&principal, running.id, None).await.unwrap();
         futures::pin_mut!(stream);
-        let past = stream.next().await.unwrap().unwrap();
+        let past = soon(stream.next()).await.unwrap().unwrap();
         assert_eq!(seqs(&past.events), [1, 2]);
         assert!(!past.has_more_past_events);
         app.solution.gate.add_permits(1);
-        let live = stream.next().await.unwrap().unwrap();
+        let live = soon(stream.next()).await.unwrap().unwrap();
         assert_eq!(seqs(&live.events), [3]);
-        assert!(stream.next().await.is_none());
+        assert!(soon(stream.next()).await.is_none());
         let after_the_end = events.watch_execution(&principal, running.id, Some(live.cursor)).await;
         assert_eq!(after_the_end.unwrap().count().await, 0);
     }

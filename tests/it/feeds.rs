@@ -71,7 +71,7 @@ async fn a_writer_that_holds_feeds_back_is_named_in_the_log_and_measured() {
         .fetch_one(&mut writer)
         .await
         .unwrap();
-    let http = reqwest::Client::new();
+    let http = crate::support::http();
     let url = |path: &str| format!("http://{}{path}", node.address);
     let submit = "mutation { createSession(input: {}) { session { id } } }";
     let made = http.post(url("/graphql")).json(&json!({"query": submit}));

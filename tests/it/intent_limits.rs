@@ -73,7 +73,7 @@ async fn submit(node: &NodeProcess, session: &str, key: &str, millis: u64) -> Ex
         "intentType": "queued-nap", "sessionId": session, "parameters": {"key": key, "millis": millis},
     });
     let body = json!({"query": SUBMIT, "variables": {"input": input}});
-    let answer = reqwest::Client::new()
+    let answer = crate::support::http()
         .post(format!("http://{}/graphql", node.address))
         .json(&body);
     let answer: Value = answer.send().await.unwrap().json().await.unwrap();
@@ -97,7 +97,7 @@ async fn nodes_that_are_killed(backend: &Backend) {
         None
     };
     let mut node = NodeProcess::start(backend, LEASE).await;
-    let made = reqwest::Client::new()
+    let made = crate::support::http()
         .post(format!("http://{}/graphql", node.address))
         .json(&json!({"query": "mutation { createSession(input: {}) { session { id } } }"}));
     let made: Value = made.send().await.unwrap().json().await.unwrap();

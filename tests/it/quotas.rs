@@ -11,7 +11,7 @@ use takeoff::{
     state_surface::NewSession,
 };
 
-use crate::support::{Backend, Proxy, Received, Socket, TestApp, backends};
+use crate::support::{Backend, PATIENCE, Proxy, Received, Socket, TestApp, backends};
 
 const SUBMIT: &str = "mutation($session: ID!, $type: String!) {
     submitIntent(input: {intentType: $type, sessionId: $session, parameters: {}}) {
@@ -53,6 +53,7 @@ async fn flood(apps: &[&TestApp], tenant: &str, refusals: usize) -> (usize, f64)
     let (mut accepted, mut refused) = (0, 0);
     // Many at once: one after the other they might be slower than what comes back to the quota.
     while refused < refusals {
+        assert!(began.elapsed() < PATIENCE, "nobody is refused");
         let submits = (0..AT_ONCE).map(|n| submit(apps[n % apps.len()], tenant, session));
         for outcome in futures::future::join_all(submits).await {
             match outcome {

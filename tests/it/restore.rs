@@ -12,7 +12,7 @@ use takeoff::{
     storage::{Error, Feed},
 };
 
-use crate::support::{Backend, Cluster, PATIENCE, Socket, TestApp};
+use crate::support::{Backend, Cluster, PATIENCE, Socket, TestApp, soon};
 
 /// The feed that somebody subscribes to.
 #[derive(Debug, Clone, Copy)]
@@ -48,7 +48,10 @@ async fn seen(app: &TestApp, watched: Watched, after: Option<Cursor>, count: usi
     let mut seen = Vec::new();
     let all = async {
         while seen.len() < count {
-            let batch = batches.next().await.expect("the stream ends").unwrap();
+            let batch = soon(batches.next())
+                .await
+                .expect("the stream ends")
+                .unwrap();
             seen.extend(batch.events.iter().cloned());
         }
     };

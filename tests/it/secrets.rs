@@ -136,14 +136,14 @@ impl Client<'_> {
         let url = format!("http://{}/graphql", self.node.address);
         let body = json!({"query": query, "variables": variables});
         let text = self
-            .answer(reqwest::Client::new().post(url).json(&body))
+            .answer(crate::support::http().post(url).json(&body))
             .await;
         serde_json::from_str(&text).unwrap()
     }
 
     async fn get(&self, path: &str) -> String {
         let url = format!("http://{}{path}", self.node.address);
-        self.answer(reqwest::Client::new().get(url)).await
+        self.answer(crate::support::http().get(url)).await
     }
 
     /// Waits for the end of an execution over a socket.
@@ -204,7 +204,7 @@ backends! {
         assert_eq!(ids.len(), 3);
         let rest = format!("http://{}/api/intent/submit", node.address);
         let body = json!({"intent_type": "login", "session_id": session, "parameters": login(false)});
-        let by_rest = client.answer(reqwest::Client::new().post(rest).json(&body)).await;
+        let by_rest = client.answer(crate::support::http().post(rest).json(&body)).await;
         let by_rest: Value = serde_json::from_str(&by_rest).unwrap();
         ids.push(by_rest["execution_id"].as_str().unwrap().to_owned());
         for id in &ids {

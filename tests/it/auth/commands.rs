@@ -163,7 +163,10 @@ async fn a_server_that_nobody_could_call_does_not_start_and_says_what_to_do() {
     assert!(said.contains("takeoff keys create --admin"), "{said}");
     done(&backend, &["keys", "create", "--admin"]).await;
     let node = NodeProcess::start(&backend, &["auth.mode=required"]).await;
-    let asked = reqwest::get(format!("http://{}/ready", node.address)).await;
+    let asked = crate::support::http()
+        .get(format!("http://{}/ready", node.address))
+        .send()
+        .await;
     assert_eq!(asked.unwrap().status().as_u16(), 200);
 }
 
@@ -190,7 +193,7 @@ async fn no_token_is_in_the_log() {
         node.address
     );
     for (token, expected) in [(key, 200), (&swapped, 401)] {
-        let asked = reqwest::Client::new()
+        let asked = crate::support::http()
             .get(&url)
             .bearer_auth(token)
             .send()

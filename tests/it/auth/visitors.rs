@@ -189,7 +189,7 @@ async fn no_secret_is_in_the_log() {
     let node = NodeProcess::start(&backend, &settings).await;
     let asked = async |token: Option<&str>, query: &str| -> Value {
         let url = format!("http://{}/graphql", node.address);
-        let mut request = reqwest::Client::new()
+        let mut request = crate::support::http()
             .post(url)
             .json(&json!({"query": query}));
         if let Some(token) = token {

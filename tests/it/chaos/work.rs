@@ -153,7 +153,7 @@ pub struct Checked {
 
 async fn ask(address: SocketAddr, query: &str, variables: Value) -> Value {
     let body = json!({"query": query, "variables": variables});
-    let request = reqwest::Client::new().post(format!("http://{address}/graphql"));
+    let request = crate::support::http().post(format!("http://{address}/graphql"));
     let answer = request.json(&body).send().await.unwrap();
     let mut answer: Value = answer.json().await.unwrap();
     assert!(answer.get("errors").is_none(), "{answer}");

@@ -10,7 +10,7 @@ const STATE_BYTES: usize = 255 * 1024;
 
 async fn post(url: &str, query: &str, variables: Value) -> Vec<u8> {
     let body = json!({"query": query, "variables": variables});
-    let answer = reqwest::Client::new().post(url).json(&body).send().await;
+    let answer = crate::support::http().post(url).json(&body).send().await;
     answer.unwrap().bytes().await.unwrap().to_vec()
 }
 

@@ -43,7 +43,7 @@ impl Tenant {
         let mut tenant = Self {
             name,
             url: format!("http://{address}/graphql"),
-            http: reqwest::Client::new(),
+            http: crate::support::http(),
             session: Value::Null,
         };
         let created = tenant.ask(CREATE_SESSION, json!({})).await;

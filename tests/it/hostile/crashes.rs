@@ -1,6 +1,9 @@
 //! An execution that ends the process it runs in.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::{
+    sync::atomic::Ordering,
+    time::{Duration, Instant},
+};
 
 use serde_json::{Value, json};
 use takeoff::model::{ExecutionId, ExecutionStatus};
@@ -87,6 +90,9 @@ backends! {
     }
 }
 
+/// Its nodes are started again many times.
+const LIMIT: Duration = Duration::from_mins(3);
+
 const SETTINGS: [&str; 2] = ["telemetry.log=warn", SHORT_LEASE];
 
 /// Processes that share a database, each started again when it has ended.
@@ -106,7 +112,7 @@ impl Cluster {
         Self {
             backend,
             nodes,
-            http: reqwest::Client::new(),
+            http: crate::support::http(),
             ends: 0,
         }
     }
@@ -114,7 +120,9 @@ impl Cluster {
     /// Asks one after the other until one answers.
     async fn ask(&mut self, query: &str, variables: Value) -> Value {
         let body = json!({"query": query, "variables": variables});
+        let asked = Instant::now();
         loop {
+            assert!(asked.elapsed() < LIMIT, "nobody answers");
             for at in 0..self.nodes.len() {
                 let url = format!("http://{}/graphql", self.nodes[at].address);
                 if let Ok(answer) = self.http.post(url).json(&body).send().await
@@ -153,7 +161,9 @@ impl Cluster {
     /// Waits for the end of an execution, whatever ends meanwhile.
     async fn ended(&mut self, id: &str) -> Value {
         let query = "query($id: ID!) { execution(id: $id) { status finishedAt error { code } } }";
+        let asked = Instant::now();
         loop {
+            assert!(asked.elapsed() < LIMIT, "it does not end");
             let found = self.ask(query, json!({"id": id})).await["execution"].take();
             if !found["finishedAt"].is_null() {
                 return found;

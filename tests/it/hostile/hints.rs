@@ -4,7 +4,7 @@ use futures::StreamExt;
 use serde_json::{Value, json};
 use takeoff::model::ExecutionStatus;
 
-use crate::support::{Backend, TestApp};
+use crate::support::{Backend, TestApp, soon};
 
 /// Says the same on every channel of hints that there is, as somebody who cannot tell them apart.
 async fn say(redis: &mut redis::aio::MultiplexedConnection, hints: &[Value]) {
@@ -72,7 +72,7 @@ async fn a_message_in_redis_that_knows_a_sequence_of_the_future_hides_nothing() 
         .await
         .unwrap();
     let mut stream = Box::pin(stream);
-    stream.next().await.unwrap().unwrap();
+    soon(stream.next()).await.unwrap().unwrap();
     let intent = &running.intent;
     let (tenant, session) = (&intent.tenant_id, intent.session_id);
     let forged = json!({"e": [tenant, session, running.id, i64::MAX, true]});

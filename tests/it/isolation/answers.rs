@@ -15,7 +15,7 @@ use super::{
     routes::Request,
     world::{Names, World},
 };
-use crate::support::TestApp;
+use crate::support::{TestApp, soon};
 
 /// Status, headers, and every byte that comes.
 #[derive(Debug, PartialEq, Eq)]
@@ -156,7 +156,7 @@ async fn by_socket(app: &TestApp, token: &str, payload: &Value) -> Answer {
     }
     let mut body = String::new();
     loop {
-        let text = match socket.next().await {
+        let text = match soon(socket.next()).await {
             Some(Ok(Message::Text(text))) => text,
             Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,
             // It says why, if the server has closed it.

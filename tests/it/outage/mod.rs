@@ -25,7 +25,7 @@ use takeoff::{
 
 use crate::support::{
     Acknowledged, Backend, Load, NodeProcess, PATIENCE, Proxy, Received, Redis, SHORT_LEASE,
-    Socket, TestApp,
+    Socket, TestApp, soon,
 };
 
 /// Limits that a test can wait for: an answer comes within their sum.
@@ -120,7 +120,9 @@ async fn late_write(app: &TestApp, execution: &Execution) -> Result<(), Error> {
 
 /// The first value of a query, once it has one.
 async fn until_found(connection: &mut PgConnection, query: &str) -> i32 {
+    let asked = Instant::now();
     loop {
+        assert!(asked.elapsed() < PATIENCE, "{query}: nothing");
         let query = sqlx::AssertSqlSafe(query.to_owned());
         let found = sqlx::query_scalar(query).fetch_optional(&mut *connection);
         if let Some(value) = found.await.unwrap() {

@@ -18,7 +18,7 @@ async fn handlers_outlive_a_database_that_is_away_for_less_than_the_lease() {
             .await
             .unwrap(),
     );
-    let past = watched.next().await.unwrap().unwrap();
+    let past = soon(watched.next()).await.unwrap().unwrap();
     proxy.cut();
     // They end while nothing can be recorded.
     app.solution.gate.add_permits(3);
@@ -32,7 +32,7 @@ async fn handlers_outlive_a_database_that_is_away_for_less_than_the_lease() {
     // The subscription went on, or ended with an error that says to come back.
     let mut seen = past.events.to_vec();
     loop {
-        match watched.next().await {
+        match soon(watched.next()).await {
             Some(Ok(batch)) => seen.extend(batch.events.iter().cloned()),
             Some(Err(error)) => {
                 assert!(error.is_retryable(), "{error}");
@@ -227,7 +227,7 @@ async fn a_transaction_ended_for_idling_may_be_asked_again() {
         return;
     };
     let node = NodeProcess::start(&backend, &[LONG_LEASE]).await;
-    let http = reqwest::Client::new();
+    let http = crate::support::http();
     let ask = async |query: &str, variables: Value| -> Value {
         let request = http
             .post(format!("http://{}/graphql", node.address))

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use takeoff::clock::Clock;
 
 use super::{CREATE, MINUTE, NOON, READ, SECOND, created, node, once, read, times_of};
-use crate::support::{Backend, NodeProcess, SHORT_LEASE, TestApp, backends};
+use crate::support::{Backend, NodeProcess, SHORT_LEASE, TestApp, backends, soon};
 
 /// From here on nothing writes down where a schedule goes on.
 async fn forbid_advances(backend: &Backend) {
@@ -42,7 +42,7 @@ async fn permit_advances(backend: &Backend) {
 async fn ask(node: &NodeProcess, query: &str, variables: Value) -> Value {
     let body = json!({"query": query, "variables": variables});
     let url = format!("http://{}/graphql", node.address);
-    let answer = reqwest::Client::new().post(url).json(&body).send().await;
+    let answer = crate::support::http().post(url).json(&body).send().await;
     let mut answer: Value = answer.unwrap().json().await.unwrap();
     assert!(answer.get("errors").is_none(), "{answer}");
     answer["data"].take()
@@ -108,13 +108,15 @@ backends! {
         let made = ask(&node, CREATE, json!({"input": input})).await;
         let id = made["createSchedule"]["schedule"]["id"].as_str().unwrap().to_owned();
         forbid_advances(&backend).await;
-        let fired = loop {
-            let found = ask(&node, READ, json!({"id": id})).await["schedule"].take();
-            if !times_of(&found).is_empty() {
-                break found;
+        let fired = soon(async {
+            loop {
+                let found = ask(&node, READ, json!({"id": id})).await["schedule"].take();
+                if !times_of(&found).is_empty() {
+                    return found;
+                }
+                tokio::time::sleep(std::time::Duration::from_millis(10)).await;
             }
-            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
-        };
+        }).await;
         node.kill();
         permit_advances(&backend).await;
         let last = times_of(&fired)[0].parse::<chrono::DateTime<chrono::Utc>>().unwrap();

@@ -37,6 +37,18 @@ const CHECKPOINT_KEYS: &str = "c1:0123456789abcdef0123456789abcdef";
 /// which a node looks for what it has missed (`runtime.poll_ms`), which some tests set so that nothing is found by it.
 pub const PATIENCE: Duration = Duration::from_secs(50);
 
+/// What comes within [`PATIENCE`]. A test that waited for ever would hold up all others, and nobody would know its name.
+pub async fn soon<T>(coming: impl Future<Output = T>) -> T {
+    let came = tokio::time::timeout(PATIENCE, coming).await;
+    came.expect("it never comes")
+}
+
+/// A client over HTTP that does not wait for ever for an answer, or for the next part of one.
+pub fn http() -> reqwest::Client {
+    let client = reqwest::Client::builder().read_timeout(2 * PATIENCE);
+    client.build().unwrap()
+}
+
 /// A lease that a test can wait for. It is lost by a node that gets no answer for two seconds and a half: tests whose
 /// nodes are not to lose theirs have the longer one of [`settings`].
 pub const SHORT_LEASE: &str = "runtime.lease_seconds=3";
@@ -104,7 +116,7 @@ impl TestApp {
         Self {
             server,
             solution,
-            http: reqwest::Client::new(),
+            http: http(),
             _folder: None,
         }
     }

@@ -8,7 +8,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use rand::{RngExt, SeedableRng, rngs::StdRng, seq::IndexedRandom};
@@ -32,6 +32,8 @@ const WRITE_STATE: &str = "mutation($input: SetSessionStateInput!) { setSessionS
 const PAUSE: Duration = Duration::from_millis(20);
 /// A server that neither answers nor ends the connection is given up after so long.
 const LIMIT: Duration = Duration::from_secs(15);
+/// No fault lasts so long that a request is refused all the time.
+const GIVEN_UP: Duration = Duration::from_mins(3);
 /// The number of clients that count in the session's state.
 const COUNTERS: u64 = 2;
 
@@ -81,7 +83,10 @@ impl Load {
         let name = HeaderName::from_static("x-takeoff-tenant");
         let headers = [(name, HeaderValue::from_static(tenant))].into_iter();
         let headers: HeaderMap = headers.collect();
-        let http = reqwest::Client::builder().default_headers(headers).build();
+        let http = reqwest::Client::builder()
+            .default_headers(headers)
+            .read_timeout(2 * PATIENCE);
+        let http = http.build();
         let http = http.unwrap();
         let query = "mutation { createSession(input: {}) { session { id } } }";
         let answer = ask(&http, address, query, json!({})).await.unwrap();
@@ -251,7 +256,9 @@ impl Load {
     /// Asks until there is an answer.
     pub async fn insist(&self, input: &Value, random: &mut StdRng) -> ExecutionId {
         let mut addresses = self.addresses.subscribe();
+        let began = Instant::now();
         loop {
+            assert!(began.elapsed() < GIVEN_UP, "never accepted: {input}");
             let address = some_address(&mut addresses, random).await;
             // Some clients hang up before they can know what became of their request.
             let hangs_up = random.random_bool(0.05);
@@ -292,7 +299,8 @@ impl Load {
         batches: usize,
         cursor: &mut Value,
     ) -> anyhow::Result<()> {
-        let mut socket = Socket::open(address, &json!({})).await?;
+        let opening = Socket::open(address, &json!({}));
+        let mut socket = tokio::time::timeout(LIMIT, opening).await??;
         let variables = json!({"session": self.session, "after": cursor});
         socket.subscribe("1", WATCH, &variables).await?;
         let mut left = batches;

@@ -18,7 +18,7 @@ pub mod tls;
 mod wire;
 
 pub use self::redis::Redis;
-pub use app::{PATIENCE, SHORT_LEASE, TestApp, assert_nothing_leaks, config};
+pub use app::{PATIENCE, SHORT_LEASE, TestApp, assert_nothing_leaks, config, http, soon};
 pub use backend::{Backend, variable};
 pub use cluster::Cluster;
 pub use handlers::TrySolution;

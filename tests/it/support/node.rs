@@ -17,7 +17,10 @@ use std::{
 };
 
 use takeoff::{app::App, clock::Clock, telemetry};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::oneshot,
+};
 
 use super::{
     Backend, TrySolution,
@@ -99,28 +102,27 @@ impl NodeProcess {
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let greeted = tokio::task::spawn_blocking(move || {
+        let (told, greeting) = oneshot::channel();
+        std::thread::spawn(move || {
             let address = lines.find_map(|line| {
                 let line = line.ok()?;
                 let (_, address) = line.split_once(GREETING)?;
                 address.parse().ok()
             });
-            (address, lines)
+            let _ = told.send(address);
+            // Whatever else it prints must not stop it.
+            lines.for_each(drop);
         });
-        let (address, lines) = tokio::time::timeout(PATIENCE, greeted)
-            .await
-            .expect("the node does not serve")
-            .unwrap();
-        // Whatever else it prints must not stop it.
-        std::thread::spawn(move || lines.for_each(drop));
-        let Some(address) = address else {
-            panic!("the node ended: {}", std::fs::read_to_string(&log).unwrap());
-        };
-        Self {
+        // From here on the process ends with this value, also if it never serves.
+        let mut node = Self {
             child,
-            address,
+            address: SocketAddr::from(([0; 4], 0)),
             log,
-        }
+        };
+        let greeting = tokio::time::timeout(PATIENCE, greeting).await;
+        let greeting = greeting.expect("the node does not serve").unwrap();
+        node.address = greeting.unwrap_or_else(|| panic!("the node ended: {}", node.log()));
+        node
     }
 
     /// `kill -9`.

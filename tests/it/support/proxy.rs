@@ -10,6 +10,8 @@ use tokio::{
     task::JoinHandle,
 };
 
+use super::soon;
+
 /// What becomes of packets in one direction.
 #[derive(Debug, Clone, Copy, Default)]
 struct Way {
@@ -59,13 +61,16 @@ impl Proxy {
     /// As if the service had been started again.
     pub async fn mend(&self) {
         let address = ("127.0.0.1", self.port);
-        let listener = loop {
-            // The aborted task may hold the port for a moment.
-            match TcpListener::bind(address).await {
-                Ok(listener) => break listener,
-                Err(_) => tokio::task::yield_now().await,
+        let bound = async {
+            loop {
+                // The aborted task may hold the port for a moment.
+                match TcpListener::bind(address).await {
+                    Ok(listener) => return listener,
+                    Err(_) => tokio::time::sleep(Duration::from_millis(1)).await,
+                }
             }
         };
+        let listener = soon(bound).await;
         self.accept(listener);
     }
 

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use anyhow::Context;
 use futures::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
@@ -9,6 +10,8 @@ use tokio_tungstenite::{
     MaybeTlsStream, WebSocketStream,
     tungstenite::{self, Message, client::IntoClientRequest, protocol::CloseFrame},
 };
+
+use super::PATIENCE;
 
 /// A connection.
 pub struct Socket(WebSocketStream<MaybeTlsStream<TcpStream>>);
@@ -80,7 +83,8 @@ impl Socket {
     /// The next message, whatever it is.
     pub async fn receive_any(&mut self) -> anyhow::Result<Received> {
         loop {
-            match self.0.next().await.transpose()? {
+            let next = tokio::time::timeout(2 * PATIENCE, self.0.next()).await;
+            match next.context("nothing comes")?.transpose()? {
                 Some(Message::Text(text)) => {
                     return Ok(Received::Message(serde_json::from_str(&text)?));
                 }

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::{Message, client::IntoClientRequest};
 
 use crate::support::{
-    Backend, TestApp, Wire,
+    Backend, TestApp, Wire, soon,
     tls::{self, ONE},
 };
 
@@ -126,7 +126,7 @@ async fn a_websocket_over_tls_follows_an_execution() {
     }
     let mut seen = String::new();
     while !seen.contains(r#""complete""#) {
-        let message = socket.next().await.unwrap().unwrap();
+        let message = soon(socket.next()).await.unwrap().unwrap();
         seen.push_str(message.to_text().unwrap());
     }
     assert!(seen.contains("execution.completed"), "{seen}");
