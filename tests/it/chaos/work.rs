@@ -176,15 +176,20 @@ async fn begin_schedule(address: SocketAddr) -> String {
 /// Each time of the schedule has one execution, and each execution ends.
 async fn assert_schedule_fired_once(app: &TestApp, session: &str) {
     let session = session.parse().unwrap();
+    let fired = || async {
+        let mut all = app.all_executions().await;
+        all.retain(|one| one.intent.session_id == session);
+        all
+    };
+    // It goes on. Where nothing could be written for long, few of its times have come to be so far.
+    app.until(|| async { (fired().await.len() > 1).then_some(()) })
+        .await;
     let mut times = BTreeSet::new();
-    for one in app.all_executions().await {
-        if one.intent.session_id == session {
-            let key = one.intent.idempotency_key.clone().unwrap();
-            assert!(times.insert(key), "{one:?} is the second one of its time");
-            app.ended(one.id).await;
-        }
+    for one in fired().await {
+        let key = one.intent.idempotency_key.clone().unwrap();
+        assert!(times.insert(key), "{one:?} is the second one of its time");
+        app.ended(one.id).await;
     }
-    assert!(times.len() > 1, "{times:?}");
 }
 
 /// Of the tenant of which nothing is kept some were removed, and the others end.

@@ -299,7 +299,8 @@ impl Load {
         batches: usize,
         cursor: &mut Value,
     ) -> anyhow::Result<()> {
-        let opening = Socket::open(address, &json!({}));
+        let nothing = json!({});
+        let opening = Socket::open(address, &nothing);
         let mut socket = tokio::time::timeout(LIMIT, opening).await??;
         let variables = json!({"session": self.session, "after": cursor});
         socket.subscribe("1", WATCH, &variables).await?;
