@@ -11,7 +11,7 @@ use takeoff::{
     state_surface::NewSession,
 };
 
-use crate::support::{Backend, PATIENCE, Proxy, Received, Socket, TestApp, backends};
+use crate::support::{Backend, PATIENCE, Proxy, Received, Socket, TestApp, backends, soon};
 
 const SUBMIT: &str = "mutation($session: ID!, $type: String!) {
     submitIntent(input: {intentType: $type, sessionId: $session, parameters: {}}) {
@@ -188,13 +188,18 @@ backends! {
         app.until(|| async { open("acme").await.ok() }).await;
         let watch = "subscription { tenantEvents { cursor } }";
         first.subscribe("1", watch, &json!({})).await.unwrap();
+        app.until(|| async {
+            let left = app.services().quotas.left(&app.principal_of("acme")).await.unwrap();
+            let left = left.iter().find(|left| left.quota == Quota::Subscriptions);
+            (left.unwrap().remaining == 0).then_some(())
+        }).await;
         let stream = async |tenant: &str| {
             let request = app.http.post(app.url("/graphql/stream")).header("accept", "text/event-stream");
             let request = request.header("x-takeoff-tenant", tenant);
             request.json(&json!({"query": watch})).send().await.unwrap()
         };
-        let refused = async |tenant: &str| stream(tenant).await.text().await.unwrap();
-        let text = refused("acme").await;
+        // One that is not refused would not end.
+        let text = soon(stream("acme").await.text()).await.unwrap();
         assert!(text.contains("RATE_LIMITED") && text.contains("retryAfterMs"), "{text}");
         assert_eq!(stream("globex").await.status(), StatusCode::OK);
         first.send(&json!({"type": "complete", "id": "1"})).await.unwrap();
