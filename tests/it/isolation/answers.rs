@@ -87,7 +87,7 @@ impl Answer {
         let headers = headers.map(|(name, value)| format!("{name}: {}", value.to_str().unwrap()));
         let (status, mut headers) = (response.status().as_u16(), headers.collect::<Vec<_>>());
         headers.sort();
-        let body = response.text().await.unwrap();
+        let body = soon(response.text()).await.unwrap();
         Self {
             status,
             headers,
