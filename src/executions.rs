@@ -85,7 +85,7 @@ impl Executions {
         }
     }
 
-    /// The numbers of executions by time, type and what they became.
+    /// The numbers of executions by time and type.
     ///
     /// # Errors
     /// [`Refusal::InvalidInput`] for more points than one answer has; when the database does not answer.
@@ -97,7 +97,7 @@ impl Executions {
         scope.check_all(Action::ReadExecutions)?;
         let points = self.storage.count_by_time(scope, request).await?;
         if points.len() > MOST_POINTS {
-            let message = "there are more than 10,000 numbers: ask for fewer types, a shorter time or longer buckets";
+            let message = "there are more than 10,000 points: ask for fewer types, a shorter time or longer buckets";
             return Err(Refusal::invalid(["filter"], message).into());
         }
         Ok(points)

@@ -1,6 +1,8 @@
 //! Pages of lists by each filter and each pair of filters.
 
+use anyhow::Context;
 use serde_json::{Map, Value, json};
+use takeoff::clock::Clock;
 
 use crate::{
     load::request,
@@ -19,10 +21,12 @@ struct List {
     name: &'static str,
     filter: &'static str,
     conditions: Vec<Vec<Value>>,
+    /// The arguments of its orders.
+    orders: &'static [&'static str],
 }
 
 /// The times of the seeded rows are before 1970-01-03; a row made by the server is after.
-fn lists(session: &str) -> [List; 3] {
+fn lists(session: &str, rerun: &str) -> [List; 3] {
     let window = [
         vec![
             json!({"createdAfter": "1970-01-01T00:00:00.001Z"}),
@@ -51,6 +55,27 @@ fn lists(session: &str) -> [List; 3] {
         vec![json!({"sessionId": session})],
         vec![json!({"rootsOnly": true})],
         vec![json!({"idempotencyKey": "none"})],
+        vec![
+            json!({"errorCode": ["OUT_OF_PAPER"]}),
+            json!({"errorCode": ["NONE"]}),
+        ],
+        vec![json!({"rerunOf": rerun})],
+        vec![
+            json!({"handlerName": ["content"]}),
+            json!({"handlerName": ["none"]}),
+        ],
+        vec![
+            json!({"waitingFor": ["QUEUE"]}),
+            json!({"waitingFor": ["CHILDREN"]}),
+        ],
+        vec![
+            json!({"finishedAfter": "1970-01-01T00:00:00.001Z"}),
+            json!({"finishedAfter": "2050-01-01T00:00:00Z"}),
+        ],
+        vec![
+            json!({"finishedBefore": "1970-01-01T00:00:00.001Z"}),
+            json!({"finishedBefore": "2050-01-01T00:00:00Z"}),
+        ],
         metadata.clone(),
     ];
     let artifacts = [
@@ -67,6 +92,11 @@ fn lists(session: &str) -> [List; 3] {
             json!({"nameContains": "77"}),
             json!({"nameContains": "absent"}),
         ],
+        vec![json!({"executionId": rerun})],
+        vec![
+            json!({"eligibleFor": "parse_content"}),
+            json!({"eligibleFor": "create_deterministic_embeddings"}),
+        ],
     ];
     let sessions = vec![
         vec![
@@ -82,16 +112,19 @@ fn lists(session: &str) -> [List; 3] {
             name: "executions",
             filter: "ExecutionFilter",
             conditions: executions.into_iter().chain(window.clone()).collect(),
+            orders: &["", ", orderBy: LAST_FINISHED_FIRST"],
         },
         List {
             name: "artifacts",
             filter: "ArtifactFilter",
             conditions: artifacts.into_iter().chain(window).collect(),
+            orders: &[""],
         },
         List {
             name: "sessions",
             filter: "SessionFilter",
             conditions: sessions,
+            orders: &[""],
         },
     ]
 }
@@ -139,22 +172,30 @@ impl Run<'_> {
                 .await?;
             wait_for(&server, intent_type, 1.0).await?;
         }
+        let newest = "{ executions(first: 1, filter: {status: [COMPLETED]}) { nodes { id } } }";
+        let newest = server.ask(newest, json!({})).await?;
+        let rerun = newest["executions"]["nodes"][0]["id"].as_str();
+        let rerun = rerun.context("nothing has completed")?;
         let rows = self.scale.listed;
-        Seed::open(&self.place).await?.lists(rows).await?;
+        let mut seed = Seed::open(&self.place).await?;
+        seed.lists(rows).await?;
         let times = (self.scale.singles / 20).clamp(40, 60);
-        for list in lists(&session) {
-            let query = format!(
-                "query List($filter: {}!) {{ {}(first: 50, filter: $filter) \
-                 {{ nodes {{ id }} pageInfo {{ hasNextPage endCursor }} }} }}",
-                list.filter, list.name
-            );
+        for list in lists(&session, rerun) {
             let mut slowest: f64 = 0.0;
-            for filter in list.filters() {
-                let body = request(&query, &json!({"filter": filter}));
-                let p95 = p95_of(&server, std::iter::repeat_n(body, times), "hasNextPage").await?;
-                slowest = slowest.max(p95);
-                if p95 > GOAL_MS {
-                    show(&format!("  {} {filter}: {p95:.2} ms", list.name));
+            for order in list.orders {
+                let query = format!(
+                    "query List($filter: {}!) {{ {}(first: 50, filter: $filter{order}) \
+                     {{ nodes {{ id }} pageInfo {{ hasNextPage endCursor }} }} }}",
+                    list.filter, list.name
+                );
+                for filter in list.filters() {
+                    let body = request(&query, &json!({"filter": filter}));
+                    let bodies = std::iter::repeat_n(body, times);
+                    let p95 = p95_of(&server, bodies, "hasNextPage").await?;
+                    slowest = slowest.max(p95);
+                    if p95 > GOAL_MS {
+                        show(&format!("  {}{order} {filter}: {p95:.2} ms", list.name));
+                    }
                 }
             }
             let row = format!(
@@ -163,6 +204,45 @@ impl Run<'_> {
             );
             self.report.add(&row, "ms", slowest, Beside::goal(GOAL_MS));
         }
+        seed.counts(rows).await?;
+        for (what, expected, query) in [
+            (
+                "executions by day over a year",
+                "points",
+                counts(400, "DAY"),
+            ),
+            (
+                "executions by hour over a week",
+                "points",
+                counts(7, "HOUR"),
+            ),
+            (
+                "failures of a month by their cause",
+                "failureGroups",
+                format!(
+                    "{{ failureGroups(filter: {{after: \"{}\"}}) {{ errorCode count }} }}",
+                    days_ago(30)
+                ),
+            ),
+        ] {
+            let bodies = std::iter::repeat_n(request(&query, &json!({})), times);
+            let p95 = p95_of(&server, bodies, expected).await?;
+            let row = format!("numbers of {what}, p95");
+            self.report.add(&row, "ms", p95, Beside::goal(GOAL_MS));
+        }
         Ok(())
     }
+}
+
+fn days_ago(days: i64) -> String {
+    let then = Clock::System.now() - days * 86_400_000_000;
+    let then = chrono::DateTime::from_timestamp_micros(then).unwrap_or_default();
+    then.to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
+}
+
+fn counts(days: i64, bucket: &str) -> String {
+    format!(
+        "{{ executionStats(filter: {{after: \"{}\"}}, bucket: {bucket}) {{ points {{ startedAt intentType accepted failed }} }} }}",
+        days_ago(days)
+    )
 }

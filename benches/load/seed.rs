@@ -139,7 +139,8 @@ impl Seed {
     }
 
     /// `count` more executions, artifacts and sessions, each like the newest one but for what filters look at: every
-    /// fifth execution is a child, every 250,000th failed, half of them have metadata and no two a time.
+    /// fifth execution is a child, every 250,000th failed, every 100,000th repeats the newest one, half of them have
+    /// metadata and no two a time.
     pub(crate) async fn lists(&mut self, count: u64) -> anyhow::Result<()> {
         let (id, of_session) = (self.uuid("018f"), self.uuid("0195"));
         let note = r#"CASE n % 2 WHEN 0 THEN '{"customer": ' || (n % 100000) || '}' ELSE '{}' END"#;
@@ -153,6 +154,15 @@ impl Seed {
                     ("idempotency_key", "NULL".to_owned()),
                     ("last_tx", "1".to_owned()),
                     ("created_at", "n * 10000".to_owned()),
+                    ("finished_at", "n * 10000 + 5000".to_owned()),
+                    (
+                        "error_code",
+                        "CASE n % 250000 WHEN 13 THEN 'OUT_OF_PAPER' END".to_owned(),
+                    ),
+                    (
+                        "rerun_of",
+                        "CASE n % 100000 WHEN 7 THEN t.id END".to_owned(),
+                    ),
                     ("metadata", note.to_owned()),
                     ("parent_id", "CASE n % 5 WHEN 0 THEN t.id END".to_owned()),
                     (
@@ -196,6 +206,32 @@ impl Seed {
                     });
             let from = format!(", ({template}) t");
             self.fill((table, &columns, &values, &from), count).await?;
+        }
+        self.analyze().await
+    }
+
+    /// What `count` executions leave in the table of numbers: of five types, for each hour of a month and each day of the
+    /// year before.
+    pub(crate) async fn counts(&mut self, count: u64) -> anyhow::Result<()> {
+        const HOUR_MICROS: i64 = 3_600_000_000;
+        let now = takeoff::clock::Clock::System.now();
+        let (hour, day) = (HOUR_MICROS, 24 * HOUR_MICROS);
+        let (last_hour, last_day) = (now / hour * hour, now / day * day);
+        let columns =
+            "tenant_id, bucket, intent_type, status, is_root, error_code, level, slot, count";
+        // Accepted, completed, failed and cancelled, with a parent and without.
+        let of_what = "'type ' || (n % 5), CASE n / 5 % 4 WHEN 0 THEN 0 ELSE n / 5 % 4 + 1 END, n / 20 % 2, \
+             CASE n / 5 % 4 WHEN 2 THEN 'OUT_OF_PAPER' ELSE '' END";
+        let each = (count / (40 * (720 + 370))).max(1);
+        for (first, step, level, rows) in [
+            (last_hour - hour, hour, 1, 40 * 720),
+            (last_day - 31 * day, day, 2, 40 * 370),
+        ] {
+            let values = format!(
+                "'default', {first} - (n - 1) / 40 * {step}, {of_what}, {level}, 0, {each}"
+            );
+            let table = ("execution_count", columns, values.as_str(), "");
+            self.fill(table, rows).await?;
         }
         self.analyze().await
     }

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     executions::{self, StatsPoint, StatsRequest},
-    model::{ExecutionStatus, Micros},
+    model::Micros,
 };
 
 /// The length of the times that executions are counted by.
@@ -85,34 +85,22 @@ pub(crate) struct ExecutionStatsPoint {
 
 impl From<Vec<StatsPoint>> for ExecutionStats {
     fn from(found: Vec<StatsPoint>) -> Self {
-        let mut points: Vec<ExecutionStatsPoint> = Vec::new();
-        for point in found {
-            let is_known = points.last().is_some_and(|last| {
-                last.started_at.0 == point.at && last.intent_type == point.intent_type
-            });
-            if !is_known {
-                points.push(ExecutionStatsPoint {
-                    started_at: DateTime(point.at),
-                    intent_type: point.intent_type,
-                    accepted: BigInt(0),
-                    completed: BigInt(0),
-                    failed: BigInt(0),
-                    cancelled: BigInt(0),
-                });
-            }
-            if let Some(last) = points.last_mut() {
-                match point.status {
-                    ExecutionStatus::Created | ExecutionStatus::Running => {
-                        last.accepted.0 += point.count;
-                    }
-                    ExecutionStatus::Completed => last.completed.0 += point.count,
-                    ExecutionStatus::Failed => last.failed.0 += point.count,
-                    ExecutionStatus::Cancelled => last.cancelled.0 += point.count,
-                }
-            }
-        }
+        let points = found.into_iter().map(ExecutionStatsPoint::from);
         Self {
-            points: points.into_iter().collect(),
+            points: points.collect(),
+        }
+    }
+}
+
+impl From<StatsPoint> for ExecutionStatsPoint {
+    fn from(point: StatsPoint) -> Self {
+        Self {
+            started_at: DateTime(point.at),
+            intent_type: point.intent_type,
+            accepted: BigInt(point.accepted),
+            completed: BigInt(point.completed),
+            failed: BigInt(point.failed),
+            cancelled: BigInt(point.cancelled),
         }
     }
 }

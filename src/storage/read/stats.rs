@@ -25,18 +25,30 @@ pub struct StatsRequest {
     pub roots_only: bool,
 }
 
-/// The number of executions of a type that became something in some time.
+/// The numbers of executions of a type in some time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StatsPoint {
     /// When the time began.
     pub at: Micros,
     /// The type of their intents.
     pub intent_type: String,
-    /// What they became; created if they were accepted.
-    pub status: ExecutionStatus,
-    /// Their number.
-    pub count: i64,
+    /// The number that was accepted.
+    pub accepted: i64,
+    /// The number that ended with a result.
+    pub completed: i64,
+    /// The number that ended with an error.
+    pub failed: i64,
+    /// The number that ended by a cancellation.
+    pub cancelled: i64,
 }
+
+/// The column of a point for those that became this.
+const COLUMNS: [(&str, ExecutionStatus); 4] = [
+    ("accepted", ExecutionStatus::Created),
+    ("completed", ExecutionStatus::Completed),
+    ("failed", ExecutionStatus::Failed),
+    ("cancelled", ExecutionStatus::Cancelled),
+];
 
 /// Executions that failed alike.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,7 +80,7 @@ impl StatsRequest {
 }
 
 impl Storage {
-    /// The numbers of executions by time, type and what they became; up to one more than [`MOST_POINTS`].
+    /// The numbers of executions by time and type; up to one more than [`MOST_POINTS`].
     ///
     /// # Errors
     /// When the database does not answer.
@@ -79,24 +91,31 @@ impl Storage {
     ) -> Result<Vec<StatsPoint>, Error> {
         let conditions = request.conditions(scope);
         let bucket = request.bucket_micros.max(1);
+        // A row for each status would be four rows to pass on for one.
+        let numbers = COLUMNS.map(|(name, status)| {
+            let code = status.code();
+            format!(
+                "CAST(SUM(CASE WHEN status = {code} THEN count ELSE 0 END) AS bigint) AS {name}"
+            )
+        });
         let text = format!(
-            "SELECT bucket / {bucket} * {bucket} AS at, intent_type, status, \
-             CAST(SUM(count) AS bigint) AS total FROM execution_count {} \
-             GROUP BY 1, 2, 3 ORDER BY 1, 2, 3 LIMIT {}",
+            "SELECT bucket / {bucket} * {bucket} AS at, intent_type, {} FROM execution_count {} \
+             GROUP BY 1, 2 ORDER BY 1, 2 LIMIT {}",
+            numbers.join(", "),
             conditions.clause(),
             MOST_POINTS + 1
         );
         let mut points = Vec::new();
         for row in sql::query(&self.db.reader.of(scope), &text, conditions.values).await? {
-            let status = ExecutionStatus::from_code(get(&row, "status")?);
+            let number = |(name, _): (&str, ExecutionStatus)| get(&row, name);
+            let [accepted, completed, failed, cancelled] = COLUMNS.map(number);
             points.push(StatsPoint {
                 at: get(&row, "at")?,
                 intent_type: get(&row, "intent_type")?,
-                status: status.ok_or(Error::Corrupt {
-                    what: "status",
-                    source: None,
-                })?,
-                count: get(&row, "total")?,
+                accepted: accepted?,
+                completed: completed?,
+                failed: failed?,
+                cancelled: cancelled?,
             });
         }
         Ok(points)

@@ -41,7 +41,7 @@ impl Operation for RollCounts {
 mod tests {
     use super::*;
     use crate::{
-        model::{ExecutionStatus, Micros},
+        model::Micros,
         storage::{
             StatsRequest,
             read_tests::{World, on_each_database, scope_of},
@@ -61,7 +61,10 @@ mod tests {
         };
         let scope = scope_of(TENANT);
         let points = world.storage.count_by_time(&scope, &request).await.unwrap();
-        (points.iter().map(|point| point.count).sum(), points.len())
+        let counts = points
+            .iter()
+            .map(|it| it.accepted + it.completed + it.failed + it.cancelled);
+        (counts.sum(), points.len())
     }
 
     async fn age(world: &World, micros: i64) {
@@ -113,12 +116,10 @@ mod tests {
             };
             let scope = scope_of(TENANT);
             let points = world.storage.count_by_time(&scope, &request).await.unwrap();
-            let counted: Vec<_> = points.iter().map(|it| (it.status, it.count)).collect();
-            let expected = [
-                (ExecutionStatus::Created, 1),
-                (ExecutionStatus::Completed, 1),
-            ];
-            assert_eq!(counted, expected);
+            let counted = points
+                .iter()
+                .map(|it| (it.accepted, it.completed, it.failed, it.cancelled));
+            assert_eq!(counted.collect::<Vec<_>>(), [(1, 1, 0, 0)]);
             let other = scope_of("other");
             let foreign = world.storage.count_by_time(&other, &request).await;
             assert_eq!(foreign.unwrap(), []);
