@@ -6,18 +6,17 @@
 //   CONSOLE_SCREENSHOTS=folder   keeps a picture of each page, width and theme
 
 import assert from 'node:assert/strict';
-import axe from 'axe-core';
 import { asks, seed } from './console/data.mjs';
 import { browse } from './console/browser.mjs';
+import { check, nothingLiesOutside, shows, themes, widths } from './console/look.mjs';
+import { operatesNodes } from './console/nodes.mjs';
+import { countsAndFilters } from './console/numbers.mjs';
 import { schedules } from './console/schedules.mjs';
 import { startProxy, startServer } from './console/servers.mjs';
 import { failsInWords, isUsedByKeys, works } from './console/tasks.mjs';
 import { comparesAndGroups, embeds, savesViews } from './console/views.mjs';
 
 const pictures = process.env.CONSOLE_SCREENSHOTS;
-const widths = [1440, 1024, 390];
-const themes = ['light', 'dark'];
-const rules = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'];
 
 const server = await startServer();
 const { open, close, broken } = await browse();
@@ -37,6 +36,8 @@ try {
   await savesViews(open, server.url);
   await comparesAndGroups(open, server.url, made);
   await embeds(open, server.url, made);
+  await countsAndFilters(open, server.url, made);
+  await operatesNodes(open, server.url);
   await isUsedByKeys(open, server.url, made);
   await failsInWords(open, server.url, made);
   await survivesAKill(made);
@@ -52,13 +53,18 @@ try {
 // Each page: a name, its address below /console, and a text that it shows.
 function pagesOf({ journey, failed, session, artifact, schedule, fired }) {
   return [
-    ['overview', '', 'in the last day'],
+    ['overview', '', 'What failed in the last day'],
+    ['overview, table', '?view=table&since=1h', 'From'],
+    ['overview, nothing', '?since=1h&type=get_parsed_file', 'Nothing was submitted'],
     ['executions', '/executions', 'echo'],
     ['executions of a filter', '/executions?status=FAILED&roots=1', 'MALFORMED_JSON'],
     ['executions, none', '/executions?key=nobody', 'No execution fits'],
+    ['executions, all filters', '/executions?code=CHILD_FAILED&finished=1d&order=ended', 'CHILD_FAILED'],
     ['execution', `/executions/${journey}`, 'parse_content'],
     ['execution, failed', `/executions/${failed}`, 'CHILD_FAILED'],
     ['execution, events', `/executions/${journey}?tab=events`, 'execution.completed'],
+    ['execution, events of a type', `/executions/${journey}?tab=events&type=child.submitted&order=oldest`, 'ingest_file'],
+    ['execution, no events', `/executions/${journey}?tab=events&type=execution.failed`, 'No event of these types'],
     ['execution, data', `/executions/${journey}?tab=data`, 'content_pipeline'],
     ['execution, artifacts', `/executions/${failed}?tab=artifacts`, 'No artifacts'],
     ['execution, of a schedule', `/executions/${fired}`, 'Its time'],
@@ -67,6 +73,7 @@ function pagesOf({ journey, failed, session, artifact, schedule, fired }) {
     ['compare, one', `/compare?a=${journey}`, 'Compare with this one'],
     ['compare, none', '/compare', 'Which executions?'],
     ['failures', '/failures', 'CHILD_FAILED'],
+    ['failures, one', '/failures?sel=parse_content:MALFORMED_JSON', 'All of them'],
     ['failures, none', '/failures?type=echo', 'Nothing has failed'],
     ['schedules', '/schedules', 'nightly'],
     ['schedules, none', '/schedules?status=PAUSED', 'No schedule fits'],
@@ -115,31 +122,6 @@ async function looks(pages) {
       await page.context().close();
     }
   }
-}
-
-async function shows(page, text, where) {
-  const place = page.getByText(text).filter({ visible: true }).first();
-  await place.waitFor().catch(async () => assert.fail(`${where} does not show "${text}": ${await page.innerText('body')}`));
-}
-
-// Of the page and of what scrolls in it.
-async function nothingLiesOutside(page, where) {
-  const wider = await page.evaluate(() =>
-    [document.documentElement, document.querySelector('main')]
-      .filter((part) => part.scrollWidth > part.clientWidth)
-      .map((part) => `${part.tagName} ${part.scrollWidth} in ${part.clientWidth}`));
-  assert.deepEqual(wider, [], `${where}: wider than there is room`);
-}
-
-// axe runs by the protocol of the browser, as the policy of the page permits no other script.
-async function check(page) {
-  const session = await page.context().newCDPSession(page);
-  await session.send('Runtime.evaluate', { expression: axe.source });
-  const expression = `axe.run({ runOnly: ${JSON.stringify(rules)} }).then(({ violations }) =>
-    JSON.stringify(violations.map(({ id, nodes }) => ({ id, nodes: nodes.map(({ html, failureSummary }) => [html, failureSummary]) }))))`;
-  const { result, exceptionDetails } = await session.send('Runtime.evaluate', { expression, awaitPromise: true, returnByValue: true });
-  assert.equal(exceptionDetails, undefined);
-  return { violations: JSON.parse(result.value) };
 }
 
 // The palette, the settings, the menu of a filter, a dialog, and the pages of a telephone.
@@ -197,6 +179,7 @@ async function keepsItsView(pages) {
   const told = async (page, text) => {
     await shows(page, text, 'a reload');
     await page.waitForLoadState('networkidle');
+    await page.waitForFunction(() => !document.querySelector('main').textContent.includes('Loading'));
     const tree = (await page.locator('main').ariaSnapshot()).replaceAll(/\?expires=\S+/g, '');
     return tree.replaceAll(/(?:in )?\d+ (?:s|min|h|d)(?: ago)?|now/g, 'ago').replaceAll(/[0-9a-f]{8}-[0-9a-f-]{27}/g, 'a key');
   };

@@ -16,6 +16,7 @@ import {
   lineageSearch,
   logSearch,
   noSearch,
+  overviewSearch,
   scheduleFormSearch,
   schedulesSearch,
   sessionsSearch,
@@ -29,7 +30,7 @@ const getParentRoute = () => root;
 const overview = createRoute({
   getParentRoute,
   path: '/',
-  validateSearch: noSearch,
+  validateSearch: overviewSearch,
   component: lazyRouteComponent(() => import('./pages/overview')),
 });
 const executions = createRoute({

@@ -1,6 +1,13 @@
 /** What of each view is in its address. */
 import type { types } from './api';
-import { artifactStates, executionStatuses, scheduleStatuses, sessionStatuses } from './parts/status';
+import {
+  artifactStates,
+  executionStatuses,
+  scheduleStatuses,
+  sessionStatuses,
+  type WaitFilter,
+  waitFilters,
+} from './parts/status';
 import { Reader } from './search';
 
 export const sinceSeconds = {
@@ -22,10 +29,20 @@ export const sinceNames: { id: Since; name: string }[] = [
 ];
 const sinces = Object.keys(sinceSeconds) as Since[];
 
+/** Times over which the overview counts. */
+export const spans = ['1h', '1d', '7d', '30d'] as const;
+export type OverviewSearch = Optional<{ since: (typeof spans)[number]; type: string[]; view: 'table' }>;
+
+export function overviewSearch(raw: Record<string, unknown>): OverviewSearch {
+  const read = new Reader(raw);
+  return read.end({ since: read.one('since', spans), type: read.list('type'), view: read.one('view', ['table']) });
+}
+
 const idOf = (prefix: string) => new RegExp(`^(?:${prefix})_\\w+$`);
 
 type Optional<Type> = { [Name in keyof Type]?: Type[Name] | undefined };
 
+export const executionOrders = ['oldest', 'ended', 'ended-first'] as const;
 export type ExecutionsSearch = Optional<{
   status: types.ExecutionStatus[];
   type: string[];
@@ -33,7 +50,12 @@ export type ExecutionsSearch = Optional<{
   key: string;
   roots: true;
   since: Since;
-  order: 'oldest';
+  handler: string[];
+  code: string[];
+  rerun: string;
+  waiting: WaitFilter[];
+  finished: Since;
+  order: (typeof executionOrders)[number];
 }>;
 
 export function executionsSearch(raw: Record<string, unknown>): ExecutionsSearch {
@@ -45,16 +67,33 @@ export function executionsSearch(raw: Record<string, unknown>): ExecutionsSearch
     key: read.text('key'),
     roots: read.flag('roots'),
     since: read.one('since', sinces),
-    order: read.one('order', ['oldest']),
+    handler: read.list('handler'),
+    code: read.list('code'),
+    rerun: read.text('rerun', idOf('exe')),
+    waiting: read.some('waiting', waitFilters),
+    finished: read.one('finished', sinces),
+    order: read.one('order', executionOrders),
   });
 }
 
 export const executionTabs = ['timeline', 'events', 'data', 'artifacts'] as const;
-export type ExecutionSearch = Optional<{ tab: (typeof executionTabs)[number]; at: string; open: string[] }>;
+export type ExecutionSearch = Optional<{
+  tab: (typeof executionTabs)[number];
+  at: string;
+  open: string[];
+  /** Of the events. */
+  type: string[];
+  order: 'oldest';
+}>;
 
 export function executionSearch(raw: Record<string, unknown>): ExecutionSearch {
   const read = new Reader(raw);
-  return read.end({ tab: read.one('tab', executionTabs), ...executionPlaces(read) });
+  return read.end({
+    tab: read.one('tab', executionTabs),
+    ...executionPlaces(read),
+    type: read.list('type'),
+    order: read.one('order', ['oldest']),
+  });
 }
 
 const executionPlaces = (read: Reader) => ({
@@ -184,7 +223,7 @@ export function failuresSearch(raw: Record<string, unknown>): FailuresSearch {
     since: read.one('since', sinces),
     type: read.list('type'),
     roots: read.flag('roots'),
-    sel: read.text('sel', /^[0-9a-z]{1,16}$/),
+    sel: read.text('sel'),
   });
 }
 

@@ -6,37 +6,16 @@ import { useInfiniteQuery } from '@tanstack/react-query';
 import { useEffect, useMemo, useRef, useState } from 'react';
 import { ask, documents, type Failure, type types } from '../api';
 import { onChanges } from './feed';
+import { type Filter, inOrder, later, orders, type Row } from './rows';
 
-export type Row = types.ExecutionRowFragment;
-export type Filter = types.ExecutionFilter;
+export type { Filter, Row } from './rows';
 
 const pageSize = 100;
 const idsAtOnce = 100;
 /** Rows that the feed has brought; of more the pages are asked for again. */
 const mostPatched = 5_000;
 
-const isOver = ({ status }: Row) => status === 'COMPLETED' || status === 'FAILED' || status === 'CANCELLED';
-
 const isRow = (node: types.ExecutionRowsQuery['nodes'][number]): node is Row => node !== null && '__typename' in node;
-
-/** The later of two states of one execution. */
-export function later(one: Row, other: Row | undefined): Row {
-  if (!other) return one;
-  const rank = (row: Row) => (isOver(row) ? 2 : row.status === 'RUNNING' ? 1 : 0);
-  const difference = rank(one) - rank(other) || one.attempt - other.attempt;
-  return difference > 0 ? one : other;
-}
-
-/** Whether a filter finds a row; what it cannot tell is asked of the server. */
-export function fits(row: Row, { status, intentType, sessionId, rootsOnly, createdAfter }: Filter): boolean {
-  return (
-    (!status || status.includes(row.status)) &&
-    (!intentType || intentType.includes(row.intent.intentType)) &&
-    (!sessionId || row.intent.session.id === sessionId) &&
-    (!rootsOnly || row.parent === null) &&
-    (!createdAfter || row.createdAt > createdAfter)
-  );
-}
 
 export interface ExecutionList {
   rows: Row[];
@@ -117,21 +96,26 @@ export function useExecutions(filter: Filter, orderBy: types.ExecutionOrder): Ex
   const pages = found.data?.pages;
   const all = useMemo(() => {
     if (!pages) return [];
-    const sign = orderBy === 'NEWEST_FIRST' ? -1 : 1;
+    const { placeOf, sign } = orders[orderBy];
     const rows = new Map<string, Row>();
     for (const page of pages) for (const row of page.nodes) rows.set(row.id, later(row, patched.get(row.id)));
-    const lastId = pages.at(-1)?.nodes.at(-1)?.id;
+    const lastRow = pages.at(-1)?.nodes.at(-1);
+    const last = lastRow && placeOf(lastRow);
     const isWhole = !pages.at(-1)?.pageInfo.hasNextPage;
     for (const row of patched.values()) {
-      const isInside = isWhole || (lastId !== undefined && (row.id < lastId ? -1 : 1) * sign < 0);
+      const place = placeOf(row);
+      const isInside = isWhole || (last && place !== null && (place < last ? -1 : 1) * sign < 0);
       if (isInside && !filter.idempotencyKey) rows.set(row.id, later(row, rows.get(row.id)));
     }
-    const kept = [...rows.values()].filter((row) => fits(row, filter));
-    return kept.sort((a, b) => (a.id < b.id ? -sign : a.id > b.id ? sign : 0));
+    return inOrder([...rows.values()], filter, orderBy);
   }, [pages, patched, filter, orderBy]);
-  const rows = useMemo(() => (floor === undefined ? all : all.filter(({ id }) => id <= floor)), [all, floor]);
+  const { placeOf, sign } = orders[orderBy];
+  const rows = useMemo(
+    () => (floor === undefined ? all : all.filter((row) => (placeOf(row) ?? '') <= floor)),
+    [all, floor, placeOf],
+  );
   const top = useRef<string | undefined>(undefined);
-  top.current = all[0]?.id;
+  top.current = (all[0] && placeOf(all[0])) ?? undefined;
 
   return {
     rows,
@@ -146,7 +130,7 @@ export function useExecutions(filter: Filter, orderBy: types.ExecutionOrder): Ex
     again: () => void found.refetch(),
     setTop(isTop) {
       if (isTop) setFloor(undefined);
-      else if (orderBy === 'NEWEST_FIRST') setFloor((before) => before ?? top.current);
+      else if (sign < 0) setFloor((before) => before ?? top.current);
     },
   };
 }

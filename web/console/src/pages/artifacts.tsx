@@ -2,14 +2,13 @@
 import { getRouteApi, useNavigate } from '@tanstack/react-router';
 import { documents, queries, type types, usePages } from '../api';
 import { useChanges } from '../live/feed';
-import { Action, ArtifactLink, ExecutionLink, Head, Id, Time } from '../parts';
+import { ArtifactLink, ExecutionLink, Head, Id, Time } from '../parts';
 import { useChange } from '../parts/address';
 import { Several, TextFilter } from '../parts/controls';
 import { Filters } from '../parts/filters';
 import type { Column } from '../parts/grid';
 import { size } from '../parts/json';
 import { List } from '../parts/list';
-import { Empty } from '../parts/state';
 import { ArtifactState, artifactStateName, artifactStates } from '../parts/status';
 import type { ArtifactsSearch } from '../views';
 
@@ -128,15 +127,12 @@ export default function Artifacts() {
         columns={columns}
         keyOf={({ id }) => id}
         open={({ id }) => void navigate({ to: '/artifacts/$id', params: { id } })}
-        empty={
-          isFiltered ? (
-            <Empty title="No artifact fits these filters">
-              <Action onPress={clear}>Clear the filters</Action>
-            </Empty>
-          ) : (
-            <Empty title="No artifacts yet">Handlers register what they make; it shows up here.</Empty>
-          )
-        }
+        none={{
+          ofFilters: 'No artifact fits these filters',
+          title: 'No artifacts yet',
+          words: 'Handlers register what they make; it shows up here.',
+        }}
+        clear={isFiltered ? clear : undefined}
       />
     </div>
   );

@@ -1,56 +1,31 @@
 /** One execution: its timeline, events, data and artifacts, as they come. */
 import { getRouteApi } from '@tanstack/react-router';
-import { useEffect } from 'react';
-import { documents, keyOf, queries, useAsk } from '../api';
-import { useEvents } from '../live/events';
-import { onChanges } from '../live/feed';
+import { documents, useAsk } from '../api';
 import { ArtifactLink, ExecutionLink, Facts, Lasting, Panel, ScheduleLink, SessionLink, Time } from '../parts';
 import { useChange } from '../parts/address';
 import { Json } from '../parts/json';
-import { Empty, Failed, Loading, Ready } from '../parts/state';
+import { Empty, Ready } from '../parts/state';
 import { ArtifactState } from '../parts/status';
 import { Table, type TableColumn } from '../parts/table';
 import { Parts } from '../parts/tabs';
 import type { ExecutionSearch } from '../views';
 import { Actions } from './execution/actions';
 import { Events } from './execution/events';
-import { ErrorNote, type Execution, Timeline, Title } from './execution/shown';
+import { ById, ErrorNote, type Execution, Timeline, Title } from './execution/shown';
 import { firedBy } from './schedule/words';
 
 const route = getRouteApi('/executions/$id');
 
 export default function ExecutionPage() {
-  const { id } = route.useParams();
-  const shown = useAsk(documents.Execution, { id });
-  useEffect(
-    () =>
-      onChanges((changes) => {
-        if (changes.has(id)) void queries.invalidateQueries({ queryKey: keyOf(documents.Execution, { id }) });
-      }),
-    [id],
-  );
-  return (
-    <div className="page" key={id}>
-      <Ready shown={shown} what="This execution" lines={10}>
-        {({ execution }) =>
-          execution ? (
-            <Shown execution={execution} />
-          ) : (
-            <Empty title="There is no such execution">It is absent, no longer kept, or not the caller's: {id}</Empty>
-          )
-        }
-      </Ready>
-    </div>
-  );
+  return <ById id={route.useParams().id}>{(execution) => <Shown execution={execution} />}</ById>;
 }
 
 function Shown({ execution }: { execution: Execution }) {
   const search = route.useSearch();
   const set = useChange<ExecutionSearch>();
-  const events = useEvents(execution.id);
   return (
     <>
-      <Title execution={execution} events={events.events} actions={<Actions execution={execution} />} />
+      <Title execution={execution} actions={<Actions execution={execution} />} />
       <ErrorNote execution={execution} />
       <section className="panel" aria-label="Facts">
         <Facts of={facts(execution)} />
@@ -58,18 +33,19 @@ function Shown({ execution }: { execution: Execution }) {
       <Parts
         label="Parts of the execution"
         chosen={search.tab ?? 'timeline'}
-        choose={(tab) => set({ tab: tab === 'timeline' ? undefined : tab, at: undefined })}
+        choose={(tab) =>
+          set({ tab: tab === 'timeline' ? undefined : tab, at: undefined, type: undefined, order: undefined })
+        }
         of={[
           {
             id: 'timeline',
             name: 'Timeline',
-            content: <Timeline execution={execution} events={events.events} search={search} set={set} />,
+            content: <Timeline execution={execution} search={search} set={set} />,
           },
           {
             id: 'events',
             name: 'Events',
-            count: events.isThere ? `${events.events.length}${events.hasMore ? '+' : ''}` : undefined,
-            content: <EventsPart events={events} />,
+            content: <Events id={execution.id} search={search} set={set} />,
           },
           { id: 'data', name: 'Input and result', content: <Data execution={execution} /> },
           {
@@ -112,22 +88,6 @@ function facts(execution: Execution): Fact[] {
     ['Submitted by', execution.submittedBy ?? '–'],
   ];
   return found.filter((fact): fact is Fact => Boolean(fact));
-}
-
-function EventsPart({ events }: { events: ReturnType<typeof useEvents> }) {
-  if (!events.isThere)
-    return events.failure ? <Failed failure={events.failure} again={events.again} what="The events" /> : <Loading />;
-  return (
-    <>
-      {events.failure && <Failed failure={events.failure} again={events.again} what="More events" />}
-      <Events
-        events={events.events}
-        hasMore={events.hasMore}
-        isLoadingMore={events.isLoadingMore}
-        loadMore={events.loadMore}
-      />
-    </>
-  );
 }
 
 function Data({ execution: { id, status } }: { execution: Execution }) {

@@ -1,16 +1,17 @@
 /** The list of executions: filters in the address, rows that keep themselves up to date. */
 import { getRouteApi, useNavigate } from '@tanstack/react-router';
-import { useMemo } from 'react';
-import { documents, useAsk, useStore } from '../api';
+import { useMemo, useState } from 'react';
+import { type types, useStore } from '../api';
 import { type Filter, type Row, useExecutions } from '../live/executions';
 import { feedFailure } from '../live/feed';
 import { Action, ExecutionLink, Head, Id, Lasting, SessionLink, Time } from '../parts';
 import { useChange } from '../parts/address';
 import { OneOf, Several, TextFilter, Toggle } from '../parts/controls';
-import { Filters } from '../parts/filters';
+import { Filters, TypesFilter, useTypes } from '../parts/filters';
 import { type Column, Grid } from '../parts/grid';
+import { None } from '../parts/list';
 import { Empty, Failed, Loading } from '../parts/state';
-import { executionStatuses, Status, statusName, waitName } from '../parts/status';
+import { executionStatuses, Status, statusName, waitFilters, waitName } from '../parts/status';
 import { type ExecutionsSearch, type Since, sinceNames, sinceSeconds } from '../views';
 
 const route = getRouteApi('/executions');
@@ -76,16 +77,35 @@ function detail({ status, error, waitingFor, parent, intent: { idempotencyKey } 
   return parent ? 'child' : '';
 }
 
-export function filterOf({ status, type, session, key, roots, since }: ExecutionsSearch, now: number): Filter {
+/** When a length of time that ends at `now` began. */
+const ago = (since: Since, now: number) => new Date(now - sinceSeconds[since] * 1_000).toISOString();
+
+export function filterOf(search: ExecutionsSearch, now: number): Filter {
+  const { status, type, session, key, roots, since, handler, code, rerun, waiting, finished } = search;
   return {
     ...(status && { status }),
     ...(type && { intentType: type }),
     ...(session && { sessionId: session }),
     ...(key && { idempotencyKey: key }),
     ...(roots && { rootsOnly: true }),
-    ...(since && { createdAfter: new Date(now - sinceSeconds[since] * 1_000).toISOString() }),
+    ...(since && { createdAfter: ago(since, now) }),
+    ...(handler && { handlerName: handler }),
+    ...(code && { errorCode: code }),
+    ...(rerun && { rerunOf: rerun }),
+    ...(waiting && { waitingFor: waiting }),
+    ...(finished && { finishedAfter: ago(finished, now) }),
   };
 }
+
+const orders: { id: NonNullable<ExecutionsSearch['order']> | 'newest'; name: string; by: types.ExecutionOrder }[] = [
+  { id: 'newest', name: 'newest first', by: 'NEWEST_FIRST' },
+  { id: 'oldest', name: 'oldest first', by: 'OLDEST_FIRST' },
+  { id: 'ended', name: 'ended last first', by: 'LAST_FINISHED_FIRST' },
+  { id: 'ended-first', name: 'ended first first', by: 'FIRST_FINISHED_FIRST' },
+];
+
+/** Filters that are shown when they are set, or when more are asked for. */
+const rare = ['handler', 'code', 'rerun', 'waiting', 'finished', 'session', 'key'] as const;
 
 export default function Executions() {
   const search = route.useSearch();
@@ -95,64 +115,26 @@ export default function Executions() {
   // A range that ends now begins at the minute, so that going back finds the same list.
   // biome-ignore lint/correctness/useExhaustiveDependencies: the address alone says what the filter is
   const filter = useMemo(() => filterOf(search, Math.floor(Date.now() / 60_000) * 60_000), [asked]);
-  const list = useExecutions(filter, search.order === 'oldest' ? 'OLDEST_FIRST' : 'NEWEST_FIRST');
-  const names = useAsk(documents.TypeNames, {}, { staleMs: 300_000 });
+  const order = orders.find(({ id }) => id === search.order) ?? orders[0];
+  const list = useExecutions(filter, order?.by ?? 'NEWEST_FIRST');
   const unfed = useStore(feedFailure);
   const isFiltered = Object.keys(filter).length > 0;
   const clear = () =>
-    set({ status: undefined, type: undefined, session: undefined, key: undefined, roots: undefined, since: undefined });
+    set(Object.fromEntries([...rare, 'status', 'type', 'roots', 'since'].map((name) => [name, undefined])));
 
   return (
     <div className="page full">
-      <Head
-        title="Executions"
-        below={unfed ? `Not live: ${unfed.message}` : 'What was submitted, newest first, as it changes'}
-      />
+      <Head title="Executions" below={unfed ? `Not live: ${unfed.message}` : 'What was submitted, as it changes'} />
       <Filters page="/executions" clear={isFiltered ? clear : undefined}>
-        <Several
-          label="Status"
-          choices={executionStatuses.map((id) => ({ id, name: statusName(id) }))}
-          chosen={search.status ?? []}
-          choose={(ids) => set({ status: executionStatuses.filter((one) => ids.includes(one)) })}
-        />
-        <Several
-          label="Intent"
-          choices={(names.data?.intentTypes ?? []).map(({ name }) => ({ id: name, name }))}
-          chosen={search.type ?? []}
-          choose={(type) => set({ type })}
-        />
-        <OneOf<Since | 'all'>
-          label="Created"
-          choices={[{ id: 'all', name: 'any time' }, ...sinceNames]}
-          chosen={search.since ?? 'all'}
-          choose={(id) => set({ since: id === 'all' ? undefined : id })}
-          isOn={search.since !== undefined}
-        />
-        <Toggle isOn={search.roots ?? false} set={(isOn) => set({ roots: isOn || undefined })}>
-          Roots only
-        </Toggle>
-        <TextFilter
-          label="Session"
-          placeholder="Session: ses_…"
-          value={search.session ?? ''}
-          set={(session) => set({ session: session || undefined })}
-        />
-        <TextFilter
-          label="Idempotency key"
-          placeholder="Idempotency key"
-          value={search.key ?? ''}
-          set={(key) => set({ key: key || undefined })}
-        />
+        <Common search={search} set={set} />
         <OneOf
           label="Order"
-          choices={[
-            { id: 'newest', name: 'newest first' },
-            { id: 'oldest', name: 'oldest first' },
-          ]}
+          choices={orders}
           chosen={search.order ?? 'newest'}
-          choose={(order) => set({ order: order === 'oldest' ? order : undefined })}
-          isOn={search.order === 'oldest'}
+          choose={(id) => set({ order: id === 'newest' ? undefined : id })}
+          isOn={search.order !== undefined}
         />
+        <Rare search={search} set={set} />
       </Filters>
       <Body
         list={list}
@@ -163,6 +145,101 @@ export default function Executions() {
     </div>
   );
 }
+
+interface FilterProps {
+  search: ExecutionsSearch;
+  set(change: ExecutionsSearch): void;
+}
+
+function Common({ search, set }: FilterProps) {
+  return (
+    <>
+      <Several
+        label="Status"
+        choices={executionStatuses.map((id) => ({ id, name: statusName(id) }))}
+        chosen={search.status ?? []}
+        choose={(ids) => set({ status: executionStatuses.filter((one) => ids.includes(one)) })}
+      />
+      <TypesFilter chosen={search.type} choose={(type) => set({ type })} />
+      <OneOf<Since | 'all'>
+        label="Created"
+        choices={anyTime}
+        chosen={search.since ?? 'all'}
+        choose={(id) => set({ since: id === 'all' ? undefined : id })}
+        isOn={search.since !== undefined}
+      />
+      <Toggle isOn={search.roots ?? false} set={(isOn) => set({ roots: isOn || undefined })}>
+        Roots only
+      </Toggle>
+    </>
+  );
+}
+
+const anyTime: { id: Since | 'all'; name: string }[] = [{ id: 'all', name: 'any time' }, ...sinceNames];
+
+function Rare({ search, set }: FilterProps) {
+  const [isOpen, setOpen] = useState(() => rare.some((name) => search[name] !== undefined));
+  const handlers = new Set(useTypes().flatMap((type) => type.handlers.map((one) => one.handlerName)));
+  if (!isOpen)
+    return (
+      <Action kind="quiet" icon="plus" onPress={() => setOpen(true)}>
+        More filters
+      </Action>
+    );
+  return (
+    <>
+      <OneOf<Since | 'all'>
+        label="Ended"
+        choices={anyTime}
+        chosen={search.finished ?? 'all'}
+        choose={(id) => set({ finished: id === 'all' ? undefined : id })}
+        isOn={search.finished !== undefined}
+      />
+      <Several
+        label="Waits"
+        choices={waitFilters.map((id) => ({ id, name: waitName(id) }))}
+        chosen={search.waiting ?? []}
+        choose={(ids) => set({ waiting: waitFilters.filter((one) => ids.includes(one)) })}
+      />
+      <Several
+        label="Handler"
+        choices={[...handlers].sort().map((name) => ({ id: name, name }))}
+        chosen={search.handler ?? []}
+        choose={(handler) => set({ handler })}
+      />
+      <TextFilter
+        label="Error codes"
+        placeholder="Error codes"
+        value={search.code?.join(', ') ?? ''}
+        set={(text) => set({ code: text.split(/[\s,]+/).filter(Boolean) })}
+      />
+      <TextFilter
+        label="Re-run of"
+        placeholder="Re-run of: exe_…"
+        value={search.rerun ?? ''}
+        set={(rerun) => set({ rerun: rerun || undefined })}
+      />
+      <TextFilter
+        label="Session"
+        placeholder="Session: ses_…"
+        value={search.session ?? ''}
+        set={(session) => set({ session: session || undefined })}
+      />
+      <TextFilter
+        label="Idempotency key"
+        placeholder="Idempotency key"
+        value={search.key ?? ''}
+        set={(key) => set({ key: key || undefined })}
+      />
+    </>
+  );
+}
+
+const none = {
+  ofFilters: 'No execution fits these filters',
+  title: 'No executions yet',
+  words: 'Submit an intent, from a program or from the page Types, and it shows up here.',
+};
 
 function Body({
   list,
@@ -192,15 +269,7 @@ function Body({
       );
     }
     if (failed) return failed;
-    return isFiltered ? (
-      <Empty title="No execution fits these filters">
-        <Action onPress={clear}>Clear the filters</Action>
-      </Empty>
-    ) : (
-      <Empty title="No executions yet">
-        Submit an intent, from a program or from the page Types, and it shows up here.
-      </Empty>
-    );
+    return <None none={none} clear={isFiltered ? clear : undefined} />;
   }
   return (
     <div className="grid-place">

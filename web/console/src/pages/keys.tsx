@@ -8,7 +8,6 @@ import { Asking, Buttons, Confirm, Fault } from '../parts/dialog';
 import type { Column } from '../parts/grid';
 import { List } from '../parts/list';
 import { useMay } from '../parts/may';
-import { Empty } from '../parts/state';
 import { Badge } from '../parts/status';
 
 type Key = types.KeysQuery['apiKeys']['nodes'][number];
@@ -82,7 +81,7 @@ export default function Keys() {
         pages={pages}
         columns={columns}
         keyOf={({ id }) => id}
-        empty={<Empty title="No keys yet">A key is shown once, when it is made.</Empty>}
+        none={{ title: 'No keys yet', words: 'A key is shown once, when it is made.' }}
       />
     </div>
   );

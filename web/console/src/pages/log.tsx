@@ -10,7 +10,6 @@ import { Filters } from '../parts/filters';
 import type { Column } from '../parts/grid';
 import { Json } from '../parts/json';
 import { List } from '../parts/list';
-import { Empty } from '../parts/state';
 import { type LogSearch, type Since, sinceNames, sinceSeconds } from '../views';
 
 const route = getRouteApi('/log');
@@ -131,7 +130,7 @@ export default function Log() {
           keyOf={({ id }) => id}
           open={({ id }) => set({ sel: id })}
           isOpenedByClick
-          empty={<Empty title="No entries in this time">Choose an earlier beginning, or fewer conditions.</Empty>}
+          none={{ title: 'No entries in this time', words: 'Choose an earlier beginning, or fewer conditions.' }}
         />
         {entry && (
           <Aside title={entry.type} close={() => set({ sel: undefined })}>

@@ -1,11 +1,10 @@
 /** Nodes, what waits, and the quotas of the caller. */
 import { useEffect } from 'react';
 import { documents, queries, type types, useAsk } from '../api';
-import { Facts, Head, Id, Panel, Time } from '../parts';
+import { Facts, Head, Panel } from '../parts';
 import { size } from '../parts/json';
-import { Empty, Ready } from '../parts/state';
-import { Badge } from '../parts/status';
-import { Table, type TableColumn } from '../parts/table';
+import { Ready } from '../parts/state';
+import { Nodes } from './runtime/nodes';
 
 const everyMs = 5_000;
 
@@ -29,14 +28,10 @@ export default function Runtime() {
               <Tile name="Running" value={runtime.backlog.running} words="executions that run now" />
               <Tile name="Ready" value={runtime.backlog.ready} words="could run, and wait for a slot" />
               <Tile name="Scheduled" value={runtime.backlog.scheduled} words="wait for their time" />
-              <Tile name="Nodes" value={String(runtime.nodes.length)} words={`version ${runtime.version} answers`} />
+              <Tile name="Nodes" value={String(runtime.nodes.length)} words={takers(runtime.nodes)} />
             </section>
             <Panel title="Nodes">
-              {runtime.nodes.length === 0 ? (
-                <Empty title="No node holds a lease" />
-              ) : (
-                <Table label="Nodes" columns={columns} rows={runtime.nodes} keyOf={({ id }) => id} />
-              )}
+              <Nodes nodes={runtime.nodes} />
             </Panel>
           </>
         )}
@@ -56,6 +51,11 @@ export default function Runtime() {
   );
 }
 
+function takers(nodes: types.NodeRowFragment[]): string {
+  const count = nodes.filter(({ state }) => state === 'ACTIVE').length;
+  return count === nodes.length ? 'hold a lease and take work' : `hold a lease; ${count} of them take work`;
+}
+
 export function Tile({ name, value, words }: { name: string; value: string; words: string }) {
   return (
     <div className="tile panel">
@@ -65,32 +65,6 @@ export function Tile({ name, value, words }: { name: string; value: string; word
     </div>
   );
 }
-
-const columns: TableColumn<types.RuntimeQuery['runtime']['nodes'][number]>[] = [
-  {
-    title: 'Node',
-    cell: ({ name, isThis }) => (
-      <span className="id">
-        {name} {isThis && <Badge tone="good" icon="check" name="answers" />}
-      </span>
-    ),
-  },
-  { title: 'Id', cell: ({ id }) => <Id id={id} /> },
-  {
-    title: 'Load',
-    cell: ({ name, running, capacity }) => (
-      <span className="progress">
-        <progress value={running} max={capacity} aria-label={`Load of ${name}`} />
-        <span className="num">
-          {running} of {capacity}
-        </span>
-      </span>
-    ),
-  },
-  { title: 'Version', cell: ({ version }) => version },
-  { title: 'Started', cell: ({ startedAt }) => <Time at={startedAt} /> },
-  { title: 'Lease', cell: ({ expiresAt }) => <Time at={expiresAt} /> },
-];
 
 const quotaNames: Record<types.QuotaKind, string> = {
   CALLER_SUBMITS: 'Submits of this caller in a second',

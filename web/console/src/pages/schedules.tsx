@@ -1,16 +1,15 @@
 /** The list of schedules, with their next times. */
 import { getRouteApi, Link, useNavigate } from '@tanstack/react-router';
 import { useEffect } from 'react';
-import { documents, queries, type types, useAsk, usePages } from '../api';
+import { documents, queries, type types, usePages } from '../api';
 import { useChanges } from '../live/feed';
-import { Action, Head, Icon, ScheduleLink, Time } from '../parts';
+import { Head, Icon, ScheduleLink, Time } from '../parts';
 import { useChange } from '../parts/address';
 import { Several, TextFilter } from '../parts/controls';
-import { Filters } from '../parts/filters';
+import { Filters, TypesFilter } from '../parts/filters';
 import type { Column } from '../parts/grid';
 import { List } from '../parts/list';
 import { useMay } from '../parts/may';
-import { Empty } from '../parts/state';
 import { ScheduleState, scheduleStatuses, scheduleStatusName } from '../parts/status';
 import type { SchedulesSearch } from '../views';
 import { timesOf } from './schedule/words';
@@ -83,7 +82,6 @@ export default function Schedules() {
     ...(session && { sessionId: session }),
   };
   const pages = usePages(documents.Schedules, { first: 100, filter }, ({ schedules }) => schedules);
-  const names = useAsk(documents.TypeNames, {}, { staleMs: 300_000 });
   useChanges(renew, everyMs, (changes) => [...changes.values()].some(({ isNew }) => isNew));
   useNextTime(pages.rows.flatMap((row) => (row.status === 'ACTIVE' ? row.nextTimes : [])));
   const isFiltered = Object.keys(filter).length > 0;
@@ -102,12 +100,7 @@ export default function Schedules() {
           chosen={status ?? []}
           choose={(ids) => set({ status: scheduleStatuses.filter((one) => ids.includes(one)) })}
         />
-        <Several
-          label="Intent"
-          choices={(names.data?.intentTypes ?? []).map((one) => ({ id: one.name, name: one.name }))}
-          chosen={type ?? []}
-          choose={(ids) => set({ type: ids })}
-        />
+        <TypesFilter chosen={type} choose={(ids) => set({ type: ids })} />
         <TextFilter
           label="Name"
           placeholder="Name"
@@ -127,15 +120,12 @@ export default function Schedules() {
         columns={columns}
         keyOf={({ id }) => id}
         open={({ id }) => void navigate({ to: '/schedules/$id', params: { id } })}
-        empty={
-          isFiltered ? (
-            <Empty title="No schedule fits these filters">
-              <Action onPress={clear}>Clear the filters</Action>
-            </Empty>
-          ) : (
-            <Empty title="No schedules yet">A schedule submits an intent by a cron expression or at an interval.</Empty>
-          )
-        }
+        none={{
+          ofFilters: 'No schedule fits these filters',
+          title: 'No schedules yet',
+          words: 'A schedule submits an intent by a cron expression or at an interval.',
+        }}
+        clear={isFiltered ? clear : undefined}
       />
     </div>
   );

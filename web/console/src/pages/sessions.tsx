@@ -1,13 +1,12 @@
 /** The list of sessions. */
 import { getRouteApi, useNavigate } from '@tanstack/react-router';
 import { documents, type types, usePages } from '../api';
-import { Action, Head, Id, SessionLink, Time } from '../parts';
+import { Head, Id, SessionLink, Time } from '../parts';
 import { useChange } from '../parts/address';
 import { Several, TextFilter } from '../parts/controls';
 import { Filters } from '../parts/filters';
 import type { Column } from '../parts/grid';
 import { List } from '../parts/list';
-import { Empty } from '../parts/state';
 import { SessionState, sessionStatuses, sessionStatusName } from '../parts/status';
 import type { SessionsSearch } from '../views';
 
@@ -80,15 +79,12 @@ export default function Sessions() {
         columns={columns}
         keyOf={({ id }) => id}
         open={({ id }) => void navigate({ to: '/sessions/$id', params: { id } })}
-        empty={
-          isFiltered ? (
-            <Empty title="No session fits these filters">
-              <Action onPress={clear}>Clear the filters</Action>
-            </Empty>
-          ) : (
-            <Empty title="No sessions yet">A client begins one before it submits its first intent.</Empty>
-          )
-        }
+        none={{
+          ofFilters: 'No session fits these filters',
+          title: 'No sessions yet',
+          words: 'A client begins one before it submits its first intent.',
+        }}
+        clear={isFiltered ? clear : undefined}
       />
     </div>
   );

@@ -2,20 +2,19 @@
 import { useMutation } from '@tanstack/react-query';
 import { getRouteApi, useNavigate } from '@tanstack/react-router';
 import { useState } from 'react';
-import { ask, documents, told, type types, useAsk } from '../api';
-import { Parameters, useParameters } from '../form/parameters';
+import { ask, documents, told, useAsk } from '../api';
+import { Described, type Handler, HandlerChoice, named } from '../form/intent';
+import { useParameters } from '../form/parameters';
 import { SessionChoice, useSession } from '../form/session';
 import { Action, ExecutionLink, Head, Panel } from '../parts';
 import { useChange } from '../parts/address';
-import { Choice, Field, MomentField } from '../parts/controls';
+import { Field, MomentField } from '../parts/controls';
 import { Fault } from '../parts/dialog';
 import { Empty, Ready } from '../parts/state';
 import { instantOf, zone } from '../time';
 import type { SubmitSearch } from '../views';
 
 const route = getRouteApi('/types/$name/new');
-
-type Handler = types.IntentTypesQuery['intentTypes'][number]['handlers'][number];
 
 export default function Submit() {
   const { name } = route.useParams();
@@ -95,7 +94,7 @@ function Form({ name, handlers, handler, parameters: former, search }: FormProps
       const { data } = await ask(documents.SubmitIntent, {
         input: {
           intentType: name,
-          handlerName: handlers.length > 1 ? handler.handlerName : null,
+          handlerName: named(handlers, handler),
           sessionId: await session.get(),
           parameters: parameters.value,
           idempotencyKey: key || null,
@@ -113,25 +112,13 @@ function Form({ name, handlers, handler, parameters: former, search }: FormProps
     <div className="columns submit">
       <Panel title="Parameters">
         <div className="inside">
-          {handler.description && <p className="muted">{handler.description}</p>}
-          <Parameters
-            of={parameters}
-            view={search.view ?? 'form'}
-            choose={(view) => set({ view: view === 'form' ? undefined : view })}
-          />
+          <Described handler={handler} parameters={parameters} view={search.view} set={set} />
         </div>
       </Panel>
       <Panel title="Submit">
         <div className="inside form">
           <SessionChoice of={session} choose={(id) => set({ session: id })} />
-          {handlers.length > 1 && (
-            <Choice
-              label="Handler"
-              choices={handlers.map(({ handlerName }) => ({ id: handlerName, name: handlerName }))}
-              chosen={handler.handlerName}
-              choose={(id) => set({ handler: id })}
-            />
-          )}
+          <HandlerChoice handlers={handlers} handler={handler} choose={(id) => set({ handler: id })} />
           <Field label="Idempotency key" value={key} set={setKey} help="Submitting twice with one key runs once." />
           <MomentField label="Not before" value={runAt} set={setRunAt} help="at once when left out" />
           <Fault>{submit.error?.message}</Fault>

@@ -67,6 +67,8 @@ export function Fault({ children }: { children: ReactNode }) {
 interface ConfirmProps extends Pick<ActionProps, 'icon' | 'kind' | 'isDisabled'> {
   /** On the button that opens the dialog. */
   name: string;
+  /** The name of the button for those who cannot see beside what it stands. */
+  label?: string;
   title: string;
   words: string;
   yes: string;
@@ -78,14 +80,14 @@ interface ConfirmProps extends Pick<ActionProps, 'icon' | 'kind' | 'isDisabled'>
 }
 
 /** A change that is confirmed, with a reason where one is kept. */
-export function Confirm({ name, title, words, yes, no = 'Not now', reasonHelp, run, ...button }: ConfirmProps) {
+export function Confirm({ name, label, title, words, yes, no = 'Not now', reasonHelp, run, ...button }: ConfirmProps) {
   const [reason, setReason] = useState('');
   const change = useMutation({ mutationFn: () => run(reason.trim() || null), onSuccess: () => setReason('') });
   return (
     <Asking
       title={title}
       button={
-        <Action {...button} onPress={() => change.reset()}>
+        <Action {...button} {...(label && { 'aria-label': label })} onPress={() => change.reset()}>
           {name}
         </Action>
       }

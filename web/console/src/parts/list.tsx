@@ -12,17 +12,29 @@ interface ListProps<Row> {
   keyOf(row: Row): string;
   open?: (row: Row) => void;
   isOpenedByClick?: boolean;
-  empty: ReactNode;
+  /** What is said where there is nothing: of the filters, where some are set, or of the list. */
+  none: { ofFilters?: string; title: string; words: ReactNode };
+  /** Takes the filters away; left out where none is set. */
+  clear?: (() => void) | undefined;
 }
 
-export function List<Row>({ label, pages, columns, keyOf, open, isOpenedByClick = false, empty }: ListProps<Row>) {
+export function List<Row>({
+  label,
+  pages,
+  columns,
+  keyOf,
+  open,
+  isOpenedByClick = false,
+  none,
+  clear,
+}: ListProps<Row>) {
   const what = `The list "${label}"`;
   if (!pages.isThere) {
     return pages.failure ? <Failed failure={pages.failure} again={pages.again} what={what} /> : <Loading lines={12} />;
   }
   if (pages.rows.length === 0) {
     if (pages.failure) return <Failed failure={pages.failure} again={pages.again} what={what} />;
-    if (!pages.hasMore) return empty;
+    if (!pages.hasMore) return <None none={none} clear={clear} />;
     return (
       <Empty title="Nothing found so far">
         The server has looked at a part of the list. <Action onPress={pages.loadMore}>Look further</Action>
@@ -50,5 +62,14 @@ export function List<Row>({ label, pages, columns, keyOf, open, isOpenedByClick 
         }
       />
     </div>
+  );
+}
+
+export function None({ none, clear }: Pick<ListProps<never>, 'none' | 'clear'>) {
+  if (!clear || !none.ofFilters) return <Empty title={none.title}>{none.words}</Empty>;
+  return (
+    <Empty title={none.ofFilters}>
+      <Action onPress={clear}>Clear the filters</Action>
+    </Empty>
   );
 }

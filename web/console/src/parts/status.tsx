@@ -21,6 +21,10 @@ const waits: Record<types.WaitReason, string> = {
   WORKER: 'waits for a worker',
 };
 
+/** Reasons that a list of executions can be asked for. */
+export const waitFilters = ['CHILDREN', 'LIMIT', 'QUEUE', 'RETRY', 'SCHEDULE', 'WORKER'] as const;
+export type WaitFilter = (typeof waitFilters)[number];
+
 export const executionStatuses = Object.keys(executions) as types.ExecutionStatus[];
 export const statusName = (status: types.ExecutionStatus) => executions[status][0];
 export const toneOf = (status: types.ExecutionStatus) => executions[status][1];
@@ -86,5 +90,16 @@ export const scheduleStatusName = (status: types.ScheduleStatus) => schedules[st
 
 export function ScheduleState({ of }: { of: types.ScheduleStatus }) {
   const [name, tone, icon] = schedules[of];
+  return <Badge tone={tone} icon={icon} name={name} />;
+}
+
+const nodes: Record<types.NodeState, [string, Tone, IconName]> = {
+  ACTIVE: ['Active', 'good', 'check'],
+  DRAINING: ['Draining', 'wait', 'clock'],
+  DRAINED: ['Drained', 'off', 'stop'],
+};
+
+export function NodeState({ of }: { of: types.NodeState }) {
+  const [name, tone, icon] = nodes[of];
   return <Badge tone={tone} icon={icon} name={name} />;
 }

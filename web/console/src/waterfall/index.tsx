@@ -1,5 +1,5 @@
 /** The waterfall of an execution: what ran when, opened in place, folded where much is alike. */
-import { useQueries } from '@tanstack/react-query';
+import { keepPreviousData, useQueries } from '@tanstack/react-query';
 import { useVirtualizer } from '@tanstack/react-virtual';
 import { type CSSProperties, type KeyboardEvent, useEffect, useMemo, useRef } from 'react';
 import { Button } from 'react-aria-components';
@@ -8,35 +8,45 @@ import { onChanges } from '../live/feed';
 import { ExecutionLink, Icon, type IconName } from '../parts';
 import { statusName, toneOf, waitName } from '../parts/status';
 import { clock, span as lasting } from '../time';
-import { type Bar, bars, marks, type Node, range, type Span } from './spans';
+import { type Bar, bars, childrenOf, marks, type Node, range, type Span, type Wait } from './spans';
 
 const rowHeight = 32;
+/** Items of a timeline: at first, and at most. */
+const mostItems = [200, 1_000];
 const childrenAtOnce = 100;
+/** A step that began tells nobody: what runs is asked for again after so long. */
+const runsEveryMs = 2_000;
 
 interface Props {
-  root: Omit<Node, 'children' | 'hasMoreChildren' | 'isLoading'>;
+  root: Span;
   open: ReadonlySet<string>;
   setOpen(open: ReadonlySet<string>): void;
   selected: string | undefined;
   select(key: string | undefined): void;
 }
 
-/** The children of an execution, page by page as far as they were asked for. */
-async function childrenOf(id: string, pages: number, signal: AbortSignal) {
-  const found: Span[] = [];
+/** The timeline of an execution. Where it has no room for all, the executions below follow by pages. */
+async function timelineOf(id: string, pages: number, signal: AbortSignal): Promise<Omit<Node, 'isLoading'> | null> {
+  const most = mostItems[pages - 1] ?? mostItems.at(-1) ?? 1;
+  const { data } = await ask(documents.ExecutionTimeline, { id, most }, { signal });
+  if (!data.execution) return null;
+  const { timeline, ...span } = data.execution;
+  const more: Span[] = [];
   let after: string | null = null;
-  for (let page = 0; page < pages; page += 1) {
+  let isCut = timeline.truncated;
+  for (let page = mostItems.length; timeline.truncated && page < pages; page += 1) {
     const answer: Answer<types.ExecutionChildrenQuery> = await ask(
       documents.ExecutionChildren,
       { id, first: childrenAtOnce, after },
       { signal },
     );
     const children = answer.data.execution?.children;
-    found.push(...(children?.nodes ?? []));
-    if (!children?.pageInfo.hasNextPage) return { spans: found, hasMore: false };
-    after = children.pageInfo.endCursor;
+    more.push(...(children?.nodes ?? []));
+    isCut = children?.pageInfo.hasNextPage ?? false;
+    if (!isCut) break;
+    after = children?.pageInfo.endCursor ?? null;
   }
-  return { spans: found, hasMore: true };
+  return { span, items: timeline.items, more, isCut };
 }
 
 const pagesOf = (open: ReadonlySet<string>, id: string) => {
@@ -44,42 +54,34 @@ const pagesOf = (open: ReadonlySet<string>, id: string) => {
   return entry ? Number(entry.split(':')[2]) || 1 : 1;
 };
 
+const keyOfTimeline = (id: string) => ['ExecutionTimeline', id] as const;
+
 /** Everything that is open, with its parts. */
-function useNodes(root: Props['root'], open: ReadonlySet<string>) {
-  const ids = [...open].filter((key) => key.startsWith('exe_'));
-  const all = [root.span.id, ...ids];
-  const children = useQueries({
-    queries: all.map((id) => ({
-      queryKey: ['ExecutionChildren', { id, pages: pagesOf(open, id) }],
-      queryFn: ({ signal }: { signal: AbortSignal }) => childrenOf(id, pagesOf(open, id), signal),
-    })),
-  });
-  const parts = useQueries({
+function useNodes(root: Span, open: ReadonlySet<string>) {
+  const ids = [root.id, ...[...open].filter((key) => key.startsWith('exe_') && key !== root.id)];
+  const found = useQueries({
     queries: ids.map((id) => ({
-      queryKey: keyOf(documents.ExecutionParts, { id }),
-      queryFn: ({ signal }: { signal: AbortSignal }) => ask(documents.ExecutionParts, { id }, { signal }),
+      queryKey: [...keyOfTimeline(id), pagesOf(open, id)],
+      queryFn: ({ signal }: { signal: AbortSignal }) => timelineOf(id, pagesOf(open, id), signal),
+      placeholderData: keepPreviousData,
+      refetchInterval: ({ state }: { state: { data?: Omit<Node, 'isLoading'> | null } }) =>
+        state.data?.span.status === 'RUNNING' && runsEveryMs,
     })),
   });
   const nodes = new Map<string, Node>();
-  for (const [at, id] of all.entries()) {
-    const below = children[at];
-    const own = at === 0 ? root : parts[at - 1]?.data?.data.execution;
-    if (!own) continue;
-    const base = 'span' in own ? own : { span: own, steps: own.steps, events: own.events.nodes };
-    nodes.set(id, {
-      ...base,
-      children: below?.data?.spans ?? [],
-      hasMoreChildren: below?.data?.hasMore ?? false,
-      isLoading: below?.isPending ?? false,
-    });
+  for (const [at, id] of ids.entries()) {
+    const query = found[at];
+    if (query?.data?.span.id === id) nodes.set(id, { ...query.data, isLoading: query.isPlaceholderData });
   }
-  const failure = [...children, ...parts].find(({ error }) => error)?.error ?? null;
-  return { nodes, failure };
+  // The head of the page knows the execution before its timeline is there, and may know a later state of it.
+  const known = nodes.get(root.id) ?? { items: [], more: [], isCut: false, isLoading: !found[0]?.error };
+  nodes.set(root.id, { ...known, span: root });
+  return { nodes, failure: found.find(({ error }) => error)?.error ?? null };
 }
 
 export function Waterfall({ root, open, setOpen, selected, select }: Props) {
   const { nodes, failure } = useNodes(root, open);
-  const tree = nodes.get(root.span.id);
+  const tree = nodes.get(root.id);
   const rows = tree ? bars(tree, nodes, open) : [];
   const hasOpenEnd = rows.some(({ kind, to }) => kind !== 'more' && to === undefined);
   const now = useStore(clock) * 1_000;
@@ -93,28 +95,22 @@ export function Waterfall({ root, open, setOpen, selected, select }: Props) {
   });
   const known = useMemo(() => new Map<string, string>(), []);
   known.clear();
-  for (const [id, { children }] of nodes) for (const child of children) known.set(child.id, id);
+  for (const [id, node] of nodes) for (const child of childrenOf(node)) known.set(child.id, id);
 
   useEffect(
     () =>
       onChanges((changes) => {
+        const stale = new Set<string>();
         for (const id of changes.keys()) {
           const parent = known.get(id);
-          if (parent)
-            void queries.invalidateQueries({
-              queryKey: ['ExecutionChildren'],
-              predicate: ({ queryKey }) => (queryKey[1] as { id: string }).id === parent,
-            });
-          if (open.has(id)) {
-            void queries.invalidateQueries({ queryKey: keyOf(documents.ExecutionParts, { id }) });
-            void queries.invalidateQueries({
-              queryKey: ['ExecutionChildren'],
-              predicate: ({ queryKey }) => (queryKey[1] as { id: string }).id === id,
-            });
-          }
+          if (parent) stale.add(parent);
+          if (open.has(id) || id === root.id) stale.add(id);
+          if (parent || stale.has(id))
+            void queries.invalidateQueries({ queryKey: keyOf(documents.ExecutionSpan, { id }) });
         }
+        for (const id of stale) void queries.invalidateQueries({ queryKey: keyOfTimeline(id) });
       }),
-    [known, open],
+    [known, open, root.id],
   );
 
   function toggle(key: string) {
@@ -319,11 +315,11 @@ function Name({ row, loadMore }: { row: Bar; loadMore(id: string): void }) {
     case 'step':
       return (
         <>
-          <span className="sign step" title="Step">
+          <span className={`sign ${row.state}`} title="Step">
             <Icon name="dot" size={12} />
           </span>
-          <span className="cut" title={row.step.name}>
-            {row.step.name}
+          <span className="cut" title={row.name}>
+            {row.name}
           </span>
         </>
       );
@@ -348,7 +344,7 @@ function Name({ row, loadMore }: { row: Bar; loadMore(id: string): void }) {
         <span className="muted">Loading</span>
       ) : (
         <Button className="link" onPress={() => loadMore(row.parent)}>
-          Load more children
+          Load more
         </Button>
       );
   }
@@ -371,7 +367,7 @@ function Drawn({ row, first, length, now }: { row: Bar; first: number; length: n
       : row.kind === 'attempt'
         ? row.state
         : row.kind === 'step'
-          ? 'step'
+          ? row.state
           : 'fold';
   const start = row.kind === 'execution' ? (row.start ?? to) : row.from;
   const style = (from: number, until: number) => ({
@@ -386,6 +382,17 @@ function Drawn({ row, first, length, now }: { row: Bar; first: number; length: n
       {(row.kind !== 'execution' || row.start !== undefined) && (
         <span className={`bar ${tone}${row.to === undefined ? ' growing' : ''}`} style={style(start, to)} />
       )}
+      {row.kind === 'execution' &&
+        row.waits.map((wait) => (
+          <span
+            key={`${wait.reason} ${wait.from}`}
+            className="bar waiting within"
+            style={style(wait.from, wait.to ?? to)}
+            title={wordsOf(wait, now)}
+          />
+        ))}
     </>
   );
 }
+
+const wordsOf = ({ reason, from, to }: Wait, now: number) => `${waitName(reason)}: ${lasting((to ?? now) - from)}`;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { bars, type EventLine, marks, type Node, range, type Span } from './spans';
+import { bars, type Item, marks, type Node, range, type Span } from './spans';
 
 const at = (second: number) => `2026-01-01T00:00:${String(second).padStart(2, '0')}.000000Z`;
 
@@ -20,12 +20,25 @@ const span = (id: string, from: number, to: number | null, more: Partial<Span> =
   ...more,
 });
 
-const node = (of: Span, children: Span[] = [], events: EventLine[] = []): Node => ({
+const item = (kind: Item['kind'], from: number, to: number | null, more: Partial<Item> = {}): Item => ({
+  id: `${kind}/${from}`,
+  kind,
+  name: null,
+  attempt: null,
+  startedAt: at(from),
+  finishedAt: to === null ? null : at(to),
+  outcome: to === null ? null : 'COMPLETED',
+  waitingFor: null,
+  errorCode: null,
+  child: null,
+  ...more,
+});
+
+const node = (of: Span, children: Span[] = [], items: Item[] = []): Node => ({
   span: of,
-  steps: [],
-  events,
-  children,
-  hasMoreChildren: false,
+  items: [...items, ...children.map((child) => item('CHILD', 0, null, { child }))],
+  more: [],
+  isCut: false,
   isLoading: false,
 });
 
@@ -50,33 +63,47 @@ test('a fold with a live sibling has no end', () => {
   assert.equal(bars(node(span('exe_r', 0, null), children), new Map(), none)[1]?.to, undefined);
 });
 
-const event = (typename: string, second: number, more: object): EventLine =>
-  ({ __typename: typename, id: `evt_${second}`, occurredAt: at(second), ...more }) as unknown as EventLine;
-
-test('an attempt that was taken from its node ends where the next one begins', () => {
-  const error = { code: 'BROKEN', message: 'it broke' };
-  const events = [
-    event('ExecutionStarted', 1, { attempt: 1 }),
-    event('ExecutionStarted', 4, { attempt: 2 }),
-    event('ExecutionRetrying', 6, { attempt: 2, error }),
-    event('ExecutionStarted', 8, { attempt: 3 }),
+test('attempts are rows with how they ended', () => {
+  const items = [
+    item('ATTEMPT', 1, 4, { attempt: 1, outcome: 'SUSPENDED' }),
+    item('ATTEMPT', 4, 6, { attempt: 2, outcome: 'RETRIED', errorCode: 'BROKEN' }),
+    item('ATTEMPT', 8, null, { attempt: 3 }),
   ];
-  const rows = bars(node(span('exe_r', 0, null), [], events), new Map(), none).filter(({ kind }) => kind === 'attempt');
+  const rows = bars(node(span('exe_r', 0, null), [], items), new Map(), none).filter(({ kind }) => kind === 'attempt');
   assert.deepEqual(
-    rows.map(
-      (row) => row.kind === 'attempt' && [row.attempt, row.state, row.to === undefined ? null : row.to - row.from],
-    ),
+    rows.map((row) => row.kind === 'attempt' && [row.attempt, row.state, row.words, row.to && row.to - row.from]),
     [
-      [1, 'off', 3_000_000],
-      [2, 'bad', 2_000_000],
-      [3, 'busy', null],
+      [1, 'off', 'gave its place up', 3_000_000],
+      [2, 'bad', 'BROKEN', 2_000_000],
+      [3, 'busy', 'runs', undefined],
     ],
   );
 });
 
 test('one attempt is no row, for it is the execution itself', () => {
-  const events = [event('ExecutionStarted', 1, { attempt: 1 }), event('ExecutionCompleted', 2, {})];
-  assert.deepEqual(kinds(bars(node(span('exe_r', 0, 2), [], events), new Map(), none)), ['execution']);
+  const items = [item('ATTEMPT', 1, 2, { attempt: 1 })];
+  assert.deepEqual(kinds(bars(node(span('exe_r', 0, 2), [], items), new Map(), none)), ['execution']);
+});
+
+test('waits after the first attempt began are part of the row of the execution, and a step is one of its own', () => {
+  const items = [
+    item('WAIT', 0, 1, { waitingFor: 'QUEUE' }),
+    item('STEP', 1, 2, { name: 'read', attempt: 1 }),
+    item('WAIT', 3, null, { waitingFor: 'CHILDREN' }),
+  ];
+  const [row, step] = bars(node(span('exe_r', 0, null, { startedAt: at(1) }), [], items), new Map(), none);
+  assert.ok(row?.kind === 'execution' && step?.kind === 'step');
+  assert.deepEqual(
+    row.waits.map(({ reason, to }) => [reason, to]),
+    [['CHILDREN', undefined]],
+  );
+  assert.deepEqual([step.key, step.state], ['stp:exe_r:read', 'step']);
+});
+
+test('a child that the timeline had no room for follows by its page, and none comes twice', () => {
+  const [one, other] = [span('exe_1', 1, 2), span('exe_2', 2, 3)];
+  const root = { ...node(span('exe_r', 0, null), [one]), more: [one, other], isCut: true };
+  assert.deepEqual(kinds(bars(root, new Map(), none)), ['execution', 'execution', 'execution', 'more']);
 });
 
 test('the range reaches to now where something still runs, and its marks are round', () => {

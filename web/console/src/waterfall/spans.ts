@@ -1,17 +1,18 @@
-/** The rows of a waterfall, made of executions with their attempts, steps and children. */
+/** The rows of a waterfall, made of the timelines of executions. */
 import type { types } from '../api';
 import { micros } from '../time/format';
 
 export type Span = types.SpanFragment;
-export type Step = { name: string; attempt: number; startedAt: string; finishedAt: string | null };
-export type EventLine = types.EventLineFragment;
+type Timeline = NonNullable<types.ExecutionTimelineQuery['execution']>['timeline'];
+export type Item = Timeline['items'][number];
 
 export interface Node {
   span: Span;
-  steps: readonly Step[];
-  events: readonly EventLine[];
-  children: readonly Span[];
-  hasMoreChildren: boolean;
+  /** As the server has them: attempts, steps, waits, executions. */
+  items: readonly Item[];
+  /** Executions that its timeline had no room for. */
+  more: readonly Span[];
+  isCut: boolean;
   isLoading: boolean;
 }
 
@@ -22,12 +23,19 @@ export type Bar = {
   from: number;
   to: number | undefined;
 } & (
-  | { kind: 'execution'; span: Span; start: number | undefined; isOpen: boolean; isRoot: boolean }
+  | { kind: 'execution'; span: Span; start: number | undefined; waits: Wait[]; isOpen: boolean; isRoot: boolean }
   | { kind: 'attempt'; attempt: number; state: 'good' | 'bad' | 'busy' | 'off'; words: string }
-  | { kind: 'step'; step: Step }
+  | { kind: 'step'; name: string; state: 'step' | 'bad' }
   | { kind: 'fold'; name: string; spans: Span[]; isOpen: boolean }
   | { kind: 'more'; parent: string; isLoading: boolean }
 );
+
+/** What an execution waited for since its first attempt. */
+export interface Wait {
+  reason: types.WaitReason;
+  from: number;
+  to: number | undefined;
+}
 
 /** So many alike siblings become one row. */
 export const foldsFrom = 5;
@@ -40,7 +48,7 @@ export function bars(root: Node, nodes: ReadonlyMap<string, Node>, open: Readonl
   add(root, 0, true);
   return found;
 
-  function execution(span: Span, depth: number, isRoot: boolean): Bar {
+  function execution(span: Span, depth: number, isRoot: boolean, waits: Wait[] = []): Bar {
     const start = span.startedAt ? micros(span.startedAt) : undefined;
     const isOpen = isRoot || open.has(span.id);
     return {
@@ -51,25 +59,20 @@ export function bars(root: Node, nodes: ReadonlyMap<string, Node>, open: Readonl
       from: micros(span.createdAt),
       start,
       to: end(span),
+      waits,
       isOpen,
       isRoot,
     };
   }
 
   function add(node: Node, depth: number, isRoot: boolean) {
-    const { span } = node;
-    found.push(execution(span, depth, isRoot));
+    const { span, items } = node;
+    found.push(execution(span, depth, isRoot, waitsOf(span, items)));
     const below: { at: number; run(): void }[] = [];
-    for (const attempt of attempts(span, node.events)) {
-      below.push({ at: attempt.from, run: () => found.push({ ...attempt, depth: depth + 1 }) });
+    for (const bar of [...attempts(span, items), ...steps(span, items)]) {
+      below.push({ at: bar.from, run: () => found.push({ ...bar, depth: depth + 1 }) });
     }
-    for (const step of node.steps) {
-      const from = micros(step.startedAt);
-      const to = step.finishedAt ? micros(step.finishedAt) : undefined;
-      const bar: Bar = { key: `stp:${span.id}:${step.name}`, kind: 'step', depth: depth + 1, step, from, to };
-      below.push({ at: from, run: () => found.push(bar) });
-    }
-    for (const [name, spans] of byType(node.children)) {
+    for (const [name, spans] of byType(childrenOf(node))) {
       if (spans.length < foldsFrom) {
         for (const child of spans) below.push({ at: micros(child.createdAt), run: () => addChild(child, depth + 1) });
         continue;
@@ -89,7 +92,7 @@ export function bars(root: Node, nodes: ReadonlyMap<string, Node>, open: Readonl
     }
     below.sort((a, b) => a.at - b.at);
     for (const { run } of below) run();
-    if (node.hasMoreChildren || node.isLoading) {
+    if (node.isCut || node.isLoading) {
       found.push({
         key: `more:${span.id}`,
         kind: 'more',
@@ -120,44 +123,58 @@ function byType(spans: readonly Span[]): Map<string, Span[]> {
   return groups;
 }
 
-/** The attempts of an execution that had several, by its events. */
-export function attempts(span: Span, events: readonly EventLine[]) {
-  const found: {
-    key: string;
-    kind: 'attempt';
-    attempt: number;
-    from: number;
-    to: number | undefined;
-    state: 'good' | 'bad' | 'busy' | 'off';
-    words: string;
-  }[] = [];
-  for (const event of events) {
-    const at = micros(event.occurredAt);
-    const last = found.at(-1);
-    if (event.__typename === 'ExecutionStarted') {
-      if (last && last.to === undefined)
-        Object.assign(last, { to: at, state: 'off', words: 'was taken from its node' });
-      found.push({
-        key: `att:${span.id}:${event.attempt}`,
-        kind: 'attempt',
-        attempt: event.attempt,
-        from: at,
-        to: undefined,
-        state: 'busy',
-        words: 'runs',
-      });
-    } else if (last && last.to === undefined) {
-      if (event.__typename === 'ExecutionRetrying')
-        Object.assign(last, { to: at, state: 'bad', words: `${event.error.code}: ${event.error.message}` });
-      else if (event.__typename === 'ExecutionFailed')
-        Object.assign(last, { to: at, state: 'bad', words: `${event.error.code}: ${event.error.message}` });
-      else if (event.__typename === 'ExecutionCompleted')
-        Object.assign(last, { to: at, state: 'good', words: 'completed' });
-      else if (event.__typename === 'ExecutionCancelled')
-        Object.assign(last, { to: at, state: 'off', words: 'cancelled' });
-    }
-  }
-  return found.length > 1 ? found : [];
+/** The executions that an execution submitted, as far as they are known, each once. */
+export function childrenOf({ items, more }: Pick<Node, 'items' | 'more'>): Span[] {
+  const spans = new Map(more.map((span) => [span.id, span]));
+  for (const { child } of items) if (child) spans.set(child.id, child);
+  return [...spans.values()];
+}
+
+type Part<Kind extends Bar['kind']> = Omit<Extract<Bar, { kind: Kind }>, 'depth'>;
+
+const timesOf = ({ startedAt, finishedAt }: Item) => ({
+  from: micros(startedAt),
+  to: finishedAt ? micros(finishedAt) : undefined,
+});
+
+const endings: Record<types.TimelineOutcome, ['good' | 'bad' | 'off', string]> = {
+  COMPLETED: ['good', 'completed'],
+  FAILED: ['bad', 'failed'],
+  RETRIED: ['bad', 'failed'],
+  CANCELLED: ['off', 'cancelled'],
+  SUSPENDED: ['off', 'gave its place up'],
+};
+
+/** The attempts of an execution that had several. */
+function attempts(span: Span, items: readonly Item[]): Part<'attempt'>[] {
+  const all = items.filter(({ kind }) => kind === 'ATTEMPT');
+  if (new Set(all.map(({ attempt }) => attempt)).size < 2) return [];
+  return all.map((item) => {
+    const [state, words] = item.outcome ? endings[item.outcome] : (['busy', 'runs'] as const);
+    const attempt = item.attempt ?? 0;
+    const said = item.errorCode ?? words;
+    return { key: `att:${span.id}:${attempt}`, kind: 'attempt', attempt, state, words: said, ...timesOf(item) };
+  });
+}
+
+function steps(span: Span, items: readonly Item[]): Part<'step'>[] {
+  return items
+    .filter(({ kind }) => kind === 'STEP')
+    .map((item) => {
+      const name = item.name ?? '';
+      const state = item.outcome === 'FAILED' || item.outcome === 'RETRIED' ? 'bad' : 'step';
+      return { key: `stp:${span.id}:${name}`, kind: 'step', name, state, ...timesOf(item) };
+    });
+}
+
+/** Waits after the first attempt began; what was before shows as the time from the creation to it. */
+function waitsOf({ startedAt }: Span, items: readonly Item[]): Wait[] {
+  if (!startedAt) return [];
+  const start = micros(startedAt);
+  return items.flatMap((item) => {
+    const { from, to } = timesOf(item);
+    return item.kind === 'WAIT' && item.waitingFor && from >= start ? [{ reason: item.waitingFor, from, to }] : [];
+  });
 }
 
 /** The range of time that rows cover; `now` stands for ends that are not there yet. */

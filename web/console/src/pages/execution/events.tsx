@@ -1,16 +1,11 @@
 /** The events of an execution, each with what it says. */
 import type { ReactNode } from 'react';
-import type { EventLine } from '../../live/events';
-import { ArtifactLink, ExecutionLink, Stamp, ZoneName } from '../../parts';
+import { type EventLine, useEvents } from '../../live/events';
+import { Action, ArtifactLink, ExecutionLink, Stamp, ZoneName } from '../../parts';
+import { OneOf, Several } from '../../parts/controls';
 import { type Column, Grid } from '../../parts/grid';
-import { Empty, Loading } from '../../parts/state';
-
-interface Props {
-  events: EventLine[];
-  hasMore: boolean;
-  isLoadingMore: boolean;
-  loadMore(): void;
-}
+import { Empty, Failed, Loading } from '../../parts/state';
+import type { ExecutionSearch } from '../../views';
 
 const columns: Column<EventLine>[] = [
   { id: 'sequence', title: '#', width: '56px', cell: ({ sequence }) => <span className="num muted">{sequence}</span> },
@@ -48,21 +43,82 @@ const columns: Column<EventLine>[] = [
 
 const toneOf = (type: string) => (/failed|retrying/.test(type) ? 'bad-text' : '');
 
-export function Events({ events, hasMore, isLoadingMore, loadMore }: Props) {
-  if (events.length === 0) return <Empty title="No events are kept" />;
+/** Those that the runtime writes; a handler's own are `domain.NAME`. */
+const types = [
+  'execution.created',
+  'execution.started',
+  'execution.retrying',
+  'execution.cancel_requested',
+  'execution.completed',
+  'execution.failed',
+  'execution.cancelled',
+  'execution.state_changed',
+  'step.completed',
+  'progress.reported',
+  'child.submitted',
+  'artifact.registered',
+  'artifact.transitioned',
+].map((id) => ({ id, name: id }));
+
+interface Props {
+  id: string;
+  search: Pick<ExecutionSearch, 'type' | 'order'>;
+  set(change: Pick<ExecutionSearch, 'type' | 'order'>): void;
+}
+
+export function Events({ id, search, set }: Props) {
+  const events = useEvents(id, { types: search.type, isOldestFirst: search.order === 'oldest' });
   return (
-    <div className="grid-place tall">
-      <Grid
-        label="Events"
-        columns={columns}
-        rows={events}
-        keyOf={({ id }) => id}
-        hasMore={hasMore}
-        isLoadingMore={isLoadingMore}
-        loadMore={loadMore}
-        more={isLoadingMore && <Loading lines={2} />}
-      />
-    </div>
+    <>
+      <search className="filters inside-tab">
+        <Several label="Type" choices={types} chosen={search.type ?? []} choose={(ids) => set({ type: ids })} />
+        <OneOf
+          label="Order"
+          choices={orders}
+          chosen={search.order ?? 'newest'}
+          choose={(order) => set({ order: order === 'oldest' ? order : undefined })}
+          isOn={search.order !== undefined}
+        />
+      </search>
+      <Body events={events} isFiltered={search.type !== undefined} />
+    </>
+  );
+}
+
+const orders: { id: 'newest' | 'oldest'; name: string }[] = [
+  { id: 'newest', name: 'newest first' },
+  { id: 'oldest', name: 'oldest first' },
+];
+
+function Body({ events, isFiltered }: { events: ReturnType<typeof useEvents>; isFiltered: boolean }) {
+  if (!events.isThere)
+    return events.failure ? <Failed failure={events.failure} again={events.again} what="The events" /> : <Loading />;
+  const failed = events.failure && <Failed failure={events.failure} again={events.again} what="More events" />;
+  if (events.events.length === 0) {
+    if (failed) return failed;
+    if (!events.hasMore) return <Empty title={isFiltered ? 'No event of these types' : 'No events are kept'} />;
+    return (
+      <Empty title="Nothing found so far">
+        The server has looked at a part of the events. <Action onPress={events.loadMore}>Look further</Action>
+      </Empty>
+    );
+  }
+  return (
+    <>
+      {failed}
+      <div className="grid-place tall">
+        <Grid
+          label="Events"
+          columns={columns}
+          rows={events.events}
+          keyOf={(event) => event.id}
+          hasMore={events.hasMore}
+          isLoadingMore={events.isLoadingMore}
+          loadMore={events.loadMore}
+          more={events.isLoadingMore && <Loading lines={2} />}
+        />
+      </div>
+    </>
   );
 }
 

@@ -43,7 +43,7 @@ function Step({ id, name }: { id: string; name: string }) {
 }
 
 function Other({ id, isShown }: { id: string; isShown: boolean }) {
-  const shown = useAsk(documents.ExecutionParts, { id });
+  const shown = useAsk(documents.ExecutionSpan, { id });
   return (
     <Ready shown={shown} what="The execution">
       {({ execution }) =>

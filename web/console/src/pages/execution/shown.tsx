@@ -1,21 +1,47 @@
 /** Parts of one execution, as its page and the view that is embedded have them. */
-import { type ReactNode, useMemo } from 'react';
-import type { types } from '../../api';
+import { type ReactNode, useEffect, useMemo } from 'react';
+import { documents, keyOf, queries, type types, useAsk } from '../../api';
+import { onChanges } from '../../live/feed';
 import { Head, Id } from '../../parts';
+import { Empty, Ready } from '../../parts/state';
 import { Status, waitName } from '../../parts/status';
 import { Waterfall } from '../../waterfall';
 import { Selected } from './selected';
 
 export type Execution = NonNullable<types.ExecutionQuery['execution']>;
 
+/** An execution by its id, as it changes. */
+export function ById({ id, children }: { id: string; children(execution: Execution): ReactNode }) {
+  const shown = useAsk(documents.Execution, { id });
+  useEffect(
+    () =>
+      onChanges((changes) => {
+        if (changes.has(id)) void queries.invalidateQueries({ queryKey: keyOf(documents.Execution, { id }) });
+      }),
+    [id],
+  );
+  return (
+    <div className="page" key={id}>
+      <Ready shown={shown} what="This execution" lines={10}>
+        {({ execution }) =>
+          execution ? (
+            children(execution)
+          ) : (
+            <Empty title="There is no such execution">It is absent, no longer kept, or not the caller's: {id}</Empty>
+          )
+        }
+      </Ready>
+    </div>
+  );
+}
+
 interface TitleProps {
   execution: Execution;
-  events: types.EventLineFragment[];
   actions?: ReactNode;
 }
 
 /** Its intent, its status and how far it is. */
-export function Title({ execution, events, actions }: TitleProps) {
+export function Title({ execution, actions }: TitleProps) {
   return (
     <Head
       title={execution.intent.intentType}
@@ -25,7 +51,7 @@ export function Title({ execution, events, actions }: TitleProps) {
           <Id id={execution.id} />
           {execution.waitingFor && <span>{waitName(execution.waitingFor)}</span>}
           {execution.cancelRequestedAt && !execution.finishedAt && <span>cancellation asked for</span>}
-          <Progress events={events} isOver={execution.finishedAt !== null} />
+          <Progress execution={execution} />
         </>
       }
       actions={actions}
@@ -62,9 +88,9 @@ export function ErrorNote({ execution: { error, status } }: { execution: Executi
   );
 }
 
-function Progress({ events, isOver }: { events: types.EventLineFragment[]; isOver: boolean }) {
-  const last = events.findLast((event) => event.__typename === 'ProgressReported');
-  if (isOver || last?.__typename !== 'ProgressReported') return null;
+function Progress({ execution: { progress, finishedAt } }: { execution: Execution }) {
+  const last = progress.nodes.at(-1);
+  if (finishedAt !== null || last?.__typename !== 'ProgressReported') return null;
   const percent = Math.round(last.fraction * 100);
   return (
     <span className="progress">
@@ -76,18 +102,17 @@ function Progress({ events, isOver }: { events: types.EventLineFragment[]; isOve
 
 interface TimelineProps {
   execution: Execution;
-  events: types.EventLineFragment[];
   search: { at?: string | undefined; open?: string[] | undefined };
   set(change: { at?: string | undefined; open?: string[] | undefined }): void;
 }
 
-export function Timeline({ execution, events, search, set }: TimelineProps) {
+export function Timeline({ execution, search, set }: TimelineProps) {
   const open = useMemo(() => new Set(search.open), [search.open]);
   return (
     <div className="split">
       <section className="panel" aria-label="Waterfall">
         <Waterfall
-          root={{ span: execution, steps: execution.steps, events }}
+          root={execution}
           open={open}
           setOpen={(next) => set({ open: next.size > 0 ? [...next] : undefined })}
           selected={search.at}

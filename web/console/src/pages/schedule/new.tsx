@@ -3,7 +3,8 @@ import { useMutation } from '@tanstack/react-query';
 import { getRouteApi, useNavigate } from '@tanstack/react-router';
 import { useState } from 'react';
 import { ask, documents, queries, told, type types, useAsk } from '../../api';
-import { Parameters, useParameters } from '../../form/parameters';
+import { Described, type Handler, HandlerChoice, named } from '../../form/intent';
+import { useParameters } from '../../form/parameters';
 import { SessionChoice, useSession } from '../../form/session';
 import { Action, Head, Panel, ScheduleLink } from '../../parts';
 import { useChange } from '../../parts/address';
@@ -16,7 +17,6 @@ import { overlapNames, overlaps } from './words';
 
 const route = getRouteApi('/schedules/new');
 
-type Handler = types.IntentTypesQuery['intentTypes'][number]['handlers'][number];
 type Former = types.ScheduleQuery['schedule'];
 
 export default function NewSchedule() {
@@ -114,7 +114,7 @@ function Form({ names, name, handlers, handler, former, choose }: FormProps) {
         ...when,
         name: title.trim() || null,
         intentType: name,
-        handlerName: handlers.length > 1 ? handler.handlerName : null,
+        handlerName: named(handlers, handler),
         parameters: parameters.value,
         overlap,
         jitterSeconds: whole(jitter, 'Spread over, in seconds'),
@@ -138,20 +138,8 @@ function Form({ names, name, handlers, handler, former, choose }: FormProps) {
       <Panel title="Intent">
         <div className="inside form">
           <Choice label="Type" choices={names.map((id) => ({ id, name: id }))} chosen={name} choose={choose} />
-          {handlers.length > 1 && (
-            <Choice
-              label="Handler"
-              choices={handlers.map(({ handlerName }) => ({ id: handlerName, name: handlerName }))}
-              chosen={handler.handlerName}
-              choose={(id) => set({ handler: id })}
-            />
-          )}
-          {handler.description && <p className="muted">{handler.description}</p>}
-          <Parameters
-            of={parameters}
-            view={search.view ?? 'form'}
-            choose={(view) => set({ view: view === 'form' ? undefined : view })}
-          />
+          <HandlerChoice handlers={handlers} handler={handler} choose={(id) => set({ handler: id })} />
+          <Described handler={handler} parameters={parameters} view={search.view} set={set} />
         </div>
       </Panel>
       <Panel title="When">
