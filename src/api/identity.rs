@@ -16,7 +16,7 @@ use axum::{
 
 use super::{ApiError, Client, RequestId};
 use crate::{
-    auth::{Authenticated, Authenticator, Mode, Unproven},
+    auth::{Authenticated, Authenticator, BrowserSession, Mode, Unproven},
     model::{Principal, TenantId},
 };
 
@@ -103,6 +103,15 @@ async fn caller_of(
 ) -> Result<Authenticated, ApiError> {
     let headers = &parts.headers;
     let tenant = HeaderName::from_static(TENANT_HEADER);
+    if let Some(session) = parts.extensions.get::<BrowserSession>() {
+        let claim = ClaimedIdentity {
+            proof: None,
+            tenant: text_of(headers, &tenant)?,
+            from: Client::of(&parts.extensions).address,
+        };
+        let caller = claim.check_token(authenticator, session.proof()).await?;
+        return Ok(caller.within(session.clone()));
+    }
     let claim = ClaimedIdentity {
         // Two of them prove nothing.
         proof: text_of(headers, &AUTHORIZATION).unwrap_or(Some("")),
@@ -155,14 +164,23 @@ impl ClaimedIdentity<'_> {
                 let proof = self.proof.ok_or(Unproven::Missing)?;
                 // What is no bearer's is refused as one that has no token.
                 let token = bearer(proof).unwrap_or_default();
-                let caller = authenticator.bearer(token, self.from).await?;
-                if agrees(&caller, self.tenant) {
-                    return Ok(caller);
-                }
-                tracing::info!("a proof was refused: another tenant is named beside it");
-                Err(ApiError::unauthenticated())
+                self.check_token(authenticator, token).await
             }
         }
+    }
+
+    /// The holder of a token, if it is of the tenant that is named, if one is.
+    async fn check_token(
+        self,
+        authenticator: &Authenticator,
+        token: &str,
+    ) -> Result<Authenticated, ApiError> {
+        let caller = authenticator.bearer(token, self.from).await?;
+        if agrees(&caller, self.tenant) {
+            return Ok(caller);
+        }
+        tracing::info!("a proof was refused: another tenant is named beside it");
+        Err(ApiError::unauthenticated())
     }
 }
 

@@ -49,6 +49,8 @@ pub(super) struct Guard {
     hosts: Vec<String>,
     /// Origins besides those of the server's own pages.
     origins: Vec<String>,
+    /// The origin of the server's own pages as a proxy shows them.
+    public_origin: Option<String>,
     /// The scheme of its pages under these names where TLS ends before the server.
     scheme: String,
     /// Paths that may be asked for by an address, or without a host.
@@ -67,17 +69,21 @@ impl Guard {
         let mut hosts = http.allowed_hosts.list().to_vec();
         let mut origins = http.cors_origins.list().to_vec();
         let mut scheme = "http".to_owned();
+        let mut public_origin = None;
         if let Some(url) = &http.public_url {
             let parsed = Url::parse(url.expose()).ok();
             let url = parsed.filter(Url::has_host);
             let url = url.context("http.public_url is not the address of a host")?;
             hosts.extend(url.host_str().map(str::to_ascii_lowercase));
-            origins.push(url.origin().ascii_serialization());
+            let origin = url.origin().ascii_serialization();
+            origins.push(origin.clone());
+            public_origin = Some(origin);
             url.scheme().clone_into(&mut scheme);
         }
         Ok(Self {
             hosts,
             origins,
+            public_origin,
             scheme,
             probes: &[],
             max_body_bytes: http.max_body_bytes as u64,
@@ -104,6 +110,22 @@ impl Guard {
             .and_then(|()| self.check_length(request));
         let refused = checked.err();
         refused.map(|(status, error)| shown(status, &error, Some(id)))
+    }
+
+    /// Whether a page of the server's own has made the request, as its origin says; none where it names no origin.
+    pub(super) fn is_of_own_page(&self, request: &Request) -> Option<bool> {
+        let mut origins = request.headers().get_all(ORIGIN).iter().peekable();
+        origins.peek()?;
+        let Ok(host) = self.host(request) else {
+            return Some(false);
+        };
+        let scheme = self.scheme_of(host, request);
+        let public = self.public_origin.as_deref();
+        let is_own = origins.all(|origin| {
+            let origin = origin.to_str().unwrap_or_default();
+            is_page_of(origin, scheme, host) || public.is_some_and(|one| is_same(one, origin))
+        });
+        Some(is_own)
     }
 
     /// The host that the request is for, as the header names it.

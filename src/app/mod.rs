@@ -5,6 +5,7 @@
 
 mod assemble;
 mod beside;
+mod browsers;
 mod callers;
 mod connections;
 mod database;
@@ -121,6 +122,7 @@ impl App {
         let connections = connections::ConnectionLimits::of(&self.config)?;
         let tls = tls::Tls::of(&http)?;
         let logins = logins::logins(&self.config)?;
+        let frame_ancestors = self.config.console.frame_ancestors.list().to_vec();
         let node = self.start().await?;
         let parts = serve::ServerParts {
             gate,
@@ -129,6 +131,7 @@ impl App {
             tls,
             metrics,
             logins,
+            frame_ancestors,
         };
         Ok(Server::run(node, listeners, &http, parts))
     }

@@ -16,7 +16,10 @@ use tokio_util::{
 use tower::util::option_layer;
 use tower_http::{compression::CompressionLayer, cors::CorsLayer};
 
-use super::{Node, connections, guard::Guard, probes, proxies::Proxies, tls::Tls, trace::Traced};
+use super::{
+    Node, browsers::Browsers, connections, guard::Guard, probes, proxies::Proxies, tls::Tls,
+    trace::Traced,
+};
 use crate::{
     api::{Bodies, Port, TENANT_HEADER},
     config::{AuthMode, Config, Http},
@@ -100,6 +103,8 @@ pub(super) struct ServerParts {
     pub(super) tls: Option<Tls>,
     pub(super) metrics: Metrics,
     pub(super) logins: Vec<graphql::PageLogin>,
+    /// Origins whose pages may embed pages of the console.
+    pub(super) frame_ancestors: Vec<String>,
 }
 
 impl Server {
@@ -112,6 +117,7 @@ impl Server {
             tls,
             metrics,
             logins,
+            frame_ancestors,
         } = parts;
         let stop = CancellationToken::new();
         let sockets = TaskTracker::new();
@@ -126,6 +132,7 @@ impl Server {
             stop: &stop,
             sockets: &sockets,
             logins: &logins,
+            frame_ancestors: &frame_ancestors,
         };
         let serving = |port, tls, limits| connections::Serving {
             routes: routes.on(port),
@@ -217,6 +224,7 @@ struct Routes<'a> {
     stop: &'a CancellationToken,
     sockets: &'a TaskTracker,
     logins: &'a [graphql::PageLogin],
+    frame_ancestors: &'a [String],
 }
 
 impl Routes<'_> {
@@ -244,12 +252,17 @@ impl Routes<'_> {
         let apis = graphql::routes(&self.api, &options).merge(rest::routes(services, &rest));
         let others = uploads::routes(node.services.uploads.clone())
             .merge(probes::routes(node, self.metrics.clone(), port))
-            .merge(console::routes(port, node.services.authenticator.mode()));
+            .merge(console::routes(
+                port,
+                &node.services.authenticator,
+                self.frame_ancestors,
+            ));
         // Whatever is laid around routes is copied for each request, so all of it is one layer.
         let around = (
             Traced {
                 metrics: self.metrics.clone(),
                 guard: Arc::new(self.guard.of_port(port)),
+                browsers: Browsers::at(port, &node.services.authenticator),
                 quotas: Some(node.services.quotas.clone()).filter(|quotas| !quotas.are_none()),
             },
             option_layer(cors(http.cors_origins.list())),

@@ -17,7 +17,10 @@ use futures::future::BoxFuture;
 use tower::{Layer, Service};
 use tracing::Instrument;
 
-use super::guard::{self, Guard};
+use super::{
+    browsers::Browsers,
+    guard::{self, Guard},
+};
 use crate::{
     api::{AskedBy, Client, RequestId, seconds},
     model::Principal,
@@ -37,6 +40,7 @@ const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 pub(super) struct Traced {
     pub(super) metrics: Metrics,
     pub(super) guard: Arc<Guard>,
+    pub(super) browsers: Browsers,
     /// None where nothing is limited.
     pub(super) quotas: Option<Quotas>,
 }
@@ -97,7 +101,11 @@ where
         }
         let answered = match self.around.guard.refuse(&request, &id) {
             Some(refusal) => Err(refusal),
-            None => Ok(self.inner.call(request).instrument(span)),
+            None => {
+                let around = &self.around;
+                around.browsers.mark(&around.guard, &mut request);
+                Ok(self.inner.call(request).instrument(span))
+            }
         };
         let metrics = self.around.metrics.clone();
         Box::pin(async move {

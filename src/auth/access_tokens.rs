@@ -8,7 +8,7 @@ use hmac::{Hmac, Mac};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
-use super::{KeyText, is_actor_of_token};
+use super::{BrowserSessions, KeyText, is_actor_of_token};
 use crate::{
     clock::Clock,
     model::{
@@ -105,6 +105,11 @@ impl AccessTokens {
     #[must_use]
     pub fn new(ring: KeyRing, clock: Clock) -> Self {
         Self { ring, clock }
+    }
+
+    /// Sessions of browsers that are sealed by the same ring.
+    pub(super) fn browser_sessions(&self) -> BrowserSessions {
+        BrowserSessions::new(self.ring.clone(), self.clock.clone())
     }
 
     /// Makes a token for one session or some executions of the caller's.

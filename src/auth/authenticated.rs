@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{keys_in_use::KeyInUse, revocation::Revocation};
+use super::{BrowserSession, keys_in_use::KeyInUse, revocation::Revocation};
 use crate::{
     clock::Clock,
     model::{Micros, Principal},
@@ -17,6 +17,8 @@ pub struct Authenticated {
     principal: Principal,
     /// None for a caller that needs no proof.
     proof: Option<Arc<Proof>>,
+    /// The session of a browser that has the proof, if one does.
+    session: Option<BrowserSession>,
 }
 
 #[derive(Debug)]
@@ -36,6 +38,7 @@ impl Authenticated {
         Self {
             principal,
             proof: None,
+            session: None,
         }
     }
 
@@ -94,7 +97,20 @@ impl Authenticated {
 
     fn by(principal: Principal, proof: Proof) -> Self {
         let proof = Some(Arc::new(proof));
-        Self { principal, proof }
+        Self {
+            principal,
+            proof,
+            session: None,
+        }
+    }
+
+    /// The same caller within the session of a browser: it ends with that, too.
+    #[must_use]
+    pub fn within(self, session: BrowserSession) -> Self {
+        Self {
+            session: Some(session),
+            ..self
+        }
     }
 
     /// Who it is.
@@ -116,7 +132,9 @@ impl Authenticated {
     /// When the proof ends by itself, if it does.
     #[must_use]
     pub fn expires_at(&self) -> Option<Micros> {
-        self.proof.as_ref()?.expires_at
+        let of_proof = self.proof.as_ref().and_then(|proof| proof.expires_at);
+        let of_session = self.session.as_ref().map(BrowserSession::expires_at);
+        of_proof.into_iter().chain(of_session).min()
     }
 
     /// Returns whether the proof may end before its holder is done.
@@ -128,17 +146,21 @@ impl Authenticated {
     /// Returns whether the proof is good at `now`.
     #[must_use]
     pub fn is_valid(&self, now: Micros) -> bool {
-        let proof = self.proof.as_ref();
-        let is_revoked = proof.is_some_and(|proof| proof.revocation.has_come());
+        let is_revoked = self.revocations().any(|revocation| revocation.has_come());
         !is_revoked && self.expires_at().is_none_or(|end| now < end)
     }
 
     /// Returns when the proof is not good any more: its time has passed, or it was revoked.
     pub async fn ended(&self, clock: &Clock) {
         let revoked = async {
-            match &self.proof {
-                Some(proof) => proof.revocation.come().await,
-                None => std::future::pending().await,
+            let revocations: Vec<_> = self
+                .revocations()
+                .map(|revocation| Box::pin(revocation.come()))
+                .collect();
+            if revocations.is_empty() {
+                std::future::pending().await
+            } else {
+                _ = futures::future::select_all(revocations).await;
             }
         };
         let expired = async {
@@ -151,6 +173,15 @@ impl Authenticated {
             () = revoked => {}
             () = expired => {}
         }
+    }
+}
+
+impl Authenticated {
+    /// By what it may end before its time.
+    fn revocations(&self) -> impl Iterator<Item = &Revocation> {
+        let of_proof = self.proof.iter().map(|proof| &*proof.revocation);
+        let of_session = self.session.iter().map(|session| &**session.revocation());
+        of_proof.chain(of_session)
     }
 }
 

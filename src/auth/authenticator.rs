@@ -8,7 +8,8 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    AccessTokens, AnonymousSessions, Authenticated, Issuers, Roles, access_tokens, anonymous,
+    AccessTokens, AnonymousSessions, Authenticated, BrowserSessions, Issuers, Roles, access_tokens,
+    anonymous,
     attempts::Attempts,
     key_text::{MARK, is_digest_of, prefix_of},
     keys_in_use::{CHECK_EVERY, KeysInUse},
@@ -69,6 +70,7 @@ pub(super) struct Shared {
     roles: Roles,
     issuers: Issuers,
     access_tokens: AccessTokens,
+    browser_sessions: BrowserSessions,
     /// By the SHA-256 of the proof.
     verified: Cache<[u8; 32], Authenticated>,
     pub(super) keys: KeysInUse,
@@ -98,6 +100,7 @@ impl Authenticator {
             clock,
             roles,
             issuers,
+            browser_sessions: access_tokens.browser_sessions(),
             access_tokens,
             verified: Cache::new(MAX_VERIFIED),
             keys: KeysInUse::new(),
@@ -117,6 +120,12 @@ impl Authenticator {
     #[must_use]
     pub fn clock(&self) -> &Clock {
         &self.0.clock
+    }
+
+    /// Sessions of browsers.
+    #[must_use]
+    pub fn browser_sessions(&self) -> &BrowserSessions {
+        &self.0.browser_sessions
     }
 
     /// The caller from `tenant` that brings no proof.

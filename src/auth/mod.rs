@@ -9,6 +9,7 @@ mod anonymous;
 mod attempts;
 mod authenticated;
 mod authenticator;
+mod browser_sessions;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod issuers;
@@ -23,6 +24,7 @@ pub use access_tokens::{AccessToken, AccessTokens, NewAccessToken};
 pub use anonymous::{AnonymousError, AnonymousSessions, AnonymousSettings};
 pub use authenticated::{Authenticated, proof_ended};
 pub use authenticator::{Authenticator, Mode, Unproven};
+pub use browser_sessions::{BrowserSession, BrowserSessions, MAX_PROOF_BYTES, ProofTooLong};
 pub(crate) use issuers::check_url as check_issuer_url;
 pub use issuers::{IssuerError, IssuerSettings, Issuers, TenantSource};
 pub use key_text::KeyText;

@@ -5,7 +5,7 @@ use super::{
     file::File,
     layers::Layers,
     sections::{
-        Auth, Content, Database, Graphql, Http, Limits, Log, Policy, Quotas, Redis, Retention,
+        Auth, Console, Content, Database, Graphql, Http, Limits, Log, Policy, Quotas, Redis, Retention,
         Runtime, Secrets, Sessions, Telemetry, Top,
     },
 };
@@ -47,6 +47,7 @@ impl Config {
             quotas: Quotas::read(&mut layers)?,
             limits: Limits::read(&mut layers)?,
             sessions: Sessions::read(&mut layers)?,
+            console: Console::read(&mut layers)?,
             telemetry: Telemetry::read(&mut layers)?,
             entries: layers.into_entries(),
         })

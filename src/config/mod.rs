@@ -35,7 +35,7 @@ pub use labels::IntentLabels;
 pub use overrides::Overrides;
 pub use retention::{KeptFor, KeptOtherwise};
 pub use sections::{
-    Anonymous, Auth, Content, Database, Graphql, Http, Limits, Log, Policy, Quotas, Redis,
+    Anonymous, Auth, Console, Content, Database, Graphql, Http, Limits, Log, Policy, Quotas, Redis,
     Retention, Runtime, S3, Secrets, Sessions, Telemetry,
 };
 pub use setting::{
@@ -79,6 +79,8 @@ pub struct Config {
     pub limits: Limits,
     /// Sessions.
     pub sessions: Sessions,
+    /// The console.
+    pub console: Console,
     /// Logs and traces.
     pub telemetry: Telemetry,
     entries: Vec<Entry>,

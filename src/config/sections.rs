@@ -40,6 +40,7 @@ pub(super) const ALL: &[Section] = &[
     Quotas::SECTION,
     Limits::SECTION,
     Sessions::SECTION,
+    Console::SECTION,
     Telemetry::SECTION,
 ];
 
@@ -449,6 +450,15 @@ section! {
     pub Sessions "sessions" {
         /// Life of a session unless its creator says otherwise, in seconds.
         ttl_seconds: u64 [.within(1, 3_650 * DAY_SECONDS)] = 30 * DAY_SECONDS,
+    }
+}
+
+section! {
+    /// The console.
+    pub Console "console" {
+        /// Web origins whose pages may show the pages below `/console/embed/` in a frame, with commas between them.
+        /// No page shows any other page of the console.
+        frame_ancestors: Origins [.example("https://app.example.com")] = Origins::default(),
     }
 }
 

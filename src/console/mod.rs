@@ -4,6 +4,9 @@
 //! else by addresses relative to its own, so that it works below whatever path a proxy puts the server.
 
 mod files;
+mod session;
+
+use std::sync::Arc;
 
 use axum::{
     Router,
@@ -17,10 +20,15 @@ use axum::{
 };
 use files::{CONSOLE, File};
 
-use crate::{api::Port, auth::Mode};
+use crate::{
+    api::Port,
+    auth::{Authenticator, Mode},
+};
 
 /// Where the page takes what the server tells it.
 const PLACE: &str = "<!--server-->";
+/// The pages that may be shown within others.
+const EMBEDDED: &str = "/console/embed/";
 const HTML: &str = "text/html; charset=utf-8";
 const MISSING: &str = "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
     <meta name=\"viewport\" content=\"width=device-width\"><title>Takeoff: no console</title></head><body>\
@@ -31,15 +39,29 @@ const MISSING: &str = "<!doctype html><html lang=\"en\"><head><meta charset=\"ut
 
 /// The console, its files, and the way to it from the root. None where a browser that opens a page could not prove who
 /// it is.
-pub fn routes(port: Port, mode: Mode) -> Router {
+pub fn routes(port: Port, authenticator: &Authenticator, frame_ancestors: &[String]) -> Router {
+    let pages = pages(port, authenticator.mode(), frame_ancestors);
+    match authenticator.mode() {
+        Mode::Required if port.has_pages(Mode::Required) => {
+            pages.merge(session::routes(authenticator))
+        }
+        _ => pages,
+    }
+}
+
+fn pages(port: Port, mode: Mode, frame_ancestors: &[String]) -> Router {
     if !port.has_pages(mode) {
         return Router::new();
     }
-    let page = move |request: Request| async move { page(mode, request.uri().path()) };
+    let ancestors: Arc<str> = frame_ancestors.join(" ").into();
+    let page = move |request: Request| {
+        let ancestors = Arc::clone(&ancestors);
+        async move { page(mode, request.uri().path(), &ancestors) }
+    };
     Router::new()
         .route("/", get(root))
-        .route("/console", get(page))
-        .route("/console/", get(page))
+        .route("/console", get(page.clone()))
+        .route("/console/", get(page.clone()))
         .route("/console/{*path}", get(page))
         .route("/console/assets/{name}", get(asset))
 }
@@ -55,8 +77,9 @@ async fn root() -> Response {
     (StatusCode::TEMPORARY_REDIRECT, headers).into_response()
 }
 
-/// The page at a path of the console, with a nonce of its own.
-fn page(mode: Mode, path: &str) -> Response {
+/// The page at a path of the console, with a nonce of its own. Pages of these origins may show it in a frame if it is
+/// one to be embedded.
+fn page(mode: Mode, path: &str, ancestors: &str) -> Response {
     let Some(page) = CONSOLE.page else {
         let headers = [(CONTENT_TYPE, HTML), (CACHE_CONTROL, "no-cache")];
         return (headers, MISSING).into_response();
@@ -75,7 +98,10 @@ fn page(mode: Mode, path: &str) -> Response {
     );
     let headers = [
         (CONTENT_TYPE, HTML.to_owned()),
-        (CONTENT_SECURITY_POLICY, policy(&nonce)),
+        (
+            CONTENT_SECURITY_POLICY,
+            policy(&nonce, ancestors_of(path, ancestors)),
+        ),
         (CACHE_CONTROL, "no-cache".to_owned()),
     ];
     (headers, page.replacen(PLACE, &told, 1)).into_response()
@@ -92,12 +118,20 @@ fn base_of(path: &str) -> String {
     }
 }
 
+/// The origins whose pages may show the page at a path in a frame.
+fn ancestors_of<'a>(path: &str, configured: &'a str) -> &'a str {
+    if configured.is_empty() || !path.starts_with(EMBEDDED) {
+        return "'none'";
+    }
+    configured
+}
+
 /// What the page may load and connect to. The nonce is for the styles that the library of its controls adds.
-fn policy(nonce: &str) -> String {
+fn policy(nonce: &str, ancestors: &str) -> String {
     format!(
         "default-src 'none'; script-src 'self'; style-src 'self' 'nonce-{nonce}'; img-src 'self' data:; \
          font-src 'self'; connect-src 'self'; worker-src 'self'; base-uri 'self'; form-action 'self'; \
-         frame-ancestors 'none'"
+         frame-ancestors {ancestors}"
     )
 }
 
@@ -134,10 +168,17 @@ mod tests {
 
     async fn get_from(mode: Mode, path: &str) -> Response {
         let request = Request::get(path).body(Body::empty()).unwrap();
-        routes(Port::Operations, mode)
-            .oneshot(request)
-            .await
-            .unwrap()
+        pages(
+            Port::Operations,
+            mode,
+            &[
+                "https://a.example".to_owned(),
+                "https://b.example".to_owned(),
+            ],
+        )
+        .oneshot(request)
+        .await
+        .unwrap()
     }
 
     async fn text(answer: Response) -> String {
@@ -161,7 +202,7 @@ mod tests {
     async fn it_is_not_there_where_a_browser_cannot_prove_who_it_is() {
         for path in ["/", "/console", "/console/executions", "/console/assets/x"] {
             let request = Request::get(path).body(Body::empty()).unwrap();
-            let routes = routes(Port::Main, Mode::Required);
+            let routes = pages(Port::Main, Mode::Required, &[]);
             assert_eq!(
                 routes.oneshot(request).await.unwrap().status(),
                 404,
@@ -196,6 +237,37 @@ mod tests {
             nonces.push(nonce);
         }
         assert_ne!(nonces[0], nonces[1]);
+    }
+
+    #[tokio::test]
+    async fn pages_of_the_origins_that_are_named_may_show_what_is_to_be_embedded_and_nothing_else()
+    {
+        if CONSOLE.page.is_none() {
+            return;
+        }
+        let ancestors_at = async |path: &str| {
+            let page = get_from(Mode::Development, path).await;
+            let policy = page.headers()[CONTENT_SECURITY_POLICY].to_str().unwrap();
+            policy.split_once("frame-ancestors ").unwrap().1.to_owned()
+        };
+        for path in [
+            "/console/embed/execution/exe_1",
+            "/console/embed/lineage/art_1",
+        ] {
+            assert_eq!(
+                ancestors_at(path).await,
+                "https://a.example https://b.example"
+            );
+        }
+        for path in [
+            "/console",
+            "/console/embed",
+            "/console/executions/embed/x",
+            "/console/embedded/x",
+        ] {
+            assert_eq!(ancestors_at(path).await, "'none'", "{path}");
+        }
+        assert_eq!(ancestors_of("/console/embed/execution/exe_1", ""), "'none'");
     }
 
     #[test]

@@ -8,6 +8,8 @@
 import assert from 'node:assert/strict';
 import { asks, seed } from './console/data.mjs';
 import { browse } from './console/browser.mjs';
+import { framed } from './console/frames.mjs';
+import { logsIn } from './console/login.mjs';
 import { check, nothingLiesOutside, shows, themes, widths } from './console/look.mjs';
 import { operatesNodes } from './console/nodes.mjs';
 import { countsAndFilters } from './console/numbers.mjs';
@@ -41,7 +43,8 @@ try {
   await isUsedByKeys(open, server.url, made);
   await failsInWords(open, server.url, made);
   await survivesAKill(made);
-  await wantsAProof();
+  await framed(open, server.url, made);
+  await logsIn(open);
   assert.deepEqual(broken, [], 'the console broke');
   console.log(`${pages.length} pages: as they should be`);
 } finally {
@@ -247,26 +250,4 @@ async function worksBelowAPrefix(pages, { url, outside }) {
   assert.equal(new URL(page.url()).pathname, '/a/b/console/executions');
   await page.context().close();
   assert.deepEqual(outside, [], 'requests left the prefix');
-}
-
-async function wantsAProof() {
-  const strict = await startServer({ required: true });
-  try {
-    const page = await open(`${strict.operations}/console/executions`);
-    const field = page.getByLabel('Key or token');
-    await field.fill('tk_nothing');
-    await page.getByRole('button', { name: 'Use it' }).click();
-    await shows(page, 'The server refuses it', 'a faulty key');
-    assert.deepEqual((await check(page)).violations, []);
-    await field.fill(strict.key);
-    await page.getByRole('button', { name: 'Use it' }).click();
-    await shows(page, 'No executions yet', 'with a key');
-    await page.locator('header [role=status]').getByText('Live').waitFor();
-    const stored = await page.evaluate(() => [JSON.stringify({ ...localStorage }), document.cookie].join());
-    assert.ok(!stored.includes(strict.key.slice(3)), 'the key is kept outside of its tab');
-    assert.ok(!page.url().includes('tk_'));
-    await page.context().close();
-  } finally {
-    await strict.stop();
-  }
 }

@@ -2,6 +2,7 @@
 
 mod access_tokens;
 mod anonymous;
+mod browsers;
 mod commands;
 mod guesses;
 mod issuer;

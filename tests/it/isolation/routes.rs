@@ -287,6 +287,7 @@ pub(super) const OTHER_PATHS: &[(&str, &str)] = &[
     ("/console", "a page"),
     ("/console/", "a page"),
     ("/console/assets/{name}", "parts of the page"),
+    ("/console/session", "names nothing"),
     ("/console/{*path}", "a page, the same for all paths"),
     ("/content/{tenant}/{digest}", "tried by itself"),
     ("/graphiql", "a page"),

@@ -16,10 +16,11 @@ export async function browse() {
   });
   const broken = [];
 
-  async function open(address, options = {}) {
+  // Besides the page's own, `origins` may be asked, and the browser may say what `says` permits.
+  async function open(address, { origins = [], says, ...options } = {}) {
     const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, timezoneId: 'Asia/Kolkata', ...options });
     const { origin } = new URL(address);
-    await context.route((url) => url.origin !== origin && url.protocol.startsWith('http'), (route) => {
+    await context.route((url) => ![origin, ...origins].includes(url.origin) && url.protocol.startsWith('http'), (route) => {
       broken.push(`asked another host: ${route.request().url()}`);
       return route.abort();
     });
@@ -27,7 +28,7 @@ export async function browse() {
     page.setDefaultTimeout(limit);
     page.on('pageerror', (error) => broken.push(`${address}: an error on the page: ${error.message}`));
     page.on('console', (message) => {
-      const isFault = ['error', 'warning'].includes(message.type()) && !expected.test(message.text());
+      const isFault = ['error', 'warning'].includes(message.type()) && ![expected, says].some((words) => words?.test(message.text()));
       if (isFault) broken.push(`${address}: on the console: ${message.text()}`);
     });
     await page.goto(address);

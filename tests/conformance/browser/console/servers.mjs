@@ -11,7 +11,7 @@ import { freePort, until } from '../../lib/wait.mjs';
 const program = process.env.TAKEOFF_PROGRAM;
 
 // A server on SQLite in a folder of its own, always at the same address.
-export async function startServer({ required = false } = {}) {
+export async function startServer({ required = false, settings = {} } = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'takeoff-console.'));
   const [port, operationsPort] = [await freePort(), await freePort()];
   const url = `http://127.0.0.1:${port}`;
@@ -22,6 +22,7 @@ export async function startServer({ required = false } = {}) {
     TAKEOFF_DATA_DIR: join(folder, 'data'),
     TAKEOFF_LOG: 'warn',
     ...(required && { TAKEOFF_AUTH_MODE: 'required', TAKEOFF_HTTP_OPERATIONS_BIND: `127.0.0.1:${operationsPort}` }),
+    ...settings,
   };
   const options = { cwd: folder, env };
   const key = required && execFileSync(program, ['keys', 'create', '--admin', '--label', 'of this test'], { ...options, encoding: 'utf8' }).trim();

@@ -174,6 +174,7 @@ pub(super) const OTHERS: &[(&str, Needs)] = &[
     ("/console", Needs::PortForOperations),
     ("/console/", Needs::PortForOperations),
     ("/console/assets/{name}", Needs::PortForOperations),
+    ("/console/session", Needs::PortForOperations),
     ("/console/{*path}", Needs::PortForOperations),
     ("/content/{tenant}/{digest}", Needs::SignedLink),
     ("/graphiql", Needs::PortForOperations),

@@ -1,10 +1,9 @@
 /** Queries and mutations. */
-import { createClient, type GraphqlError, TakeoffError } from '@takeoff/client';
-import { forget, token } from './caller';
+import { type GraphqlError, TakeoffError } from '@takeoff/client';
+import { forget, renewed, session } from './caller';
 import { client } from './client';
 import type { Document } from './document';
 import { failureOf } from './failure';
-import { server } from './place';
 
 export interface Answer<Data> {
   data: Data;
@@ -14,20 +13,17 @@ export interface Answer<Data> {
 
 export interface AskOptions {
   signal?: AbortSignal | undefined;
-  /** Another proof than that which is held. */
-  proof?: string;
 }
 
 /** Asks the server. Fails with a `Failure`, or as the signal says. */
 export async function ask<Data, Variables>(
   document: Document<Data, Variables>,
   variables: Variables,
-  { signal, proof }: AskOptions = {},
+  { signal }: AskOptions = {},
 ): Promise<Answer<Data>> {
-  const used = proof ?? token.get();
-  const asked = proof === undefined ? client() : createClient({ url: server, token: () => proof });
+  const { csrf } = session.get();
   try {
-    return { data: await asked.query<Data, Variables>(document.text, variables, { signal }), partial: [] };
+    return { data: await client().query<Data, Variables>(document.text, variables, { signal }), partial: [] };
   } catch (error) {
     signal?.throwIfAborted();
     // An answer with some of its fields missing is shown, and says what is missing.
@@ -35,8 +31,9 @@ export async function ask<Data, Variables>(
       return { data: error.data as Data, partial: error.errors as GraphqlError[] };
     }
     const failure = failureOf(error);
-    if (failure.kind === 'proof' && proof === undefined && used === token.get()) {
-      forget('The server refuses the key or token: it is not valid, has expired or was revoked.');
+    if (failure.kind === 'proof') {
+      if (await renewed(csrf)) return ask(document, variables, { signal });
+      forget('The session has ended: its key or token is not valid any more, or it was begun too long ago.');
     }
     throw failure;
   }

@@ -1,26 +1,79 @@
 /**
- * The caller's proof, where the server wants one: a key or token that was pasted. It is kept in the storage of this tab
- * (sessionStorage) and goes to this server alone.
+ * Who asks, where the server wants to know it: a key or token is exchanged once for a cookie that no script can read. All
+ * that the page has is the text by which requests name their session. Nothing is kept in the storage of the browser.
  */
-import { wantsProof } from './place';
+import { base, wantsProof } from './place';
 import { store } from './store';
 
-const place = 'takeoff:console:token';
+export interface Session {
+  /** `unknown`: the server has not been asked yet. */
+  state: 'unknown' | 'none' | 'known';
+  /** What requests name. */
+  csrf?: string;
+}
 
-export const token = store<string | undefined>(sessionStorage.getItem(place) ?? undefined);
-/** Why the proof of before is not there any more. */
+export const session = store<Session>({ state: wantsProof ? 'unknown' : 'known' });
+/** Why the session of before is not there any more. */
 export const lostProof = store<string | undefined>(undefined);
 
-export const isKnown = () => !wantsProof || token.get() !== undefined;
+export const isKnown = () => session.get().state === 'known';
 
-export function hold(given: string) {
-  sessionStorage.setItem(place, given);
+const place = new URL('session', base);
+
+interface Answer {
+  csrf: string | null;
+}
+
+function take({ csrf }: Answer): boolean {
+  if (csrf === null) session.set({ state: 'none' });
+  else if (csrf !== session.get().csrf) session.set({ state: 'known', csrf });
+  return csrf !== null;
+}
+
+/** Asks which session the browser has. */
+export async function find(): Promise<boolean> {
+  const answer = await fetch(place);
+  if (!answer.ok) throw new Error(`the server answers ${answer.status}`);
+  return take(await answer.json());
+}
+
+/** Begins a session by a key or token. Fails with words for people. */
+export async function begin(proof: string): Promise<void> {
+  const answer = await fetch(place, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ proof }),
+  }).catch(() => undefined);
+  if (!answer) throw new Error('the server does not answer');
+  const body = await answer.json().catch(() => ({}));
+  if (answer.status === 401) throw new Error('The server refuses it: it is not valid, has expired or was revoked.');
+  if (!answer.ok) throw new Error(body.error ?? `the server answers ${answer.status}`);
+  // The browser may have refused the cookie, which the page cannot see.
+  if (!(await find()))
+    throw new Error(
+      'The browser keeps no cookie for this address: open the console by HTTPS, or at a loopback address.',
+    );
   lostProof.set(undefined);
-  token.set(given);
+}
+
+/** Ends the session, here and on the server. */
+export async function end(): Promise<void> {
+  const { csrf } = session.get();
+  await fetch(place, { method: 'DELETE', ...(csrf !== undefined && { headers: { 'x-takeoff-csrf': csrf } }) }).catch(
+    () => undefined,
+  );
+  forget('You are logged out.');
 }
 
 export function forget(reason?: string) {
-  sessionStorage.removeItem(place);
+  if (!wantsProof) return;
   lostProof.set(reason);
-  token.set(undefined);
+  session.set({ state: 'none' });
+}
+
+/** Whether the browser has another session than that which was refused: another tab has begun one. */
+export async function renewed(refused: string | undefined): Promise<boolean> {
+  if (!wantsProof) return false;
+  if (session.get().csrf !== refused) return isKnown();
+  return (await find().catch(() => false)) && session.get().csrf !== refused;
 }

@@ -1,6 +1,6 @@
 /** The client of the server, for the caller that is known now. */
 import { type Client, createClient } from '@takeoff/client';
-import { token } from './caller';
+import { session } from './caller';
 import { server } from './place';
 import { store } from './store';
 
@@ -9,8 +9,11 @@ export const connection = store<Client['connection']>({ status: 'idle', staleSin
 const returns = new Set<() => void>();
 
 function made(): Client {
-  const held = token.get();
-  const client = createClient({ url: server, ...(held !== undefined && { token: () => held }) });
+  const { csrf } = session.get();
+  const client = createClient({
+    url: server,
+    headers: (): Record<string, string> => (csrf === undefined ? {} : { 'x-takeoff-csrf': csrf }),
+  });
   client.onConnection((next) => {
     if (client !== current) return;
     const wasAway = connection.get().status === 'reconnecting';
@@ -22,7 +25,7 @@ function made(): Client {
 
 let current = made();
 
-token.follow(() => {
+session.follow(() => {
   current.close();
   current = made();
 });

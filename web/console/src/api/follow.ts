@@ -25,7 +25,7 @@ export function follow<Data, Variables extends { after?: string | null }>(
       const failure = failureOf(error);
       // The client was closed because there is another caller.
       if (failure.code === 'CLOSED') return;
-      if (failure.kind === 'proof') forget('The server refuses the key or token: it has ended or was revoked.');
+      if (failure.kind === 'proof') forget('The session has ended: its key or token is not valid any more.');
       else refused(failure);
     },
     complete() {},

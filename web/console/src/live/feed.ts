@@ -3,7 +3,7 @@
  * executions have changed, at most four times a second.
  */
 import { useEffect, useRef } from 'react';
-import { ask, documents, type Failure, follow, onReturn, queries, store, token } from '../api';
+import { ask, documents, type Failure, follow, onReturn, queries, session, store } from '../api';
 
 export interface Change {
   executionId: string;
@@ -88,7 +88,7 @@ export function startFeed(): () => void {
   };
 }
 
-token.follow(() => stop && restart());
+session.follow(() => stop && restart());
 onReturn(() => stop && feedFailure.get()?.kind === 'network' && restart());
 
 export function onChanges(run: Listener): () => void {

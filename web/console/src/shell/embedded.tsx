@@ -2,6 +2,7 @@
 import { Outlet, useRouterState } from '@tanstack/react-router';
 import { type MouseEvent, useEffect } from 'react';
 import { pageAt } from '../api';
+import { Empty } from '../parts/state';
 import { ConnectionPill } from './connection';
 
 export function Embedded() {
@@ -30,5 +31,19 @@ export function Embedded() {
         <Outlet />
       </main>
     </div>
+  );
+}
+
+/** Within the page of another, a key is not asked for. */
+export function NotEmbedded() {
+  return (
+    <main className="embedded">
+      <Empty title="Nobody is logged in">
+        <a href={pageAt('')} target="_blank" rel="noopener">
+          Log in to the console
+        </a>
+        , in a window of its own, and load this view again. A browser shows it within pages of the same site alone.
+      </Empty>
+    </main>
   );
 }

@@ -2,14 +2,14 @@
 import { Link, Outlet, useRouterState } from '@tanstack/react-router';
 import { useEffect, useState } from 'react';
 import { Button, Dialog, Modal, ModalOverlay } from 'react-aria-components';
-import { documents, token, useAsk, useStore, wantsProof } from '../api';
+import { documents, session, useAsk, useStore } from '../api';
 import { startFeed } from '../live/feed';
 import { Icon, IconButton } from '../parts';
 import { useMay } from '../parts/may';
-import { Empty } from '../parts/state';
+import { Empty, Loading } from '../parts/state';
 import { dropped } from '../search';
 import { ConnectionPill } from './connection';
-import { Embedded } from './embedded';
+import { Embedded, NotEmbedded } from './embedded';
 import { useKeys } from './keys';
 import { Login } from './login';
 import { Palette } from './palette';
@@ -17,13 +17,14 @@ import { Settings } from './settings';
 import { ways } from './ways';
 
 export function Shell() {
-  const held = useStore(token);
-  if (wantsProof && held === undefined) return <Login />;
-  return <Known key={held ?? ''} />;
+  const { state, csrf } = useStore(session);
+  const isEmbedded = useRouterState({ select: ({ location }) => location.pathname.startsWith('/embed/') });
+  if (state === 'unknown') return <Loading />;
+  if (state === 'none') return isEmbedded ? <NotEmbedded /> : <Login />;
+  return <Known key={csrf ?? ''} isEmbedded={isEmbedded} />;
 }
 
-function Known() {
-  const isEmbedded = useRouterState({ select: ({ location }) => location.pathname.startsWith('/embed/') });
+function Known({ isEmbedded }: { isEmbedded: boolean }) {
   useEffect(startFeed, []);
   return isEmbedded ? <Embedded /> : <Framed />;
 }

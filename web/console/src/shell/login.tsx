@@ -1,7 +1,7 @@
-/** Asks for a key or token where the server wants a proof. */
+/** Asks for a key or token where the server wants to know who asks. */
 import { type FormEvent, useState } from 'react';
 import { Form } from 'react-aria-components';
-import { ask, documents, type Failure, hold, lostProof, useStore } from '../api';
+import { begin, lostProof, useStore } from '../api';
 import { Action, Icon } from '../parts';
 import { Field } from '../parts/controls';
 
@@ -19,17 +19,8 @@ export function Login() {
       return;
     }
     setAsking(true);
-    const answer = await ask(documents.Viewer, {}, { proof }).catch((failure: Failure) => failure);
+    await begin(proof).catch((error: Error) => setFault(error.message));
     setAsking(false);
-    if (answer instanceof Error) {
-      setFault(
-        answer.kind === 'proof'
-          ? 'The server refuses it: it is not valid, has expired or was revoked.'
-          : answer.message,
-      );
-    } else {
-      hold(proof);
-    }
   }
 
   return (
@@ -51,10 +42,10 @@ export function Login() {
             fault={fault}
             placeholder="tk_…"
             isMasked
-            help="It is kept for this tab alone, and sent to this server alone."
+            help="It is exchanged for a cookie that no script can read, for 12 hours at most."
           />
           <Action kind="main" type="submit" isDisabled={isAsking || text.trim() === ''}>
-            {isAsking ? 'Asking' : 'Use it'}
+            {isAsking ? 'Asking' : 'Log in'}
           </Action>
         </Form>
       </div>

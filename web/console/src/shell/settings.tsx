@@ -14,7 +14,7 @@ import {
   RadioGroup,
   Switch,
 } from 'react-aria-components';
-import { forget, graphiqlUrl, licencesUrl, token, useStore, version } from '../api';
+import { end, graphiqlUrl, licencesUrl, useStore, version, wantsProof } from '../api';
 import { Action, Icon } from '../parts';
 import { letters, setLetters, setTheme, theme, themes } from '../parts/settings';
 import { localZone, setZone, zone } from '../time';
@@ -42,7 +42,6 @@ export function Settings() {
 function Content() {
   const chosenTheme = useStore(theme);
   const isLetters = useStore(letters);
-  const held = useStore(token);
   return (
     <>
       <RadioGroup className="radios" value={chosenTheme} onChange={(name) => setTheme(name as typeof chosenTheme)}>
@@ -76,9 +75,9 @@ function Content() {
       <p className="muted small">
         Takeoff {version} · <a href={graphiqlUrl.href}>GraphiQL</a> · <a href={licencesUrl.href}>Licences</a>
       </p>
-      {held !== undefined && (
-        <Action icon="out" onPress={() => forget('The key is forgotten.')}>
-          Forget the key
+      {wantsProof && (
+        <Action icon="out" onPress={() => void end()}>
+          Log out
         </Action>
       )}
     </>
