@@ -1,7 +1,7 @@
 // The console in Chromium, with every other host blocked: each page in both themes and at the widths of a desk, a tablet and
 // a telephone, without an error, a breach of its policy, something outside of its width, or a violation of WCAG 2.2 AA; what
-// a reload keeps; rows that change by push; a server that is killed and comes back; a path prefix; a server that wants
-// proofs. It starts servers of its own.
+// a reload keeps; rows that change by push; a server that is killed and comes back; a path prefix; frames of other pages; a
+// server that wants proofs. It starts servers of its own.
 //
 //   CONSOLE_SCREENSHOTS=folder   keeps a picture of each page, width and theme
 
@@ -9,6 +9,7 @@ import assert from 'node:assert/strict';
 import { asks, seed } from './console/data.mjs';
 import { browse } from './console/browser.mjs';
 import { framed } from './console/frames.mjs';
+import { walksTheList } from './console/lists.mjs';
 import { logsIn } from './console/login.mjs';
 import { check, nothingLiesOutside, shows, themes, widths } from './console/look.mjs';
 import { operatesNodes } from './console/nodes.mjs';
@@ -32,7 +33,7 @@ try {
   await worksBelowAPrefix(pages, proxy);
   await opensOverIt(made);
   await isPushed(made);
-  await scrollsFar(made);
+  await walksTheList(open, server.url, made);
   await works(open, server.url, made);
   await schedules(open, server.url, made);
   await savesViews(open, server.url);
@@ -150,30 +151,6 @@ async function opensOverIt({ failed, schedule }) {
       await page.context().close();
     }
   }
-}
-
-// A list of thousands is scrolled to its end, page by page; few rows are in the document.
-async function scrollsFar({ session }) {
-  const { post } = asks(server.url);
-  const intents = Array.from({ length: 1_000 }, (_, at) => ({
-    sessionId: session, intentType: 'echo', parameters: { message: `row ${at}` }, runAt: '2099-01-01T00:00:00Z',
-  }));
-  const query = 'mutation($input: SubmitIntentsInput!) { submitIntents(input: $input) { errors { code } results { errors { code } } } }';
-  for (let part = 0; part < 2; part += 1) await post(query, { input: { intents } });
-  const page = await open(`${server.url}/console/executions?status=CREATED`);
-  const rows = page.locator('[role=row][data-at]');
-  await rows.first().focus();
-  let last = 0;
-  const deadline = Date.now() + 240_000;
-  while (last < 2_000) {
-    await page.keyboard.press('End');
-    await page.waitForTimeout(50);
-    last = Math.max(...(await rows.evaluateAll((all) => all.map((row) => Number(row.dataset.at)))), last);
-    const inDocument = await rows.count();
-    assert.ok(inDocument <= 80, `${inDocument} rows are in the document`);
-    assert.ok(Date.now() < deadline, `row ${last} is the last one`);
-  }
-  await page.context().close();
 }
 
 // The same view after a reload: by what assistive technology is told, without times that run. What was not understood is

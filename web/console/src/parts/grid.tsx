@@ -1,9 +1,19 @@
 /**
- * A list of many rows, of which those in view are in the document. Rows are walked by j and k or the arrows, and opened
- * by Enter; the next page is asked for before the end is in view.
+ * A list of many rows, of which those in view are in the document, and the selected one wherever it is: it has the focus,
+ * and with it the keys of the list. Rows are walked by j and k or the arrows, and opened by Enter; the next page is asked
+ * for before the end is in view.
  */
-import { useVirtualizer } from '@tanstack/react-virtual';
-import { type CSSProperties, type KeyboardEvent, type ReactNode, useEffect, useRef, useState } from 'react';
+import { defaultRangeExtractor, useVirtualizer } from '@tanstack/react-virtual';
+import {
+  type CSSProperties,
+  type KeyboardEvent,
+  type ReactNode,
+  useEffect,
+  useLayoutEffect,
+  useRef,
+  useState,
+} from 'react';
+import { flushSync } from 'react-dom';
 import { letters } from './settings';
 
 export interface Column<Row> {
@@ -33,6 +43,14 @@ interface GridProps<Row> {
 }
 
 const rowHeight = 44;
+/** Rows beyond those in view, on each side. */
+const overscan = 12;
+
+/** The rows of a range, and one more, in their order. */
+function withRow(range: number[], at: number): number[] {
+  if (at < 0 || range.includes(at)) return range;
+  return at < (range[0] ?? 0) ? [at, ...range] : [...range, at];
+}
 
 export function Grid<Row>(props: GridProps<Row>) {
   const { label, columns, rows, keyOf, open, isOpenedByClick, hasMore, isLoadingMore, loadMore, onTop, more } = props;
@@ -43,26 +61,41 @@ export function Grid<Row>(props: GridProps<Row>) {
     count: rows.length,
     getScrollElement: () => scroller.current,
     estimateSize: () => rowHeight,
-    overscan: 12,
+    overscan,
+    rangeExtractor: (range) => withRow(defaultRangeExtractor(range), at),
     getItemKey: (index) => {
       const row = rows[index];
       return row === undefined ? index : keyOf(row);
     },
   });
   const items = virtual.getVirtualItems();
-  const last = items.at(-1)?.index ?? -1;
+  const last = virtual.range ? virtual.range.endIndex + overscan : -1;
 
   useEffect(() => {
     if (hasMore && !isLoadingMore && last >= rows.length - 20) loadMore?.();
   }, [hasMore, isLoadingMore, last, rows.length, loadMore]);
 
+  const focus = (index: number) =>
+    scroller.current?.querySelector<HTMLElement>(`[data-at="${index}"]`)?.focus({ preventScroll: true });
+  /** Where the row with the focus is. When that leaves the list, the row in its place gets the focus. */
+  const place = useRef<number>(undefined);
+  useLayoutEffect(() => {
+    if (place.current === undefined) return;
+    const row = rows[Math.min(place.current, rows.length - 1)];
+    if (at < 0 && row !== undefined) select(keyOf(row));
+    if (at < 0) return;
+    place.current = at;
+    if (document.activeElement === document.body) focus(at);
+  });
+
   function go(to: number) {
     const next = Math.max(0, Math.min(rows.length - 1, to));
     const row = rows[next];
     if (row === undefined) return;
-    select(keyOf(row));
+    // In the document before the list is scrolled, whenever that is rendered: what has no row to go to is lost to the page.
+    flushSync(() => select(keyOf(row)));
+    focus(next);
     virtual.scrollToIndex(next);
-    requestAnimationFrame(() => scroller.current?.querySelector<HTMLElement>(`[data-at="${next}"]`)?.focus());
   }
 
   function press(event: KeyboardEvent) {
@@ -142,7 +175,13 @@ export function Grid<Row>(props: GridProps<Row>) {
                 tabIndex={isSelected || (at < 0 && item.index === items[0]?.index) ? 0 : -1}
                 className="line"
                 style={{ transform: `translateY(${item.start}px)` }}
-                onFocus={() => select(keyOf(row))}
+                onFocus={() => {
+                  place.current = item.index;
+                  select(keyOf(row));
+                }}
+                onBlur={() => {
+                  place.current = undefined;
+                }}
                 {...(isOpenedByClick && { onClick: () => open?.(row), 'data-opens': true })}
               >
                 {columns.map((column) => (
