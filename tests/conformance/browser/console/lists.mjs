@@ -17,6 +17,7 @@ export async function walksTheList(open, url, { session }) {
   await keepsTheFocus(open, address);
   await keepsTheFocusWhenItStops(open, address);
   await handsTheFocusOn(open, url, session);
+  await stopsWhereAPageFails(open, address);
 }
 
 const rowsOf = (page) => page.locator('[role=row][data-at]');
@@ -103,5 +104,32 @@ async function handsTheFocusOn(open, url, session) {
   await has(ids[0]);
   await page.keyboard.press('k');
   await has(ids[2]);
+  await page.context().close();
+}
+
+// What could not be loaded is said, and is not asked for again and again.
+async function stopsWhereAPageFails(open, address) {
+  const page = await open(address);
+  await rowsOf(page).first().focus();
+  let asked = 0;
+  await page.route('**/graphql', (route) => {
+    const { query, variables } = route.request().postDataJSON();
+    if (!/executions\(first/.test(query) || !variables.after) return route.continue();
+    asked += 1;
+    const body = { errors: [{ message: 'the database is away', extensions: { code: 'INTERNAL' } }] };
+    return route.fulfill({ status: 500, contentType: 'application/json', body: JSON.stringify(body) });
+  });
+  await page.keyboard.press('End');
+  const alert = page.getByRole('alert').filter({ hasText: 'the database is away' });
+  await alert.waitFor();
+  await page.waitForTimeout(1_000);
+  assert.ok(asked <= 2, `it is asked for ${asked} times`);
+  await page.unroute('**/graphql');
+  await alert.getByRole('button', { name: 'Try again' }).click();
+  await alert.waitFor({ state: 'detached' });
+  await page.locator('[data-at="105"]').waitFor();
+  await page.locator('[role=row][aria-selected=true]').focus();
+  await page.keyboard.press('End');
+  await page.locator('[data-at="199"]').waitFor();
   await page.context().close();
 }

@@ -94,7 +94,8 @@ export function useEvents(id: string, { types, isOldestFirst }: EventsAsked) {
     events,
     isThere: pages !== undefined,
     failure: found.error ?? refused ?? null,
-    hasMore: found.hasNextPage,
+    // Where a page has failed, the next attempt is for people to ask for.
+    hasMore: found.hasNextPage && found.error === null,
     isLoadingMore: found.isFetchingNextPage,
     loadMore: () => void found.fetchNextPage(),
     again: () => void found.refetch(),

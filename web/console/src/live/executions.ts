@@ -124,7 +124,8 @@ export function useExecutions(filter: Filter, orderBy: types.ExecutionOrder): Ex
     data: found.data !== undefined,
     failure: found.error ?? (found.data ? null : found.failureReason),
     isFormer: found.isPlaceholderData,
-    hasMore: found.hasNextPage,
+    // Where a page has failed, the next attempt is for people to ask for.
+    hasMore: found.hasNextPage && found.error === null,
     isLoadingMore: found.isFetchingNextPage,
     loadMore: () => void found.fetchNextPage(),
     again: () => void found.refetch(),
