@@ -131,6 +131,7 @@ async function filtersTheList(open, url, { failed }) {
   await page.locator(`a[href$="${expected[0]}"]`).waitFor();
   assert.deepEqual(await ids(), expected.slice(0, (await ids()).length));
 
+  await showsWhatAViewSets(page, url);
   await page.goto(`${url}/console/executions?waiting=SCHEDULE`);
   await page.locator('[role=row][data-at]').first().waitFor();
   assert.ok((await page.locator('[role=row][data-at] small').allInnerTexts()).every((text) => text === 'waits for its time'));
@@ -140,4 +141,21 @@ async function filtersTheList(open, url, { failed }) {
   await page.getByRole('button', { name: 'Clear the filters' }).click();
   await page.waitForURL((address) => address.search === '');
   await page.context().close();
+}
+
+// A filter that is set by another address of the same page is shown, too.
+async function showsWhatAViewSets(page, url) {
+  await page.goto(`${url}/console/executions?code=MALFORMED_JSON`);
+  await page.getByRole('button', { name: 'Views' }).click();
+  await page.getByLabel('Save what is shown as').fill('malformed');
+  await page.keyboard.press('Enter');
+  await page.getByRole('button', { name: /Views.*malformed/ }).waitFor();
+  await page.goto(`${url}/console/executions`);
+  await page.getByRole('button', { name: 'More filters' }).waitFor();
+  await page.getByRole('button', { name: 'Views', exact: true }).click();
+  await page.getByRole('dialog').getByRole('button', { name: 'malformed', exact: true }).click();
+  await page.waitForURL(/code=MALFORMED_JSON/);
+  const field = page.getByRole('textbox', { name: 'Error codes' });
+  await field.waitFor();
+  assert.equal(await field.inputValue(), 'MALFORMED_JSON');
 }

@@ -178,7 +178,10 @@ function Common({ search, set }: FilterProps) {
 const anyTime: { id: Since | 'all'; name: string }[] = [{ id: 'all', name: 'any time' }, ...sinceNames];
 
 function Rare({ search, set }: FilterProps) {
-  const [isOpen, setOpen] = useState(() => rare.some((name) => search[name] !== undefined));
+  const isSet = rare.some((name) => search[name] !== undefined);
+  const [isOpen, setOpen] = useState(isSet);
+  // Another address on the same page, as that of a saved view.
+  if (isSet && !isOpen) setOpen(true);
   const handlers = new Set(useTypes().flatMap((type) => type.handlers.map((one) => one.handlerName)));
   if (!isOpen)
     return (
