@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict';
 import { until } from '../../lib/wait.mjs';
-import { check, shows } from './look.mjs';
+import { check, nothingLiesOutside, shows, widths } from './look.mjs';
 import { startServer } from './servers.mjs';
 
 const name = '__Host-takeoff-console';
@@ -52,7 +52,12 @@ async function begins(open, server) {
   const page = await open(`${server.operations}/console/executions`);
   await enter(page, 'tk_nothing');
   await shows(page, 'The server refuses it', 'a faulty key');
-  assert.deepEqual((await check(page)).violations, []);
+  for (const width of widths) {
+    await page.setViewportSize({ width, height: 900 });
+    await nothingLiesOutside(page, `the login at ${width}`);
+    assert.deepEqual((await check(page)).violations, [], `the login at ${width}`);
+  }
+  await page.setViewportSize({ width: 1440, height: 900 });
   await enter(page, server.key);
   await shows(page, 'No executions yet', 'with a key');
   await live(page);
@@ -72,6 +77,7 @@ async function begins(open, server) {
   await page.goto(`${server.operations}/console/keys`);
   await page.getByRole('button', { name: 'Make a key' }).click();
   await page.getByLabel('Purpose').fill('by a cookie');
+  await page.getByLabel('Scopes besides').fill('executions:read');
   await page.getByRole('button', { name: 'Make it' }).click();
   await page.getByRole('button', { name: 'Done' }).click();
   await page.getByText('by a cookie').waitFor();
@@ -114,9 +120,19 @@ async function anotherTabHasIt(page, server) {
   await other.close();
 }
 
+async function logsOut(page) {
+  await page.getByRole('button', { name: 'Settings' }).click();
+  await page.getByRole('button', { name: 'Log out' }).click();
+}
+
 async function endsByLoggingOut(page, server) {
   const [{ value }] = await page.context().cookies();
-  await page.getByRole('button', { name: 'Settings' }).click();
+  // A session that may go on is not said to have ended.
+  const away = (route) => (route.request().method() === 'DELETE' ? route.abort() : route.continue());
+  await page.route('**/console/session', away);
+  await logsOut(page);
+  await page.getByRole('alert').filter({ hasText: 'You are still logged in' }).waitFor();
+  await page.unroute('**/console/session', away);
   await page.getByRole('button', { name: 'Log out' }).click();
   await shows(page, 'You are logged out', 'after logging out');
   assert.deepEqual(await page.context().cookies(), []);
@@ -127,28 +143,48 @@ async function endsByLoggingOut(page, server) {
   await page.context().close();
 }
 
+// By being revoked, or by its time. The socket ends, without anything that is asked for.
 async function endsWithItsKey(open, server) {
-  const { id, text } = await keyWith(server, { label: 'short', roles: ['admin'] });
-  const page = await open(`${server.operations}/console/executions`);
-  await enter(page, text);
-  await live(page);
-  await by(server, server.key, 'mutation($input: RevokeApiKeyInput!) { revokeApiKey(input: $input) { errors { message } } }', { input: { id } });
+  const revoke = 'mutation($input: RevokeApiKeyInput!) { revokeApiKey(input: $input) { errors { message } } }';
+  const ended = async (page, from, most) => {
+    await page.getByText('The session has ended').waitFor();
+    const after = Date.now() - from;
+    assert.ok(after >= 0 && after < most, `${after} ms after its key`);
+    assert.equal(await page.getByText('No executions yet').count(), 0);
+    await page.reload();
+    await page.getByLabel('Key or token').waitFor();
+    await page.context().close();
+  };
+  const revoked = await keyWith(server, { label: 'revoked', scopes: ['executions:read'] });
+  const one = await open(`${server.operations}/console/executions`);
+  await enter(one, revoked.text);
+  await live(one);
   const began = Date.now();
-  // The socket ends, without anything that is asked for.
-  await page.getByText('The session has ended').waitFor();
-  assert.ok(Date.now() - began < 5_000, `${Date.now() - began} ms after its key`);
-  assert.equal(await page.getByText('No executions yet').count(), 0);
-  await page.context().close();
+  await by(server, server.key, revoke, { input: { id: revoked.id } });
+  await ended(one, began, 5_000);
+  const other = await open(`${server.operations}/console/executions`);
+  const end = Date.now() + 10_000;
+  const short = await keyWith(server, { label: 'short', scopes: ['executions:read'], expiresAt: new Date(end).toISOString() });
+  await enter(other, short.text);
+  await live(other);
+  await ended(other, end, 5_000);
 }
 
-// Who may not operate nodes is not shown the way to them, and no button where they come by the address.
+// Who may not operate nodes is not shown the way to them, and no button where they come by the address; nor what another one
+// was shown who was logged in before.
 async function offersWhatIsPermitted(open, server) {
   const { text } = await keyWith(server, { label: 'reads', scopes: ['executions:read'] });
   const page = await open(`${server.operations}/console/executions`);
+  const ways = page.getByRole('navigation');
+  await enter(page, server.key);
+  await ways.getByRole('link', { name: 'Runtime' }).waitFor();
+  await logsOut(page);
   await enter(page, text);
+  await ways.getByRole('link', { name: 'Executions' }).waitFor();
+  assert.equal(await ways.getByRole('link', { name: 'Runtime' }).count(), 0, 'what another one may do is offered');
   await live(page);
-  await page.getByRole('navigation').getByText('executions:read').or(page.getByRole('navigation').getByText('default')).first().waitFor();
-  assert.equal(await page.getByRole('link', { name: 'Runtime' }).count(), 0);
+  await ways.getByText('default', { exact: true }).waitFor();
+  assert.equal(await ways.getByRole('link', { name: 'Runtime' }).count(), 0);
   await page.goto(`${server.operations}/console/runtime`);
   await page.getByRole('alert').first().waitFor();
   assert.equal(await page.getByRole('button', { name: /[dD]rain/ }).count(), 0);

@@ -32,22 +32,27 @@ function take({ csrf }: Answer): boolean {
 
 /** Asks which session the browser has. */
 export async function find(): Promise<boolean> {
-  const answer = await fetch(place);
-  if (!answer.ok) throw new Error(`the server answers ${answer.status}`);
+  const answer = await reached();
+  if (!answer.ok) throw new Error(`The server answers ${answer.status}.`);
   return take(await answer.json());
+}
+
+async function reached(request?: RequestInit): Promise<Response> {
+  const answer = await fetch(place, request).catch(() => undefined);
+  if (!answer) throw new Error('The server does not answer.');
+  return answer;
 }
 
 /** Begins a session by a key or token. Fails with words for people. */
 export async function begin(proof: string): Promise<void> {
-  const answer = await fetch(place, {
+  const answer = await reached({
     method: 'POST',
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify({ proof }),
-  }).catch(() => undefined);
-  if (!answer) throw new Error('the server does not answer');
+  });
   const body = await answer.json().catch(() => ({}));
   if (answer.status === 401) throw new Error('The server refuses it: it is not valid, has expired or was revoked.');
-  if (!answer.ok) throw new Error(body.error ?? `the server answers ${answer.status}`);
+  if (!answer.ok) throw new Error(body.error ?? `The server answers ${answer.status}.`);
   // The browser may have refused the cookie, which the page cannot see.
   if (!(await find()))
     throw new Error(
@@ -56,12 +61,14 @@ export async function begin(proof: string): Promise<void> {
   lostProof.set(undefined);
 }
 
-/** Ends the session, here and on the server. */
+/** Ends the session on the server, and then here. It goes on where the server does not say that it has ended. */
 export async function end(): Promise<void> {
   const { csrf } = session.get();
-  await fetch(place, { method: 'DELETE', ...(csrf !== undefined && { headers: { 'x-takeoff-csrf': csrf } }) }).catch(
-    () => undefined,
-  );
+  const answer = await reached({
+    method: 'DELETE',
+    ...(csrf !== undefined && { headers: { 'x-takeoff-csrf': csrf } }),
+  });
+  if (!answer.ok) throw new Error(`The server answers ${answer.status}.`);
   forget('You are logged out.');
 }
 

@@ -1,6 +1,6 @@
 /** What pages use of the API. */
 export { type Answer, ask, refuse, told } from './ask';
-export { begin, end, find, isKnown, lostProof, session } from './caller';
+export { begin, end, find, forget, isKnown, lostProof, session } from './caller';
 export { client, connection, onReturn } from './client';
 export type { Document } from './document';
 export { Failure } from './failure';

@@ -1,6 +1,7 @@
 /** Answers of the server as components use them, kept by TanStack Query. */
 import { keepPreviousData, QueryClient, useQuery } from '@tanstack/react-query';
 import { type Answer, ask } from './ask';
+import { session } from './caller';
 import { onReturn } from './client';
 import type { Document } from './document';
 import { Failure } from './failure';
@@ -21,6 +22,8 @@ export const queries = new QueryClient({
 });
 
 onReturn(() => void queries.invalidateQueries());
+// What one caller was told is not shown to the next.
+session.follow(() => queries.clear());
 
 export const keyOf = (document: { name: string }, variables: unknown) => [document.name, variables] as const;
 

@@ -18,6 +18,7 @@ export function Login() {
       setFault('A key or token is one word of ASCII characters.');
       return;
     }
+    setFault(undefined);
     setAsking(true);
     await begin(proof).catch((error: Error) => setFault(error.message));
     setAsking(false);

@@ -75,11 +75,23 @@ function Content() {
       <p className="muted small">
         Takeoff {version} · <a href={graphiqlUrl.href}>GraphiQL</a> · <a href={licencesUrl.href}>Licences</a>
       </p>
-      {wantsProof && (
-        <Action icon="out" onPress={() => void end()}>
-          Log out
-        </Action>
+      {wantsProof && <LogOut />}
+    </>
+  );
+}
+
+function LogOut() {
+  const [fault, setFault] = useState<string>();
+  return (
+    <>
+      {fault && (
+        <p className="fault" role="alert">
+          You are still logged in. {fault}
+        </p>
       )}
+      <Action icon="out" onPress={() => void end().catch((error: Error) => setFault(error.message))}>
+        Log out
+      </Action>
     </>
   );
 }
