@@ -5,8 +5,8 @@ use super::{
     file::File,
     layers::Layers,
     sections::{
-        Auth, Console, Content, Database, Graphql, Http, Limits, Log, Policy, Quotas, Redis, Retention,
-        Runtime, Secrets, Sessions, Telemetry, Top,
+        Auth, Console, Content, Database, Graphql, Http, Limits, Log, Policy, Quotas, Redis,
+        Retention, Runtime, Secrets, Sessions, Telemetry, Top,
     },
 };
 
