@@ -5,8 +5,9 @@ use std::net::SocketAddr;
 
 use reqwest::{RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
+use takeoff::{auth::NewKey, clock::Clock};
 
-use super::{VIEWER, key_of, revoke, sockets::closed, token};
+use super::{VIEWER, key_of, names, revoke, sockets::closed, token};
 use crate::support::{Backend, Received, Socket, TestApp, backends};
 
 const SETTINGS: [&str; 4] = [
@@ -149,6 +150,24 @@ backends! {
         assert_eq!(browser.csrf(&app, "same-origin").await, None);
         app.assert_verified().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_session_ends_when_its_key_expires_and_so_do_its_sockets() {
+    let app = TestApp::start_with(&Backend::sqlite(), &SETTINGS).await;
+    let end = Clock::System.now() + 6_000_000;
+    let new = NewKey {
+        roles: names(&["viewer"]),
+        expires_at: Some(end),
+        ..NewKey::default()
+    };
+    let key = app.services().keys.create(&app.principal(), new).await;
+    let browser = Browser::logged_in(&app, key.unwrap().text.expose()).await;
+    let mut socket = browser.watching().await;
+    assert_eq!(closed(&mut socket).await, 4403);
+    assert!(Clock::System.now() >= end, "it ended before its time");
+    assert_eq!(status(browser.asks(&app, VIEWER)).await, 401);
+    assert_eq!(browser.csrf(&app, "same-origin").await, None);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
