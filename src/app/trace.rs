@@ -99,13 +99,12 @@ where
         if let Some((_, asked_by)) = &quotas {
             request.extensions_mut().insert(asked_by.clone());
         }
-        let answered = match self.around.guard.refuse(&request, &id) {
-            Some(refusal) => Err(refusal),
-            None => {
-                let around = &self.around;
-                around.browsers.mark(&around.guard, &mut request);
-                Ok(self.inner.call(request).instrument(span))
-            }
+        let around = &self.around;
+        let answered = if let Some(refusal) = around.guard.refuse(&request, &id) {
+            Err(refusal)
+        } else {
+            around.browsers.mark(&around.guard, &mut request);
+            Ok(self.inner.call(request).instrument(span))
         };
         let metrics = self.around.metrics.clone();
         Box::pin(async move {

@@ -146,7 +146,7 @@ impl Authenticated {
     /// Returns whether the proof is good at `now`.
     #[must_use]
     pub fn is_valid(&self, now: Micros) -> bool {
-        let is_revoked = self.revocations().any(|revocation| revocation.has_come());
+        let is_revoked = self.revocations().any(Revocation::has_come);
         !is_revoked && self.expires_at().is_none_or(|end| now < end)
     }
 
@@ -158,7 +158,7 @@ impl Authenticated {
                 .map(|revocation| Box::pin(revocation.come()))
                 .collect();
             if revocations.is_empty() {
-                std::future::pending().await
+                std::future::pending::<()>().await;
             } else {
                 _ = futures::future::select_all(revocations).await;
             }
