@@ -179,7 +179,7 @@ impl Run<'_> {
         let rows = self.scale.listed;
         let mut seed = Seed::open(&self.place).await?;
         seed.lists(rows).await?;
-        let times = (self.scale.singles / 20).clamp(40, 60);
+        let times = (self.scale.singles / 20).clamp(2, 60);
         for list in lists(&session, rerun) {
             let mut slowest: f64 = 0.0;
             for order in list.orders {
