@@ -2,7 +2,7 @@
 
 use axum::http::{HeaderMap, header::COOKIE};
 
-/// The cookie of a session. By the beginning of its name browsers keep it for this host and by a safe way alone.
+/// The cookie of a session. Because of the prefix `__Host-` browsers take it over TLS only, and send it to this host alone.
 pub const SESSION_COOKIE: &str = "__Host-takeoff-console";
 
 /// Names the text of the session that a request belongs to, where it changes something.
@@ -23,7 +23,7 @@ pub fn session_cookie(headers: &HeaderMap) -> Option<&str> {
         .filter_map(|pair| pair.trim().split_once('='))
         .filter_map(|(name, value)| (name == SESSION_COOKIE).then_some(value));
     let first = values.next()?;
-    // Of two one may be somebody else's.
+    // With two of them, one may be somebody else's.
     values.next().is_none().then_some(first)
 }
 

@@ -74,7 +74,7 @@ impl BrowserSession {
         &self.claims.csrf
     }
 
-    /// Returns whether a text is that of [`Self::csrf`], in a time that tells nothing.
+    /// Returns whether a text is that of [`Self::csrf`], compared in constant time.
     #[must_use]
     pub fn is_csrf(&self, text: &[u8]) -> bool {
         self.claims.csrf.as_bytes().ct_eq(text).into()
@@ -86,7 +86,7 @@ impl BrowserSession {
         self.claims.expires_at_s.saturating_mul(1_000_000)
     }
 
-    /// Comes when somebody has ended it on this node.
+    /// Told when the session is ended on this node.
     pub(super) fn revocation(&self) -> &Arc<Revocation> {
         &self.ended
     }
@@ -138,7 +138,7 @@ impl BrowserSessions {
         // Plain data, which is always JSON.
         let plain = serde_json::to_vec(&claims).unwrap_or_default();
         let key = self.0.ring.first();
-        // Nothing that is not too long is refused by the cipher.
+        // The cipher refuses only what is too long.
         let sealed = seal(key, plain).ok_or(ProofTooLong)?;
         Ok((format!("{}.{sealed}", key.id()), self.session(claims)))
     }
