@@ -8,12 +8,10 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
-use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
-use data_encoding::BASE64URL_NOPAD;
 use hmac::Mac;
 
 use crate::{
-    model::{IntentId, KeyRing, RingKey, TenantId, hmac_by},
+    model::{IntentId, KeyRing, RingKey, TenantId, hmac_by, sealed},
     storage::{self, DataKey, Storage},
 };
 
@@ -225,32 +223,12 @@ fn derived(key: &Bytes32, place: &str) -> Bytes32 {
     mac.finalize().into_bytes().into()
 }
 
-/// A nonce and what is sealed by it, as base64.
 fn seal(key: &Bytes32, place: &[u8], text: &[u8]) -> Result<String, Error> {
-    let key = RandomizedNonceKey::new(&AES_256_GCM, key).map_err(|_| Error::Broken)?;
-    let mut sealed = text.to_vec();
-    let nonce = key.seal_in_place_append_tag(Aad::from(place), &mut sealed);
-    let nonce = nonce.map_err(|_| Error::Broken)?;
-    let mut all = nonce.as_ref().to_vec();
-    all.append(&mut sealed);
-    Ok(BASE64URL_NOPAD.encode(&all))
+    sealed::seal(key, place, text.to_vec()).ok_or(Error::Broken)
 }
 
 fn open(key: &Bytes32, place: &[u8], sealed: &str) -> Result<Vec<u8>, Error> {
-    let broken = |_| Error::Broken;
-    let key = RandomizedNonceKey::new(&AES_256_GCM, key).map_err(|_| Error::Broken)?;
-    let mut all = BASE64URL_NOPAD
-        .decode(sealed.as_bytes())
-        .map_err(|_| Error::Broken)?;
-    if all.len() < NONCE_LEN {
-        return Err(Error::Broken);
-    }
-    let mut sealed = all.split_off(NONCE_LEN);
-    let nonce = Nonce::try_assume_unique_for_key(&all).map_err(broken)?;
-    let opened = key
-        .open_in_place(nonce, Aad::from(place), &mut sealed)
-        .map_err(broken)?;
-    Ok(opened.to_vec())
+    sealed::open(key, place, sealed).ok_or(Error::Broken)
 }
 
 #[expect(

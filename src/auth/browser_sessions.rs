@@ -4,8 +4,6 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use aws_lc_rs::aead::{AES_256_GCM, Aad, NONCE_LEN, Nonce, RandomizedNonceKey};
-use data_encoding::BASE64URL_NOPAD;
 use moka::sync::Cache;
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq as _;
@@ -13,7 +11,7 @@ use subtle::ConstantTimeEq as _;
 use super::{key_text::secret_text, revocation::Revocation};
 use crate::{
     clock::Clock,
-    model::{KeyRing, Micros, RingKey},
+    model::{KeyRing, Micros, sealed},
 };
 
 /// What the keys serve.
@@ -139,7 +137,8 @@ impl BrowserSessions {
         let plain = serde_json::to_vec(&claims).unwrap_or_default();
         let key = self.0.ring.first();
         // The cipher refuses only what is too long.
-        let sealed = seal(key, plain).ok_or(ProofTooLong)?;
+        let place = key.id().as_bytes();
+        let sealed = sealed::seal(&key.bytes_for(PURPOSE), place, plain).ok_or(ProofTooLong)?;
         Ok((format!("{}.{sealed}", key.id()), self.session(claims)))
     }
 
@@ -149,8 +148,9 @@ impl BrowserSessions {
         if text.len() > MAX_TEXT_BYTES {
             return None;
         }
-        let (id, sealed) = text.split_once('.')?;
-        let plain = open(self.0.ring.find(id)?, sealed)?;
+        let (id, text) = text.split_once('.')?;
+        let key = self.0.ring.find(id)?.bytes_for(PURPOSE);
+        let plain = sealed::open(&key, id.as_bytes(), text)?;
         let claims: Claims = serde_json::from_slice(&plain).ok()?;
         let session = self.session(claims);
         let has_ended = session.ended.has_come() || self.0.clock.now() >= session.expires_at();
@@ -177,31 +177,10 @@ impl BrowserSessions {
     }
 }
 
-fn aead(key: &RingKey) -> Option<RandomizedNonceKey> {
-    RandomizedNonceKey::new(&AES_256_GCM, &key.bytes_for(PURPOSE)).ok()
-}
-
-/// A nonce and what is sealed by it, as base64.
-fn seal(key: &RingKey, mut plain: Vec<u8>) -> Option<String> {
-    let nonce = aead(key)?.seal_in_place_append_tag(Aad::from(key.id()), &mut plain);
-    let mut all = nonce.ok()?.as_ref().to_vec();
-    all.append(&mut plain);
-    Some(BASE64URL_NOPAD.encode(&all))
-}
-
-fn open(key: &RingKey, sealed: &str) -> Option<Vec<u8>> {
-    let mut all = BASE64URL_NOPAD.decode(sealed.as_bytes()).ok()?;
-    if all.len() < NONCE_LEN {
-        return None;
-    }
-    let mut sealed = all.split_off(NONCE_LEN);
-    let nonce = Nonce::try_assume_unique_for_key(&all).ok()?;
-    let opened = aead(key)?.open_in_place(nonce, Aad::from(key.id()), &mut sealed);
-    opened.ok().map(|plain| plain.to_vec())
-}
-
 #[cfg(test)]
 mod tests {
+    use data_encoding::BASE64URL_NOPAD;
+
     use super::*;
 
     const SECRET: &str = "0123456789abcdef0123456789abcdef";

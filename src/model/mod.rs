@@ -26,6 +26,7 @@ mod principal;
 mod reach;
 mod refusal;
 mod schedule;
+pub(crate) mod sealed;
 mod session;
 mod text;
 mod upload;
