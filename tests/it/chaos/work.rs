@@ -95,7 +95,7 @@ impl Work {
     pub async fn assert_nothing_was_lost(self, mut fleet: Fleet) -> Checked {
         let done = self.finish().await;
         fleet.end();
-        let app = TestApp::start(&fleet.backend).await;
+        let app = TestApp::start_with(&fleet.backend, &REMOVES).await;
         done.load.direct_to([app.server.address()]);
         let (accepted, naps) = done.assert_nothing_was_lost(&app, &fleet.backend).await;
         Checked {
@@ -130,7 +130,7 @@ impl Done {
             .await;
         self.watcher.abort();
         assert_schedule_fired_once(app, &self.scheduled).await;
-        assert_removed_or_ended(app, self.removed).await;
+        assert_removed(app, self.removed).await;
         let scope = app.principal().scope();
         let storage = &app.services().storage;
         let naps = storage.find_executions(&scope, &self.naps).await.unwrap();
@@ -192,16 +192,13 @@ async fn assert_schedule_fired_once(app: &TestApp, session: &str) {
     }
 }
 
-/// Of the tenant of which nothing is kept some were removed, and the others end.
-async fn assert_removed_or_ended(app: &TestApp, ids: Vec<ExecutionId>) {
+/// Of the tenant of which nothing is kept all end, and go.
+async fn assert_removed(app: &TestApp, ids: Vec<ExecutionId>) {
     let scope = app.principal_of("brief").scope();
     let storage = &app.services().storage;
-    let found = app
-        .until(|| async {
-            let found = storage.find_executions(&scope, &ids).await.unwrap();
-            let all_ended = found.iter().all(|one| one.status.is_terminal());
-            all_ended.then_some(found.len())
-        })
-        .await;
-    assert!(found < ids.len(), "retention has removed none of {found}");
+    app.until(|| async {
+        let left = storage.find_executions(&scope, &ids).await.unwrap();
+        left.is_empty().then_some(())
+    })
+    .await;
 }

@@ -188,11 +188,33 @@ impl Cluster {
         format!("postgres://takeoff@127.0.0.1:{one},127.0.0.1:{two}/takeoff")
     }
 
-    /// From now on each commit waits for a standby.
+    /// From when this returns each commit waits for the standby, which has everything that was committed before.
     pub async fn commit_with_standby(&self) {
         self.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
             .await;
         self.execute("SELECT pg_reload_conf()").await;
+        self.until("SELECT current_setting('synchronous_standby_names') = '*'")
+            .await;
+        // It is the checkpointer that makes the setting count, and it looks for new settings before each checkpoint.
+        self.execute("CHECKPOINT").await;
+        let committed = self.ask("SELECT pg_current_wal_insert_lsn()::text").await;
+        self.until(&format!(
+            "SELECT EXISTS (SELECT FROM pg_stat_replication \
+             WHERE sync_state = 'sync' AND flush_lsn >= '{committed}')"
+        ))
+        .await;
+    }
+
+    /// Returns when the query says yes.
+    async fn until(&self, query: &str) {
+        let says_yes = async {
+            let query = format!("SELECT ({query})::text");
+            while self.ask(&query).await != "true" {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let said = tokio::time::timeout(PATIENCE, says_yes).await;
+        said.unwrap_or_else(|_| panic!("never: {query}"));
     }
 
     /// Runs one statement outside of the node's database.
