@@ -32,6 +32,7 @@ mod m20261130_000021_schedules;
 mod m20261130_000022_limits;
 mod m20261130_000023_fleet;
 mod m20261130_000024_counts;
+mod m20261201_000025_references;
 
 /// One step of the schema: its name in `seaql_migrations`, and the statements it consists of.
 type Migration = (&'static str, fn(DbBackend) -> Vec<String>);
@@ -68,6 +69,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(m20261130_000022_limits),
     migration!(m20261130_000023_fleet),
     migration!(m20261130_000024_counts),
+    migration!(m20261201_000025_references),
 ];
 
 /// Migrations that take away what nodes before them use, each with the newest migration that a node must know to run

@@ -105,6 +105,9 @@ impl Node {
 
         let vault = open_vault(config, &storage, registry.catalog()).await?;
         let installation = storage.installation_id().await?;
+        // So that another installation removes nothing of what this one has stored there.
+        let noted = content.is_only_used_by(&installation.to_string()).await;
+        noted.context("the content store cannot be used")?;
         let events = events(&app, &storage, redis.as_ref(), installation);
         let of_tenants = (quota_settings, &budget);
         let quotas = quotas(&app, of_tenants, &storage, redis.as_ref(), installation);
@@ -373,7 +376,7 @@ async fn connect_redis(config: &Config) -> anyhow::Result<Option<Redis>> {
     })?))
 }
 
-async fn open_content(config: &Config) -> anyhow::Result<ContentStore> {
+pub(super) async fn open_content(config: &Config) -> anyhow::Result<ContentStore> {
     let s3 = &config.content.s3;
     let options = S3Options {
         endpoint: s3.endpoint.as_ref().map(|url| url.expose().to_owned()),

@@ -3,11 +3,13 @@
 use anyhow::Context as _;
 
 use super::{
+    assemble::open_content,
     database::{database_options, unusable_database, write_options},
     rings::{existing_checkpoint_keys, secrets_ring},
     settings::retention,
 };
 use crate::{
+    clock::Clock,
     config::Config,
     model::{KeptCheckpoint, Signed},
     runtime::{self, Outlook},
@@ -25,8 +27,12 @@ pub(crate) async fn verify(config: &Config) -> Result<storage::Report, storage::
 pub(crate) async fn outlook(config: &Config) -> anyhow::Result<Vec<Outlook>> {
     let unusable = |error| unusable_database(config, error);
     let storage = beside(config).await.map_err(unusable)?;
-    let outlook = runtime::outlook(&storage, &retention(config)?).await;
-    outlook.map_err(unusable)
+    let content = open_content(config).await?;
+    let retention = retention(config)?;
+    match runtime::outlook(&storage, &content, &retention, Clock::System.now()).await {
+        Err(runtime::Error::Storage(error)) => Err(unusable(error)),
+        outlook => Ok(outlook?),
+    }
 }
 
 /// Compares the log of a configured database with its hashes, with what was signed, and with the checkpoints that

@@ -7,7 +7,7 @@ use anyhow::Context;
 use crate::{
     config::{self, Config, KeptFor, LimitSetting},
     graphql,
-    model::{Budget, ExecutionStatus},
+    model::{Budget, ExecutionStatus, Micros},
     policy::Policies,
     quotas::{Quota, QuotaSettings, Quotas},
     runtime::{KeptTimes, LimitOverride, LimitOverrides, Limits, Retention, Settings},
@@ -195,8 +195,21 @@ pub(super) fn retention(config: &Config) -> anyhow::Result<Retention> {
             .into_iter()
             .filter_map(|kind| Some((kind, micros(ended(retention, kind))?)))
             .collect(),
+        unreferenced: unreferenced(retention)?,
         period: Duration::from_secs(retention.period_seconds),
     })
+}
+
+/// Content is stored before anything refers to it.
+fn unreferenced(retention: &config::Retention) -> anyhow::Result<Option<Micros>> {
+    const LEAST_SECONDS: u64 = 3_600;
+    let kept = retention.unreferenced_content;
+    anyhow::ensure!(
+        kept.seconds()
+            .is_none_or(|seconds| seconds >= LEAST_SECONDS),
+        "retention.unreferenced_content must be 1h at least: what is stored just now is not referred to yet"
+    );
+    Ok(micros(kept))
 }
 
 fn ended(retention: &config::Retention, kind: Ended) -> KeptFor {

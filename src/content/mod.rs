@@ -13,6 +13,7 @@ mod read;
 mod signing;
 mod store;
 mod sweep;
+mod unreferenced;
 mod upload;
 
 pub use digest::Digest;
@@ -23,6 +24,7 @@ pub use payloads::Payloads;
 pub use read::{ContentStream, LineWindow};
 pub use signing::{Link, SignatureError, Signer};
 pub use store::{ContentStore, Stored};
+pub(crate) use unreferenced::StoredObject;
 pub use upload::Expected;
 
 #[cfg(test)]

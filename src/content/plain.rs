@@ -45,7 +45,7 @@ impl ContentStore {
 }
 
 /// The file at `names` below `folder`, which alone may be a link.
-fn open(
+pub(super) fn open(
     folder: &path::Path,
     names: &[String],
 ) -> Result<(File, path::PathBuf), object_store::Error> {
@@ -72,7 +72,9 @@ fn not_plain() -> io::Error {
     io::ErrorKind::InvalidInput.into()
 }
 
-fn generic(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> object_store::Error {
+pub(super) fn generic(
+    source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+) -> object_store::Error {
     object_store::Error::Generic {
         store: "folder",
         source: source.into(),

@@ -103,7 +103,8 @@ impl ContentStore {
         mark.map(|_| ()).map_err(Error::of_a_write)
     }
 
-    /// An object of the store; one that is missing where the store is not there is not missing.
+    /// An object of the store, brought back if it was withdrawn; one that is missing where the store is not there is not
+    /// missing.
     pub(super) async fn find(
         &self,
         scope: &TenantScope,
@@ -111,10 +112,11 @@ impl ContentStore {
         options: GetOptions,
     ) -> Result<GetResult, Error> {
         let path = self.path(scope, digest);
-        match self.object(&path, options).await {
-            Err(error @ object_store::Error::NotFound { .. }) => {
+        match self.object(&path, options.clone()).await {
+            Err(object_store::Error::NotFound { .. }) => {
                 self.is_there().await?;
-                Err(error.into())
+                self.bring_back_to(&path).await?;
+                Ok(self.object(&path, options).await?)
             }
             found => Ok(found?),
         }
@@ -183,8 +185,12 @@ impl ContentStore {
     /// # Errors
     /// [`Error::Unavailable`].
     pub async fn contains(&self, scope: &TenantScope, digest: &Digest) -> Result<bool, Error> {
-        let found = self.content_bytes(&self.path(scope, digest)).await?;
-        Ok(found.is_some())
+        let path = self.path(scope, digest);
+        if self.content_bytes(&path).await?.is_some() {
+            return Ok(true);
+        }
+        self.bring_back_to(&path).await?;
+        Ok(self.content_bytes(&path).await?.is_some())
     }
 
     /// Puts content aside: it is no longer found, and can be brought back. Absent content stays so.
@@ -239,7 +245,7 @@ impl ContentStore {
 }
 
 /// Another node may have been faster.
-fn present<T>(result: Result<T, object_store::Error>) -> Result<Option<T>, Error> {
+pub(super) fn present<T>(result: Result<T, object_store::Error>) -> Result<Option<T>, Error> {
     match result {
         Ok(value) => Ok(Some(value)),
         Err(object_store::Error::NotFound { .. }) => Ok(None),

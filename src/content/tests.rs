@@ -6,6 +6,7 @@ mod s3_server;
 mod signing;
 mod streams;
 mod sweep;
+mod unreferenced;
 
 use std::path::{Path, PathBuf};
 

@@ -47,8 +47,8 @@ use crate::{
 };
 use drain::{Drain, HandOver};
 use parts::{CancelHints, Cancelling, Claims, NodeLease, Overtaking, Parking, Timers};
-pub use retention::Removed;
 pub(super) use retention::due;
+pub use retention::{Removed, Unreferenced};
 use running::RunningSet;
 
 /// The settings of a node's engine.

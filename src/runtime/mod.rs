@@ -30,6 +30,7 @@ mod solution;
 mod state;
 mod submit;
 mod trees;
+mod unreferenced;
 
 use std::sync::Arc;
 
@@ -39,7 +40,7 @@ pub use artifacts::{ArtifactDraft, ArtifactHandle};
 pub use catalog::{Catalog, HandlerInfo, IntentTypeInfo, RegistrationError};
 pub use children::{Child, ChildOutcome, EndedChild};
 pub use context::ExecutionContext;
-pub use engine::{Removed, Settings};
+pub use engine::{Removed, Settings, Unreferenced};
 pub use error::Error;
 pub use handler_error::HandlerError;
 pub use handlers::HandlerFunction;
@@ -123,6 +124,14 @@ impl Runtime {
     /// When the database is away.
     pub async fn remove_old(&self) -> Result<Removed, Error> {
         Ok(self.0.remove_all_old().await?)
+    }
+
+    /// Takes away content to which nothing refers, without waiting for the loop that does it on one of the nodes.
+    ///
+    /// # Errors
+    /// When the database or the content store is away.
+    pub async fn remove_unreferenced(&self) -> Result<Unreferenced, Error> {
+        self.0.remove_unreferenced().await
     }
 
     /// Returns the limits of what is accepted.

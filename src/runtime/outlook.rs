@@ -1,14 +1,17 @@
 //! What retention would remove by now, and what it would leave and why, without removing anything.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use super::{
+    Error,
     engine::due,
     retention::{ENDS, Retention},
+    unreferenced::Review,
 };
 use crate::{
+    content::{ContentStore, StoredObject},
     model::{Micros, TenantId},
-    storage::{Ended, Error, Storage},
+    storage::{self, Ended, Storage},
 };
 
 /// Rows that are looked at together.
@@ -41,11 +44,16 @@ impl fmt::Display for Outlook {
     }
 }
 
-/// Looks through all that has ended, of all tenants.
+/// Looks through all that has ended, of all tenants, and through the content store at `now`.
 ///
 /// # Errors
-/// When the database does not answer.
-pub async fn outlook(storage: &Storage, retention: &Retention) -> Result<Vec<Outlook>, Error> {
+/// When the database or the content store does not answer.
+pub async fn outlook(
+    storage: &Storage,
+    content: &ContentStore,
+    retention: &Retention,
+    now: Micros,
+) -> Result<Vec<Outlook>, Error> {
     let (mut all, mut after) = (Vec::new(), None);
     while let Some((tenant, now)) = storage.find_next_tenant(after.as_ref()).await? {
         of_executions(storage, retention, &tenant, now, &mut all).await?;
@@ -54,7 +62,73 @@ pub async fn outlook(storage: &Storage, retention: &Retention) -> Result<Vec<Out
         }
         after = Some(tenant);
     }
+    of_content(storage, content, retention, now, &mut all).await?;
     Ok(all)
+}
+
+/// Numbers of objects of a tenant.
+#[derive(Default)]
+struct Objects {
+    free: u64,
+    free_bytes: u64,
+    used: u64,
+    young: u64,
+}
+
+async fn of_content(
+    storage: &Storage,
+    content: &ContentStore,
+    retention: &Retention,
+    now: Micros,
+    all: &mut Vec<Outlook>,
+) -> Result<(), Error> {
+    // What is kept for ever is shown as well.
+    let before = now.saturating_sub(retention.unreferenced.unwrap_or(0));
+    let is_forever = retention.unreferenced.is_none();
+    for (what, objects) in [
+        ("objects of the content store", content.objects()),
+        (
+            "objects put aside, to which nothing referred",
+            content.withdrawn_objects(),
+        ),
+    ] {
+        let mut found: BTreeMap<TenantId, Objects> = BTreeMap::new();
+        let mut count = |some: &[StoredObject], add: fn(&mut Objects, u64)| {
+            for object in some {
+                add(
+                    found.entry(object.tenant.clone()).or_default(),
+                    object.size_bytes,
+                );
+            }
+        };
+        let mut review = Review::of(storage, objects, before);
+        while let Some(page) = review.next().await? {
+            count(&page.free, |it, bytes| {
+                it.free += 1;
+                it.free_bytes += bytes;
+            });
+            count(&page.used, |it, _| it.used += 1);
+            count(&page.young, |it, _| it.young += 1);
+        }
+        for (tenant_id, it) in found {
+            let goes = if is_forever { 0 } else { it.free };
+            let stays = [
+                (
+                    it.free - goes,
+                    "nothing refers to them, and they are kept for ever",
+                ),
+                (it.used, "something refers to them"),
+                (it.young, "not there for long enough"),
+            ];
+            all.push(Outlook {
+                tenant_id,
+                what: format!("{what} ({} bytes to which nothing refers)", it.free_bytes),
+                goes,
+                stays: stays.into_iter().filter(|(count, _)| *count > 0).collect(),
+            });
+        }
+    }
+    Ok(())
 }
 
 async fn of_executions(
@@ -63,7 +137,7 @@ async fn of_executions(
     tenant: &TenantId,
     now: Micros,
     all: &mut Vec<Outlook>,
-) -> Result<(), Error> {
+) -> Result<(), storage::Error> {
     for end in ENDS {
         let (mut roots, mut goes, mut forever, mut young, mut held) = (0, 0, 0, 0, 0);
         let mut after = None;
@@ -102,7 +176,7 @@ async fn of_ended(
     tenant: &TenantId,
     now: Micros,
     kind: Ended,
-) -> Result<Option<Outlook>, Error> {
+) -> Result<Option<Outlook>, storage::Error> {
     let (what, reason) = match kind {
         Ended::ClosedSessions => (
             "closed sessions",

@@ -21,6 +21,8 @@ pub struct Retention {
     pub types: HashMap<String, KeptTimes>,
     /// What has ended besides executions, each kind with its time; for ever if it is not there.
     pub ended: HashMap<Ended, Micros>,
+    /// For how long content is kept to which nothing refers, and then once more as long withdrawn; for ever if none.
+    pub unreferenced: Option<Micros>,
     /// The period at which is looked for what may go.
     pub period: Duration,
 }
@@ -78,6 +80,7 @@ mod tests {
             tenants: HashMap::from([(acme.clone(), own(Some(30)))]),
             types: HashMap::from([("log".into(), own(Some(5))), ("deed".into(), own(None))]),
             ended: HashMap::new(),
+            unreferenced: None,
             period: Duration::ZERO,
         };
         let (other, completed) = (TenantId::stored("other"), ExecutionStatus::Completed);

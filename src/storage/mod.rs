@@ -37,6 +37,7 @@ pub use fleet::{DrainRequest, NodeInfo, NodeState};
 pub use lease::LeaseConnection;
 pub use migrate::migrate;
 pub use node::Backlog;
+pub(crate) use read::TenantDigest;
 #[cfg(test)]
 pub(crate) use read::tests as read_tests;
 pub use read::{

@@ -1,5 +1,6 @@
 //! What is kept for how long, and what goes.
 
+mod content;
 mod cursors;
 mod executions;
 mod kept;
