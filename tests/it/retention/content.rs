@@ -132,7 +132,7 @@ backends! {
         std::fs::rename(store.join("payloads"), store.join("unreferenced/payloads")).unwrap();
         assert_eq!(app.data(READ, asked).await, told);
         let back = files(&backend, "payloads");
-        assert!(back.is_subset(&used) && back.len() >= 2, "{back:?}");
+        assert!(back.is_subset(&used) && !back.is_empty(), "{back:?}");
         age(&backend);
         let done = app.services().runtime.remove_unreferenced().await.unwrap();
         assert_eq!(done.removed, 0);

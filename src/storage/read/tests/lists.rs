@@ -330,7 +330,7 @@ async fn plan(world: &World, tenant: &str, filter: &ExecutionFilter) -> String {
     plans(world, recorded::of(listed).await.1).await
 }
 
-async fn plans(world: &World, statements: Vec<sea_orm::Statement>) -> String {
+pub(super) async fn plans(world: &World, statements: Vec<sea_orm::Statement>) -> String {
     let mut all = Vec::new();
     for statement in statements {
         let values = statement.values.map_or_else(Vec::new, |values| values.0);
@@ -339,7 +339,7 @@ async fn plans(world: &World, statements: Vec<sea_orm::Statement>) -> String {
     all.join("\n")
 }
 
-async fn explained(world: &World, text: &str, values: Vec<sea_orm::Value>) -> String {
+pub(super) async fn explained(world: &World, text: &str, values: Vec<sea_orm::Value>) -> String {
     let db = &world.storage.db.reader;
     let backend = db.get_database_backend();
     let explain = match backend {

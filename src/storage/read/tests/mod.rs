@@ -11,6 +11,7 @@ mod lineage;
 mod lineage_bounds;
 mod lists;
 mod pages;
+mod references;
 mod rows;
 mod sessions;
 
