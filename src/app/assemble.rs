@@ -29,7 +29,7 @@ use crate::{
     hot::{HotCopies, InProcess, Layered},
     model::{Budget, Principal, TenantId},
     policy::Policies,
-    quotas::{QuotaSettings, Quotas, SharedQuotas},
+    quotas::{Quotas, SharedQuotas},
     redis::{HintBus, Redis, RedisCopies, RedisQuotas},
     runtime::{self, Catalog, Parts, Runtime, Works},
     services::Services,
@@ -82,8 +82,6 @@ impl Node {
         let redis = connect_redis(config).await?;
         let content = open_content(config).await?;
         let checkpoints = checkpoint_keys(config)?;
-        let quota_settings = quota_settings(config)?;
-        let budget = Arc::new(budget(config, &quota_settings));
         let payloads = Payloads::new(content.clone(), config.limits.inline_bytes);
 
         let policies = open_policies(config, &storage)?;
@@ -109,8 +107,8 @@ impl Node {
         let noted = content.is_only_used_by(&installation.to_string()).await;
         noted.context("the content store cannot be used")?;
         let events = events(&app, &storage, redis.as_ref(), installation);
-        let of_tenants = (quota_settings, &budget);
-        let quotas = quotas(&app, of_tenants, &storage, redis.as_ref(), installation);
+        let quotas = quotas(&app, &storage, redis.as_ref(), installation)?;
+        let budget = Arc::new(budget(config, &quotas));
         let state = StateSurface::new(
             storage.clone(),
             payloads.clone(),
@@ -437,12 +435,12 @@ fn events(app: &App, storage: &Storage, redis: Option<&Redis>, installation: uui
 /// Returns the quotas of the node, which other nodes with the same Redis count, too.
 fn quotas(
     app: &App,
-    (settings, budget): (QuotaSettings, &Arc<Budget>),
     storage: &Storage,
     redis: Option<&Redis>,
     installation: uuid::Uuid,
-) -> Quotas {
+) -> anyhow::Result<Quotas> {
+    let settings = quota_settings(&app.config)?;
     let shared = redis.map(|redis| RedisQuotas::new(redis, installation, app.ids.node()));
     let shared = shared.map(|shared| Arc::new(shared) as Arc<dyn SharedQuotas>);
-    Quotas::new(settings, storage.clone(), Arc::clone(budget), shared)
+    Ok(Quotas::new(settings, storage.clone(), shared))
 }

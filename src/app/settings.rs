@@ -37,9 +37,9 @@ pub(super) fn poll(config: &Config) -> Duration {
 }
 
 /// Returns the budget of the node's tenants.
-pub(super) fn budget(config: &Config, quotas: &QuotaSettings) -> Budget {
+pub(super) fn budget(config: &Config, quotas: &Quotas) -> Budget {
     let limits = &config.graphql;
-    let budget = Budget::new(limits.cost_per_second, limits.max_cost).with_quotas(quotas.of_cost());
+    let budget = Budget::new(limits.cost_per_second, limits.max_cost).with_quota(quotas.of_cost());
     if config.database.url.scheme() == "sqlite" {
         // Its reads for heavy tenants have threads of low priority.
         budget
@@ -93,6 +93,7 @@ pub(super) fn quota_settings(config: &Config) -> anyhow::Result<QuotaSettings> {
     Ok(QuotaSettings {
         default: default.collect(),
         tenants,
+        largest_cost: config.graphql.max_cost,
     })
 }
 

@@ -413,8 +413,8 @@ section! {
         subscriptions: Option<u64> [.within(1, MOST_OPEN).example("1000")] = None,
         /// Sockets of the API over WebSocket that a tenant may have open.
         sockets: Option<u64> [.within(1, MOST_OPEN).example("200")] = None,
-        /// Points of cost that a tenant may spend in a second; each node gives its share, which is the limit divided by the
-        /// nodes that live, and never more than `graphql.cost_per_second`.
+        /// Points of cost that a tenant may spend in a second, on all nodes together; as many, or `graphql.max_cost` if that
+        /// is more, at once after a time without any. No node gives more than `graphql.cost_per_second`.
         cost_per_second: Option<u64> [.within(1, MOST_COST).example("2000000")] = None,
         /// Tenants that have limits of their own, with commas between them, by the names of the keys above.
         tenants: TenantQuotas [.example("acme = executions:500 sockets:10, globex = sockets:1000")]

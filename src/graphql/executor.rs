@@ -144,10 +144,10 @@ impl Api {
         let tenant = asking.principal.tenant().clone();
         let mut ready = if self.gate.takes_long(&incoming) {
             let (this, admitting) = (self.clone(), Arc::clone(&meter));
-            let admit = async move { this.admit_now(admitting, incoming, asking) };
+            let admit = async move { this.admit_now(admitting, incoming, asking).await };
             self.services.threads.run(&meter, admit).await??
         } else {
-            self.admit_now(meter, incoming, asking)?
+            self.admit_now(meter, incoming, asking).await?
         };
         if ready.kind() == OperationType::Subscription {
             ready.hold = Some(self.open(&tenant, Quota::Subscriptions).await?);
@@ -163,7 +163,7 @@ impl Api {
         Ok(self.services.quotas.open(tenant, quota).await?)
     }
 
-    fn admit_now(
+    async fn admit_now(
         &self,
         meter: Arc<Meter>,
         incoming: Incoming,
@@ -173,6 +173,7 @@ impl Api {
         let may_introspect = || self.port.check_operator(principal);
         let tenant = principal.tenant();
         let mut admitted = self.gate.admit(incoming, tenant, &meter, may_introspect)?;
+        admitted.pay(&meter).await?;
         if asking.idempotency_key.is_some() && !admitted.takes_idempotency_key() {
             let message = "Idempotency-Key goes with one submitIntent or rerunExecution";
             return Err(ApiError::bad_input(message).into());

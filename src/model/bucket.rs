@@ -36,6 +36,20 @@ impl Bucket {
         self.at = now;
     }
 
+    /// Takes `count` tokens out, or as many as are there and `owed` besides.
+    pub fn drain(&mut self, rate: Rate, count: u64, owed: u64, now: Instant) {
+        let missing = self.missing_at(rate, now);
+        let most = as_f64(rate.burst) + as_f64(owed);
+        self.missing = (missing + as_f64(count)).min(most).max(missing);
+        self.at = now;
+    }
+
+    /// Puts back `count` tokens that were taken.
+    pub fn give_back(&mut self, rate: Rate, count: u64, now: Instant) {
+        self.missing = (self.missing_at(rate, now) - as_f64(count)).max(0.0);
+        self.at = now;
+    }
+
     /// Takes `count` tokens out, or all of them if the bucket is full and never holds as many.
     ///
     /// # Errors
@@ -135,5 +149,22 @@ mod tests {
         bucket.take(RATE, 30, start).unwrap();
         assert_eq!(bucket.remaining(RATE, start), 0);
         assert_eq!(bucket.wait(RATE, 1, start), Duration::from_millis(5_500));
+    }
+
+    #[test]
+    fn what_is_drained_is_bounded_and_what_is_given_back_is_there() {
+        let now = Instant::now();
+        let mut bucket = Bucket::full(now);
+        bucket.drain(RATE, 50, 0, now);
+        assert_eq!(bucket.take(RATE, 1, now), Err(Duration::from_millis(500)));
+        bucket.drain(RATE, 50, 10, now);
+        assert_eq!(bucket.wait(RATE, 0, now), Duration::from_secs(5));
+        // What is owed already stays so.
+        bucket.drain(RATE, 1, 0, now);
+        assert_eq!(bucket.wait(RATE, 0, now), Duration::from_secs(5));
+        bucket.give_back(RATE, 13, now);
+        assert_eq!(bucket.remaining(RATE, now), 3);
+        bucket.give_back(RATE, 1_000, now);
+        assert_eq!(bucket.remaining(RATE, now), 20);
     }
 }

@@ -150,13 +150,28 @@ impl Meter {
     ///
     /// # Errors
     /// When the tenant has spent what it may: how long it has to wait.
-    pub fn pay(&self, cost: u64, least: u64) -> Result<(), Duration> {
+    pub async fn pay(&self, cost: u64, least: u64) -> Result<(), Duration> {
         let Some(payer) = &self.payer else {
             return Ok(());
         };
-        payer.budget.take(&payer.tenant, cost)?;
+        payer.budget.take(&payer.tenant, cost).await?;
         payer.paid.fetch_add(cost, Ordering::Relaxed);
         payer.least.fetch_add(least, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Pays `cost`, none of which is given back, without waiting for other nodes: what this node does not know to be
+    /// there, the tenant owes.
+    ///
+    /// # Errors
+    /// When the tenant is known to have spent what it may: how long it has to wait.
+    pub fn pay_at_once(&self, cost: u64) -> Result<(), Duration> {
+        let Some(payer) = &self.payer else {
+            return Ok(());
+        };
+        payer.budget.take_at_once(&payer.tenant, cost)?;
+        payer.paid.fetch_add(cost, Ordering::Relaxed);
+        payer.least.fetch_add(cost, Ordering::Relaxed);
         Ok(())
     }
 
@@ -356,24 +371,24 @@ mod tests {
         meter.answer_text(1_000).unwrap();
     }
 
-    #[test]
-    fn what_was_paid_and_not_used_comes_back_and_what_was_used_and_not_paid_is_owed() {
+    #[tokio::test]
+    async fn what_was_paid_and_not_used_comes_back_and_what_was_used_and_not_paid_is_owed() {
         let tenant: TenantId = "one".parse().unwrap();
         let budget = Arc::new(Budget::new(1_000, 1_000));
         let meter = budget.meter(&tenant, 1 << 20);
-        meter.pay(900, 100).unwrap();
-        meter.pay(900, 100).unwrap_err();
+        meter.pay(900, 100).await.unwrap();
+        meter.pay(900, 100).await.unwrap_err();
         drop(meter);
         assert_eq!(budget.charged(), 100);
         let meter = budget.meter(&tenant, 1 << 20);
-        meter.pay(900, 900).unwrap();
+        meter.pay(900, 900).await.unwrap();
         assert_eq!(budget.charged(), 1_000);
         for _ in 0..1_000 {
             meter.read(0).unwrap();
         }
         drop(meter);
         assert!(budget.charged() > 2_000);
-        assert!(budget.take(&tenant, 1).unwrap_err() > Duration::from_millis(500));
+        assert!(budget.take(&tenant, 1).await.unwrap_err() > Duration::from_millis(500));
     }
 
     #[tokio::test]
@@ -386,7 +401,7 @@ mod tests {
             feed.read(1 << 40).unwrap();
         }
         drop(running);
-        assert!(budget.take(&tenant, 1).is_err());
+        assert!(budget.take(&tenant, 1).await.is_err());
         let mut next = Box::pin(feed.statement());
         assert!(futures::poll!(next.as_mut()).is_pending());
     }

@@ -38,7 +38,7 @@ pub use artifact::{
     TransitionRequest,
 };
 pub use bucket::{Bucket, Rate};
-pub use budget::{Budget, CostQuotas, Priority, Turn, Work, price};
+pub use budget::{Budget, CostQuota, Priority, Turn, Work, price};
 pub use chain_hash::ChainHash;
 pub use checkpoint::{
     BadKeptCheckpoint, Checkpoint, KeptCheckpoint, KeptEntries, LogHead, RemovedEntry, Signed,

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use crate::model::{CostQuotas, TenantId};
+use crate::model::TenantId;
 
 /// What is limited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -66,6 +66,8 @@ pub struct QuotaSettings {
     pub default: Limits,
     /// Those that some tenants have instead.
     pub tenants: BTreeMap<TenantId, Limits>,
+    /// The most points that one request costs. As many can always be saved up.
+    pub largest_cost: u64,
 }
 
 impl QuotaSettings {
@@ -73,19 +75,6 @@ impl QuotaSettings {
     #[must_use]
     pub fn are_none(&self) -> bool {
         self.default.is_empty() && self.tenants.values().all(Limits::is_empty)
-    }
-
-    /// The limits of what is spent, which the budget of each node keeps.
-    #[must_use]
-    pub fn of_cost(&self) -> CostQuotas {
-        let cost = |limits: &Limits| limits.get(&Quota::Cost).copied();
-        let own = self.tenants.iter();
-        CostQuotas {
-            default: cost(&self.default),
-            tenants: own
-                .filter_map(|(tenant, limits)| Some((tenant.clone(), cost(limits)?)))
-                .collect(),
-        }
     }
 
     /// The limit of a tenant, if there is one.

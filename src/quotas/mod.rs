@@ -4,6 +4,8 @@
 //! Nodes count together where there is something to share ([`SharedQuotas`]). Otherwise, and while it is away, each
 //! node has its share: the limit, divided by the nodes that live.
 
+mod cost;
+mod drawn;
 mod executions;
 mod holds;
 mod limits;
@@ -22,17 +24,18 @@ use std::{
 
 use futures::StreamExt as _;
 use moka::sync::Cache;
+use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::executions::Begun;
-use self::{executions::Executions, holds::Open, rates::Uses, stored::Stored};
+use self::{drawn::Allowance, executions::Executions, holds::Open, rates::Uses, stored::Stored};
 pub use self::{
     holds::Hold,
     limits::{Limits, Quota, QuotaSettings},
     shared::{NotShared, SharedQuotas, Taken},
 };
 use crate::{
-    model::{Budget, Principal, Rate, Refusal, TenantId, TenantScope},
+    model::{Principal, Refusal, TenantId, TenantScope},
     storage::{self, Storage},
 };
 
@@ -54,10 +57,11 @@ struct Inner {
     settings: QuotaSettings,
     are_none: bool,
     storage: Storage,
-    budget: Arc<Budget>,
     common: Arc<Common>,
     submits: Cache<TenantId, Arc<Uses>>,
     callers: Cache<(TenantId, Arc<str>), Arc<Uses>>,
+    /// Remembered however long nobody spends: where little comes back in a second, it takes long until a bucket is full.
+    cost: Cache<TenantId, Arc<Uses>>,
     executions: Cache<TenantId, Arc<Executions>>,
     stored: Cache<TenantId, Arc<Stored>>,
     /// Those of which something is open stay as long as it is.
@@ -70,6 +74,8 @@ struct Common {
     shared: Option<Arc<dyn SharedQuotas>>,
     is_away: AtomicBool,
     nodes: AtomicU64,
+    /// Runs what nobody waits for, or what must go on when nobody does any more.
+    runtime: Handle,
 }
 
 impl Common {
@@ -79,14 +85,6 @@ impl Common {
 
     fn are_shared(&self) -> bool {
         self.shared.is_some() && !self.is_away.load(Ordering::Relaxed)
-    }
-
-    fn share_of(&self, rate: Rate) -> Rate {
-        let nodes = self.nodes();
-        Rate {
-            burst: rate.burst.div_ceil(nodes),
-            per_second: rate.per_second.div_ceil(nodes),
-        }
     }
 
     /// Notes whether the nodes can count together, and says so when that has changed.
@@ -128,27 +126,29 @@ fn remembered<K: Eq + Hash + Send + Sync + 'static, V: Clone + Send + Sync + 'st
 }
 
 impl Quotas {
-    /// Counts by these settings, together with other nodes where there is something to share. The budget keeps the
-    /// quotas of cost, and is told how many nodes share them.
+    /// Counts by these settings, together with other nodes where there is something to share.
+    ///
+    /// # Panics
+    /// Outside of a runtime.
     #[must_use]
     pub fn new(
         settings: QuotaSettings,
         storage: Storage,
-        budget: Arc<Budget>,
         shared: Option<Arc<dyn SharedQuotas>>,
     ) -> Self {
         Self(Arc::new(Inner {
             are_none: settings.are_none(),
             settings,
             storage,
-            budget,
             common: Arc::new(Common {
                 shared,
                 is_away: AtomicBool::new(false),
                 nodes: AtomicU64::new(1),
+                runtime: Handle::current(),
             }),
             submits: remembered(),
             callers: remembered(),
+            cost: Cache::builder().max_capacity(MAX_REMEMBERED).build(),
             executions: remembered(),
             stored: remembered(),
             open: Cache::builder().max_capacity(MAX_REMEMBERED).build(),
@@ -183,7 +183,7 @@ impl Quotas {
             begun = one.map_err(|wait| exceeded(Quota::Executions, wait))?;
         }
         for (quota, uses) in this.uses(principal) {
-            let taken = uses.take(&this.common).await;
+            let taken = uses.take(&this.common, 1).await;
             taken.map_err(|wait| exceeded(quota, wait))?;
         }
         Ok(begun)
@@ -234,6 +234,7 @@ impl Quotas {
     pub async fn left(&self, principal: &Principal) -> Result<Vec<Left>, storage::Error> {
         let this = &*self.0;
         let mut all = self.rates_left(principal);
+        let cost = all.pop_if(|left| left.quota == Quota::Cost);
         let tenant = principal.tenant();
         if let Some(executions) = this.executions(tenant) {
             all.push(Left {
@@ -262,14 +263,7 @@ impl Quotas {
                 });
             }
         }
-        if let Some((limit, remaining, reset)) = this.budget.left(tenant) {
-            all.push(Left {
-                quota: Quota::Cost,
-                limit,
-                remaining,
-                reset,
-            });
-        }
+        all.extend(cost);
         Ok(all)
     }
 
@@ -277,7 +271,9 @@ impl Quotas {
     #[must_use]
     pub fn rates_left(&self, principal: &Principal) -> Vec<Left> {
         let this = &*self.0;
-        let uses = this.uses(principal).into_iter();
+        let cost = self.cost(principal.tenant());
+        let cost = cost.map(|uses| (Quota::Cost, uses));
+        let uses = this.uses(principal).into_iter().chain(cost);
         uses.map(|(quota, uses)| {
             let (remaining, reset) = uses.left(&this.common);
             Left {
@@ -321,12 +317,13 @@ impl Inner {
         if let Some(limit) = self.settings.limit(tenant, Quota::CallerSubmits) {
             let actor = principal.actor();
             let key = || format!("{}:{tenant}:{actor}", Quota::CallerSubmits);
-            let new = || Arc::new(Uses::new(key(), limit));
+            let new = || Arc::new(Uses::new(key(), Allowance::of_submits(limit)));
             let of = (tenant.clone(), Arc::clone(actor));
             uses.push((Quota::CallerSubmits, self.callers.get_with(of, new)));
         }
         if let Some(limit) = self.settings.limit(tenant, Quota::Submits) {
-            let new = || Arc::new(Uses::new(format!("{}:{tenant}", Quota::Submits), limit));
+            let key = || format!("{}:{tenant}", Quota::Submits);
+            let new = || Arc::new(Uses::new(key(), Allowance::of_submits(limit)));
             uses.push((Quota::Submits, self.submits.get_with(tenant.clone(), new)));
         }
         uses
@@ -349,7 +346,6 @@ impl Inner {
         if let Ok(nodes) = self.storage.list_nodes().await {
             let nodes = nodes.len() as u64;
             self.common.nodes.store(nodes, Ordering::Relaxed);
-            self.budget.share_among(nodes);
         }
     }
 }

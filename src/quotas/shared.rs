@@ -33,6 +33,14 @@ pub trait SharedQuotas: fmt::Debug + Send + Sync {
         more: u64,
     ) -> BoxFuture<'a, Result<Taken, NotShared>>;
 
+    /// Puts back tokens that were taken and not used.
+    fn give_back<'a>(
+        &'a self,
+        key: &'a str,
+        rate: Rate,
+        tokens: u64,
+    ) -> BoxFuture<'a, Result<(), NotShared>>;
+
     /// Holds `units` of `limit` for this node from now on, for `ttl`, instead of those that it held; as many as
     /// other nodes leave.
     fn hold<'a>(

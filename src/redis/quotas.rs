@@ -15,7 +15,7 @@ use crate::{
 const LIMIT: Duration = Duration::from_millis(100);
 
 /// A bucket of tokens: what is missing in it and when that was so, by the clock of Redis, in microseconds. Answers the
-/// tokens taken, those left, and the milliseconds until as many as were needed are there.
+/// tokens taken, those left, and the milliseconds until as many as were needed are there. Fewer than none are put back.
 const TAKE: &str = r"
 local need, more = tonumber(ARGV[1]), tonumber(ARGV[2])
 local burst, rate = tonumber(ARGV[3]), tonumber(ARGV[4])
@@ -26,9 +26,9 @@ local missing = tonumber(last[1] or '0')
 missing = math.max(0, missing - math.max(0, now - tonumber(last[2] or now)) * rate / 1000000)
 local there = burst - missing
 local tokens, wait = 0, 0
-if there >= need or missing == 0 then
+if need < 0 or there >= need or missing == 0 then
   tokens = math.max(need, math.min(need + more, math.floor(there)))
-  missing = missing + tokens
+  missing = math.max(0, missing + tokens)
 else
   wait = math.ceil((math.min(need, burst) - there) * 1000 / rate)
 end
@@ -105,12 +105,27 @@ impl SharedQuotas for RedisQuotas {
     ) -> BoxFuture<'a, Result<Taken, NotShared>> {
         async move {
             let arguments = [need, more, rate.burst, rate.per_second].map(|it| it.to_string());
-            let (tokens, left, wait): (u64, u64, u64) = self.run(TAKE, key, &arguments).await?;
+            let (tokens, left, wait) = self.run(TAKE, key, &arguments).await?;
             Ok(Taken {
                 tokens,
                 left,
                 wait: Duration::from_millis(wait),
             })
+        }
+        .boxed()
+    }
+
+    fn give_back<'a>(
+        &'a self,
+        key: &'a str,
+        rate: Rate,
+        tokens: u64,
+    ) -> BoxFuture<'a, Result<(), NotShared>> {
+        async move {
+            let [burst, per_second] = [rate.burst, rate.per_second].map(|it| it.to_string());
+            let arguments = [format!("-{tokens}"), "0".to_owned(), burst, per_second];
+            let _: (i64, u64, u64) = self.run(TAKE, key, &arguments).await?;
+            Ok(())
         }
         .boxed()
     }

@@ -54,7 +54,8 @@ async fn paid(
         Method::GET => 0,
         _ => price::CHANGE + price::COMMIT,
     };
-    meter.pay(cost, cost).map_err(ApiError::over_budget)?;
+    let paid = meter.pay(cost, cost).await;
+    paid.map_err(ApiError::over_budget)?;
     // Who reads the body pays for it.
     parts.extensions.insert(Arc::clone(&meter));
     Ok(principal.metered(meter))

@@ -1,8 +1,8 @@
 //! The one gate that every request passes, whatever transport brings it: nothing of a request runs
 //! before its document is known to be valid, bounded and affordable, and its variables are coerced.
 //!
-//! In this order: the price of parsing, size, parsing, expansion, validation, variables, cost, the tenant's
-//! budget. What is counted is counted without expanding anything, so a hostile document costs no more than a plain
+//! In this order: the price of parsing, size, parsing, expansion, validation, variables, cost. Then the request is paid
+//! from the tenant's budget. What is counted is counted without expanding anything, so a hostile document costs no more than a plain
 //! one of its size.
 
 mod budget;
@@ -63,12 +63,25 @@ pub(super) struct Admitted {
     pub(super) ticket: Option<Ticket>,
     /// The most that its answer may cost; for a subscription, each batch.
     pub(super) cost: u64,
+    /// What is paid before it runs.
+    paid: u64,
+    /// What is not given back, however little it uses.
+    least: u64,
     is_one_submit: bool,
     /// True if it begins one anonymous session and does nothing else.
     pub(super) is_one_visit: bool,
 }
 
 impl Admitted {
+    /// Pays what the request may cost. Nothing of it runs before.
+    ///
+    /// # Errors
+    /// `RATE_LIMITED` when the tenant has spent what it may.
+    pub(super) async fn pay(&self, meter: &Meter) -> Result<(), ApiError> {
+        let paid = meter.pay(self.paid, self.least).await;
+        paid.map_err(ApiError::over_budget)
+    }
+
     /// Returns whether it is a submit and nothing else, so that a key outside of it can only mean
     /// that one.
     pub(super) fn takes_idempotency_key(&self) -> bool {
@@ -131,8 +144,8 @@ impl Gate {
         incoming.bytes > LARGE_REQUEST || incoming.query.as_ref().is_some_and(|text| is_new(&text))
     }
 
-    /// Lets a request of a tenant pass, or says why not. It is paid by `meter`; `may_introspect` is asked if it
-    /// reads the schema.
+    /// Lets a request of a tenant pass, or says why not. It has to be paid then; a document that is not known is paid
+    /// by `meter` here. `may_introspect` is asked if it reads the schema.
     pub(super) fn admit(
         &self,
         incoming: Incoming,
@@ -171,7 +184,6 @@ impl Gate {
             OperationType::Mutation => (cost.most, cost.most),
             OperationType::Subscription => (price::SUBSCRIPTION, price::SUBSCRIPTION),
         };
-        meter.pay(paid, least).map_err(ApiError::over_budget)?;
         let mut parsed = document.parsed.clone();
         left_out::apply(&mut parsed, operation, &coerced);
         let mut request = Request::new("").variables(variables::converted(coerced));
@@ -187,6 +199,8 @@ impl Gate {
             kind,
             ticket,
             cost: cost.most - cost.changes,
+            paid,
+            least,
             is_one_submit,
             is_one_visit,
         })
@@ -217,7 +231,7 @@ impl Gate {
             return Ok(known);
         }
         let cost = price::document(text.len().min(self.limits.document_bytes));
-        meter.pay(cost, cost).map_err(ApiError::over_budget)?;
+        meter.pay_at_once(cost).map_err(ApiError::over_budget)?;
         let checked = Arc::new(Document::check(text, &self.schema, &self.limits)?);
         self.known.insert(text.into(), Arc::clone(&checked));
         Ok(checked)

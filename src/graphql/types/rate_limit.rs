@@ -21,8 +21,8 @@ pub(crate) enum QuotaKind {
     Subscriptions,
     /// Sockets of the API over WebSocket that the tenant has open.
     Sockets,
-    /// Points of cost that the tenant spends in a second. What is left is of the share of the node that answers; a
-    /// request of the largest cost is saved up, so more may be left than the limit.
+    /// Points of cost that the tenant spends in a second. A request of the largest cost is saved up, so more may be left
+    /// than the limit.
     Cost,
 }
 

@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     sync::{
         Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicI64, AtomicU64, Ordering},
+        atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -26,37 +26,12 @@ const FEW: usize = 1_024;
 /// The accounts of the tenants of a node, in points.
 #[derive(Debug)]
 pub(super) struct Accounts {
-    /// The points that come back in a second.
-    per_second: i64,
-    /// The most that one request may take, which is saved up even where less comes back in a second.
-    largest: i64,
-    quotas: CostQuotas,
-    /// The nodes that share the tenants' quotas.
-    nodes: AtomicI64,
+    income: Income,
     /// A tenant that has lately spent more in a second is a heavy one.
     heavy_above: u64,
     by_tenant: Mutex<HashMap<TenantId, Account>>,
     /// The points that all of them were charged, less those that were given back.
     charged: AtomicU64,
-}
-
-/// Points that tenants may spend in a second on all nodes together.
-#[derive(Debug, Clone, Default)]
-pub struct CostQuotas {
-    /// The quota of a tenant that has none of its own.
-    pub default: Option<u64>,
-    /// The quotas that some tenants have instead.
-    pub tenants: HashMap<TenantId, u64>,
-}
-
-impl CostQuotas {
-    fn are_none(&self) -> bool {
-        self.default.is_none() && self.tenants.is_empty()
-    }
-
-    fn of(&self, tenant: &TenantId) -> Option<u64> {
-        self.tenants.get(tenant).copied().or(self.default)
-    }
 }
 
 /// The points that come back to a tenant on this node.
@@ -115,51 +90,14 @@ impl Accounts {
     /// `cores` is how many seconds of processor time a second of the node has.
     pub(super) fn new(per_second: u64, most: u64, cores: usize) -> Self {
         Self {
-            per_second: whole(per_second),
-            largest: whole(most),
-            quotas: CostQuotas::default(),
-            nodes: AtomicI64::new(1),
+            income: Income {
+                per_second: whole(per_second),
+                most: whole(per_second).max(whole(most)),
+            },
             heavy_above: 1_000_000 * cores as u64 / PARTS_OF_A_NODE,
             by_tenant: Mutex::default(),
             charged: AtomicU64::new(0),
         }
-    }
-
-    pub(super) fn with_quotas(self, quotas: CostQuotas) -> Self {
-        Self { quotas, ..self }
-    }
-
-    /// So many nodes share the tenants' quotas.
-    pub(super) fn share_among(&self, nodes: u64) {
-        let nodes = i64::try_from(nodes).unwrap_or(i64::MAX).max(1);
-        self.nodes.store(nodes, Ordering::Relaxed);
-    }
-
-    /// What comes back to a tenant, never more than its share of its quota.
-    fn income(&self, tenant: &TenantId) -> Income {
-        let mut per_second = self.per_second;
-        if !self.quotas.are_none()
-            && let Some(quota) = self.quotas.of(tenant)
-        {
-            let share = whole(quota) / self.nodes.load(Ordering::Relaxed);
-            per_second = per_second.min(share.max(1));
-        }
-        Income {
-            per_second,
-            most: per_second.max(self.largest),
-        }
-    }
-
-    /// The tenant's quota, what is left of this node's share, and the time until all of that is there again.
-    pub(super) fn left(&self, tenant: &TenantId, now: Instant) -> Option<(u64, u64, Duration)> {
-        let quota = self.quotas.of(tenant)?;
-        let (points, income) = self.with(tenant, now, |account| (account.points, account.income));
-        let missing = (income.most - points).max(0);
-        let reset = match missing {
-            0 => Duration::ZERO,
-            missing => income.time_of(missing),
-        };
-        Some((quota, points.max(0).unsigned_abs(), reset))
     }
 
     /// Takes `cost`; else tells when it will be there.
@@ -259,12 +197,11 @@ impl Accounts {
         now: Instant,
         change: impl FnOnce(&mut Account) -> T,
     ) -> T {
-        let income = self.income(tenant);
+        let income = self.income;
         let mut accounts = self.lock();
         // Looked up twice, so that no name is copied where there is an account.
         if let Some(account) = accounts.get_mut(tenant) {
             account.points = account.points_at(now);
-            account.income = income;
             account.age(now);
             // Who was overtaken on the way here brings an earlier moment; no time passes twice.
             account.at = account.at.max(now);
@@ -324,32 +261,6 @@ mod tests {
         accounts.take(&one, 500, much_later).unwrap();
         accounts.take(&one, 1, much_later).unwrap_err();
         assert_eq!(accounts.charged(), 1_550);
-    }
-
-    #[test]
-    fn a_quota_is_shared_by_the_nodes_and_leaves_room_for_the_largest_request() {
-        let ([one, two], now) = (tenants(), Instant::now());
-        let accounts = Accounts::new(1_000, 500, 1).with_quotas(CostQuotas {
-            default: None,
-            tenants: HashMap::from([(one.clone(), 100)]),
-        });
-        accounts.take(&one, 500, now).unwrap();
-        let wait = accounts.take(&one, 50, now).unwrap_err();
-        assert!(wait >= Duration::from_millis(500) && wait < Duration::from_millis(510));
-        let (quota, left, reset) = accounts.left(&one, now).unwrap();
-        assert_eq!((quota, left), (100, 0));
-        assert!(reset >= Duration::from_secs(5) && reset < Duration::from_millis(5_010));
-        assert_eq!(accounts.left(&two, now), None);
-        accounts.take(&two, 1_000, now).unwrap();
-        accounts.share_among(2);
-        let wait = accounts.take(&one, 50, now).unwrap_err();
-        assert!(wait >= Duration::from_secs(1) && wait < Duration::from_millis(1_010));
-        // A quota above what a node gives is no reason to give more.
-        let accounts = Accounts::new(100, 100, 1).with_quotas(CostQuotas {
-            default: Some(1_000),
-            tenants: HashMap::new(),
-        });
-        accounts.take(&one, 101, now).unwrap_err();
     }
 
     #[test]

@@ -4,6 +4,7 @@
 mod accounts;
 pub mod price;
 mod priority;
+mod quota;
 mod turns;
 
 use std::{
@@ -13,8 +14,8 @@ use std::{
 };
 
 use accounts::Accounts;
-pub use accounts::CostQuotas;
 pub use priority::Priority;
+pub use quota::CostQuota;
 use turns::Turns;
 pub use turns::{Turn, Work};
 
@@ -32,6 +33,8 @@ const RESTS: u32 = 3;
 pub struct Budget {
     accounts: Accounts,
     turns: Turns,
+    /// What tenants may spend on all nodes together.
+    quota: Option<Arc<dyn CostQuota>>,
     /// After a statement, a heavy tenant rests for so many times as long.
     rests: u32,
 }
@@ -44,6 +47,7 @@ impl Budget {
         Self {
             accounts: Accounts::new(per_second, most, cores),
             turns: Turns::new(cores),
+            quota: None,
             rests: 0,
         }
     }
@@ -58,25 +62,10 @@ impl Budget {
         }
     }
 
-    /// The same, with what tenants may spend on all nodes together; each node gives its share.
+    /// The same, where tenants have a quota of what they spend on all nodes together.
     #[must_use]
-    pub fn with_quotas(self, quotas: CostQuotas) -> Self {
-        Self {
-            accounts: self.accounts.with_quotas(quotas),
-            ..self
-        }
-    }
-
-    /// So many nodes share the tenants' quotas.
-    pub fn share_among(&self, nodes: u64) {
-        self.accounts.share_among(nodes);
-    }
-
-    /// The tenant's quota of points in a second, what is left of this node's share, and the time until all of that is
-    /// there again; none where only the node's own budget limits it.
-    #[must_use]
-    pub fn left(&self, tenant: &TenantId) -> Option<(u64, u64, Duration)> {
-        self.accounts.left(tenant, Instant::now())
+    pub fn with_quota(self, quota: Option<Arc<dyn CostQuota>>) -> Self {
+        Self { quota, ..self }
     }
 
     /// Takes the price of a request before anything of it is read, and notes that its tenant asks. Of a
@@ -87,36 +76,71 @@ impl Budget {
     pub async fn enter(&self, tenant: &TenantId) -> Result<(), Duration> {
         self.turns.note(tenant, Instant::now());
         self.place(tenant).await;
-        let Err(wait) = self.take(tenant, price::REQUEST) else {
+        let Err(wait) = self.take(tenant, price::REQUEST).await else {
             return Ok(());
         };
         tokio::time::sleep(wait.min(MOST_WAIT)).await;
-        self.take(tenant, price::REQUEST)
+        self.take(tenant, price::REQUEST).await
     }
 
     /// Takes `cost` if it is there.
     ///
     /// # Errors
     /// The time until it is.
-    pub fn take(&self, tenant: &TenantId, cost: u64) -> Result<(), Duration> {
-        self.accounts.take(tenant, cost, Instant::now())
+    pub async fn take(&self, tenant: &TenantId, cost: u64) -> Result<(), Duration> {
+        if let Some(quota) = &self.quota {
+            quota.take(tenant, cost).await?;
+        }
+        let taken = self.accounts.take(tenant, cost, Instant::now());
+        if let (Some(quota), Err(_)) = (&self.quota, taken) {
+            quota.give_back(tenant, cost);
+        }
+        taken
+    }
+
+    /// Takes `cost` without waiting for other nodes: what this one does not know to be there, the tenant owes.
+    ///
+    /// # Errors
+    /// The time until it is there, if it is known not to be.
+    pub(super) fn take_at_once(&self, tenant: &TenantId, cost: u64) -> Result<(), Duration> {
+        let quota = self.quota.as_ref();
+        let refused = quota.and_then(|quota| quota.refusal(tenant, cost));
+        refused.map_or(Ok(()), Err)?;
+        self.accounts.take(tenant, cost, Instant::now())?;
+        if let Some(quota) = quota {
+            quota.charge(tenant, cost);
+        }
+        Ok(())
     }
 
     /// Takes `cost`, whether it is there or not.
     pub fn charge(&self, tenant: &TenantId, cost: u64) {
         self.accounts.charge(tenant, cost, Instant::now());
+        if let Some(quota) = &self.quota {
+            quota.charge(tenant, cost);
+        }
     }
 
     /// Puts back what was taken and not used.
     pub(super) fn give_back(&self, tenant: &TenantId, cost: u64) {
         self.accounts.give_back(tenant, cost, Instant::now());
+        if let Some(quota) = &self.quota {
+            quota.give_back(tenant, cost);
+        }
     }
 
     /// Waits until the tenant owes nothing.
     pub async fn out_of_debt(&self, tenant: &TenantId) {
-        while let Some(wait) = self.accounts.debt(tenant, Instant::now()) {
+        while let Some(wait) = self.debt(tenant) {
             tokio::time::sleep(wait).await;
         }
+    }
+
+    /// The time after which to look again whether the tenant owes nothing; none when it owes nothing.
+    fn debt(&self, tenant: &TenantId) -> Option<Duration> {
+        let of_node = self.accounts.debt(tenant, Instant::now());
+        let quota = self.quota.as_ref();
+        of_node.max(quota.and_then(|quota| quota.debt(tenant)))
     }
 
     /// Returns whether the tenant uses much of the node while others ask, too.

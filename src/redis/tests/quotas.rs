@@ -44,6 +44,23 @@ async fn more_than_a_bucket_holds_is_taken_when_it_is_full_and_owed() {
 }
 
 #[tokio::test]
+async fn what_a_node_gives_back_is_there_for_the_others() {
+    let Some([one, two]) = nodes().await else {
+        return;
+    };
+    assert_eq!(one.take("a", RATE, 10, 0).await.unwrap().tokens, 10);
+    one.give_back("a", RATE, 6).await.unwrap();
+    let taken = two.take("a", RATE, 6, 0).await.unwrap();
+    assert_eq!(taken.tokens, 6);
+    // A bucket never holds more than its size, and what is owed is paid first.
+    one.give_back("a", RATE, 1_000).await.unwrap();
+    assert_eq!(two.take("a", RATE, 0, 100).await.unwrap().tokens, 10);
+    assert_eq!(one.take("b", RATE, 100, 0).await.unwrap().tokens, 100);
+    one.give_back("b", RATE, 80).await.unwrap();
+    assert_eq!(two.take("b", RATE, 1, 0).await.unwrap().tokens, 0);
+}
+
+#[tokio::test]
 async fn nodes_hold_places_of_one_limit_until_they_give_them_back_or_fall_silent() {
     let Some([one, two]) = nodes().await else {
         return;

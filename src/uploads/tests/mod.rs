@@ -62,12 +62,7 @@ impl World {
         let clock = Clock::manual(Clock::System.now());
         let budget = Arc::new(Budget::new(u64::from(u32::MAX), 0));
         let settings = UploadSettings {
-            quotas: Quotas::new(
-                QuotaSettings::default(),
-                storage.clone(),
-                Arc::clone(&budget),
-                None,
-            ),
+            quotas: Quotas::new(QuotaSettings::default(), storage.clone(), None),
             policies: Policies::open(storage.clone(), None, false).unwrap(),
             max_upload_bytes: MAX_BYTES,
             max_announced_bytes: 1 << 40,
