@@ -4,6 +4,7 @@
 //! says when to look. A lost hint costs latency: every watched stream is looked at once a second
 //! or so, one query for all.
 
+mod changes;
 mod checkpoint;
 mod hub;
 mod read;
@@ -24,6 +25,7 @@ use crate::{
 };
 use hub::{Hub, Watch};
 
+pub use changes::{ExecutionChanges, MOST_CHANGES};
 pub use checkpoint::{BadCheckpointKey, CheckpointKeys};
 
 pub use crate::storage::{Feed, LogRange, StreamName, WalFilter};

@@ -41,10 +41,10 @@ pub(crate) use read::TenantDigest;
 #[cfg(test)]
 pub(crate) use read::tests as read_tests;
 pub use read::{
-    ArtifactFilter, Below, Cancellation, ChildTime, Count, Direction, ExecutionFilter,
-    FailureGroup, Feed, FeedPage, Lineage, LineageEdge, LineageNode, LineageRequest, LivePlace,
-    LogRange, MOST_POINTS, Members, MetadataMember, Page, PageRequest, Reached, Reading, Relation,
-    Release, SessionFilter, SessionHead, StateStamp, StatsPoint, StatsRequest, StepTime,
+    ArtifactFilter, Below, Cancellation, ChangedIds, ChildTime, Count, Direction, ExecutionFilter,
+    FailureGroup, Feed, FeedPage, FoundChanges, Lineage, LineageEdge, LineageNode, LineageRequest,
+    LivePlace, LogRange, MOST_POINTS, Members, MetadataMember, Page, PageRequest, Reached, Reading,
+    Relation, Release, SessionFilter, SessionHead, StateStamp, StatsPoint, StatsRequest, StepTime,
     StreamName, Truncation, WalFilter,
 };
 pub use retention::{

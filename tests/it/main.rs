@@ -13,6 +13,7 @@ mod attempts;
 mod auth;
 mod cancel;
 mod chain;
+mod changes;
 mod chaos;
 mod cli;
 mod cli_commands;

@@ -9,7 +9,11 @@ use apollo_compiler::{
     response::{JsonMap, JsonValue},
 };
 
-use crate::{events::BATCH_EVENTS, graphql::types::page, model::price};
+use crate::{
+    events::{BATCH_EVENTS, MOST_CHANGES},
+    graphql::types::page,
+    model::price,
+};
 
 /// A list whose length nobody gives.
 const ASSUMED_LENGTH: u64 = 10;
@@ -228,6 +232,7 @@ impl<'a> Counter<'a> {
         }
         Length::List(match (parent.as_str(), field.name.as_str()) {
             ("ExecutionEventBatch", "events") => u64::from(BATCH_EVENTS),
+            ("ExecutionChanges", "executions") => MOST_CHANGES as u64,
             ("__Schema", "types") => TYPES,
             ("Query", "nodes") => self.batch(field),
             (parent, _) if parent.starts_with("__") => MEMBERS,
@@ -246,6 +251,7 @@ impl<'a> Counter<'a> {
                 times.saturating_mul(price::LEAF)
             }
             ("Schedule", "queuedTimes") => 10 * price::JSON,
+            ("ExecutionChanges", "leftIds") => MOST_CHANGES as u64 * price::LEAF,
             ("Materialization", "preview") => {
                 let rows = self.number(field, "first").unwrap_or(ASSUMED_LENGTH);
                 price::PREVIEW.saturating_add(rows.saturating_mul(price::JSON))
@@ -315,6 +321,7 @@ fn has_statement(field: &Field, parent: &Name) -> bool {
             | ("Session" | "Schedule", "executions")
             | ("Execution", "events" | "timeline")
             | ("Artifact", "lineage")
+            | ("Subscription", "executionChanges")
     );
     is_alone || ["after", "before", "last"].into_iter().any(is_asked)
 }

@@ -295,6 +295,9 @@ fn the_cost_is_what_may_be_fetched() {
     assert!(of(1_000) - of(500) < 500 * 2 * CHANGE);
     let events = "subscription { tenantEvents { cursor events { sequence } } }";
     assert_eq!(cost(events, none()), OBJECT + LEAF + 100 * item);
+    let changes = "subscription { executionChanges { cursor leftIds executions { id } } }";
+    let plain = STATEMENT + OBJECT + LEAF + 100 * LEAF + 100 * item;
+    assert_eq!(cost(changes, none()), plain);
 }
 
 #[test]

@@ -37,8 +37,8 @@ impl ExecutionQuery {
         }
     }
 
-    /// The place in the log after which `tenantEvents`, or `sessionEvents` of the session, tells what happens from now
-    /// on: pass it as `after`. Read it before the list that you keep up to date. Null while nothing has happened.
+    /// The place in the log after which `tenantEvents` and `executionChanges`, or `sessionEvents` of the session, tell what
+    /// happens from now on: pass it as `after`. Read it before the list that you keep up to date. Null while nothing has happened.
     async fn feed_head(
         &self,
         ctx: &Context<'_>,

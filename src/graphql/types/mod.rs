@@ -3,6 +3,7 @@
 
 pub(crate) mod api_key;
 pub(crate) mod artifact;
+pub(crate) mod changes;
 pub(crate) mod checkpoint;
 pub(crate) mod connection;
 pub(crate) mod counted;

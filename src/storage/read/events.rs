@@ -25,7 +25,7 @@ use sql::{Rows, columns, get};
 
 /// A filtered feed looks at so many rows, then comes back, so that a filter that fits next to
 /// nothing neither holds a connection for long nor looks at the same rows again.
-const FILTERED_SCAN: u32 = 4_000;
+pub(super) const FILTERED_SCAN: u32 = 4_000;
 
 /// About so much an event holds besides its payload.
 const EVENT_BYTES: u64 = 256;
@@ -384,7 +384,11 @@ impl Storage {
     }
 
     /// Behind `after`, and settled: no writer still at work has a lower number.
-    async fn add_range(&self, conditions: &mut Conditions, after: Cursor) -> Result<(), Error> {
+    pub(super) async fn add_range(
+        &self,
+        conditions: &mut Conditions,
+        after: Cursor,
+    ) -> Result<(), Error> {
         conditions.add("(tx, ord) > (?, ?)", [after.tx.into(), after.ord.into()]);
         if let Some(settled) = self.settled_log().await? {
             conditions.add("tx < ?", [settled.into()]);

@@ -5,17 +5,13 @@ use std::{collections::BTreeSet, sync::Arc};
 use sea_orm::{DbBackend, Value};
 
 use super::{
-    super::{
-        KeyScope,
-        places::{LIMITED_QUEUE, LIVE, PARKED_QUEUE, PlaceState, TimerKind},
-    },
+    super::KeyScope,
+    awaited::{NEWEST_CHILDREN, waits_for},
     listing::{Listing, MOST_RANGES, Order, Range, Way},
     metadata::MetadataMember,
     page::{Conditions, WHOLE_TENANT, tenant_column},
 };
-use crate::model::{
-    ExecutionId, ExecutionStatus, Micros, Queue, SessionId, TenantScope, WaitReason,
-};
+use crate::model::{ExecutionId, ExecutionStatus, Micros, SessionId, TenantScope, WaitReason};
 
 /// Which executions are wanted; an empty list of values means any.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -76,9 +72,6 @@ impl ExecutionFilter {
 
 /// The condition of the index of what failed, by its code.
 const FAILED: &str = "listed_as + 0 IN (6, 7)";
-
-/// A parent that waits for children in memory is known by the newest of them.
-const NEWEST_CHILDREN: i64 = 10;
 
 /// The condition of the index of what failed or was cancelled, by its type.
 const UNSUCCESSFUL: &str = "listed_as + 0 >= 6";
@@ -185,10 +178,7 @@ impl Question<'_> {
         let of_tenant = format!("{} = ?", tenant_column(true));
         let range = if let Some(key) = &self.filter.idempotency_key {
             let scope = KeyScope::Caller as i64;
-            let found_by = format!(
-                "{of_tenant} AND id = (SELECT execution_id FROM idempotency \
-                 WHERE tenant_id = ? AND scope = ? AND key = ?)"
-            );
+            let found_by = format!("{of_tenant} AND id = {KEYED}");
             let key = key.as_str().into();
             let values = vec![self.tenant.into(), self.tenant.into(), scope.into(), key];
             Range {
@@ -370,22 +360,34 @@ impl Question<'_> {
 
     /// The conditions that are not answered, so that no index answers them by itself.
     fn fits(&self, answered: &[Answered]) -> Conditions {
-        let filter = self.filter;
         let mut fits = Conditions::default();
+        self.add_state(&mut fits, answered);
+        if self.filter.by_finish {
+            fits.within("created_at", self.created());
+        } else {
+            fits.within("finished_at", self.finished());
+        }
+        self.add_lasting(&mut fits, answered);
+        self.add_reasons(&mut fits);
+        fits
+    }
+
+    /// Adds what an execution may come to fit, and fit no more.
+    fn add_state(&self, fits: &mut Conditions, answered: &[Answered]) {
         if self.statuses.is_empty() {
             fits.add("1 = 0", []);
         } else if !answered.contains(&Answered::Kind) && !self.is_of_any_status() {
             fits.one_of_codes("status", self.statuses.iter().map(|status| status.code()));
         }
         if !answered.contains(&Answered::Error) {
-            fits.one_of("error_code || ''", filter.error_codes.iter().cloned());
+            fits.one_of("error_code || ''", self.filter.error_codes.iter().cloned());
         }
+    }
+
+    /// Adds what an execution fits from its beginning or never.
+    fn add_lasting(&self, fits: &mut Conditions, answered: &[Answered]) {
+        let filter = self.filter;
         fits.one_of("handler_name", filter.handler_names.iter().cloned());
-        if filter.by_finish {
-            fits.within("created_at", self.created());
-        } else {
-            fits.within("finished_at", self.finished());
-        }
         if !answered.contains(&Answered::Type) {
             fits.one_of("intent_type || ''", filter.intent_types.iter().cloned());
         }
@@ -404,54 +406,79 @@ impl Question<'_> {
             fits.add("user_id || '' = ?", [user.into()]);
         }
         for member in &filter.metadata {
-            member.add_to(&mut fits, self.backend);
+            member.add_to(fits, self.backend);
         }
-        if !filter.waiting_for.is_empty() {
-            let reasons: BTreeSet<String> =
-                filter.waiting_for.iter().copied().map(waits_for).collect();
-            let reasons: Vec<String> = reasons.into_iter().collect();
-            let condition = format!("({})", reasons.join(" OR "));
-            let places = condition.matches('?').count();
-            fits.add(&condition, vec![Value::from(self.tenant); places]);
+    }
+
+    /// Adds that an execution waits for one of the reasons, if there are any.
+    fn add_reasons(&self, fits: &mut Conditions) {
+        if self.filter.waiting_for.is_empty() {
+            return;
         }
-        fits
+        let reasons: BTreeSet<String> = self
+            .filter
+            .waiting_for
+            .iter()
+            .copied()
+            .map(waits_for)
+            .collect();
+        let reasons: Vec<String> = reasons.into_iter().collect();
+        let condition = format!("({})", reasons.join(" OR "));
+        let places = condition.matches('?').count();
+        fits.add(&condition, vec![Value::from(self.tenant); places]);
     }
 }
 
-/// The condition that the live execution `id` waits for this; each place in it is the tenant's.
-fn waits_for(reason: WaitReason) -> String {
-    let ready = |of: &str| {
-        let workers = Queue::WORKERS;
-        format!(
-            "EXISTS (SELECT 1 FROM ready r WHERE r.execution_id = id AND r.tenant_id = ? \
-             AND r.queue {of} '{workers}%')"
-        )
+/// The execution that a key finds; the places are the tenant, the scope and the key.
+const KEYED: &str =
+    "(SELECT execution_id FROM idempotency WHERE tenant_id = ? AND scope = ? AND key = ?)";
+
+/// The conditions of a filter on rows that are found by their ids.
+pub(super) struct OfFound {
+    /// What a row fits from its beginning or never.
+    pub(super) lasting: String,
+    /// What a row may come to fit.
+    pub(super) passing: String,
+    /// True if a row that fits never stops to.
+    pub(super) is_final: bool,
+}
+
+/// The conditions of a filter on rows that are found by their ids, both none or more; their values are added to `fits`.
+pub(super) fn of_found(
+    scope: &TenantScope,
+    filter: &ExecutionFilter,
+    backend: DbBackend,
+    fits: &mut Conditions,
+) -> OfFound {
+    let question = Question {
+        tenant: scope.tenant().as_str(),
+        statuses: filter.statuses(),
+        filter,
+        backend,
     };
-    let timer = |kind: TimerKind, of: &str| {
-        let kind = kind.code();
-        format!(
-            "EXISTS (SELECT 1 FROM timer m WHERE m.execution_id = id AND m.tenant_id = ? AND m.kind = {kind} \
-             AND m.queue {of})"
-        )
-    };
-    let own = format!("NOT IN ('{PARKED_QUEUE}', '{LIMITED_QUEUE}')");
-    match reason {
-        // Which nodes live, and with which labels, is no condition of a statement.
-        WaitReason::Queue | WaitReason::Node => ready("NOT LIKE"),
-        WaitReason::Limit => format!(
-            "(EXISTS (SELECT 1 FROM limit_place p WHERE p.execution_id = id AND p.tenant_id = ? AND p.state = {}) OR {})",
-            PlaceState::Waiting.code(),
-            timer(TimerKind::Start, &format!("= '{LIMITED_QUEUE}'")),
-        ),
-        WaitReason::Worker => ready("LIKE"),
-        WaitReason::Schedule => timer(TimerKind::Start, &own),
-        WaitReason::Retry => timer(TimerKind::Retry, &own),
-        WaitReason::Children => format!(
-            "({} OR EXISTS (SELECT 1 FROM lease l WHERE l.execution_id = id AND EXISTS \
-             (SELECT 1 FROM (SELECT c.finished_at FROM execution c WHERE c.parent_id = l.execution_id \
-             AND c.tenant_id || '' = ? AND c.child_key IS NOT NULL ORDER BY c.parent_id DESC, c.id DESC LIMIT {NEWEST_CHILDREN}) n \
-             WHERE n.{LIVE})))",
-            timer(TimerKind::Retry, &format!("= '{PARKED_QUEUE}'"))
-        ),
+    question.add_lasting(fits, &[]);
+    fits.within("created_at", question.created());
+    if let Some(key) = &filter.idempotency_key {
+        let scope = KeyScope::Caller as i64;
+        let values = [question.tenant.into(), scope.into(), key.as_str().into()];
+        fits.add(&format!("id = {KEYED}"), values);
+    }
+    for (column, wanted) in [
+        ("parent_id", filter.parent_id),
+        ("rerun_of", filter.rerun_of),
+    ] {
+        if let Some(id) = wanted {
+            fits.add(&format!("COALESCE({column}, {column}) = ?"), [id.0.into()]);
+        }
+    }
+    let lasting = fits.take();
+    question.add_state(fits, &[]);
+    fits.within("finished_at", question.finished());
+    question.add_reasons(fits);
+    let is_ended = |status: &ExecutionStatus| status.is_terminal();
+    OfFound {
+        lasting,
+        passing: fits.take(),
+        is_final: question.statuses.iter().all(is_ended),
     }
 }

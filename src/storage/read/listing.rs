@@ -480,7 +480,7 @@ impl Listing {
 
 /// A condition of which PostgreSQL thinks that every other row fits. Where it thinks that fewer fit than a page has, it
 /// takes whatever index costs least to be read to its end.
-fn unguessed(backend: DbBackend, fits: &str) -> String {
+pub(super) fn unguessed(backend: DbBackend, fits: &str) -> String {
     match backend {
         DbBackend::Postgres => format!("(CASE WHEN {fits} THEN TRUE ELSE FALSE END)"),
         _ => fits.to_owned(),

@@ -2,7 +2,9 @@
 //! not the tenant's is simply absent.
 
 mod artifacts;
+mod awaited;
 mod cancellations;
+mod changes;
 mod count;
 mod endings;
 mod event_range;
@@ -35,6 +37,7 @@ mod timeline;
 
 pub use artifacts::ArtifactFilter;
 pub use cancellations::{Below, Cancellation, Reached};
+pub use changes::{ChangedIds, FoundChanges};
 pub use count::Count;
 pub(super) use count::MOST_COUNTED;
 pub(super) use endings::{Endings, endings};

@@ -45,6 +45,7 @@ const changed = {
           'ArtifactTransition',
           'ConcurrencyLimit',
           'EarlierError',
+          'ExecutionChanges',
           'ExecutionError',
           'ExecutionEventBatch',
           'ExecutionStats',

@@ -10,7 +10,7 @@ use super::{
     by, guarded, names,
     scopes::{first_answer, listed::OPERATIONS},
 };
-use crate::support::{Backend, TestApp, backends};
+use crate::support::{Backend, Socket, TestApp, backends};
 
 const OWN: [&str; 7] = [
     "intents:submit",
@@ -173,6 +173,32 @@ backends! {
             }
         }
         app.assert_verified().await;
+    }
+
+    async fn of_what_changes_is_told_what_is_ones_own(backend: Backend) {
+        let app = guarded(&backend).await;
+        let (ann, bob) = (Member::of(&app).await, Member::of(&app).await);
+        let text = "subscription($s: ID) { executionChanges(filter: {sessionId: $s}, everyMs: 100) {
+            executions { id } leftIds } }";
+        let bearer = json!({"authorization": format!("Bearer {}", bob.token)});
+        let mut socket = Socket::open(app.server.address(), &bearer).await.unwrap();
+        // The list of the whole tenant needs the full scope, and a session of others is not there.
+        for (session, reason) in [(Value::Null, "FORBIDDEN"), (json!(ann.session), "session not found")] {
+            socket.subscribe("1", text, &json!({"s": session})).await.unwrap();
+            let refused = socket.message("1").await.to_string();
+            assert!(refused.contains(reason), "{refused}");
+            // What was refused as the first answer of a stream completes.
+            if refused.contains("\"next\"") {
+                assert_eq!(socket.message("1").await["type"], "complete");
+            }
+        }
+        socket.subscribe("1", text, &json!({"s": bob.session})).await.unwrap();
+        socket.message("1").await;
+        run(&app, &ann.token, &ann.session, "echo", json!({"message": "hello"})).await;
+        let own = run(&app, &bob.token, &bob.session, "echo", json!({"message": "hello"})).await;
+        let told = socket.message("1").await;
+        let changes = &told["payload"]["data"]["executionChanges"];
+        assert_eq!(changes, &json!({"executions": [{"id": own}], "leftIds": []}));
     }
 
     async fn a_session_belongs_to_whoever_makes_it_and_not_to_whom_they_name(backend: Backend) {

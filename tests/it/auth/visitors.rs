@@ -29,6 +29,7 @@ async fn without_a_proof_nothing_else_is_done_and_nothing_at_all_where_it_is_not
         "mutation { a: createAnonymousSession(input: {}) { secret } b: createAnonymousSession(input: {}) { secret } }",
         "mutation { createAnonymousSession(input: {}) { secret } __typename }",
         "subscription { tenantEvents { cursor } }",
+        "subscription { executionChanges { cursor } }",
     ] {
         let (status, answer) = ask(&app, &[], query, &json!({})).await;
         assert_eq!(

@@ -208,6 +208,10 @@ pub(super) const OPERATIONS: &[Tried] = &[
         &["Subscription.tenantEvents.after"],
         r#"subscription { tenantEvents(after: "<cursor>") { events { type } } }"#,
     ),
+    blind(
+        &["Subscription.executionChanges.after"],
+        r#"subscription { executionChanges(after: "<cursor>") { executions { id } } }"#,
+    ),
     tried(
         &["Mutation.submitIntent.input.sessionId"],
         r#"mutation { submitIntent(input: {intentType: "echo", sessionId: "<session>", parameters: {message: "hello"}}) { execution { status } errors { code message path } } }"#,
@@ -351,7 +355,14 @@ pub(super) const OPERATIONS: &[Tried] = &[
 ];
 
 /// Tried by themselves in the test of feeds that do not end.
-pub(super) const ENDLESS: &[&str] = &["Subscription.tenantEvents.filter.sessionId"];
+pub(super) const ENDLESS: &[&str] = &[
+    "Subscription.executionChanges.filter.idempotencyKey",
+    "Subscription.executionChanges.filter.metadata.key",
+    "Subscription.executionChanges.filter.metadata.value",
+    "Subscription.executionChanges.filter.rerunOf",
+    "Subscription.executionChanges.filter.sessionId",
+    "Subscription.tenantEvents.filter.sessionId",
+];
 
 /// Arguments that name nothing of a tenant's: names of kinds, and values that are stored.
 pub(super) const NAMES_OF_NOTHING: &[&str] = &[
@@ -414,6 +425,9 @@ pub(super) const NAMES_OF_NOTHING: &[&str] = &[
     "Query.lineage.filter.stopAtType",
     "Query.schedules.filter.intentType",
     "Query.walEntries.filter.types",
+    "Subscription.executionChanges.filter.errorCode",
+    "Subscription.executionChanges.filter.handlerName",
+    "Subscription.executionChanges.filter.intentType",
     "Subscription.tenantEvents.filter.intentType",
     "Subscription.tenantEvents.filter.types",
 ];

@@ -250,6 +250,39 @@ backends! {
         let Received::Message(first) = socket.receive().await.unwrap() else { panic!("closed") };
         assert_eq!((&first["id"], &first["type"]), (&json!("3"), &json!("next")), "{first}");
     }
+
+    async fn changes_of_lists_hold_nothing_of_anothers(backend: Backend) {
+        let world = World::of(&backend).await;
+        let bearer = format!("Bearer {}", world.globex.token);
+        let init = json!({"authorization": bearer});
+        // A repetition of what globex has, which its owner is told of.
+        let rerun = filled(
+            r#"mutation { rerunExecution(input: {executionId: "<own execution>"}) { execution { id } } }"#,
+            &world.globex.names,
+            &world.globex.names,
+        );
+        let rerun = Transport::Post.ask(&world.app, world.globex.token.clone(), rerun).await;
+        assert!(rerun.body.contains("exe_"), "{rerun:?}");
+        for filter in [
+            r#"sessionId: "<session>""#,
+            r#"idempotencyKey: "<idempotency>""#,
+            r#"metadata: [{key: "user", value: "<user>"}]"#,
+            r#"rerunOf: "<execution>""#,
+        ] {
+            let mut socket = Socket::open(world.app.server.address(), &init).await.unwrap();
+            let tried = [("1", &world.acme.names), ("2", &world.absent), ("3", &world.globex.names)];
+            for (id, names) in tried {
+                let text = format!(
+                    "subscription {{ executionChanges(filter: {{{filter}}}, after: \"<own cursor>\", everyMs: 100) {{ executions {{ id }} leftIds overflowed }} }}"
+                );
+                let text = filled(&text, names, &world.globex.names);
+                socket.subscribe(id, &text, &json!({})).await.unwrap();
+            }
+            let Received::Message(first) = socket.receive().await.unwrap() else { panic!("closed") };
+            assert_eq!((&first["id"], &first["type"]), (&json!("3"), &json!("next")), "{filter}: {first}");
+            assert!(first.to_string().contains("exe_"), "{filter}: {first}");
+        }
+    }
 }
 
 /// The stored form of an artifact, of which the digest counts.

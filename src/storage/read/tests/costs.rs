@@ -13,7 +13,9 @@ use sqlx::{
     postgres::PgConnectOptions,
 };
 
-use super::{World, execution_filters, filters, on_each_database, scope, scope_of};
+use super::{
+    World, execution_filters, filters, on_each_database, rows::execution_id, scope, scope_of,
+};
 use crate::{
     model::{ExecutionId, ExecutionStatus, TenantScope},
     storage::{
@@ -132,6 +134,12 @@ impl Meter {
             storage.list_executions(tenant, filter, &page).await
         };
         self.check(&what, list).await;
+        // What a filter makes of rows that are found by their ids.
+        let newest = u128::from(ROWS - 2 * PAGE + 1)..=ROWS.into();
+        let ids: Vec<_> = newest.map(execution_id).collect();
+        let ours = scope();
+        let found = storage.find_changes(&ours, filter, &ids);
+        self.hold(&what, found).await.unwrap();
     }
 
     /// Holds each statement that `reads` runs against the bound.

@@ -9,10 +9,10 @@ use super::{
 };
 use crate::{
     model::{
-        ExecutionStatus::{Cancelled, Completed, Created, Failed, Running},
+        ExecutionStatus::{self, Cancelled, Completed, Created, Failed, Running},
         WaitReason,
     },
-    storage::ExecutionFilter,
+    storage::{ExecutionFilter, FoundChanges},
 };
 
 /// Of `count` executions almost all have completed, in one session; the others are few.
@@ -237,6 +237,66 @@ fn is_ended_fit(filter: &ExecutionFilter, finished: Option<i64>) -> bool {
     let (after, before) = (filter.finished_after, filter.finished_before);
     let is_wanted = filter.by_finish || after.is_some() || before.is_some();
     !is_wanted || finished.is_some_and(|at| is_within(at, after, before))
+}
+
+/// Returns whether a filter asks for what has ended alone, which nothing stops to fit.
+fn is_final(filter: &ExecutionFilter) -> bool {
+    let is_ended = |all: &[ExecutionStatus]| all.iter().all(|status| status.is_terminal());
+    !filter.statuses.is_empty() && is_ended(&filter.statuses)
+        || !filter.error_codes.is_empty()
+        || filter.by_finish
+        || filter.finished_after.is_some()
+        || filter.finished_before.is_some()
+}
+
+/// The filter without what a row may come to fit.
+fn lasting(filter: &ExecutionFilter) -> ExecutionFilter {
+    ExecutionFilter {
+        statuses: Vec::new(),
+        error_codes: Vec::new(),
+        by_finish: false,
+        finished_after: None,
+        finished_before: None,
+        waiting_for: Vec::new(),
+        ..filter.clone()
+    }
+}
+
+#[tokio::test]
+async fn found_by_their_ids_the_same_executions_fit() {
+    on_each_database(async |world| {
+        let rows: Vec<_> = (1..=COUNT)
+            .map(|number| execution_of(number, COUNT))
+            .collect();
+        world.put_executions(rows.clone()).await;
+        put_key(world).await;
+        put_places(world, COUNT).await;
+        let (ours, storage) = (scope(), &world.storage);
+        let few = [1, 2, 3, 4, 5, 7, 9, 17, 33, 41, 77, 95, 141, 407, 500, 517];
+        let changed: Vec<_> = rows
+            .iter()
+            .filter(|row| few.contains(&row.number) || row.number + 62 > COUNT)
+            .rev()
+            .collect();
+        let ids: Vec<_> = changed.iter().map(|row| execution_id(row.number)).collect();
+        for filter in execution_filters(COUNT) {
+            let (mut fitting, mut left) = (Vec::new(), Vec::new());
+            for row in &changed {
+                if execution_fits(&filter, row) {
+                    fitting.push(execution_id(row.number));
+                } else if !is_final(&filter) && execution_fits(&lasting(&filter), row) {
+                    left.push(execution_id(row.number));
+                }
+            }
+            let found = storage.find_changes(&ours, &filter, &ids).await.unwrap();
+            let found_ids: Vec<_> = found.fitting.iter().map(|it| it.id).collect();
+            assert_eq!((found_ids, found.left), (fitting, left), "{filter:?}");
+        }
+        let nothing = ExecutionFilter::default();
+        let found = storage.find_changes(&ours, &nothing, &[]).await.unwrap();
+        assert_eq!(found, FoundChanges::default());
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -40,6 +40,8 @@ pub(super) const FIELDS: &[(&str, &str)] = &[
     ("Execution.result", ""),
     ("Execution.steps", "executions:read"),
     ("Execution.timeline", "executions:read"),
+    // Whoever is told of changes may read executions.
+    ("ExecutionChanges.executions", ""),
     ("ExecutionCompleted.result", ""),
     ("ExecutionError.earlier", ""),
     ("ExecutionEventBatch.events", ""),
@@ -121,6 +123,7 @@ pub(super) const FIELDS: &[(&str, &str)] = &[
     ("Session.executions", "executions:read"),
     ("Session.metadata", ""),
     ("Session.state", ""),
+    ("Subscription.executionChanges", "executions:read"),
     ("Subscription.executionEvents", "executions:read"),
     ("Subscription.sessionEvents", "sessions:read"),
     ("Subscription.tenantEvents", "executions:read"),
@@ -432,6 +435,11 @@ pub(in crate::auth) const OPERATIONS: &[(&str, &str, &[&str])] = &[
     (
         "Subscription.sessionEvents",
         "subscription { sessionEvents(sessionId: $session) { cursor } }",
+        &[],
+    ),
+    (
+        "Subscription.executionChanges",
+        "subscription { executionChanges { cursor executions { id } } }",
         &[],
     ),
     (
