@@ -21,54 +21,54 @@ use crate::{
     services::{MetadataMember, PageRequest},
 };
 
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"status": "failed", "limit": 20}))]
 pub(super) struct ListExecutions {
     /// `created`, `running`, `completed`, `failed` or `cancelled`.
     #[schema(pattern = "^(created|running|completed|failed|cancelled)$")]
-    status: Option<String>,
+    pub(super) status: Option<String>,
     /// Only of intents of this type.
-    intent_type: Option<String>,
+    pub(super) intent_type: Option<String>,
     /// Only of this session.
     #[schema(pattern = "^ses_[0-9a-z]{26}$")]
-    session_id: Option<String>,
+    pub(super) session_id: Option<String>,
     /// Only those that no other execution submitted, if true.
-    roots_only: Option<bool>,
+    pub(super) roots_only: Option<bool>,
     /// Only the one that a submit or a re-run with this key finds, in whatever session.
-    idempotency_key: Option<String>,
+    pub(super) idempotency_key: Option<String>,
     /// Only of intents whose metadata has each of these members, at most 5: texts, numbers or booleans.
     /// A page then looks at 16 executions for each one asked for, 800 at least, and may have none though another
     /// one follows.
     #[schema(value_type = Option<Object>)]
-    metadata: Option<Map<String, Value>>,
+    pub(super) metadata: Option<Map<String, Value>>,
     /// Only of this handler.
-    handler_name: Option<String>,
+    pub(super) handler_name: Option<String>,
     /// Only those that repeat this execution, by their ids.
     #[schema(pattern = "^exe_[0-9a-z]{26}$")]
-    rerun_of: Option<String>,
+    pub(super) rerun_of: Option<String>,
     /// Only those that are not running for this reason: `queue`, `retry`, `schedule`, `children` or `worker`.
     #[schema(pattern = "^(queue|retry|schedule|children|worker)$")]
-    waiting_for: Option<String>,
+    pub(super) waiting_for: Option<String>,
     /// Only those that failed with this code.
-    error_code: Option<String>,
+    pub(super) error_code: Option<String>,
     /// Only those that ended after this time, as RFC 3339.
     #[schema(format = DateTime)]
-    finished_after: Option<String>,
+    pub(super) finished_after: Option<String>,
     /// Only those that ended before this time.
     #[schema(format = DateTime)]
-    finished_before: Option<String>,
+    pub(super) finished_before: Option<String>,
     /// `newest_first`, `oldest_first`, `last_finished_first` or `first_finished_first`; the first when left out.
     #[schema(pattern = "^(newest_first|oldest_first|last_finished_first|first_finished_first)$")]
-    order: Option<String>,
+    pub(super) order: Option<String>,
     /// True to show `total`.
-    count: Option<bool>,
+    pub(super) count: Option<bool>,
     /// 1 to 200; 50 when left out.
     #[schema(minimum = 1, maximum = 200)]
-    limit: Option<u32>,
+    pub(super) limit: Option<u32>,
     /// Only executions after this one, which an earlier page ended with.
     #[schema(pattern = "^exe_[0-9a-z]{26}$")]
-    after: Option<String>,
+    pub(super) after: Option<String>,
 }
 
 /// An execution in a list.
@@ -115,34 +115,15 @@ pub(super) async fn list(
     if !(1..=MAX_LIMIT).contains(&limit) {
         return Err(ApiError::bad_input(format!("limit is 1 to {MAX_LIMIT}")).into());
     }
-    let status = input.status.as_deref().map(status_named).transpose()?;
-    let waiting_for = input.waiting_for.as_deref().map(reason_named).transpose()?;
-    let (by_finish, oldest_first) = order_named(input.order.as_deref())?;
-    let filter = ExecutionFilter {
-        statuses: status.into_iter().collect(),
-        intent_types: input.intent_type.into_iter().collect(),
-        session_id: input.session_id.as_deref().map(id).transpose()?,
-        roots_only: input.roots_only == Some(true),
-        idempotency_key: input.idempotency_key,
-        metadata: MetadataMember::all(input.metadata.unwrap_or_default())
-            .map_err(ApiError::bad_input)?,
-        handler_names: input.handler_name.into_iter().collect(),
-        rerun_of: input.rerun_of.as_deref().map(id).transpose()?,
-        waiting_for: waiting_for.into_iter().collect(),
-        error_codes: input.error_code.into_iter().collect(),
-        finished_after: time(input.finished_after.as_deref(), "finished_after")?,
-        finished_before: time(input.finished_before.as_deref(), "finished_before")?,
-        by_finish,
-        oldest_first,
-        ..ExecutionFilter::default()
-    };
     let page = PageRequest {
         after: input.after.as_deref().map(id).transpose()?,
         ..PageRequest::first(limit)
     };
+    let is_counted = input.count == Some(true);
+    let filter = input.filter()?;
     let (stored, scope) = (&served.services.executions, principal.scope());
     let page = stored.list(&scope, &filter, &page).await?;
-    let total = if input.count == Some(true) {
+    let total = if is_counted {
         Some(stored.count(&scope, &filter).await?)
     } else {
         None
@@ -155,6 +136,33 @@ pub(super) async fn list(
         total: total.map(|total| total.count),
         total_exact: total.map(|total| total.exact),
     }))
+}
+
+impl ListExecutions {
+    /// The filter of the service.
+    pub(super) fn filter(self) -> Result<ExecutionFilter, RequestFailure> {
+        let status = self.status.as_deref().map(status_named).transpose()?;
+        let waiting_for = self.waiting_for.as_deref().map(reason_named).transpose()?;
+        let (by_finish, oldest_first) = order_named(self.order.as_deref())?;
+        Ok(ExecutionFilter {
+            statuses: status.into_iter().collect(),
+            intent_types: self.intent_type.into_iter().collect(),
+            session_id: self.session_id.as_deref().map(id).transpose()?,
+            roots_only: self.roots_only == Some(true),
+            idempotency_key: self.idempotency_key,
+            metadata: MetadataMember::all(self.metadata.unwrap_or_default())
+                .map_err(ApiError::bad_input)?,
+            handler_names: self.handler_name.into_iter().collect(),
+            rerun_of: self.rerun_of.as_deref().map(id).transpose()?,
+            waiting_for: waiting_for.into_iter().collect(),
+            error_codes: self.error_code.into_iter().collect(),
+            finished_after: time(self.finished_after.as_deref(), "finished_after")?,
+            finished_before: time(self.finished_before.as_deref(), "finished_before")?,
+            by_finish,
+            oldest_first,
+            ..ExecutionFilter::default()
+        })
+    }
 }
 
 fn status_named(name: &str) -> Result<ExecutionStatus, ApiError> {
@@ -192,7 +200,7 @@ fn order_named(name: Option<&str>) -> Result<(bool, bool), ApiError> {
 }
 
 /// A time of RFC 3339.
-fn time(text: Option<&str>, name: &str) -> Result<Option<Micros>, ApiError> {
+pub(super) fn time(text: Option<&str>, name: &str) -> Result<Option<Micros>, ApiError> {
     let read = |text: &str| {
         let time = chrono::DateTime::parse_from_rfc3339(text);
         time.map(|time| time.timestamp_micros())
@@ -201,7 +209,7 @@ fn time(text: Option<&str>, name: &str) -> Result<Option<Micros>, ApiError> {
     text.map(read).transpose()
 }
 
-fn brief(execution: &Execution) -> ExecutionBody {
+pub(super) fn brief(execution: &Execution) -> ExecutionBody {
     ExecutionBody {
         execution_id: execution.id.to_string(),
         intent_id: execution.intent.id.to_string(),

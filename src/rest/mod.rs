@@ -11,6 +11,7 @@ mod error;
 mod event;
 mod execution;
 mod executions;
+mod export;
 mod intent;
 mod lineage;
 mod openapi;
@@ -99,6 +100,7 @@ pub fn routes(services: Services, options: &RestOptions) -> Router {
             get(timeline::timeline),
         )
         .route("/api/execution/list", post(executions::list))
+        .route("/api/execution/export", get(export::export))
         .route("/api/artifact/resolve", post(artifact::resolve))
         .route("/api/artifact/list", post(artifact::list))
         .route("/api/artifact/{artifact_id}/lineage", get(lineage::lineage))

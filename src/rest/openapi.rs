@@ -13,7 +13,7 @@ use utoipa::OpenApi;
 use super::{
     Served, artifact, content,
     error::{ErrorBody, RequestFailure},
-    execution, executions, intent, lineage, session, stream, timeline,
+    execution, executions, export, intent, lineage, session, stream, timeline,
 };
 use crate::api::{Asker, escaped};
 
@@ -39,6 +39,7 @@ use crate::api::{Asker, escaped};
         execution::rerun,
         timeline::timeline,
         executions::list,
+        export::export,
         stream::follow,
         artifact::resolve,
         artifact::list,

@@ -117,7 +117,7 @@ pub(super) async fn follow(
 }
 
 /// The meters of the batches, and of the reads for them.
-fn feed(served: &Served, principal: &Principal) -> (Arc<Meter>, Arc<Meter>) {
+pub(super) fn feed(served: &Served, principal: &Principal) -> (Arc<Meter>, Arc<Meter>) {
     let meter = served.services.budget.meter(principal.tenant(), u64::MAX);
     let reads = meter.for_feed();
     (Arc::new(meter), Arc::new(reads))

@@ -21,6 +21,7 @@ mod content;
 mod engine;
 mod events;
 mod example;
+mod export;
 mod failover;
 mod feeds;
 mod fleet;

@@ -83,6 +83,20 @@ impl Backend {
         })
     }
 
+    /// Reads one column of texts behind the server's back.
+    pub async fn texts(&self, query: &str) -> Vec<String> {
+        let query = sqlx::AssertSqlSafe(query.to_owned());
+        if self.is_postgres() {
+            let mut connection = PgConnection::connect(&self.url()).await.unwrap();
+            let texts = sqlx::query_scalar(query).fetch_all(&mut connection);
+            texts.await.unwrap()
+        } else {
+            let mut connection = sqlx::SqliteConnection::connect(&self.url()).await.unwrap();
+            let texts = sqlx::query_scalar(query).fetch_all(&mut connection);
+            texts.await.unwrap()
+        }
+    }
+
     /// Runs one statement on the database behind the server's back.
     pub async fn execute(&self, statement: &str) {
         let statement = sqlx::AssertSqlSafe(statement.to_owned());

@@ -136,6 +136,7 @@ pub(super) const FIELDS: &[(&str, &str)] = &[
 pub(super) const ROUTES: &[(&str, &str)] = &[
     ("GET /api/artifact/{artifact_id}/download", "artifacts:read"),
     ("GET /api/artifact/{artifact_id}/lineage", "artifacts:read"),
+    ("GET /api/execution/export", "executions:read"),
     (
         "GET /api/execution/{execution_id}/status",
         "executions:read",
