@@ -64,7 +64,22 @@ impl Executions {
         filter: &ExecutionFilter,
         page: &PageRequest<ExecutionId>,
     ) -> Result<Page<ExecutionId, Execution>, Error> {
-        match self.narrowed(scope, filter).await? {
+        self.list_for(scope, Action::ReadExecutions, filter, page)
+            .await
+    }
+
+    /// A page of the executions that fit a filter with which whoever asks may do something.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn list_for(
+        &self,
+        scope: &TenantScope,
+        action: Action,
+        filter: &ExecutionFilter,
+        page: &PageRequest<ExecutionId>,
+    ) -> Result<Page<ExecutionId, Execution>, Error> {
+        match self.narrowed(scope, action, filter).await? {
             Some(filter) => self.storage.list_executions(scope, &filter, page).await,
             None => Ok(Page::empty()),
         }
@@ -79,7 +94,20 @@ impl Executions {
         scope: &TenantScope,
         filter: &ExecutionFilter,
     ) -> Result<Count, Error> {
-        match self.narrowed(scope, filter).await? {
+        self.count_for(scope, Action::ReadExecutions, filter).await
+    }
+
+    /// Returns the number of executions that [`Self::list_for`] goes through.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn count_for(
+        &self,
+        scope: &TenantScope,
+        action: Action,
+        filter: &ExecutionFilter,
+    ) -> Result<Count, Error> {
+        match self.narrowed(scope, action, filter).await? {
             Some(filter) => self.storage.count_executions(scope, &filter).await,
             None => Ok(Count::NONE),
         }
@@ -117,13 +145,14 @@ impl Executions {
         self.storage.list_failure_groups(scope, request, most).await
     }
 
-    /// The filter with what whoever asks may read; none when nothing can fit.
+    /// The filter with that with which whoever asks may do something; none when nothing can fit.
     async fn narrowed<'a>(
         &self,
         scope: &TenantScope,
+        action: Action,
         filter: &'a ExecutionFilter,
     ) -> Result<Option<Cow<'a, ExecutionFilter>>, Error> {
-        let reach = scope.check(Action::ReadExecutions)?;
+        let reach = scope.check(action)?;
         if reach.is_whole() {
             return Ok(Some(Cow::Borrowed(filter)));
         }
@@ -138,7 +167,7 @@ impl Executions {
                     Reach::User(user) => filter.user_id = Some(user),
                     Reach::Session(id) => filter.session_id = Some(id),
                     Reach::Tenant | Reach::Executions(_) => {
-                        return Err(Refusal::lacking(Action::ReadExecutions).into());
+                        return Err(Refusal::lacking(action).into());
                     }
                 }
                 true

@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use uuid::Uuid;
 
-use crate::model::{ExecutionId, KeyId, NodeId, ScheduleId, SessionId, UploadId};
+use crate::model::{ExecutionId, KeyId, NodeId, OperationId, ScheduleId, SessionId, UploadId};
 
 /// Makes ids. Clones share the source.
 #[derive(Clone)]
@@ -65,6 +65,12 @@ impl IdSource {
     #[must_use]
     pub fn schedule(&self) -> ScheduleId {
         ScheduleId((self.0)())
+    }
+
+    /// An id for a bulk operation.
+    #[must_use]
+    pub fn operation(&self) -> OperationId {
+        OperationId((self.0)())
     }
 
     /// An id for one start of a node.

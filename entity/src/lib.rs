@@ -26,6 +26,7 @@ pub mod limit_place;
 pub mod log_trim;
 pub mod materialization;
 pub mod node;
+pub mod operation;
 pub mod ready;
 pub mod removed_entry;
 pub mod schedule;

@@ -32,7 +32,8 @@ mod m20261130_000021_schedules;
 mod m20261130_000022_limits;
 mod m20261130_000023_fleet;
 mod m20261130_000024_counts;
-mod m20261201_000025_references;
+mod m20261201_000025_operations;
+mod m20261201_000026_references;
 
 /// One step of the schema: its name in `seaql_migrations`, and the statements it consists of.
 type Migration = (&'static str, fn(DbBackend) -> Vec<String>);
@@ -69,7 +70,8 @@ const MIGRATIONS: &[Migration] = &[
     migration!(m20261130_000022_limits),
     migration!(m20261130_000023_fleet),
     migration!(m20261130_000024_counts),
-    migration!(m20261201_000025_references),
+    migration!(m20261201_000025_operations),
+    migration!(m20261201_000026_references),
 ];
 
 /// Migrations that take away what nodes before them use, each with the newest migration that a node must know to run

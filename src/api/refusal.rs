@@ -38,6 +38,14 @@ super::codes::codes! {
     }
 }
 
+impl RefusalCode {
+    /// The code with that name; none of a name that there is not.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|code| code.name() == name)
+    }
+}
+
 impl From<&Refusal> for RefusalCode {
     fn from(refusal: &Refusal) -> Self {
         match refusal {
@@ -58,6 +66,70 @@ impl From<&Refusal> for RefusalCode {
             Refusal::TooLarge { .. } | Refusal::AnswerTooLarge { .. } => Self::TooLarge,
             Refusal::LimitReached { .. } => Self::LimitReached,
             Refusal::QuotaExceeded { .. } => Self::QuotaExceeded,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Action, ArtifactState, ExecutionId, ExecutionStatus, SessionStatus};
+    use uuid::Uuid;
+
+    #[test]
+    fn a_refusal_has_one_code_wherever_it_is_told() {
+        let intent_type = || "echo".to_owned();
+        let refusals = [
+            Refusal::not_found("session", "sessionId"),
+            Refusal::lacking(Action::ControlExecutions),
+            Refusal::PolicyDenied {
+                action: "submit",
+                policy_id: None,
+            },
+            Refusal::invalid([], "no"),
+            Refusal::UnknownIntentType {
+                intent_type: intent_type(),
+            },
+            Refusal::AmbiguousHandler {
+                intent_type: intent_type(),
+                handlers: Vec::new(),
+            },
+            Refusal::SessionNotActive {
+                status: SessionStatus::Closed,
+            },
+            Refusal::IdempotencyKeyConflict {
+                execution_id: ExecutionId(Uuid::nil()),
+            },
+            Refusal::ExecutionIdConflict,
+            Refusal::StaleVersion { current_version: 1 },
+            Refusal::InvalidTransition {
+                from: ArtifactState::Pending,
+                to: ArtifactState::Archived,
+            },
+            Refusal::SessionTransition {
+                wanted: "closed",
+                status: SessionStatus::Closed,
+            },
+            Refusal::AlreadyTerminal {
+                status: ExecutionStatus::Failed,
+            },
+            Refusal::TooLarge {
+                what: "state",
+                actual_bytes: 2,
+                limit_bytes: 1,
+            },
+            Refusal::AnswerTooLarge { limit_bytes: 1 },
+            Refusal::LimitReached {
+                limit: "one".to_owned(),
+            },
+            Refusal::QuotaExceeded {
+                quota: None,
+                retry_after_ms: 1,
+            },
+        ];
+        for refusal in &refusals {
+            let code = RefusalCode::from(refusal);
+            assert_eq!(RefusalCode::named(refusal.code()), Some(code), "{refusal}");
         }
     }
 }

@@ -128,6 +128,7 @@ impl Node {
             events: events.clone(),
             checkpoints: checkpoints.clone(),
             state: state.clone(),
+            artifacts: artifacts.clone(),
             quotas: quotas.clone(),
             policies: policies.clone(),
             limits: limits(config),

@@ -219,6 +219,7 @@ fn ended(retention: &config::Retention, kind: Ended) -> KeptFor {
         Ended::ApiKeys => retention.api_keys,
         Ended::Uploads => retention.uploads,
         Ended::DeletedArtifacts => retention.deleted_artifacts,
+        Ended::Operations => retention.operations,
     }
 }
 

@@ -178,12 +178,25 @@ impl ArtifactRegistry {
         filter: &ArtifactFilter,
         eligible_for: Option<&str>,
     ) -> Result<Option<ArtifactFilter>, Error> {
-        let Some(mut filter) = self.within_reach(scope, filter).await? else {
+        let action = Action::ReadArtifacts;
+        let Some(filter) = self.within_reach(scope, action, filter).await? else {
             return Ok(None);
         };
-        let Some(intent_type) = eligible_for else {
-            return Ok(Some(filter));
-        };
+        match eligible_for {
+            Some(intent_type) => Ok(self.eligible(filter, intent_type)?),
+            None => Ok(Some(filter)),
+        }
+    }
+
+    /// The filter with what an intent type accepts; none when nothing can fit.
+    ///
+    /// # Errors
+    /// [`Refusal::UnknownIntentType`].
+    pub fn eligible(
+        &self,
+        mut filter: ArtifactFilter,
+        intent_type: &str,
+    ) -> Result<Option<ArtifactFilter>, Refusal> {
         let unknown = || Refusal::UnknownIntentType {
             intent_type: intent_type.to_owned(),
         };
@@ -192,6 +205,39 @@ impl ArtifactRegistry {
         let fits = |name: &&String| wanted.is_empty() || wanted.contains(name);
         filter.artifact_types = accepted.iter().filter(fits).cloned().collect();
         Ok((!filter.artifact_types.is_empty()).then_some(filter))
+    }
+
+    /// A page of the artifacts that fit a filter with which whoever asks may do something.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn list_for(
+        &self,
+        scope: &TenantScope,
+        action: Action,
+        filter: &ArtifactFilter,
+        page: &PageRequest<i64>,
+    ) -> Result<Page<i64, Artifact>, Error> {
+        match self.within_reach(scope, action, filter).await? {
+            Some(filter) => self.storage.list_artifacts(scope, &filter, page).await,
+            None => Ok(Page::empty()),
+        }
+    }
+
+    /// Returns the number of artifacts that [`Self::list_for`] goes through.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn count_for(
+        &self,
+        scope: &TenantScope,
+        action: Action,
+        filter: &ArtifactFilter,
+    ) -> Result<Count, Error> {
+        match self.within_reach(scope, action, filter).await? {
+            Some(filter) => self.storage.count_artifacts(scope, &filter).await,
+            None => Ok(Count::NONE),
+        }
     }
 
     /// Where artifacts came from, or what was made of them.

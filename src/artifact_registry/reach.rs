@@ -9,13 +9,14 @@ use crate::{
 };
 
 impl ArtifactRegistry {
-    /// The filter with what whoever asks may read; none when nothing can fit.
+    /// The filter with that with which whoever asks may do something; none when nothing can fit.
     pub(super) async fn within_reach(
         &self,
         scope: &TenantScope,
+        action: Action,
         filter: &ArtifactFilter,
     ) -> Result<Option<ArtifactFilter>, Error> {
-        let reach = scope.check(Action::ReadArtifacts)?;
+        let reach = scope.check(action)?;
         let mut filter = filter.clone();
         let storage = &self.storage;
         let is_reached = match (&reach, filter.session_id, filter.execution_id) {
@@ -31,7 +32,7 @@ impl ArtifactRegistry {
                 true
             }
             (Reach::Executions(_), None, None) => {
-                return Err(Refusal::lacking(Action::ReadArtifacts).into());
+                return Err(Refusal::lacking(action).into());
             }
         };
         Ok(is_reached.then_some(filter))

@@ -390,6 +390,8 @@ section! {
         /// runs. After it they are put aside, where they are found when they are needed after all, and after as long again
         /// they are removed.
         unreferenced_content: KeptFor [] = KeptFor::days(7),
+        /// Bulk operations, once they have ended.
+        operations: KeptFor [] = KeptFor::days(90),
         /// Period at which is looked for what may go, in seconds.
         period_seconds: u64 [.within(1, DAY_SECONDS)] = 60,
     }

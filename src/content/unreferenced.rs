@@ -7,7 +7,10 @@
 use std::time::{Duration, SystemTime};
 
 use futures::{StreamExt, TryStreamExt, stream::BoxStream};
-use object_store::{GetOptions, ObjectMeta, ObjectStore, ObjectStoreExt, PutPayload, path::Path};
+use object_store::{
+    GetOptions, ObjectMeta, ObjectStore, ObjectStoreExt, PutPayload,
+    path::{Path, PathPart},
+};
 
 use super::{
     ContentStore, Digest, Error, plain,
@@ -95,7 +98,7 @@ impl ContentStore {
     /// # Errors
     /// [`Error::Unavailable`].
     pub(crate) async fn reinstate(&self, object: &StoredObject) -> Result<(), Error> {
-        let place = Path::from_iter(object.path.parts().skip(1));
+        let place: Path = object.path.parts().skip(1).collect();
         self.bring_back_to(&place).await
     }
 
@@ -132,8 +135,8 @@ impl ContentStore {
 }
 
 fn withdrawn(place: &Path) -> Path {
-    let parts = place.parts().map(|part| part.as_ref().to_owned());
-    Path::from_iter([UNREFERENCED.to_owned()].into_iter().chain(parts))
+    let parts = [PathPart::from(UNREFERENCED)].into_iter();
+    parts.chain(place.parts()).collect()
 }
 
 /// An object below an area, a tenant and by its digest; nothing of what else may lie there.

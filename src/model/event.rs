@@ -1,5 +1,6 @@
 //! Entries of the write-ahead log. What an entry says is enough to rebuild the row it changed.
 
+mod cause;
 mod entry;
 #[cfg(test)]
 mod tests;
@@ -10,9 +11,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Artifact, ArtifactId, ArtifactState, ExecutionError, ExecutionId, Grants, IntentId, KeyId,
-    KeyRights, Materialization, Micros, NodeId, Overlap, RawJson, ScheduleTimes, SessionId,
-    SessionStatus, TenantId,
+    KeyRights, Materialization, Micros, NodeId, OperationCounts, OperationKind, OperationStatus,
+    Overlap, RawJson, ScheduleTimes, SessionId, SessionStatus, TenantId,
 };
+pub(crate) use cause::Cause;
 pub use entry::{Event, StreamKind};
 
 /// The way in which a write treats the state that is there.
@@ -370,18 +372,29 @@ bodies! {
         /// Why.
         reason: Option<String>,
     }
-}
-
-/// Who causes an entry of the log.
-pub(crate) enum Cause<'a> {
-    /// The one whom the entry names.
-    Named(&'a str),
-    /// Whoever submitted the execution: a handler acts for its submitter.
-    Submitter,
-    /// Whoever calls. A session that runs out of time has none.
-    Caller,
-    /// The runtime by itself.
-    Runtime,
+    /// A bulk operation began. Payload: its filter.
+    OperationStarted = "operation.started" {
+        /// The change that it makes.
+        kind: OperationKind,
+        /// Why.
+        reason: Option<String>,
+        /// What it may do.
+        grants: Grants,
+    }
+    /// A bulk operation went on.
+    OperationProgressed = "operation.progressed" {
+        /// What has become of the things that it has come to.
+        counts: OperationCounts,
+    }
+    /// A bulk operation ended: it is through, it was stopped by somebody, or it could not go on.
+    OperationEnded = "operation.ended" {
+        /// How it ended.
+        status: OperationStatus,
+        /// What has become of the things that it has come to.
+        counts: OperationCounts,
+        /// Why it was stopped, or could not go on.
+        reason: Option<String>,
+    }
 }
 
 /// An entry of the log that cannot be read or written.
@@ -412,41 +425,6 @@ impl EventBody {
                 | Self::ExecutionFailed { .. }
                 | Self::ExecutionCancelled { .. }
         )
-    }
-
-    /// Who causes such an entry.
-    pub(crate) fn cause(&self) -> Cause<'_> {
-        match self {
-            Self::CancelRequested { actor, .. }
-            | Self::ArtifactRegistered { actor, .. }
-            | Self::ArtifactTransitioned { actor, .. } => Cause::Named(actor),
-            Self::ExecutionCreated { .. }
-            | Self::StepStarted { .. }
-            | Self::StepCompleted { .. }
-            | Self::ProgressReported { .. }
-            | Self::ChildSubmitted { .. }
-            | Self::Domain { .. }
-            | Self::ExecutionStateChanged { .. } => Cause::Submitter,
-            Self::SessionCreated { .. }
-            | Self::SessionUpgraded { .. }
-            | Self::SessionStateChanged { .. }
-            | Self::SessionClosed { .. }
-            | Self::PolicyDenied { .. }
-            | Self::PolicyAllowed { .. }
-            | Self::KeyCreated { .. }
-            | Self::KeyRevoked { .. }
-            | Self::ScheduleCreated { .. }
-            | Self::SchedulePaused { .. }
-            | Self::ScheduleResumed {}
-            | Self::ScheduleTriggered { .. }
-            | Self::ScheduleBackfilled { .. }
-            | Self::ScheduleDeleted { .. } => Cause::Caller,
-            Self::ExecutionStarted { .. }
-            | Self::ExecutionRetrying { .. }
-            | Self::ExecutionCompleted { .. }
-            | Self::ExecutionFailed { .. }
-            | Self::ExecutionCancelled { .. } => Cause::Runtime,
-        }
     }
 
     /// The columns `type` and `data`.

@@ -77,7 +77,8 @@ impl ExecutionStatus {
 }
 
 /// Why a live execution is not running now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum WaitReason {
     /// Waits for a free slot.
     Queue,

@@ -147,6 +147,8 @@ ids! {
     KeyId "key";
     /// A schedule.
     ScheduleId "sch";
+    /// A bulk operation.
+    OperationId "opr";
     /// One start of one node: a fresh id each time a process begins to serve.
     NodeId "nod";
 }

@@ -8,9 +8,11 @@ mod api_key;
 mod artifact;
 mod bucket;
 mod budget;
+mod bulk_operation;
 mod canonical_json;
 mod chain_hash;
 mod checkpoint;
+mod coded;
 mod cursor;
 mod event;
 mod execution;
@@ -39,6 +41,9 @@ pub use artifact::{
 };
 pub use bucket::{Bucket, Rate};
 pub use budget::{Budget, CostQuota, Priority, Turn, Work, price};
+pub use bulk_operation::{
+    BulkOperation, OperationCounts, OperationKind, OperationRefusal, OperationStatus,
+};
 pub use chain_hash::ChainHash;
 pub use checkpoint::{
     BadKeptCheckpoint, Checkpoint, KeptCheckpoint, KeptEntries, LogHead, RemovedEntry, Signed,
@@ -52,7 +57,7 @@ pub use execution::{
 pub use grants::{Action, Grants, GrantsError, GrantsTextError, Scope, ScopeError};
 pub use id::{
     ArtifactId, EventId, ExecutionId, IdError, IntentId, KeyId, MaterializationId, NodeId,
-    ScheduleId, SessionId, UploadId,
+    OperationId, ScheduleId, SessionId, UploadId,
 };
 pub use json::{JsonError, Payload, RawJson, merge_patch};
 pub(crate) use key_ring::hmac_by;

@@ -12,7 +12,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{Action, Execution, Grants, Meter, Reach, Refusal, Schedule, Scope};
+use super::{Action, BulkOperation, Execution, Grants, Meter, Reach, Refusal, Schedule, Scope};
 
 /// A tenant's name: 1 to 64 of `A-Z a-z 0-9 . _ -`, beginning with a letter or digit.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -207,6 +207,13 @@ impl Principal {
             attempts: None,
             meter: None,
         }
+    }
+
+    /// Whoever asked for a bulk operation: it may change what they might then.
+    #[must_use]
+    pub(crate) fn of_operation(operation: &BulkOperation) -> Self {
+        let grants = operation.grants.clone();
+        Self::proven(operation.tenant_id.clone(), &operation.created_by, grants)
     }
 
     /// The tenant of a test, whatever its name.

@@ -185,4 +185,26 @@ impl Refusal {
             path: vec![path.to_owned()],
         }
     }
+
+    /// The stable name of its kind.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NotFound { .. } => "NOT_FOUND",
+            Self::Forbidden { .. } => "FORBIDDEN",
+            Self::PolicyDenied { .. } => "POLICY_DENIED",
+            Self::InvalidInput(_) => "INVALID_INPUT",
+            Self::UnknownIntentType { .. } => "UNKNOWN_INTENT_TYPE",
+            Self::AmbiguousHandler { .. } => "AMBIGUOUS_HANDLER",
+            Self::SessionNotActive { .. } => "SESSION_NOT_ACTIVE",
+            Self::IdempotencyKeyConflict { .. } => "IDEMPOTENCY_KEY_CONFLICT",
+            Self::ExecutionIdConflict => "EXECUTION_ID_CONFLICT",
+            Self::StaleVersion { .. } => "STALE_VERSION",
+            Self::InvalidTransition { .. } | Self::SessionTransition { .. } => "INVALID_TRANSITION",
+            Self::AlreadyTerminal { .. } => "ALREADY_TERMINAL",
+            Self::TooLarge { .. } | Self::AnswerTooLarge { .. } => "TOO_LARGE",
+            Self::LimitReached { .. } => "LIMIT_REACHED",
+            Self::QuotaExceeded { .. } => "QUOTA_EXCEEDED",
+        }
+    }
 }

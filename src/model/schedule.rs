@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Grants, Micros, RawJson, ScheduleId, SessionId, TenantId};
+use super::{Grants, Micros, RawJson, ScheduleId, SessionId, TenantId, coded::codes};
 
 /// The times at which a schedule is due.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,34 +20,6 @@ pub enum ScheduleTimes {
         /// Its length.
         seconds: i64,
     },
-}
-
-macro_rules! codes {
-    ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $code:literal,)* }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-        #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-        pub enum $name {
-            $($(#[$vdoc])* $variant = $code,)*
-        }
-
-        impl $name {
-            /// The number that the database keeps.
-            #[must_use]
-            pub fn code(self) -> i64 {
-                self as i64
-            }
-
-            /// The one with that number.
-            #[must_use]
-            pub fn from_code(code: i64) -> Option<Self> {
-                match code {
-                    $($code => Some(Self::$variant),)*
-                    _ => None,
-                }
-            }
-        }
-    };
 }
 
 codes! {

@@ -173,6 +173,9 @@ fn data_of(body: &EventBody, occurred_at: Micros) -> Option<Value> {
         | EventBody::ScheduleResumed {}
         | EventBody::ScheduleTriggered { .. }
         | EventBody::ScheduleBackfilled { .. }
-        | EventBody::ScheduleDeleted { .. } => return None,
+        | EventBody::ScheduleDeleted { .. }
+        | EventBody::OperationStarted { .. }
+        | EventBody::OperationProgressed { .. }
+        | EventBody::OperationEnded { .. } => return None,
     })
 }

@@ -12,6 +12,7 @@ mod lease;
 mod limits;
 mod maintenance;
 mod notices;
+mod operations;
 mod parking;
 mod parts;
 mod retention;
@@ -33,9 +34,11 @@ use super::{
     mutex::lock, registry::IntentRegistry, retention::Retention, slots::Slots, trees::Trees,
 };
 use crate::{
+    artifact_registry::ArtifactRegistry,
     clock::Clock,
     content::{ContentStore, Payloads},
     events::{CheckpointKeys, Events},
+    executions::Executions,
     ids::IdSource,
     model::{Labels, NodeId, TenantId},
     policy::Policies,
@@ -119,6 +122,10 @@ pub(super) struct Engine {
     timers: Timers,
     /// A schedule was made, or is due earlier than it was.
     pub(super) schedules_changed: Notify,
+    /// A bulk operation has begun.
+    pub(super) operations_begun: Notify,
+    pub(super) executions: Executions,
+    pub(super) artifacts: ArtifactRegistry,
     parking: Parking,
     cancelling: Cancelling,
     overtaking: Overtaking,
@@ -146,6 +153,7 @@ pub(crate) struct Parts {
     pub(crate) events: Events,
     pub(crate) checkpoints: Option<CheckpointKeys>,
     pub(crate) state: StateSurface,
+    pub(crate) artifacts: ArtifactRegistry,
     pub(crate) quotas: Quotas,
     pub(crate) policies: Policies,
     pub(crate) limits: Limits,
@@ -178,6 +186,7 @@ impl Engine {
             slots: Arc::clone(&slots),
             engine: engine.clone(),
         });
+        let executions = Executions::new(parts.storage.clone());
         Self {
             storage: parts.storage,
             quotas: parts.quotas,
@@ -201,6 +210,9 @@ impl Engine {
             claims: Claims::default(),
             timers: Timers::default(),
             schedules_changed: Notify::new(),
+            operations_begun: Notify::new(),
+            executions,
+            artifacts: parts.artifacts,
             parking: Parking::default(),
             cancelling: Cancelling::default(),
             overtaking: Overtaking::default(),
@@ -227,6 +239,7 @@ impl Engine {
             tokio::spawn(Arc::clone(self).solitude_loop()),
             tokio::spawn(Arc::clone(self).timer_loop()),
             tokio::spawn(Arc::clone(self).schedule_loop()),
+            tokio::spawn(Arc::clone(self).operation_loop()),
             tokio::spawn(Arc::clone(self).wake_loop()),
             tokio::spawn(Arc::clone(self).drain_loop()),
             tokio::spawn(Arc::clone(self).maintenance_loop()),

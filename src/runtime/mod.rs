@@ -17,6 +17,7 @@ mod intent_limits;
 mod limits;
 mod metadata;
 mod mutex;
+mod operations;
 mod outlook;
 mod registry;
 mod request;
@@ -50,6 +51,7 @@ pub use metadata::{
     CheckFunction, FingerprintFunction, FingerprintInput, HandlerMetadata, RetryPolicy,
     SensitiveFunction,
 };
+pub use operations::{Begun, NewOperation, OperationPreview, Previewed, Wanted};
 pub use outlook::{Outlook, outlook};
 pub use registry::{HandlerBuilder, IntentRegistry};
 pub use request::{ChildIntent, SubmitIntent, Submitted};
@@ -60,6 +62,7 @@ pub use state::StateHandle;
 
 use engine::Engine;
 pub(crate) use engine::Parts;
+use submit::RerunKey;
 
 use crate::{
     model::{
@@ -152,13 +155,7 @@ impl Runtime {
     ) -> Result<Execution, Error> {
         let reach = principal.check(Action::ControlExecutions)?;
         check_reason(reason.as_deref())?;
-        let actor = principal.actor().to_string();
-        let storage = &self.0.storage;
-        let scope = principal.scope();
-        if !storage.reaches_execution(&scope, &reach, id).await? {
-            return Err(Refusal::not_found("execution", "executionId").into());
-        }
-        Ok(storage.cancel(scope, id, reason, actor).await?)
+        self.0.cancel(principal, &reach, id, reason).await
     }
 
     /// Runs a finished execution's intent again, as a new execution.
@@ -172,7 +169,8 @@ impl Runtime {
         idempotency_key: Option<String>,
     ) -> Result<Submitted, Error> {
         let reach = principal.check(Action::ControlExecutions)?;
-        self.0.rerun(principal, &reach, id, idempotency_key).await
+        let key = idempotency_key.map(RerunKey::Caller);
+        self.0.rerun(principal, &reach, id, key).await
     }
 
     /// Returns the catalog of intents.

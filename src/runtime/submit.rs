@@ -29,7 +29,8 @@ use crate::{
     storage::{Key, KeyScope, NewExecution, ScheduleRun, Submit},
     telemetry::metrics,
 };
-use keys::{Keys, fault_of_chosen_id, fault_of_key, framed_hash, request_hash};
+pub(super) use keys::RerunKey;
+use keys::{Keys, fault_of_chosen_id, fault_of_key, request_hash};
 use schedule::Scheduled;
 pub(super) use sealing::Opened;
 use sealing::Sealing;
@@ -358,10 +359,11 @@ impl Engine {
         principal: &Principal,
         reach: &Reach,
         id: ExecutionId,
-        idempotency_key: Option<String>,
+        key: Option<RerunKey>,
     ) -> Result<Submitted, Error> {
         self.refuse_while_draining()?;
         let _begun = self.quotas.submit(principal).await?;
+        let idempotency_key = key.as_ref().map(|key| key.text().to_owned());
         if let Some(fault) = fault_of_key(idempotency_key.as_deref()) {
             return Err(Refusal::InvalidInput(vec![fault]).into());
         }
@@ -387,12 +389,7 @@ impl Engine {
             parent: None,
         };
         self.decide_submit(principal, handler, accepting).await?;
-        let key = idempotency_key.clone().map(|key| Key {
-            scope: KeyScope::Caller,
-            key: reach.own_key(key),
-            request_hash: framed_hash([b"rerun".as_slice(), id.0.as_bytes()]),
-            ttl_micros: Some(self.settings.idempotency_ttl_micros),
-        });
+        let key = key.map(|key| key.of_rerun(reach, id, self.settings.idempotency_ttl_micros));
         let stored = self.parameters_of_rerun(&scope, handler, &intent).await?;
         let (parameters, sealed) = stored;
         let limits = self.limits_of_rerun(&scope, handler, &parameters).await?;

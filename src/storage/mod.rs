@@ -15,6 +15,7 @@ mod fleet;
 mod lease;
 mod migrate;
 mod node;
+mod operations;
 mod places;
 mod read;
 mod retention;
@@ -37,6 +38,7 @@ pub use fleet::{DrainRequest, NodeInfo, NodeState};
 pub use lease::LeaseConnection;
 pub use migrate::migrate;
 pub use node::Backlog;
+pub use operations::OperationFilter;
 pub(crate) use read::TenantDigest;
 #[cfg(test)]
 pub(crate) use read::tests as read_tests;
@@ -53,11 +55,11 @@ pub use retention::{
 pub use schedules::ScheduleFilter;
 pub use verify::{ChainReport, Difference, Report};
 pub use write::{
-    AdvanceSchedule, BySecret, ChangeSchedule, Claim, ClaimedBatch, CloseSession, Complete,
-    CreateKey, CreateSchedule, CreateSession, Emit, Fence, Key, KeyScope, MoveSession,
-    NewExecution, Notice, Outcome, RecordDecision, RecordStep, RevokeKey, ScheduleChange,
-    ScheduleRun, Shares, StateTarget, Submission, Submit, UpgradeSession, WriteOptions, WriteState,
-    WrittenState,
+    AdvanceOperation, AdvanceSchedule, BySecret, CancelOperation, ChangeSchedule, Claim,
+    ClaimedBatch, CloseSession, Complete, CreateKey, CreateOperation, CreateSchedule,
+    CreateSession, Emit, Fence, Key, KeyScope, MoveSession, NewExecution, Notice, Outcome,
+    RecordDecision, RecordStep, RevokeKey, ScheduleChange, ScheduleRun, Shares, StateTarget,
+    Submission, Submit, UpgradeSession, WriteOptions, WriteState, WrittenState,
 };
 
 use crate::model::{

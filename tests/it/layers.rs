@@ -116,6 +116,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "clock",
             "content",
             "events",
+            "executions",
             "ids",
             "model",
             "policy",
@@ -184,6 +185,10 @@ const RIGHTS: &[(&str, &[&str])] = &[
     (
         "Principal::of_schedule(",
         &["runtime/engine/schedules.rs", "runtime/submit/schedule.rs"],
+    ),
+    (
+        "Principal::of_operation(",
+        &["runtime/engine/operations.rs"],
     ),
     ("TenantScope::of_link(", &["content/signing.rs"]),
     (

@@ -36,6 +36,7 @@ mod layers;
 mod lease;
 mod limits;
 mod lists;
+mod operations;
 mod outage;
 mod policy;
 mod private;

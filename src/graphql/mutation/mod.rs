@@ -6,6 +6,7 @@ mod artifact;
 mod execution;
 mod fleet;
 mod intent;
+mod operation;
 mod result;
 mod schedule;
 mod session;
@@ -23,5 +24,6 @@ pub struct Mutation(
     artifact::ArtifactMutation,
     api_key::ApiKeyMutation,
     schedule::ScheduleMutation,
+    operation::OperationMutation,
     fleet::FleetMutation,
 );

@@ -6,6 +6,7 @@ mod artifact;
 mod execution;
 mod intent;
 mod node;
+mod operation;
 mod schedule;
 mod session;
 mod system;
@@ -23,4 +24,5 @@ pub struct Query(
     system::SystemQuery,
     api_key::ApiKeyQuery,
     schedule::ScheduleQuery,
+    operation::OperationQuery,
 );

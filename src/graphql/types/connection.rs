@@ -10,6 +10,7 @@ use super::{
     counted::Listed,
     event::ExecutionEvent,
     execution::Execution,
+    operation::BulkOperation,
     page::PageKey,
     schedule::Schedule,
     session::Session,
@@ -130,6 +131,10 @@ connections! {
     ScheduleConnection,
     /// A schedule in a page.
     ScheduleEdge of Schedule;
+    /// A page of bulk operations.
+    OperationConnection,
+    /// A bulk operation in a page.
+    OperationEdge of BulkOperation;
     /// A page of an execution's events, oldest first.
     ExecutionEventConnection,
     /// An event in a page.
@@ -219,6 +224,7 @@ pages! {
     ArtifactConnection of Artifact;
     ApiKeyConnection of ApiKey;
     ScheduleConnection of Schedule;
+    OperationConnection of BulkOperation;
 }
 
 shared_pages! {

@@ -451,7 +451,10 @@ impl ExecutionEvent {
             | EventBody::ScheduleResumed {}
             | EventBody::ScheduleTriggered { .. }
             | EventBody::ScheduleBackfilled { .. }
-            | EventBody::ScheduleDeleted { .. } => return None,
+            | EventBody::ScheduleDeleted { .. }
+            | EventBody::OperationStarted { .. }
+            | EventBody::OperationProgressed { .. }
+            | EventBody::OperationEnded { .. } => return None,
         })
     }
 }

@@ -15,7 +15,7 @@ use crate::{
     artifact_registry,
     events::{self, StreamName},
     executions,
-    model::{self, ArtifactId, ExecutionId, ScheduleId},
+    model::{self, ArtifactId, ExecutionId, OperationId, ScheduleId},
     services::MetadataMember,
     state_surface,
 };
@@ -214,7 +214,7 @@ impl SessionFilter {
 pub(crate) struct WalFilter {
     /// Only entries of these types, e.g. `session.created`.
     types: Option<Vec<String>>,
-    /// Only entries of this execution, session, artifact or schedule.
+    /// Only entries of this execution, session, artifact, schedule or bulk operation.
     stream_id: Option<ID>,
     /// Only entries of this session, its executions and their artifacts.
     session_id: Option<ID>,
@@ -244,13 +244,15 @@ fn stream(id: &ID) -> Result<StreamName, ApiError> {
     let session = || id.parse().map(StreamName::Session);
     let artifact = || id.parse().map(|ArtifactId(id)| StreamName::Id(id));
     let schedule = || id.parse().map(|ScheduleId(id)| StreamName::Id(id));
+    let operation = || id.parse().map(|OperationId(id)| StreamName::Id(id));
     any.or_else(|_| execution())
         .or_else(|_| session())
         .or_else(|_| artifact())
         .or_else(|_| schedule())
+        .or_else(|_| operation())
         .map_err(|_| {
             ApiError::bad_input(
-                "streamId: expected the id of an execution, a session, an artifact or a schedule",
+                "streamId: expected the id of an execution, a session, an artifact, a schedule or a bulk operation",
             )
         })
 }

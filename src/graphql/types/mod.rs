@@ -16,6 +16,7 @@ pub(crate) mod intent_type;
 pub(crate) mod json;
 pub(crate) mod lineage;
 pub(crate) mod node;
+pub(crate) mod operation;
 pub(crate) mod page;
 pub(crate) mod rate_limit;
 pub(crate) mod runtime_status;

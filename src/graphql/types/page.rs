@@ -5,7 +5,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use crate::{
     api::ApiError,
     events::LogRange,
-    model::{Cursor, ExecutionId, KeyId, ScheduleId, SessionId},
+    model::{Cursor, ExecutionId, KeyId, OperationId, ScheduleId, SessionId},
     services::PageRequest,
 };
 
@@ -53,6 +53,16 @@ impl PageKey for KeyId {
 }
 
 impl PageKey for ScheduleId {
+    fn encode(&self) -> String {
+        self.to_string()
+    }
+
+    fn decode(cursor: &str) -> Option<Self> {
+        cursor.parse().ok()
+    }
+}
+
+impl PageKey for OperationId {
     fn encode(&self) -> String {
         self.to_string()
     }

@@ -51,6 +51,8 @@ pub(crate) enum Total {
     ApiKeys,
     /// The schedules that fit.
     Schedules(ScheduleFilter),
+    /// The bulk operations that the caller may read.
+    Operations,
     /// The records that belong to another one.
     Members(Members, Uuid),
 }
@@ -73,6 +75,7 @@ impl Total {
             Self::WalEntries(filter) => services.events.count_log(scope, filter).await?,
             Self::ApiKeys => services.keys.count(&caller.principal).await?,
             Self::Schedules(filter) => services.runtime.count_schedules(scope, filter).await?,
+            Self::Operations => services.runtime.count_operations(scope).await?,
             Self::Members(members, id) => {
                 let counts = &caller.loaders().member_counts;
                 counts.load((*members, *id)).await?.unwrap_or(Count::NONE)

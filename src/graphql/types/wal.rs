@@ -1,4 +1,4 @@
-//! Entries of the log as an operator reads them: of executions, sessions, artifacts, keys and schedules alike.
+//! Entries of the log as an operator reads them: of executions, sessions, artifacts, keys, schedules and bulk operations alike.
 
 use async_graphql::{Context, Enum, ID, Object};
 
@@ -6,7 +6,7 @@ use super::scalars::{BigInt, DateTime, Json};
 use crate::{
     api::ApiError,
     graphql::{error::Nullable, loading::Caller},
-    model::{self, ArtifactId, ExecutionId, KeyId, RawJson, ScheduleId},
+    model::{self, ArtifactId, ExecutionId, KeyId, OperationId, RawJson, ScheduleId},
 };
 
 /// The kind of record that a stream of the log belongs to.
@@ -23,6 +23,8 @@ pub(crate) enum WalStreamKind {
     Key,
     /// One schedule.
     Schedule,
+    /// One bulk operation.
+    Operation,
 }
 
 /// An entry of the log.
@@ -41,7 +43,7 @@ impl WalEntry {
         self.0.stream_kind.into()
     }
 
-    /// The execution, session, artifact, key or schedule.
+    /// The execution, session, artifact, key, schedule or bulk operation.
     async fn stream_id(&self) -> ID {
         match self.0.stream_kind {
             model::StreamKind::Execution => ExecutionId(self.0.stream_id).into(),
@@ -49,6 +51,7 @@ impl WalEntry {
             model::StreamKind::Artifact => ArtifactId(self.0.stream_id).into(),
             model::StreamKind::Key => KeyId(self.0.stream_id).into(),
             model::StreamKind::Schedule => ScheduleId(self.0.stream_id).into(),
+            model::StreamKind::Operation => OperationId(self.0.stream_id).into(),
         }
     }
 

@@ -20,6 +20,8 @@ pub enum StreamKind {
     Key,
     /// One schedule.
     Schedule,
+    /// One bulk operation.
+    Operation,
 }
 
 impl StreamKind {
@@ -38,6 +40,7 @@ impl StreamKind {
             Self::Artifact,
             Self::Key,
             Self::Schedule,
+            Self::Operation,
         ];
         all.into_iter().find(|k| k.code() == code)
     }
@@ -48,7 +51,7 @@ impl StreamKind {
 pub struct Event {
     /// The kind of record that the stream belongs to.
     pub stream_kind: StreamKind,
-    /// The execution, the artifact, the key or the schedule; of a session only where the server made the session's id.
+    /// The execution, the artifact, the key, the schedule or the bulk operation; of a session only where the server made the session's id.
     pub stream_id: Uuid,
     /// Its place: dense within the stream, and in the order of the whole log.
     pub cursor: Cursor,

@@ -6,12 +6,12 @@ use uuid::Variant;
 
 use crate::runtime::request::SubmitIntent;
 use crate::{
-    model::{ExecutionId, Fault, Principal, SessionId, TenantScope, is_name},
+    model::{ExecutionId, Fault, Principal, Reach, SessionId, TenantScope, is_name},
     runtime::{
         catalog::Declaration, engine::Engine, handler_error::HandlerError,
         metadata::FingerprintInput,
     },
-    storage::Key,
+    storage::{Key, KeyScope},
 };
 
 /// Parts, each preceded by its length: no two different lists of parts hash alike.
@@ -37,6 +37,45 @@ impl Keys {
     /// Of a submit whose id the server makes.
     pub(super) fn of(key: Option<Key>) -> Self {
         Self { key, chosen: None }
+    }
+}
+
+/// The key of a re-run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::runtime) enum RerunKey {
+    /// The caller has chosen it.
+    Caller(String),
+    /// Of a bulk operation: it is remembered for as long as one can take to come to it again.
+    Operation(String),
+}
+
+/// The shortest time for which the key of a re-run by a bulk operation is remembered, a month.
+const OPERATION_KEY_MICROS: i64 = 31 * 86_400 * 1_000_000;
+
+impl RerunKey {
+    pub(super) fn text(&self) -> &str {
+        match self {
+            Self::Caller(key) | Self::Operation(key) => key,
+        }
+    }
+
+    /// The key by which a re-run of an execution is one with an earlier request.
+    pub(super) fn of_rerun(self, reach: &Reach, id: ExecutionId, ttl_micros: i64) -> Key {
+        let request_hash = framed_hash([b"rerun".as_slice(), id.0.as_bytes()]);
+        match self {
+            Self::Caller(key) => Key {
+                scope: KeyScope::Caller,
+                key: reach.own_key(key),
+                request_hash,
+                ttl_micros: Some(ttl_micros),
+            },
+            Self::Operation(key) => Key {
+                scope: KeyScope::Operation,
+                key,
+                request_hash,
+                ttl_micros: Some(ttl_micros.max(OPERATION_KEY_MICROS)),
+            },
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Rows to records. A value that does not convert is reported as corrupt, never skipped.
 
 mod checkpoints;
+mod operations;
 mod records;
 mod schedules;
 
@@ -16,6 +17,7 @@ use crate::model::{
     Materialization, MaterializationId, Payload, Queue, RawJson, Session, SessionId, SessionStatus,
     Step, StreamKind, TenantId, Upload, UploadId,
 };
+pub(super) use operations::StoredOperation;
 pub(super) use records::{ArtifactRow, EventRow, SessionRow, error_code_of};
 pub(super) use schedules::StoredSchedule;
 

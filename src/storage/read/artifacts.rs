@@ -7,6 +7,7 @@ use std::{
 
 use entity::{artifact, artifact_transition, materialization};
 use sea_orm::{FromQueryResult, QueryResult};
+use serde::{Deserialize, Serialize};
 
 use super::{
     super::{Error, Storage, sql},
@@ -20,12 +21,15 @@ use crate::model::{
 };
 use sql::{columns, get};
 
-/// Which artifacts are wanted; an empty list of values means any.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// Which artifacts are wanted; an empty list of values means any. Written as JSON its members are named as in the API.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
 pub struct ArtifactFilter {
     /// One of these.
+    #[serde(rename = "artifactType")]
     pub artifact_types: Vec<String>,
     /// One of these.
+    #[serde(rename = "lifecycleState")]
     pub states: Vec<ArtifactState>,
     /// Made by this execution, or found again by it.
     pub execution_id: Option<ExecutionId>,

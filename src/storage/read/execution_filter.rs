@@ -3,6 +3,7 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use sea_orm::{DbBackend, Value};
+use serde::{Deserialize, Serialize};
 
 use super::{
     super::KeyScope,
@@ -13,12 +14,15 @@ use super::{
 };
 use crate::model::{ExecutionId, ExecutionStatus, Micros, SessionId, TenantScope, WaitReason};
 
-/// Which executions are wanted; an empty list of values means any.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// Which executions are wanted; an empty list of values means any. Written as JSON its members are named as in the API.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
 pub struct ExecutionFilter {
     /// One of these.
+    #[serde(rename = "status")]
     pub statuses: Vec<ExecutionStatus>,
     /// One of these.
+    #[serde(rename = "intentType")]
     pub intent_types: Vec<String>,
     /// In this session.
     pub session_id: Option<SessionId>,
@@ -37,12 +41,14 @@ pub struct ExecutionFilter {
     /// Accepted before this time.
     pub created_before: Option<Micros>,
     /// Of one of these handlers.
+    #[serde(rename = "handlerName")]
     pub handler_names: Vec<String>,
     /// Those that repeat this one.
     pub rerun_of: Option<ExecutionId>,
     /// Live, and not running for one of these reasons.
     pub waiting_for: Vec<WaitReason>,
     /// Failed with one of these codes.
+    #[serde(rename = "errorCode")]
     pub error_codes: Vec<String>,
     /// Ended after this time.
     pub finished_after: Option<Micros>,

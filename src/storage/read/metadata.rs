@@ -1,6 +1,7 @@
 //! The client's notes, as a condition of a list.
 
 use sea_orm::{DbBackend, Value};
+use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
 use super::page::Conditions;
@@ -11,13 +12,15 @@ pub const MOST_MEMBERS: usize = 5;
 pub const MOST_MEMBER_BYTES: usize = 1024;
 
 /// A member of an object of metadata: its name, and the text, number or boolean that it is.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MetadataMember {
+    #[serde(rename = "key")]
     name: String,
     value: Scalar,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
 enum Scalar {
     Text(String),
     Integer(i64),

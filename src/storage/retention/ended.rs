@@ -26,16 +26,19 @@ pub enum Ended {
     Uploads,
     /// Deleted artifacts whose execution and content are gone and from which nothing was made.
     DeletedArtifacts,
+    /// Bulk operations.
+    Operations,
 }
 
 impl Ended {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::ClosedSessions,
         Self::ExpiredSessions,
         Self::ApiKeys,
         Self::Uploads,
         Self::DeletedArtifacts,
+        Self::Operations,
     ];
 
     /// Of table `t`, the columns, what finds those that have ended, and the
@@ -71,6 +74,12 @@ impl Ended {
                 may_go: "t.updated_at < $4 AND NOT EXISTS (SELECT 1 FROM artifact_edge c WHERE c.parent = t.key) \
                          AND NOT EXISTS (SELECT 1 FROM content_release r WHERE r.artifact_id = t.id) \
                          AND NOT EXISTS (SELECT 1 FROM execution e WHERE e.id = t.execution_id)",
+            },
+            Self::Operations => Parts {
+                table: "operation",
+                columns: "t.id, t.id AS stream_id, t.next_seq",
+                ended: "t.finished_at IS NOT NULL".to_owned(),
+                may_go: "t.finished_at < $4",
             },
         }
     }

@@ -11,7 +11,8 @@ use uuid::Uuid;
 use super::{super::Error, Difference, PAGE, View, log::Log};
 use crate::{
     model::{
-        ArtifactId, ChainHash, EventType, ExecutionId, KeyId, ScheduleId, SessionId, StreamKind,
+        ArtifactId, ChainHash, EventType, ExecutionId, KeyId, OperationId, ScheduleId, SessionId,
+        StreamKind,
     },
     storage::{
         chain::{self, Entry},
@@ -113,6 +114,7 @@ fn name_of(kind: i64, stream: Uuid, session: Uuid) -> String {
         Some(StreamKind::Artifact) => ArtifactId(stream).to_string(),
         Some(StreamKind::Key) => KeyId(stream).to_string(),
         Some(StreamKind::Schedule) => ScheduleId(stream).to_string(),
+        Some(StreamKind::Operation) => OperationId(stream).to_string(),
         None => stream.to_string(),
     }
 }
@@ -251,12 +253,13 @@ impl View<'_> {
 }
 
 /// What streams belong to: the kind, the table, and the number of the next entry where it is kept.
-const OWNERS: [(StreamKind, &str, &str); 5] = [
+const OWNERS: [(StreamKind, &str, &str); 6] = [
     (StreamKind::Execution, "execution", "o.next_seq"),
     (StreamKind::Session, "session", "o.next_seq"),
     (StreamKind::Artifact, "artifact", "o.next_seq"),
     (StreamKind::Key, "api_key", "CAST(NULL AS bigint)"),
     (StreamKind::Schedule, "schedule", "o.next_seq"),
+    (StreamKind::Operation, "operation", "o.next_seq"),
 ];
 
 /// What the record says of its stream.

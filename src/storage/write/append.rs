@@ -6,8 +6,8 @@ use uuid::Uuid;
 
 use super::{notice::Notice, working::Working};
 use crate::model::{
-    ApiKey, ArtifactId, Cause, Cursor, Event, EventBody, ExecutionId, Payload, ScheduleId,
-    SessionId, SessionKey, StreamKind,
+    ApiKey, ArtifactId, Cause, Cursor, Event, EventBody, ExecutionId, OperationId, Payload,
+    ScheduleId, SessionId, SessionKey, StreamKind,
 };
 
 impl Working {
@@ -148,6 +148,35 @@ impl Working {
             stream_id: id.0,
             cursor: Cursor { tx, ord, seq },
             tenant_id: schedule.tenant_id.clone(),
+            session_id: SessionId(Uuid::nil()),
+            intent_type: None,
+            actor: actor.cloned(),
+            body,
+            payload,
+            occurred_at: now,
+        });
+    }
+
+    /// Appends to a bulk operation's stream; nobody is the actor where the runtime goes on with it.
+    pub(super) fn append_to_operation(
+        &mut self,
+        id: OperationId,
+        actor: Option<&Arc<str>>,
+        body: EventBody,
+        payload: Option<Payload>,
+    ) {
+        let (tx, ord, now) = (self.tx, self.next_ord(), self.now);
+        let Some(row) = self.operations.change(&id) else {
+            return;
+        };
+        let operation = &mut row.operation;
+        let seq = operation.next_seq;
+        operation.next_seq += 1;
+        self.changes.events.push(Event {
+            stream_kind: StreamKind::Operation,
+            stream_id: id.0,
+            cursor: Cursor { tx, ord, seq },
+            tenant_id: operation.tenant_id.clone(),
             session_id: SessionId(Uuid::nil()),
             intent_type: None,
             actor: actor.cloned(),

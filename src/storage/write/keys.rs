@@ -18,6 +18,8 @@ pub enum KeyScope {
     Schedule = 3,
     /// The caller choosing the id of the execution.
     Chosen = 4,
+    /// A bulk operation naming what it runs again.
+    Operation = 5,
 }
 
 /// The key of a request, by which two requests are one.

@@ -4,7 +4,8 @@
 
 use super::{super::Error, super::convert::EventRow, working::Working};
 use crate::model::{
-    ArtifactId, ChainHash, Event, ExecutionId, KeyId, ScheduleId, SessionKey, StreamKind,
+    ArtifactId, ChainHash, Event, ExecutionId, KeyId, OperationId, ScheduleId, SessionKey,
+    StreamKind,
 };
 
 impl Working {
@@ -39,6 +40,10 @@ impl Working {
             StreamKind::Artifact => Some(&mut self.artifacts.change(&ArtifactId(id))?.last_hash),
             StreamKind::Key => Some(&mut self.api_keys.change(&KeyId(id))?.last_hash),
             StreamKind::Schedule => Some(&mut self.schedules.change(&ScheduleId(id))?.last_hash),
+            StreamKind::Operation => {
+                let row = self.operations.change(&OperationId(id))?;
+                Some(&mut row.last_hash)
+            }
         }
     }
 }

@@ -39,10 +39,11 @@ mod writer;
 pub use keys::{Key, KeyScope};
 pub use notice::Notice;
 pub use ops::{
-    AdvanceSchedule, BySecret, ChangeSchedule, Claim, ClaimedBatch, CloseSession, Complete,
-    CreateKey, CreateSchedule, CreateSession, Emit, MoveSession, NewExecution, Outcome,
-    RecordDecision, RecordStep, RevokeKey, ScheduleChange, ScheduleRun, StateTarget, Submission,
-    Submit, UpgradeSession, WriteState, WrittenState,
+    AdvanceOperation, AdvanceSchedule, BySecret, CancelOperation, ChangeSchedule, Claim,
+    ClaimedBatch, CloseSession, Complete, CreateKey, CreateOperation, CreateSchedule,
+    CreateSession, Emit, MoveSession, NewExecution, Outcome, RecordDecision, RecordStep, RevokeKey,
+    ScheduleChange, ScheduleRun, StateTarget, Submission, Submit, UpgradeSession, WriteState,
+    WrittenState,
 };
 pub use shares::Shares;
 pub use working::Fence;
@@ -50,9 +51,9 @@ pub use writer::WriteOptions;
 
 pub(super) use ops::{
     AdvanceReleases, Cancel, CancelBelow, CreateUpload, DeleteArtifacts, EndCancellation,
-    EndSolitude, EndedRow, ExpireSessions, FinishUpload, FireTimers, ForgetKeys, HoldSchedules,
-    KeepEntries, MakeDataKey, MendLimits, NoteKeyUses, RecordCheckpoints, Recover, RemoveEnded,
-    RemoveExecutions, RollCounts, RotateDataKeys, Sweep, TransitionArtifact, Wake,
+    EndSolitude, EndedRow, ExpireSessions, FinishUpload, FireTimers, ForgetKeys, HoldOperations,
+    HoldSchedules, KeepEntries, MakeDataKey, MendLimits, NoteKeyUses, RecordCheckpoints, Recover,
+    RemoveEnded, RemoveExecutions, RollCounts, RotateDataKeys, Sweep, TransitionArtifact, Wake,
 };
 pub(super) use removal::{RemovedLog, RetoldArtifact};
 pub(super) use writer::Writer;

@@ -5,7 +5,8 @@ use uuid::Uuid;
 
 use super::{super::Error, keys::KeyClaim, queue::Wanted, working::Working};
 use crate::model::{
-    ArtifactId, ExecutionId, KeyId, Limit, ScheduleId, SessionKey, TenantId, TenantScope,
+    ArtifactId, ExecutionId, KeyId, Limit, OperationId, ScheduleId, SessionKey, TenantId,
+    TenantScope,
 };
 
 /// The limits of an execution that is to be made.
@@ -63,6 +64,10 @@ pub(in crate::storage) struct Needs {
     pub(super) schedules: Vec<ScheduleId>,
     /// Tenants of which it must be known how many schedules they have.
     pub(super) schedule_counts: Vec<TenantId>,
+    /// Bulk operations to lock and change.
+    pub(super) operations: Vec<OperationId>,
+    /// Tenants of which it must be known how many bulk operations go on.
+    pub(super) operation_counts: Vec<TenantId>,
     /// True to lock the keys that seal sensitive parameters, all of them.
     pub(super) data_keys: bool,
     /// Artifacts to read.
@@ -106,6 +111,8 @@ impl Needs {
             api_key_counts: _,
             schedules: _,
             schedule_counts: _,
+            operations: _,
+            operation_counts: _,
             data_keys: _,
             artifacts: _,
             artifacts_locked: _,

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use super::{
     super::{
         DataKey, Error,
-        convert::{ArtifactRow, SessionRow, StoredKey, StoredSchedule},
+        convert::{ArtifactRow, SessionRow, StoredKey, StoredOperation, StoredSchedule},
     },
     changes::Changes,
     counts::CountOf,
@@ -21,8 +21,8 @@ use super::{
     rows::{Held, Lost, Mark, Standing, StateRow},
 };
 use crate::model::{
-    ArtifactId, Execution, ExecutionId, ExecutionStatus, KeyId, Micros, ScheduleId, SessionKey,
-    TenantId,
+    ArtifactId, Execution, ExecutionId, ExecutionStatus, KeyId, Micros, OperationId, ScheduleId,
+    SessionKey, TenantId,
 };
 
 /// The right of one attempt to write: it holds while the execution's epoch is this one.
@@ -85,6 +85,9 @@ pub(in crate::storage) struct Working {
     pub(super) schedules: Held<ScheduleId, StoredSchedule>,
     /// The numbers of schedules that tenants have.
     pub(super) schedule_counts: HashMap<TenantId, i64>,
+    pub(super) operations: Held<OperationId, StoredOperation>,
+    /// The numbers of bulk operations that go on for tenants.
+    pub(super) operation_counts: HashMap<TenantId, i64>,
     /// The keys that seal sensitive parameters, oldest first, if an operation needs them.
     pub(super) data_keys: Vec<DataKey>,
     /// Those among the executions to be removed that are there and have ended.

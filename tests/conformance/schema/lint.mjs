@@ -43,6 +43,7 @@ const changed = {
         suffixes: ['Connection', 'Edge', 'Payload'],
         types: [
           'ArtifactTransition',
+          'ArtifactsPreview',
           'ConcurrencyLimit',
           'EarlierError',
           'ExecutionChanges',
@@ -51,6 +52,7 @@ const changed = {
           'ExecutionStats',
           'ExecutionStatsPoint',
           'ExecutionStep',
+          'ExecutionsPreview',
           'FailureGroup',
           'IdempotencyKeyConflict',
           'IntentHandler',
@@ -60,6 +62,7 @@ const changed = {
           'LineageNode',
           'LogCheckpoint',
           'NodeLabel',
+          'OperationRefusal',
           'PageInfo',
           'PlainUserError',
           'PolicyDenied',

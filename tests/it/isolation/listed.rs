@@ -281,6 +281,68 @@ pub(super) const OPERATIONS: &[Tried] = &[
         r#"query { schedules(filter: {name: "<user>"}) { nodes { name } totalCount { count } } }"#,
     ),
     tried(
+        &["Query.operation.id"],
+        r#"query { operation(id: "<operation>") { kind reason createdBy filter doneCount } }"#,
+    ),
+    blind(
+        &["Query.operations.after"],
+        r#"query { operations(after: "<operation>") { nodes { reason } totalCount { count } } }"#,
+    ),
+    tried(
+        &["Mutation.cancelExecutions.input.filter.sessionId"],
+        r#"mutation { cancelExecutions(input: {filter: {sessionId: "<session>"}, dryRun: true}) { preview { matched { count } executions { id } } errors { code message path } } }"#,
+    ),
+    blind(
+        &["Mutation.cancelExecutions.input.filter.rerunOf"],
+        r#"mutation { cancelExecutions(input: {filter: {rerunOf: "<execution>"}, dryRun: true}) { preview { matched { count } executions { id } } errors { code message path } } }"#,
+    ),
+    tried(
+        &["Mutation.cancelExecutions.input.filter.idempotencyKey"],
+        r#"mutation { cancelExecutions(input: {filter: {idempotencyKey: "<idempotency>"}, dryRun: true}) { preview { matched { count } executions { id } } errors { code message path } } }"#,
+    ),
+    tried(
+        &[
+            "Mutation.cancelExecutions.input.filter.metadata.key",
+            "Mutation.cancelExecutions.input.filter.metadata.value",
+        ],
+        r#"mutation { cancelExecutions(input: {filter: {metadata: [{key: "user", value: "<user>"}]}, dryRun: true}) { preview { matched { count } executions { id } } errors { code message path } } }"#,
+    ),
+    tried(
+        &["Mutation.rerunExecutions.input.filter.sessionId"],
+        r#"mutation { rerunExecutions(input: {filter: {sessionId: "<session>", status: [COMPLETED]}, dryRun: true}) { preview { matched { count } executions { id } } errors { code message path } } }"#,
+    ),
+    blind(
+        &["Mutation.rerunExecutions.input.filter.rerunOf"],
+        r#"mutation { rerunExecutions(input: {filter: {rerunOf: "<execution>"}, dryRun: true}) { preview { matched { count } executions { id } } errors { code message path } } }"#,
+    ),
+    blind(
+        &["Mutation.rerunExecutions.input.filter.idempotencyKey"],
+        r#"mutation { rerunExecutions(input: {filter: {idempotencyKey: "<idempotency>"}, dryRun: true}) { preview { matched { count } executions { id } } errors { code message path } } }"#,
+    ),
+    blind(
+        &[
+            "Mutation.rerunExecutions.input.filter.metadata.key",
+            "Mutation.rerunExecutions.input.filter.metadata.value",
+        ],
+        r#"mutation { rerunExecutions(input: {filter: {metadata: [{key: "user", value: "<user>"}]}, dryRun: true}) { preview { matched { count } executions { id } } errors { code message path } } }"#,
+    ),
+    tried(
+        &["Mutation.archiveArtifacts.input.filter.sessionId"],
+        r#"mutation { archiveArtifacts(input: {filter: {sessionId: "<session>"}, dryRun: true}) { preview { matched { count } artifacts { id } } errors { code message path } } }"#,
+    ),
+    tried(
+        &["Mutation.archiveArtifacts.input.filter.executionId"],
+        r#"mutation { archiveArtifacts(input: {filter: {executionId: "<ingest>"}, dryRun: true}) { preview { matched { count } artifacts { id } } errors { code message path } } }"#,
+    ),
+    tried(
+        &["Mutation.archiveArtifacts.input.filter.nameContains"],
+        r#"mutation { archiveArtifacts(input: {filter: {nameContains: "<file>"}, dryRun: true}) { preview { matched { count } artifacts { id } } errors { code message path } } }"#,
+    ),
+    tried(
+        &["Mutation.cancelOperation.input.id"],
+        r#"mutation { cancelOperation(input: {id: "<operation>"}) { operation { reason } errors { code message path } } }"#,
+    ),
+    tried(
         &["Mutation.createSchedule.input.sessionId"],
         r#"mutation { createSchedule(input: {sessionId: "<session>", intentType: "echo", parameters: {message: "a"}, cron: "@yearly"}) { schedule { status } errors { code message path } } }"#,
     ),
@@ -367,7 +429,15 @@ pub(super) const ENDLESS: &[&str] = &[
 /// Arguments that name nothing of a tenant's: names of kinds, and values that are stored.
 pub(super) const NAMES_OF_NOTHING: &[&str] = &[
     "Execution.events.types",
+    "Mutation.archiveArtifacts.input.filter.artifactType",
+    "Mutation.archiveArtifacts.input.filter.eligibleFor",
+    "Mutation.archiveArtifacts.input.reason",
     "Mutation.cancelExecution.input.reason",
+    "Mutation.cancelExecutions.input.filter.errorCode",
+    "Mutation.cancelExecutions.input.filter.handlerName",
+    "Mutation.cancelExecutions.input.filter.intentType",
+    "Mutation.cancelExecutions.input.reason",
+    "Mutation.cancelOperation.input.reason",
     "Mutation.closeSession.input.reason",
     "Mutation.createAccessToken.input.actor",
     "Mutation.createAccessToken.input.intentTypes",
@@ -397,6 +467,9 @@ pub(super) const NAMES_OF_NOTHING: &[&str] = &[
     // Nodes are no tenant's.
     "Mutation.drainNode.input.id",
     "Mutation.pauseSchedule.input.reason",
+    "Mutation.rerunExecutions.input.filter.errorCode",
+    "Mutation.rerunExecutions.input.filter.handlerName",
+    "Mutation.rerunExecutions.input.filter.intentType",
     "Mutation.revokeApiKey.input.reason",
     "Mutation.setSessionState.input.state",
     "Mutation.submitIntent.input.handlerName",

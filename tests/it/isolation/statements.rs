@@ -28,7 +28,7 @@ const EXCEPTIONS: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        "a node looks after what it runs, of whatever tenant: queues, timers, schedules, leases, cancellations, sessions \
+        "a node looks after what it runs, of whatever tenant: queues, timers, schedules, operations, leases, cancellations, sessions \
          whose time has passed and content to be removed; nothing of it is a caller's",
         &[
             "node: read cancellation by execution_id",
@@ -45,6 +45,7 @@ const EXCEPTIONS: &[(&str, &[&str])] = &[
             "node: read ready by execution_id",
             "node: read ready by nothing",
             "node: read ready by queue",
+            "node: read operation by nothing",
             "node: read schedule by nothing",
             "node: read timer by execution_id",
             "node: read timer by execution_id, kind, queue",
@@ -94,6 +95,7 @@ const EXCEPTIONS: &[(&str, &[&str])] = &[
             "write: delete execution by id",
             "write: delete execution_state by execution_id",
             "write: delete materialization by artifact_id",
+            "write: delete operation by id",
             "write: delete step by execution_id",
             "write: delete upload by id",
         ],
@@ -125,6 +127,7 @@ const EXCEPTIONS: &[(&str, &[&str])] = &[
             "write: lock api_key by id",
             "write: lock artifact by id",
             "write: lock execution by id",
+            "write: lock operation by id",
             "write: lock schedule by id",
             "write: read api_key by id",
             "write: read artifact by execution_id, state",
@@ -137,6 +140,7 @@ const EXCEPTIONS: &[(&str, &[&str])] = &[
             "write: read execution by root_id",
             "write: read execution_state by execution_id",
             "write: read lease by execution_id",
+            "write: read operation by id",
             "write: read schedule by id",
             "write: read step by execution_id, name",
         ],
@@ -169,6 +173,7 @@ const EXCEPTIONS: &[(&str, &[&str])] = &[
             "write: update execution by id",
             "write: update execution_state by execution_id",
             "write: update lease by execution_id",
+            "write: update operation by id",
             "write: update schedule by id",
         ],
     ),
@@ -223,6 +228,7 @@ const EXCEPTIONS: &[(&str, &[&str])] = &[
             "whole: read limit_place by state",
             "whole: read ready by execution_id",
             "whole: read removed_entry by nothing",
+            "whole: read operation by nothing",
             "whole: read schedule by nothing",
             "whole: read session by nothing",
             "whole: read step by execution_id",

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use takeoff::{
     auth::NewKey,
+    executions::ExecutionFilter,
     model::{
-        ArtifactId, ArtifactState, ExecutionStatus, Overlap, Principal, RawJson, ScheduleTimes,
-        SessionId, TransitionRequest,
+        ArtifactId, ArtifactState, ExecutionStatus, OperationKind, Overlap, Principal, RawJson,
+        ScheduleTimes, SessionId, TransitionRequest,
     },
-    runtime::{NewSchedule, SubmitIntent},
+    runtime::{Begun, NewOperation, NewSchedule, SubmitIntent, Wanted},
     state_surface::NewSession,
 };
 
@@ -114,6 +115,7 @@ impl Tenant {
             ),
             ("live", live.execution.id.to_string()),
             ("schedule", schedule(app, &principal, session, &user).await),
+            ("operation", operation(app, &principal, &user).await),
             ("key", spare.key.id.to_string()),
             (
                 "upload",
@@ -230,6 +232,32 @@ async fn schedule(
     let runtime = &app.services().runtime;
     let made = runtime.create_schedule(principal, new).await.unwrap();
     made.id.to_string()
+}
+
+/// An operation that finds nothing to change.
+async fn operation(app: &TestApp, principal: &Principal, reason: &str) -> String {
+    let filter = ExecutionFilter {
+        intent_types: vec!["nothing".to_owned()],
+        ..ExecutionFilter::default()
+    };
+    let new = NewOperation {
+        kind: OperationKind::CancelExecutions,
+        wanted: Wanted::Executions(filter),
+        is_everything: false,
+        reason: Some(reason.to_owned()),
+        dry_run: false,
+    };
+    let runtime = &app.services().runtime;
+    let Begun::Operation(begun) = runtime.begin_operation(principal, new).await.unwrap() else {
+        panic!("it is no dry run");
+    };
+    let scope = principal.scope();
+    app.until(|| async {
+        let found = runtime.find_operation(&scope, begun.id).await.unwrap();
+        found.unwrap().finished_at.map(|_| ())
+    })
+    .await;
+    begun.id.to_string()
 }
 
 async fn run(

@@ -53,6 +53,7 @@ const TABLES: &[(&str, Trimmed)] = &[
     ("log_trim", RowPer("tenant")),
     ("materialization", Retention),
     ("node", InUse),
+    ("operation", Retention),
     ("ready", InUse),
     ("removed_entry", Retention),
     (
@@ -98,6 +99,7 @@ backends! {
             "retention.uploads=0s",
             "retention.api_keys=0s",
             "retention.deleted_artifacts=0s",
+            "retention.operations=0s",
             "content.deleted_grace_seconds=0",
         ]);
         let app = TestApp::start_with(&backend, &settings).await;
@@ -118,12 +120,14 @@ backends! {
         let key = app.data(key, json!({})).await["createApiKey"]["apiKey"]["id"].take();
         let revoke = "mutation($id: ID!) { revokeApiKey(input: {id: $id}) { errors { code } } }";
         app.data(revoke, json!({"id": key})).await;
+        let operation = crate::operations::begun(&app, "cancelExecutions", json!({"all": true})).await;
+        crate::operations::ended(&app, &operation).await;
         app.server.node().sign_checkpoints().await.unwrap();
         let remove = async || app.services().runtime.remove_old().await.unwrap();
         // An open session and living artifacts stay, and what the artifacts are in.
         remove().await;
         app.assert_verified().await;
-        let kept = [("session", 1), ("artifact", 2), ("artifact_edge", 1), ("execution", 0), ("api_key", 0), ("upload", 0)];
+        let kept = [("session", 1), ("artifact", 2), ("artifact_edge", 1), ("execution", 0), ("api_key", 0), ("upload", 0), ("operation", 0)];
         for (table, rows) in kept {
             assert_eq!(count(&backend, table).await, rows, "{table}");
         }

@@ -25,7 +25,7 @@ pub(in crate::runtime) use executions::due;
 pub struct Removed {
     /// Executions, those below others included.
     pub executions: u64,
-    /// Sessions, uploads, keys of the API and records of deleted artifacts.
+    /// Sessions, uploads, keys of the API, records of deleted artifacts and bulk operations.
     pub ended: u64,
     /// Keys of requests.
     pub keys: u64,

@@ -98,6 +98,12 @@ fn ended(all: &mut Combined, rows: &[(TenantId, Ended, EndedRow)]) {
     delete(all, &[("upload", "id")], &of(&[Ended::Uploads]));
     let keys = of(&[Ended::ApiKeys]);
     delete(all, &[("api_key", "id"), ("event", "stream_id")], &keys);
+    let operations = of(&[Ended::Operations]);
+    delete(
+        all,
+        &[("operation", "id"), ("event", "stream_id")],
+        &operations,
+    );
     let is_session = |kind: Ended| matches!(kind, Ended::ClosedSessions | Ended::ExpiredSessions);
     let sessions = rows.iter().filter(|(_, kind, _)| is_session(*kind));
     let (mut keys, mut streams) = (Rows::of(&["id", "tenant_id"]), Vec::new());

@@ -121,6 +121,7 @@ fn scope_of(code: i64) -> KeyScope {
         1 => KeyScope::Fingerprint,
         2 => KeyScope::Child,
         4 => KeyScope::Chosen,
+        5 => KeyScope::Operation,
         _ => KeyScope::Schedule,
     }
 }

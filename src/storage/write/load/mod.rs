@@ -9,6 +9,7 @@ mod families;
 mod keys;
 pub(in crate::storage) mod limits;
 mod next_places;
+mod operations;
 mod overtaken;
 mod pick;
 mod removals;
@@ -75,6 +76,7 @@ async fn load_others(db: &Transaction, needs: &Needs, working: &mut Working) -> 
     api_keys::load(db, needs, working).await?;
     removals::load(db, needs, working).await?;
     schedules::load(db, needs, working).await?;
+    operations::load(db, needs, working).await?;
     counts::load(db, needs, working).await?;
     artifacts::load(db, needs, working).await?;
     data_keys::load(db, needs, working).await?;

@@ -11,7 +11,7 @@ use super::super::{
     removal::RemovedLog,
     working::Working,
 };
-use crate::model::{ArtifactId, ArtifactState, Cursor, RemovedEntry, TenantId};
+use crate::model::{ArtifactId, ArtifactState, Cursor, OperationId, RemovedEntry, TenantId};
 
 /// A row that has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +49,13 @@ impl RemoveEnded {
                     found.state == ArtifactState::Deleted && found.next_seq == row.next_seq
                 })
             }
+            Ended::Operations => {
+                let found = working.operations.see(&OperationId(row.id));
+                let found = found.map(|found| &found.operation);
+                found.is_some_and(|found| {
+                    found.finished_at.is_some() && found.next_seq == row.next_seq
+                })
+            }
             // Nothing of them changes any more.
             Ended::ApiKeys | Ended::Uploads => true,
         }
@@ -69,6 +76,10 @@ impl Operation for RemoveEnded {
             Ended::DeletedArtifacts => {
                 let ids = self.rows.iter().map(|row| ArtifactId(row.id));
                 needs.artifacts_locked.extend(ids);
+            }
+            Ended::Operations => {
+                let ids = self.rows.iter().map(|row| OperationId(row.id));
+                needs.operations.extend(ids);
             }
             Ended::ApiKeys | Ended::Uploads => {}
         }

@@ -129,7 +129,7 @@ impl Worker {
             CONTENTION_LIMIT
         };
         loop {
-            let result = within(self.db.limit(), self.try_transact(batch)).await;
+            let result = within(self.db.limit(), Box::pin(self.try_transact(batch))).await;
             match &result {
                 Ok(false) => {}
                 Ok(true) => return Ok(()),

@@ -30,6 +30,10 @@ pub(super) const FIELDS: &[(&str, &str)] = &[
     ("ArtifactTransitioned.artifact", "artifacts:read"),
     ("ChildSubmitted.child", "executions:read"),
     ("DomainEvent.payload", ""),
+    ("ArtifactsPreview.artifacts", ""),
+    ("ArtifactsPreview.matched", ""),
+    ("ExecutionsPreview.executions", ""),
+    ("ExecutionsPreview.matched", ""),
     ("Execution.artifacts", "artifacts:read"),
     ("Execution.children", "executions:read"),
     ("Execution.error", ""),
@@ -60,8 +64,12 @@ pub(super) const FIELDS: &[(&str, &str)] = &[
     ("Lineage.nodes", ""),
     ("LineageNode.artifact", ""),
     ("Materialization.preview", "artifacts:read"),
+    ("Mutation.archiveArtifacts", "artifacts:write"),
     ("Mutation.backfillSchedule", "intents:submit:echo"),
     ("Mutation.cancelExecution", "executions:control"),
+    ("Mutation.cancelExecutions", "executions:control"),
+    // By what the operation changes, as it is begun: tried with the tests of operations.
+    ("Mutation.cancelOperation", ""),
     ("Mutation.closeSession", "sessions:write"),
     // By what the token is to permit.
     ("Mutation.createAccessToken", "executions:read"),
@@ -76,6 +84,7 @@ pub(super) const FIELDS: &[(&str, &str)] = &[
     ("Mutation.drainNode", "runtime:operate"),
     ("Mutation.pauseSchedule", "intents:submit:echo"),
     ("Mutation.rerunExecution", "executions:control"),
+    ("Mutation.rerunExecutions", "executions:control"),
     ("Mutation.resumeSchedule", "intents:submit:echo"),
     ("Mutation.revokeApiKey", "keys:manage"),
     ("Mutation.setSessionState", "sessions:write"),
@@ -85,6 +94,9 @@ pub(super) const FIELDS: &[(&str, &str)] = &[
     ("Mutation.triggerSchedule", "intents:submit:echo"),
     ("Mutation.undrainNode", "runtime:operate"),
     ("Mutation.upgradeSession", "sessions:write"),
+    ("Operation.expectedCount", ""),
+    ("Operation.filter", ""),
+    ("Operation.refusals", ""),
     ("ProducedBy.execution", "executions:read"),
     ("Query.apiKeys", "keys:manage"),
     ("Timeline.items", ""),
@@ -103,6 +115,9 @@ pub(super) const FIELDS: &[(&str, &str)] = &[
     // By what the id names.
     ("Query.node", "executions:read"),
     ("Query.nodes", "sessions:read"),
+    // By what the operation changes: tried with the tests of operations.
+    ("Query.operation", ""),
+    ("Query.operations", ""),
     ("Query.rateLimit", ""),
     ("Query.runtime", ""),
     ("Query.schedule", "executions:read"),
@@ -232,6 +247,21 @@ pub(in crate::auth) const OPERATIONS: &[(&str, &str, &[&str])] = &[
     (
         "Mutation.createSchedule",
         "mutation { createSchedule(input: {intentType: \"echo\", sessionId: $session, parameters: {message: \"hello\"}, cron: \"@daily\"}) { schedule { id } errors { code } } }",
+        &[],
+    ),
+    (
+        "Mutation.cancelExecutions",
+        "mutation { cancelExecutions(input: {filter: {sessionId: $session}, dryRun: true}) { preview { matched { count } executions { id } } errors { code } } }",
+        &[],
+    ),
+    (
+        "Mutation.rerunExecutions",
+        "mutation { rerunExecutions(input: {filter: {sessionId: $session, status: [COMPLETED]}, dryRun: true}) { preview { matched { count } executions { id } } errors { code } } }",
+        &[],
+    ),
+    (
+        "Mutation.archiveArtifacts",
+        "mutation { archiveArtifacts(input: {filter: {sessionId: $session}, dryRun: true}) { preview { matched { count } artifacts { id } } errors { code } } }",
         &[],
     ),
     (

@@ -38,6 +38,7 @@ pub(super) const OF_TENANTS: &[&str] = &[
     "limit_guard",
     "limit_place",
     "log_trim",
+    "operation",
     "ready",
     "removed_entry",
     "schedule",

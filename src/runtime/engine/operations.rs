@@ -1,0 +1,368 @@
+//! Going on with bulk operations. What is due is held for the time of a lease, which is written down, so one node works
+//! on it; when that node dies, another one does when the time has passed.
+//!
+//! The batch that is worked on is written down before anything of it is changed, and what has become of it afterwards,
+//! together with the next one. Whoever comes to a batch again finds what was changed already by the name of the
+//! operation: a re-run by its idempotency key, a cancellation and an archived artifact by the reason that they have. So
+//! each thing is changed and counted once.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use futures::{StreamExt as _, stream};
+
+use super::{
+    super::{Error, operations::Wanted, submit::RerunKey},
+    Engine,
+};
+use crate::{
+    model::{
+        ArtifactId, ArtifactState, BulkOperation, ExecutionId, Micros, OperationCounts,
+        OperationId, OperationKind, OperationRefusal, OperationStatus, Principal, Reach, Refusal,
+        TransitionRequest,
+    },
+    storage::{self, AdvanceOperation},
+};
+
+/// Bulk operations that a node holds and works on at the same time.
+const AT_ONCE: u32 = 4;
+/// The things of one batch.
+const BATCH: u32 = 100;
+/// The things of a batch that are changed at the same time.
+const CHANGED_AT_ONCE: usize = 16;
+/// The batches after which an operation stands back for others that are due.
+const BATCHES_IN_TURN: usize = 10;
+/// What cannot be changed for the moment is tried again after this time, if nothing says when.
+const TRIED_AGAIN_MICROS: Micros = 5_000_000;
+
+/// What became of a thing that was to be changed.
+enum Tried {
+    Done,
+    /// There is nothing to change any more.
+    Skipped,
+    Refused(Refusal),
+    /// It cannot be changed before this time.
+    Later(Micros),
+}
+
+/// What became of a batch.
+#[derive(Default)]
+struct Worked {
+    counts: OperationCounts,
+    refusals: Vec<OperationRefusal>,
+    /// The things that are to be tried again, and when.
+    left: Vec<String>,
+    not_before: Option<Micros>,
+}
+
+impl Engine {
+    pub(super) async fn operation_loop(self: Arc<Self>) {
+        while !self.draining.is_cancelled() {
+            if let Err(error) = self.move_due_operations().await {
+                tracing::warn!(%error, "bulk operations could not go on");
+            }
+            tokio::select! {
+                () = self.operations_begun.notified() => {}
+                () = tokio::time::sleep(self.settings.poll) => {}
+                () = self.draining.cancelled() => {}
+            }
+        }
+    }
+
+    /// Goes on with what is due, until nothing is.
+    async fn move_due_operations(self: &Arc<Self>) -> Result<(), storage::Error> {
+        while !self.draining.is_cancelled() {
+            let now = self.clock.now();
+            let due = self.storage.due_operations(now, AT_ONCE).await?;
+            let held = self.hold_operations(due, now).await?;
+            if held.is_empty() {
+                return Ok(());
+            }
+            let moving = stream::iter(held).for_each_concurrent(None, |operation| async {
+                let id = operation.id;
+                if let Err(error) = self.move_operation(operation).await {
+                    tracing::warn!(%error, operation_id = %id, "a bulk operation did not go on");
+                }
+            });
+            moving.await;
+        }
+        Ok(())
+    }
+
+    /// Holds what is due. One that cannot be read does not keep the others.
+    async fn hold_operations(
+        &self,
+        due: Vec<(OperationId, i64)>,
+        now: Micros,
+    ) -> Result<Vec<BulkOperation>, storage::Error> {
+        if due.is_empty() {
+            return Ok(Vec::new());
+        }
+        let until = self.held_until(now);
+        match self.storage.hold_operations(due.clone(), until).await {
+            Err(storage::Error::Corrupt { .. }) => {}
+            held => return held,
+        }
+        let mut held = Vec::new();
+        for one in due {
+            match self.storage.hold_operations(vec![one], until).await {
+                Ok(mut one) => held.append(&mut one),
+                Err(error) => {
+                    tracing::error!(%error, operation_id = %one.0, "a bulk operation cannot be read");
+                }
+            }
+        }
+        Ok(held)
+    }
+
+    fn held_until(&self, now: Micros) -> Micros {
+        let lease = i64::try_from(self.settings.lease.as_micros()).unwrap_or(i64::MAX);
+        now.saturating_add(lease)
+    }
+
+    /// Works on the batches of an operation that this node holds, and stands back after some.
+    async fn move_operation(self: &Arc<Self>, mut operation: BulkOperation) -> Result<(), Error> {
+        let principal = Principal::of_operation(&operation);
+        let scope = principal.scope();
+        for turn in 1..=BATCHES_IN_TURN {
+            let worked = self.work_on(&principal, &operation).await;
+            let mut next = operation.clone();
+            let mut counts = worked.counts;
+            next.batch = worked.left;
+            let mut end = None;
+            if next.batch.is_empty() {
+                let taken = self.take_batch(&principal, &mut next).await;
+                match taken {
+                    Ok(()) => counts.matched = i64::try_from(next.batch.len()).unwrap_or(i64::MAX),
+                    Err(Error::Refused(refusal)) => {
+                        end = Some((OperationStatus::Failed, Some(refusal.to_string())));
+                    }
+                    Err(error) => return Err(error),
+                }
+                if end.is_none() && next.batch.is_empty() && next.is_walked {
+                    end = Some((OperationStatus::Completed, None));
+                }
+            }
+            let now = self.clock.now();
+            let goes_on = turn < BATCHES_IN_TURN && !self.draining.is_cancelled();
+            next.due_at = Some(match worked.not_before {
+                Some(at) => at,
+                None if goes_on => self.held_until(now),
+                None => now,
+            });
+            let advance = AdvanceOperation {
+                scope: scope.clone(),
+                worked_on: operation.batch,
+                operation: next,
+                counts,
+                refusals: worked.refusals,
+                end,
+            };
+            let Some(moved) = self.storage.advance_operation(advance).await? else {
+                return Ok(());
+            };
+            if moved.status != OperationStatus::Running || worked.not_before.is_some() || !goes_on {
+                return Ok(());
+            }
+            operation = moved;
+        }
+        Ok(())
+    }
+
+    /// Takes the next batch of what fits.
+    async fn take_batch(
+        &self,
+        principal: &Principal,
+        operation: &mut BulkOperation,
+    ) -> Result<(), Error> {
+        if operation.is_walked {
+            return Ok(());
+        }
+        let wanted = Wanted::of(operation);
+        let wanted =
+            wanted.map_err(|_| Refusal::invalid(["filter"], "the filter cannot be read"))?;
+        let scope = principal.scope();
+        let part = wanted.part(self, &scope, operation, BATCH).await?;
+        operation.is_walked = !part.has_next;
+        if part.end.is_some() {
+            operation.position = part.end;
+        }
+        operation.batch = part.ids;
+        Ok(())
+    }
+
+    /// Changes the things of a batch.
+    async fn work_on(self: &Arc<Self>, principal: &Principal, operation: &BulkOperation) -> Worked {
+        let reach = principal.check(operation.kind.changes());
+        let is_held_up = AtomicBool::new(false);
+        let changes = operation.batch.iter().map(|id| {
+            let (reach, is_held_up) = (reach.clone(), &is_held_up);
+            async move {
+                let later = self.clock.now().saturating_add(TRIED_AGAIN_MICROS);
+                if is_held_up.load(Ordering::Relaxed) {
+                    return (id, Tried::Later(later));
+                }
+                let tried = match reach {
+                    Ok(reach) => self.try_one(principal, &reach, operation, id).await,
+                    Err(refusal) => Tried::Refused(refusal),
+                };
+                if matches!(tried, Tried::Later(_)) {
+                    // Whatever it is, the others would meet with it, too.
+                    is_held_up.store(true, Ordering::Relaxed);
+                }
+                (id, tried)
+            }
+        });
+        let changes: Vec<_> = changes.collect();
+        let tried: Vec<_> = stream::iter(changes)
+            .buffered(CHANGED_AT_ONCE)
+            .collect()
+            .await;
+        let mut worked = Worked::default();
+        for (id, tried) in tried {
+            match tried {
+                Tried::Done => worked.counts.done += 1,
+                Tried::Skipped => worked.counts.skipped += 1,
+                Tried::Refused(refusal) => {
+                    worked.counts.refused += 1;
+                    worked.refusals.push(OperationRefusal {
+                        id: id.clone(),
+                        code: refusal.code().to_owned(),
+                        message: refusal.to_string(),
+                    });
+                }
+                Tried::Later(at) => {
+                    worked.left.push(id.clone());
+                    worked.not_before = Some(worked.not_before.map_or(at, |known| known.max(at)));
+                }
+            }
+        }
+        worked
+    }
+
+    /// Changes one thing, as if whoever asked did.
+    async fn try_one(
+        self: &Arc<Self>,
+        principal: &Principal,
+        reach: &Reach,
+        operation: &BulkOperation,
+        id: &str,
+    ) -> Tried {
+        let tried = match operation.kind {
+            OperationKind::CancelExecutions => match id.parse() {
+                Ok(id) => self.try_cancel(principal, reach, operation, id).await,
+                Err(_) => return Tried::Skipped,
+            },
+            OperationKind::RerunExecutions => match id.parse() {
+                Ok(id) => {
+                    let key = RerunKey::Operation(format!("{}/{id}", operation.id));
+                    let rerun = self.rerun(principal, reach, id, Some(key)).await;
+                    rerun.map(|_| Tried::Done)
+                }
+                Err(_) => return Tried::Skipped,
+            },
+            OperationKind::ArchiveArtifacts => match id.parse() {
+                Ok(id) => self.try_archive(principal, operation, id).await,
+                Err(_) => return Tried::Skipped,
+            },
+        };
+        let now = self.clock.now();
+        match tried {
+            Ok(tried) => tried,
+            // It is gone.
+            Err(Error::Refused(Refusal::NotFound { what, .. })) if what != "session" => {
+                Tried::Skipped
+            }
+            Err(Error::Refused(Refusal::QuotaExceeded { retry_after_ms, .. })) => {
+                let after = i64::try_from(retry_after_ms).unwrap_or(i64::MAX);
+                Tried::Later(now.saturating_add(after.saturating_mul(1_000)))
+            }
+            Err(Error::Refused(refusal)) => Tried::Refused(refusal),
+            Err(error) => {
+                tracing::warn!(%error, operation_id = %operation.id, %id, "it is tried again later");
+                Tried::Later(now.saturating_add(TRIED_AGAIN_MICROS))
+            }
+        }
+    }
+
+    async fn try_cancel(
+        &self,
+        principal: &Principal,
+        reach: &Reach,
+        operation: &BulkOperation,
+        id: ExecutionId,
+    ) -> Result<Tried, Error> {
+        let reason = Some(reason_of(operation));
+        let cancelled = self.cancel(principal, reach, id, reason).await;
+        let Err(Error::Refused(Refusal::AlreadyTerminal { .. })) = cancelled else {
+            return cancelled.map(|_| Tried::Done);
+        };
+        let scope = principal.scope();
+        let found = self.storage.find_executions(&scope, &[id]).await?;
+        let is_done = |reason: &str| is_reason_of(operation, reason);
+        let mut reasons = found.iter().filter_map(|it| it.cancel_reason.as_deref());
+        Ok(if reasons.any(is_done) {
+            Tried::Done
+        } else {
+            Tried::Skipped
+        })
+    }
+
+    async fn try_archive(
+        &self,
+        principal: &Principal,
+        operation: &BulkOperation,
+        id: ArtifactId,
+    ) -> Result<Tried, Error> {
+        let request = TransitionRequest {
+            artifact_id: id,
+            to: ArtifactState::Archived,
+            actor: principal.actor().to_string(),
+            reason: Some(reason_of(operation)),
+        };
+        match self.artifacts.transition(principal, request).await {
+            Ok(_) => Ok(Tried::Done),
+            Err(storage::Error::Refused(Refusal::InvalidTransition { .. })) => {
+                let (scope, ids) = (principal.scope(), [id]);
+                let histories = self.storage.find_transitions(&scope, &ids).await?;
+                let mut steps = histories.values().flatten();
+                let is_done = steps.any(|step| {
+                    let reason = step.reason.as_deref();
+                    step.to == ArtifactState::Archived
+                        && reason.is_some_and(|reason| is_reason_of(operation, reason))
+                });
+                Ok(if is_done { Tried::Done } else { Tried::Skipped })
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Cancels an execution within reach, and everything below it.
+    pub(in crate::runtime) async fn cancel(
+        &self,
+        principal: &Principal,
+        reach: &Reach,
+        id: ExecutionId,
+        reason: Option<String>,
+    ) -> Result<crate::model::Execution, Error> {
+        let (scope, actor) = (principal.scope(), principal.actor().to_string());
+        if !self.storage.reaches_execution(&scope, reach, id).await? {
+            return Err(Refusal::not_found("execution", "executionId").into());
+        }
+        Ok(self.storage.cancel(scope, id, reason, actor).await?)
+    }
+}
+
+/// Why a thing is changed: what whoever asked has said, with the operation.
+fn reason_of(operation: &BulkOperation) -> String {
+    match &operation.reason {
+        Some(reason) => format!("{reason} ({})", operation.id),
+        None => format!("bulk operation ({})", operation.id),
+    }
+}
+
+fn is_reason_of(operation: &BulkOperation, reason: &str) -> bool {
+    reason.ends_with(&format!("({})", operation.id))
+}
