@@ -21,5 +21,10 @@ pub(crate) fn statements(backend: DbBackend) -> Vec<String> {
         "CREATE INDEX operation_idx_due ON operation (due_at, id) WHERE due_at IS NOT NULL"
             .to_owned(),
         "CREATE INDEX operation_idx_tenant ON operation (tenant_id, id)".to_owned(),
+        "CREATE INDEX operation_idx_running ON operation (tenant_id) WHERE due_at IS NOT NULL"
+            .to_owned(),
+        "CREATE INDEX operation_idx_ended ON operation (tenant_id, created_at, id) \
+         WHERE finished_at IS NOT NULL"
+            .to_owned(),
     ]
 }

@@ -15,6 +15,9 @@ const FOREVER: &str = "forever";
 const UNITS: [(&str, u64); 4] = [("d", 24 * 60 * 60), ("h", 60 * 60), ("m", 60), ("s", 1)];
 
 impl KeptFor {
+    /// For ever.
+    pub const FOREVER: Self = Self(None);
+
     /// So many days.
     #[must_use]
     pub const fn days(days: u64) -> Self {

@@ -386,10 +386,10 @@ section! {
         /// Records of deleted artifacts from which nothing was made, or nothing whose record is still there, once their
         /// execution and their content are gone.
         deleted_artifacts: KeptFor [] = KeptFor::days(90),
-        /// Content, large parameters, results and states to which nothing refers; 1h at least, and longer than any handler
-        /// runs. After it they are put aside, where they are found when they are needed after all, and after as long again
-        /// they are removed.
-        unreferenced_content: KeptFor [] = KeptFor::days(7),
+        /// Content and large parameters, results and steps to which nothing refers: by default they stay. 1h at least, and
+        /// longer than any execution and any backup takes; docs/retention.md says what has to hold. After it they are put
+        /// aside, where they are found when they are needed after all, and after as long again they are removed.
+        unreferenced_content: KeptFor [] = KeptFor::FOREVER,
         /// Bulk operations, once they have ended.
         operations: KeptFor [] = KeptFor::days(90),
         /// Period at which is looked for what may go, in seconds.

@@ -205,7 +205,10 @@ impl ContentStore {
         self.is_there().await?;
         let aside = Self::path_below(ASIDE, scope, digest);
         let place = self.path(scope, digest);
-        present(self.objects.rename(&place, &aside).await).map(drop)
+        let moved = present(self.objects.rename(&place, &aside).await)?;
+        // No copy stays from where it would come back.
+        self.move_withdrawn(&place, moved.is_none().then_some(&aside))
+            .await
     }
 
     /// Brings back content that was put aside, unless the same has been stored again meanwhile.

@@ -107,6 +107,19 @@ impl ContentStore {
         present(self.objects.rename(&withdrawn(place), place).await).map(drop)
     }
 
+    /// Moves the withdrawn object of a place elsewhere, or removes it; there need not be one.
+    pub(super) async fn move_withdrawn(
+        &self,
+        place: &Path,
+        to: Option<&Path>,
+    ) -> Result<(), Error> {
+        let from = withdrawn(place);
+        match to {
+            Some(to) => present(self.objects.rename(&from, to).await).map(drop),
+            None => present(self.objects.delete(&from).await).map(drop),
+        }
+    }
+
     /// Removes a withdrawn object for good.
     ///
     /// # Errors

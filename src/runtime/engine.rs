@@ -54,6 +54,9 @@ pub(super) use retention::due;
 pub use retention::{Removed, Unreferenced};
 use running::RunningSet;
 
+/// The version that this node tells others.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
 /// The settings of a node's engine.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -244,6 +247,7 @@ impl Engine {
             tokio::spawn(Arc::clone(self).drain_loop()),
             tokio::spawn(Arc::clone(self).maintenance_loop()),
             tokio::spawn(Arc::clone(self).retention_loop()),
+            tokio::spawn(Arc::clone(self).content_loop()),
             tokio::spawn(Arc::clone(self).cancel_loop()),
             tokio::spawn(Arc::clone(self).cancel_below_loop()),
             tokio::spawn(Arc::clone(self).overtaken_loop()),
@@ -332,6 +336,12 @@ impl Engine {
         } else {
             Ok(())
         }
+    }
+
+    /// Returns whether no living node runs another version.
+    async fn all_run_this_version(&self) -> Result<bool, crate::storage::Error> {
+        let nodes = self.storage.list_nodes().await?;
+        Ok(nodes.iter().all(|node| node.version == VERSION))
     }
 
     pub(super) fn node_id(&self) -> NodeId {

@@ -11,7 +11,7 @@ use crate::{
     storage::{Storage, TenantDigest},
 };
 
-/// Objects that are looked at together. All states are looked through for those of them to which nothing else refers.
+/// Objects that are looked at together.
 const PAGE: usize = 5_000;
 /// Digests that one statement asks for.
 const ASKED: usize = 500;
@@ -78,11 +78,6 @@ async fn used(storage: &Storage, objects: &[StoredObject]) -> Result<HashSet<Ten
     let mut used = HashSet::new();
     for some in keys.chunks(ASKED) {
         used.extend(storage.digests_in_records(some).await?);
-    }
-    let left = keys.into_iter().filter(|key| !used.contains(key));
-    let left: HashSet<TenantDigest> = left.collect();
-    if !left.is_empty() {
-        used.extend(storage.digests_in_states(&left).await?);
     }
     Ok(used)
 }

@@ -60,6 +60,29 @@ async fn content_that_is_stored_again_is_there_whatever_becomes_of_what_was_with
 }
 
 #[tokio::test]
+async fn what_is_deleted_does_not_come_back_from_where_it_was_withdrawn() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).await;
+    let (t, bytes) = (scope("t"), Bytes::from_static(b"deleted"));
+    for is_stored_again in [true, false] {
+        let digest = store.put(&t, bytes.clone()).await.unwrap().digest;
+        let [object] = objects(&store).await.try_into().unwrap();
+        store.withdraw(&object, LATER).await.unwrap();
+        if is_stored_again {
+            store.put(&t, bytes.clone()).await.unwrap();
+        }
+        store.put_aside(&t, &digest).await.unwrap();
+        assert!(withdrawn(&store).await.is_empty());
+        assert!(!store.contains(&t, &digest).await.unwrap());
+        store.bring_back(&t, &digest).await.unwrap();
+        assert!(store.contains(&t, &digest).await.unwrap());
+        store.put_aside(&t, &digest).await.unwrap();
+        store.remove_aside(&t, &digest).await.unwrap();
+        assert!(files_below(folder.path()).is_empty());
+    }
+}
+
+#[tokio::test]
 async fn only_objects_of_tenants_are_listed() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path()).await;

@@ -226,7 +226,7 @@ impl Engine {
             id: self.node_id(),
             name: self.settings.node_name.clone(),
             labels: self.settings.labels.clone(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
+            version: super::VERSION.to_owned(),
             capacity: count(self.settings.max_concurrent_executions),
             running: count(self.running.count()),
             started_at: 0,

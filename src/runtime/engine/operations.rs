@@ -6,9 +6,12 @@
 //! operation: a re-run by its idempotency key, a cancellation and an archived artifact by the reason that they have. So
 //! each thing is changed and counted once.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Instant,
 };
 
 use futures::{StreamExt as _, stream};
@@ -24,6 +27,7 @@ use crate::{
         TransitionRequest,
     },
     storage::{self, AdvanceOperation},
+    vault,
 };
 
 /// Bulk operations that a node holds and works on at the same time.
@@ -43,6 +47,8 @@ enum Tried {
     /// There is nothing to change any more.
     Skipped,
     Refused(Refusal),
+    /// It cannot be changed, whenever it is tried.
+    Failed,
     /// It cannot be changed before this time.
     Later(Micros),
 }
@@ -115,6 +121,15 @@ impl Engine {
             }
         }
         Ok(held)
+    }
+
+    /// Entries of operations in the log are unknown to nodes of a version before this one.
+    pub(in crate::runtime) async fn refuse_beside_other_versions(&self) -> Result<(), Error> {
+        if self.all_run_this_version().await? {
+            return Ok(());
+        }
+        let message = "bulk operations begin once all nodes run the same version";
+        Err(Refusal::invalid([], message).into())
     }
 
     fn held_until(&self, now: Micros) -> Micros {
@@ -197,12 +212,17 @@ impl Engine {
     async fn work_on(self: &Arc<Self>, principal: &Principal, operation: &BulkOperation) -> Worked {
         let reach = principal.check(operation.kind.changes());
         let is_held_up = AtomicBool::new(false);
+        // What is left is changed under a new hold: another node takes an operation over whose hold is over.
+        let (begun, most) = (Instant::now(), self.settings.lease / 2);
         let changes = operation.batch.iter().map(|id| {
             let (reach, is_held_up) = (reach.clone(), &is_held_up);
             async move {
                 let later = self.clock.now().saturating_add(TRIED_AGAIN_MICROS);
                 if is_held_up.load(Ordering::Relaxed) {
                     return (id, Tried::Later(later));
+                }
+                if begun.elapsed() > most {
+                    return (id, Tried::Later(self.clock.now()));
                 }
                 let tried = match reach {
                     Ok(reach) => self.try_one(principal, &reach, operation, id).await,
@@ -231,6 +251,15 @@ impl Engine {
                         id: id.clone(),
                         code: refusal.code().to_owned(),
                         message: refusal.to_string(),
+                    });
+                }
+                Tried::Failed => {
+                    worked.counts.refused += 1;
+                    worked.refusals.push(OperationRefusal {
+                        id: id.clone(),
+                        code: "NOT_FOUND".into(),
+                        message: "what belongs to it cannot be read; the server's log says why"
+                            .into(),
                     });
                 }
                 Tried::Later(at) => {
@@ -280,6 +309,10 @@ impl Engine {
                 Tried::Later(now.saturating_add(after.saturating_mul(1_000)))
             }
             Err(Error::Refused(refusal)) => Tried::Refused(refusal),
+            Err(error) if !is_outage(&error) => {
+                tracing::error!(%error, operation_id = %operation.id, %id, "it cannot be changed");
+                Tried::Failed
+            }
             Err(error) => {
                 tracing::warn!(%error, operation_id = %operation.id, %id, "it is tried again later");
                 Tried::Later(now.saturating_add(TRIED_AGAIN_MICROS))
@@ -352,6 +385,20 @@ impl Engine {
             return Err(Refusal::not_found("execution", "executionId").into());
         }
         Ok(self.storage.cancel(scope, id, reason, actor).await?)
+    }
+}
+
+/// Returns whether the same may succeed later.
+fn is_outage(error: &Error) -> bool {
+    match error {
+        Error::Storage(error) => error.is_retryable(),
+        Error::Content(error) => error.is_outage(),
+        Error::Fingerprint { is_outage, .. } => *is_outage,
+        // Another node may have the key.
+        Error::Vault(vault::Error::NoKeys | vault::Error::MissingKey(_)) | Error::ShuttingDown => {
+            true
+        }
+        Error::Refused(_) | Error::Vault(_) => false,
     }
 }
 

@@ -98,7 +98,14 @@ impl Runtime {
         new: NewOperation,
     ) -> Result<Begun, Error> {
         let (engine, kind) = (&self.0, new.kind);
-        let _reach = principal.check(kind.changes())?;
+        let (changes, reads) = (
+            principal.check(kind.changes())?,
+            principal.check(kind.reads())?,
+        );
+        // A filter asks about what it goes through.
+        if reads != Reach::Tenant && reads != changes {
+            return Err(Refusal::lacking(kind.reads()).into());
+        }
         if principal.is_handed_out() {
             let message =
                 "a bulk operation outlives a token of minutes: it is begun by a key or by a user";
@@ -125,6 +132,7 @@ impl Runtime {
             return Ok(Begun::Preview(OperationPreview { count, first }));
         }
         engine.refuse_while_draining()?;
+        engine.refuse_beside_other_versions().await?;
         let filter = wanted.to_json();
         let filter = filter
             .map_err(|_| Refusal::invalid(["filter"], "the filter cannot be written down"))?;

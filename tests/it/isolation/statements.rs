@@ -77,13 +77,6 @@ const EXCEPTIONS: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        "which content a state refers to is asked for the objects of all tenants at once, by a pass over the table",
-        &[
-            "node: read execution_state by nothing",
-            "node: read session by nothing",
-        ],
-    ),
-    (
         "retention removes by their keys what it has found by its tenant, and what belongs to that",
         &[
             "write: delete api_key by id",

@@ -179,6 +179,21 @@ backends! {
         assert_eq!(count(&app, json!({})).await, 18);
     }
 
+    async fn what_can_never_be_changed_is_counted_and_holds_up_nothing(backend: Backend) {
+        // Under limits by key parameters are read before something is run again.
+        let limits = "runtime.intent_limits=echo = key:5";
+        let app = TestApp::start_with(&backend, &[limits]).await;
+        let lost = app.run("echo", json!({"message": "l".repeat(100_000)})).await;
+        app.run("echo", json!({"message": "kept"})).await;
+        std::fs::remove_dir_all(backend.folder.path().join("content/payloads")).unwrap();
+        let id = begun(&app, "rerunExecutions", json!({"filter": {"status": ["COMPLETED"]}})).await;
+        let operation = ended(&app, &id).await;
+        assert_eq!(operation["status"], "COMPLETED", "{operation}");
+        assert_eq!(counts(&operation), [2, 1, 0, 1], "{operation}");
+        let refusal = &operation["refusals"][0];
+        assert_eq!((&refusal["itemId"], &refusal["code"]), (&json!(lost.id), &json!("NOT_FOUND")));
+    }
+
     async fn so_many_go_on_for_a_tenant_at_the_same_time(backend: Backend) {
         let app = TestApp::start(&backend).await;
         let session = app.session().await;

@@ -12,7 +12,8 @@ use takeoff::runtime::Unreferenced;
 use crate::support::{Backend, TestApp, backends};
 
 /// Executions of one type go as soon as it is looked for them; nothing is looked for by itself.
-const ECHO_GOES: [&str; 2] = [
+const ECHO_GOES: [&str; 3] = [
+    "retention.unreferenced_content=7d",
     "retention.types=echo = completed:0s",
     "retention.period_seconds=86400",
 ];

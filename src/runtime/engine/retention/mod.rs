@@ -9,10 +9,7 @@ mod ended;
 mod executions;
 mod kept;
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use super::Engine;
 use crate::{model::TenantId, storage::Error};
@@ -45,7 +42,6 @@ impl Engine {
     /// Removes what may go, now and then, until the node stops.
     pub(super) async fn retention_loop(self: Arc<Self>) {
         let mut positions = Positions::default();
-        let mut content_seen: Option<Instant> = None;
         loop {
             tokio::select! {
                 () = tokio::time::sleep(self.settings.retention.period) => {}
@@ -72,30 +68,6 @@ impl Engine {
                 }
                 Err(error) => tracing::warn!(%error, "the round of retention was not completed"),
             }
-            if content_seen.is_none_or(|seen| seen.elapsed() >= content::PERIOD) {
-                content_seen = Some(Instant::now());
-                tokio::select! {
-                    () = self.look_after_content() => {}
-                    () = self.stopped.cancelled() => return,
-                }
-            }
-        }
-    }
-
-    /// Takes away content to which nothing refers, if it is this node that removes.
-    async fn look_after_content(&self) {
-        match self.does_retention().await {
-            Ok(true) => {}
-            Ok(false) => return,
-            Err(error) => {
-                tracing::warn!(%error, "content was not looked through");
-                return;
-            }
-        }
-        match self.remove_unreferenced().await {
-            Ok(done) if done.is_nothing() => {}
-            Ok(done) => tracing::info!(?done, "content to which nothing refers was taken away"),
-            Err(error) => tracing::warn!(%error, "content was not looked through"),
         }
     }
 
