@@ -58,6 +58,12 @@ backends! {
             let answer = begin(&app, token, input.clone()).await;
             assert_eq!(answer["preview"]["matched"]["count"], seen, "{answer}");
         }
+        // Nobody learns by a filter what they may not read.
+        for scopes in [&["executions:control"][..], &["executions:control", "executions:read:own"]] {
+            let blind = key_with(&app, scopes).await;
+            let refused = ask(&app, &blind, &document("rerunExecutions"), json!({"input": input})).await;
+            assert_eq!(refused["errors"][0]["extensions"]["code"], "FORBIDDEN", "{refused}");
+        }
         let input = json!({"filter": {"status": [COMPLETED]}});
         let own = id(&begin(&app, &ann, input.clone()).await["operation"]["id"]);
         assert_eq!(counts(&ended(&app, &ann, &own).await), [2, 2, 0, 0]);

@@ -252,17 +252,17 @@ pub(in crate::auth) const OPERATIONS: &[(&str, &str, &[&str])] = &[
     (
         "Mutation.cancelExecutions",
         "mutation { cancelExecutions(input: {filter: {sessionId: $session}, dryRun: true}) { preview { matched { count } executions { id } } errors { code } } }",
-        &[],
+        &["executions:read"],
     ),
     (
         "Mutation.rerunExecutions",
         "mutation { rerunExecutions(input: {filter: {sessionId: $session, status: [COMPLETED]}, dryRun: true}) { preview { matched { count } executions { id } } errors { code } } }",
-        &[],
+        &["executions:read"],
     ),
     (
         "Mutation.archiveArtifacts",
         "mutation { archiveArtifacts(input: {filter: {sessionId: $session}, dryRun: true}) { preview { matched { count } artifacts { id } } errors { code } } }",
-        &[],
+        &["artifacts:read"],
     ),
     (
         "Mutation.pauseSchedule",
