@@ -181,10 +181,10 @@ backends! {
 
     async fn what_can_never_be_changed_is_counted_and_holds_up_nothing(backend: Backend) {
         // Under limits by key parameters are read before something is run again.
-        let limits = "runtime.intent_limits=echo = key:5";
-        let app = TestApp::start_with(&backend, &[limits]).await;
-        let lost = app.run("echo", json!({"message": "l".repeat(100_000)})).await;
-        app.run("echo", json!({"message": "kept"})).await;
+        let app = TestApp::start(&backend).await;
+        let large = json!({"key": "lost", "millis": 1, "more": "l".repeat(100_000)});
+        let lost = app.run("queued-nap", large).await;
+        app.run("queued-nap", json!({"key": "kept", "millis": 1})).await;
         std::fs::remove_dir_all(backend.folder.path().join("content/payloads")).unwrap();
         let id = begun(&app, "rerunExecutions", json!({"filter": {"status": ["COMPLETED"]}})).await;
         let operation = ended(&app, &id).await;
