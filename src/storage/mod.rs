@@ -39,7 +39,6 @@ pub use lease::LeaseConnection;
 pub use migrate::migrate;
 pub use node::Backlog;
 pub use operations::OperationFilter;
-pub(crate) use read::TenantDigest;
 #[cfg(test)]
 pub(crate) use read::tests as read_tests;
 pub use read::{
@@ -47,7 +46,7 @@ pub use read::{
     FailureGroup, Feed, FeedPage, FoundChanges, Lineage, LineageEdge, LineageNode, LineageRequest,
     LivePlace, LogRange, MOST_POINTS, Members, MetadataMember, Page, PageRequest, Reached, Reading,
     Relation, Release, SessionFilter, SessionHead, StateStamp, StatsPoint, StatsRequest, StepTime,
-    StreamName, Truncation, WalFilter,
+    StreamName, TenantDigest, Truncation, WalFilter,
 };
 pub use retention::{
     Ended, EndedPage, EndedPlace, EndedRoot, Kept, NextKept, Sealer, Tree, TreeMember,

@@ -283,6 +283,28 @@ fn used(code: &str) -> Vec<String> {
 }
 
 #[test]
+fn no_file_is_longer_than_500_lines() {
+    const MOST: usize = 500;
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files = Vec::new();
+    for folder in [
+        "benches",
+        "build",
+        "entity",
+        "migration",
+        "src",
+        "tests/it",
+        "tests/protocol",
+    ] {
+        sources(&root.join(folder), &mut files);
+    }
+    assert!(files.len() > 500, "{} files", files.len());
+    let lines = |path: &PathBuf| fs::read_to_string(path).unwrap().lines().count();
+    let long: Vec<_> = files.iter().filter(|path| lines(path) > MOST).collect();
+    assert!(long.is_empty(), "{long:?}");
+}
+
+#[test]
 fn every_module_uses_only_what_is_to_its_right() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let allowed: BTreeMap<&str, &[&str]> = MAY_USE.iter().copied().collect();

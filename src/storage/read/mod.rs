@@ -51,7 +51,7 @@ pub use metadata::MetadataMember;
 pub(super) use page::{Conditions, finish};
 pub use page::{Page, PageRequest};
 pub use position::Reading;
-pub(crate) use references::TenantDigest;
+pub use references::TenantDigest;
 pub use relatives::Relation;
 pub use releases::Release;
 pub use session_head::{SessionHead, StateStamp};

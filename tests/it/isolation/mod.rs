@@ -4,6 +4,7 @@
 mod answers;
 mod conditions;
 mod listed;
+mod names;
 mod routes;
 mod statements;
 mod walk;
