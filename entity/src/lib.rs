@@ -12,6 +12,7 @@ pub mod artifact;
 pub mod artifact_edge;
 pub mod artifact_found;
 pub mod artifact_transition;
+pub mod browser_logout;
 pub mod cancellation;
 pub mod checkpoint;
 pub mod content_release;

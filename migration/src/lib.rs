@@ -34,6 +34,7 @@ mod m20261130_000023_fleet;
 mod m20261130_000024_counts;
 mod m20261201_000025_operations;
 mod m20261201_000026_references;
+mod m20261201_000027_browser_logouts;
 
 /// One step of the schema: its name in `seaql_migrations`, and the statements it consists of.
 type Migration = (&'static str, fn(DbBackend) -> Vec<String>);
@@ -72,6 +73,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(m20261130_000024_counts),
     migration!(m20261201_000025_operations),
     migration!(m20261201_000026_references),
+    migration!(m20261201_000027_browser_logouts),
 ];
 
 /// Migrations that take away what nodes before them use, each with the newest migration that a node must know to run

@@ -5,6 +5,9 @@ use axum::http::{HeaderMap, header::COOKIE};
 /// The cookie of a session. Because of the prefix `__Host-` browsers take it over TLS only, and send it to this host alone.
 pub const SESSION_COOKIE: &str = "__Host-takeoff-console";
 
+/// The cookie of a browser that is at an issuer to log in.
+pub const LOGIN_COOKIE: &str = "__Host-takeoff-login";
+
 /// Names the text of the session that a request belongs to, where it changes something.
 pub const CSRF_HEADER: &str = "x-takeoff-csrf";
 
@@ -15,13 +18,19 @@ pub struct OfOwnPage;
 /// The value of a session's cookie; none if there is none, or more than one.
 #[must_use]
 pub fn session_cookie(headers: &HeaderMap) -> Option<&str> {
+    cookie(headers, SESSION_COOKIE)
+}
+
+/// The value of a cookie; none if there is none, or more than one.
+#[must_use]
+pub fn cookie<'a>(headers: &'a HeaderMap, named: &str) -> Option<&'a str> {
     let texts = headers.get_all(COOKIE).iter();
     let pairs = texts
         .filter_map(|value| value.to_str().ok())
         .flat_map(|text| text.split(';'));
     let mut values = pairs
         .filter_map(|pair| pair.trim().split_once('='))
-        .filter_map(|(name, value)| (name == SESSION_COOKIE).then_some(value));
+        .filter_map(|(name, value)| (name == named).then_some(value));
     let first = values.next()?;
     // With two of them, one may be somebody else's.
     values.next().is_none().then_some(first)

@@ -104,13 +104,10 @@ async fn caller_of(
     let headers = &parts.headers;
     let tenant = HeaderName::from_static(TENANT_HEADER);
     if let Some(session) = parts.extensions.get::<BrowserSession>() {
-        let claim = ClaimedIdentity {
-            proof: None,
-            tenant: text_of(headers, &tenant)?,
-            from: Client::of(&parts.extensions).address,
-        };
-        let caller = claim.check_token(authenticator, session.proof()).await?;
-        return Ok(caller.within(session.clone()));
+        let named = text_of(headers, &tenant)?;
+        let from = Client::of(&parts.extensions).address;
+        let caller = authenticator.in_session(session, from).await?;
+        return of_tenant(caller, named);
     }
     let claim = ClaimedIdentity {
         // Two of them prove nothing.
@@ -176,12 +173,17 @@ impl ClaimedIdentity<'_> {
         token: &str,
     ) -> Result<Authenticated, ApiError> {
         let caller = authenticator.bearer(token, self.from).await?;
-        if agrees(&caller, self.tenant) {
-            return Ok(caller);
-        }
-        tracing::info!("a proof was refused: another tenant is named beside it");
-        Err(ApiError::unauthenticated())
+        of_tenant(caller, self.tenant)
     }
+}
+
+/// The caller, if it is of the tenant that is named, if one is.
+fn of_tenant(caller: Authenticated, named: Option<&str>) -> Result<Authenticated, ApiError> {
+    if agrees(&caller, named) {
+        return Ok(caller);
+    }
+    tracing::info!("a proof was refused: another tenant is named beside it");
+    Err(ApiError::unauthenticated())
 }
 
 /// Returns whether a caller's tenant is the one that is named, if one is.

@@ -18,7 +18,7 @@ use std::{sync::Arc, time::Duration};
 use axum::http::HeaderValue;
 
 pub use body::{Arrivals, Bodies, TooSlow, declared_bytes};
-pub use browser::{CSRF_HEADER, OfOwnPage, SESSION_COOKIE, session_cookie};
+pub use browser::{CSRF_HEADER, LOGIN_COOKIE, OfOwnPage, SESSION_COOKIE, cookie, session_cookie};
 pub use client::Client;
 pub use codes::errors_document;
 pub use error::{ApiError, ErrorCode};

@@ -13,10 +13,10 @@ use super::{
 use crate::{
     auth::{
         self, AccessTokens, AnonymousSessions, AnonymousSettings, Authenticator, IssuerSettings,
-        Issuers, Keys, Mode, Roles, TenantSource,
+        Issuers, Keys, LoginSettings, Mode, Roles, TenantSource,
     },
     clock::Clock,
-    config::{AuthMode, Config, IssuerConfig},
+    config::{AuthMode, Config, ConsoleClient, IssuerConfig, LoginToken},
     ids::IdSource,
     model::{KeyRing, Micros, Principal, Rate, TenantId},
     storage::{self, Storage},
@@ -175,7 +175,23 @@ fn settings(config: &IssuerConfig) -> anyhow::Result<IssuerSettings> {
         roles: config.roles.clone(),
         default_roles: config.default_roles.clone(),
         leeway_seconds: config.leeway_seconds,
+        login: config.console.as_ref().map(|client| login(url, client)),
     })
+}
+
+fn login(issuer: &str, client: &ConsoleClient) -> LoginSettings {
+    let host = url::Url::parse(issuer).ok();
+    let host = host.and_then(|url| url.host_str().map(str::to_owned));
+    let name = client.name.clone().or(host);
+    let secret = client.client_secret.as_ref();
+    LoginSettings {
+        name: name.unwrap_or_else(|| issuer.to_owned()),
+        client_id: client.client_id.clone(),
+        client_secret: secret.map(|secret| secret.expose().to_owned()),
+        scope: client.scope.clone(),
+        audience: client.audience.clone(),
+        is_by_id_token: client.token == LoginToken::Id,
+    }
 }
 
 fn mode(config: &Config) -> Mode {

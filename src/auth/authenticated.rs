@@ -106,7 +106,7 @@ impl Authenticated {
 
     /// The same caller within the session of a browser: it ends with that, too.
     #[must_use]
-    pub fn within(self, session: BrowserSession) -> Self {
+    pub(super) fn within(self, session: BrowserSession) -> Self {
         Self {
             session: Some(session),
             ..self
@@ -180,7 +180,7 @@ impl Authenticated {
     /// By what it may end before its time.
     fn revocations(&self) -> impl Iterator<Item = &Revocation> {
         let of_proof = self.proof.iter().map(|proof| &*proof.revocation);
-        let of_session = self.session.iter().map(|session| &**session.revocation());
+        let of_session = self.session.iter().map(BrowserSession::revocation);
         of_proof.chain(of_session)
     }
 }

@@ -8,8 +8,8 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    AccessTokens, AnonymousSessions, Authenticated, BrowserSessions, Issuers, Roles, access_tokens,
-    anonymous,
+    AccessTokens, AnonymousSessions, Authenticated, BrowserSession, BrowserSessions, Issuers,
+    Roles, access_tokens, anonymous,
     attempts::Attempts,
     key_text::{MARK, is_digest_of, prefix_of},
     keys_in_use::{CHECK_EVERY, KeysInUse},
@@ -67,15 +67,15 @@ pub(super) struct Shared {
     mode: Mode,
     pub(super) storage: Storage,
     pub(super) clock: Clock,
-    roles: Roles,
-    issuers: Issuers,
+    pub(super) roles: Roles,
+    pub(super) issuers: Issuers,
     access_tokens: AccessTokens,
-    browser_sessions: BrowserSessions,
+    pub(super) browser_sessions: BrowserSessions,
     /// By the SHA-256 of the proof.
     verified: Cache<[u8; 32], Authenticated>,
     pub(super) keys: KeysInUse,
     pub(super) lookups: Semaphore,
-    attempts: Attempts,
+    pub(super) attempts: Attempts,
     pub(super) anonymous: Option<AnonymousSessions>,
 }
 
@@ -128,6 +128,47 @@ impl Authenticator {
         &self.0.browser_sessions
     }
 
+    /// The holder of the proof of a browser's session, for as long as the session goes on, too.
+    ///
+    /// # Errors
+    /// Those of [`Self::bearer`]; [`Unproven::Bad`] when the session was ended.
+    pub async fn in_session(
+        &self,
+        session: &BrowserSession,
+        from: IpAddr,
+    ) -> Result<Authenticated, Unproven> {
+        self.check_open(session).await?;
+        let caller = self.bearer(session.proof(), from).await?;
+        Ok(caller.within(session.clone()))
+    }
+
+    /// Refuses the session of a browser that was ended before its time.
+    pub(super) async fn check_open(&self, session: &BrowserSession) -> Result<(), Unproven> {
+        let this = &*self.0;
+        let (storage, are_watched) = (&this.storage, this.keys.are_watched());
+        let sessions = &this.browser_sessions;
+        let is_open = sessions.is_open(session, storage, are_watched, &this.lookups);
+        if is_open.await? {
+            return Ok(());
+        }
+        Err(refused("the browser has logged out"))
+    }
+
+    /// Ends the session of a browser that is at an address, on other nodes within some seconds. The issuer at which it was
+    /// begun is told, too.
+    ///
+    /// # Errors
+    /// [`Unproven::TooMany`] when too many were ended from the address, [`Unproven::Unavailable`] when the database is
+    /// away; then the session goes on.
+    pub async fn log_out(&self, session: &BrowserSession, from: IpAddr) -> Result<(), Unproven> {
+        let this = &*self.0;
+        // Each is written down.
+        this.attempts.take(from, 1).map_err(Unproven::TooMany)?;
+        this.browser_sessions.end(session, &this.storage).await?;
+        self.give_back(session);
+        Ok(())
+    }
+
     /// The caller from `tenant` that brings no proof.
     ///
     /// # Errors
@@ -153,7 +194,7 @@ impl Authenticator {
     }
 
     /// Allows a proof that is not remembered to be looked at.
-    fn check_attempts(&self, from: IpAddr) -> Result<(), Unproven> {
+    pub(super) fn check_attempts(&self, from: IpAddr) -> Result<(), Unproven> {
         self.0.attempts.check(from).map_err(Unproven::TooMany)
     }
 
@@ -296,15 +337,17 @@ impl Authenticator {
         loop {
             tokio::time::sleep(CHECK_EVERY).await;
             if let Err(error) = self.check_watched().await {
-                tracing::warn!(%error, "it is not known which keys were revoked; each is looked up until it is");
+                tracing::warn!(%error, "it is not known which keys were revoked and who has logged out; each is looked up until it is");
             }
         }
     }
 
     async fn check_watched(&self) -> Result<(), storage::Error> {
+        let asked_at = self.0.keys.now();
+        self.0.browser_sessions.check(&self.0.storage).await?;
         let anonymous = self.0.anonymous.as_ref();
         let tenant = anonymous.map(|anonymous| &anonymous.settings.tenant);
-        self.0.keys.check(&self.0.storage, tenant).await
+        self.0.keys.check(&self.0.storage, tenant, asked_at).await
     }
 
     async fn renew_issuers(&self) {

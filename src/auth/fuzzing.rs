@@ -40,6 +40,7 @@ fn world() -> &'static World {
             roles: BTreeMap::new(),
             default_roles: Vec::new(),
             leeway_seconds: 30,
+            login: None,
         };
         let roles = Roles::default();
         let issuers = runtime.block_on(Issuers::start(vec![settings], &roles, &Clock::System));

@@ -143,13 +143,19 @@ impl KeysInUse {
         Ok(())
     }
 
-    /// Asks which keys are revoked, and which secrets of the sessions of `anonymous`, and writes when keys were used.
+    /// The time by which answers of the database are dated.
+    pub(super) fn now(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    /// Asks which keys are revoked, and which secrets of the sessions of `anonymous`, and writes when keys were used. What
+    /// else is watched was asked for at `asked` or later.
     pub(super) async fn check(
         &self,
         storage: &Storage,
         anonymous: Option<&TenantId>,
+        asked: Duration,
     ) -> Result<(), Error> {
-        let asked = self.began.elapsed();
         if let Some(tenant) = anonymous {
             self.check_sessions(storage, tenant).await?;
         }

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::setting::Setting;
+use super::setting::{Secret, Setting};
 
 /// Issuers of tokens.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -51,6 +51,9 @@ pub struct IssuerConfig {
     /// How the page `/graphiql` logs people in there; without it, it does not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub graphiql: Option<GraphiqlClient>,
+    /// How the console logs people in there; without it, it takes keys and tokens alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub console: Option<ConsoleClient>,
 }
 
 /// The client that the page `/graphiql` is to an issuer: a public one, without a secret.
@@ -65,6 +68,72 @@ pub struct GraphiqlClient {
     /// The service that the token is for, where the issuer wants to know; sent as audience and as resource.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audience: Option<String>,
+}
+
+/// The client that the console is to an issuer. It is the server that asks, so it may have a secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConsoleClient {
+    /// The id by which the issuer knows it.
+    pub client_id: String,
+    /// Its secret; without one it is a public client.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "of_secret")]
+    pub client_secret: Option<Secret>,
+    /// The scopes that it asks for, with spaces between.
+    #[serde(default = "openid")]
+    pub scope: String,
+    /// The service that the token is for, where the issuer wants to know; sent as audience and as resource.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audience: Option<String>,
+    /// Which of the issuer's tokens proves who it is to this server.
+    #[serde(default)]
+    pub token: LoginToken,
+    /// What people know the issuer by; the name of its host if there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+}
+
+/// One of the tokens that an issuer gives at a login.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LoginToken {
+    /// The access token.
+    #[default]
+    Access,
+    /// The ID token, whose audience is the client.
+    Id,
+}
+
+/// A secret among other values. It is written as it is: what is shown goes through `redacted` first.
+mod of_secret {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::Secret;
+
+    #[expect(clippy::ref_option, reason = "serde calls it so")]
+    pub(super) fn serialize<S: Serializer>(
+        secret: &Option<Secret>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        secret.as_ref().map(Secret::expose).serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Option<Secret>, D::Error> {
+        /// What is no text is not shown.
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Given {
+            Text(String),
+            Other(serde::de::IgnoredAny),
+        }
+        match Option::deserialize(from)? {
+            None => Ok(None),
+            Some(Given::Text(text)) => Ok(Some(Secret::of(text))),
+            Some(Given::Other(_)) => Err(serde::de::Error::custom("client_secret is no text")),
+        }
+    }
 }
 
 fn algorithms() -> Vec<String> {
@@ -110,7 +179,12 @@ impl Setting for Issuers {
 
     /// As TOML.
     fn redacted(&self) -> Option<String> {
-        let list = toml::Value::try_from(&self.0).ok()?;
+        let mut all = self.0.clone();
+        let clients = all.iter_mut().filter_map(|it| it.console.as_mut());
+        for secret in clients.filter_map(|it| it.client_secret.as_mut()) {
+            *secret = Secret::hidden();
+        }
+        let list = toml::Value::try_from(&all).ok()?;
         Some(list.to_string()).filter(|_| !self.0.is_empty())
     }
 }

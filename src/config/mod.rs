@@ -30,7 +30,7 @@ mod tests;
 
 pub use error::{Error, Origin};
 pub use intent_limits::{IntentLimits, LimitSetting};
-pub use issuers::{GraphiqlClient, IssuerConfig, Issuers};
+pub use issuers::{ConsoleClient, GraphiqlClient, IssuerConfig, Issuers, LoginToken};
 pub use labels::IntentLabels;
 pub use overrides::Overrides;
 pub use retention::{KeptFor, KeptOtherwise};

@@ -126,7 +126,8 @@ section! {
         roles: Roles [] = Roles::default(),
         /// Issuers whose tokens (JWT) are trusted, each a table `[[auth.issuers]]`; as JSON in a variable or a flag.
         /// `url` and `audience` must be given, and `tenant` or `tenant_claim`; besides there are `jwks_file`,
-        /// `algorithms`, `tenants`, `actor_claim`, `roles_claim`, `roles`, `default_roles`, `leeway_seconds` and `graphiql`.
+        /// `algorithms`, `tenants`, `actor_claim`, `roles_claim`, `roles`, `default_roles`, `leeway_seconds`,
+        /// `graphiql` and `console`.
         issuers: Issuers [
             .example(r#"[{ url = "https://login.example.com", audience = ["takeoff"], tenant = "acme" }]"#)
         ] = Issuers::default(),

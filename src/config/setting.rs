@@ -33,6 +33,15 @@ impl Secret {
     pub fn expose(&self) -> &str {
         &self.0
     }
+
+    pub(super) fn of(text: String) -> Self {
+        Self(text)
+    }
+
+    /// What is shown instead of one.
+    pub(super) fn hidden() -> Self {
+        Self(REDACTED.to_owned())
+    }
 }
 
 impl fmt::Debug for Secret {

@@ -4,6 +4,7 @@
 //! else by addresses relative to its own, so that it works below whatever path a proxy puts the server.
 
 mod files;
+mod login;
 mod session;
 
 use std::sync::Arc;
@@ -40,23 +41,25 @@ const MISSING: &str = "<!doctype html><html lang=\"en\"><head><meta charset=\"ut
 /// The console, its files, and the way to it from the root. None where a browser that opens a page could not prove who
 /// it is.
 pub fn routes(port: Port, authenticator: &Authenticator, frame_ancestors: &[String]) -> Router {
-    let pages = pages(port, authenticator.mode(), frame_ancestors);
+    let logins = login::listed(&authenticator.logins());
+    let pages = pages(port, authenticator.mode(), frame_ancestors, &logins);
     match authenticator.mode() {
-        Mode::Required if port.has_pages(Mode::Required) => {
-            pages.merge(session::routes(authenticator))
-        }
+        Mode::Required if port.has_pages(Mode::Required) => pages
+            .merge(session::routes(authenticator))
+            .merge(login::routes(authenticator)),
         _ => pages,
     }
 }
 
-fn pages(port: Port, mode: Mode, frame_ancestors: &[String]) -> Router {
+fn pages(port: Port, mode: Mode, frame_ancestors: &[String], logins: &str) -> Router {
     if !port.has_pages(mode) {
         return Router::new();
     }
     let ancestors: Arc<str> = frame_ancestors.join(" ").into();
+    let logins: Arc<str> = logins.into();
     let page = move |request: Request| {
-        let ancestors = Arc::clone(&ancestors);
-        async move { page(mode, request.uri().path(), &ancestors) }
+        let (ancestors, logins) = (Arc::clone(&ancestors), Arc::clone(&logins));
+        async move { page(mode, request.uri().path(), &ancestors, &logins) }
     };
     Router::new()
         .route("/", get(root))
@@ -79,7 +82,7 @@ async fn root() -> Response {
 
 /// The page at a path of the console, with a nonce of its own. Pages of these origins may show it in a frame if it is
 /// one to be embedded.
-fn page(mode: Mode, path: &str, ancestors: &str) -> Response {
+fn page(mode: Mode, path: &str, ancestors: &str, logins: &str) -> Response {
     let Some(page) = CONSOLE.page else {
         let headers = [(CONTENT_TYPE, HTML), (CACHE_CONTROL, "no-cache")];
         return (headers, MISSING).into_response();
@@ -92,6 +95,7 @@ fn page(mode: Mode, path: &str, ancestors: &str) -> Response {
     let told = format!(
         "<base href=\"{}\"><meta property=\"csp-nonce\" nonce=\"{nonce}\">\
          <meta name=\"takeoff:proof\" content=\"{proof}\">\
+         <meta name=\"takeoff:logins\" content=\"{logins}\">\
          <meta name=\"takeoff:version\" content=\"{}\">",
         base_of(path),
         env!("CARGO_PKG_VERSION"),
@@ -175,6 +179,7 @@ mod tests {
                 "https://a.example".to_owned(),
                 "https://b.example".to_owned(),
             ],
+            "",
         )
         .oneshot(request)
         .await
@@ -202,7 +207,7 @@ mod tests {
     async fn it_is_not_there_where_a_browser_cannot_prove_who_it_is() {
         for path in ["/", "/console", "/console/executions", "/console/assets/x"] {
             let request = Request::get(path).body(Body::empty()).unwrap();
-            let routes = pages(Port::Main, Mode::Required, &[]);
+            let routes = pages(Port::Main, Mode::Required, &[], "");
             assert_eq!(
                 routes.oneshot(request).await.unwrap().status(),
                 404,

@@ -1,9 +1,10 @@
 //! JSON values of any permitted size: small ones stay in the row, large ones go to the store.
 
 use bytes::Bytes;
+use futures::TryStreamExt as _;
 
 use super::{ContentStore, Digest, Error};
-use crate::model::{Payload, RawJson, TenantScope};
+use crate::model::{Payload, PayloadHead, RawJson, TenantScope};
 
 /// Stores and loads JSON values, small ones inline and large ones in the content store.
 #[derive(Clone, Debug)]
@@ -62,5 +63,39 @@ impl Payloads {
         };
         let text = String::from_utf8(bytes.into()).map_err(|_| Error::Corrupt)?;
         Ok(RawJson::trusted(text))
+    }
+    /// The first bytes of the value, at most so many. Of a value in the content store no more is read than that, and
+    /// not checked against its digest.
+    ///
+    /// # Errors
+    /// When the content store does not have it.
+    pub async fn head(
+        &self,
+        scope: &TenantScope,
+        payload: &Payload,
+        most_bytes: usize,
+    ) -> Result<PayloadHead, Error> {
+        if let Some(json) = payload.as_inline() {
+            let bytes = json.as_str().as_bytes();
+            let head = bytes.get(..most_bytes).unwrap_or(bytes).to_vec();
+            return PayloadHead::of(bytes.len() as u64, head).ok_or(Error::Corrupt);
+        }
+        let (digest, size_bytes) = payload.as_reference().ok_or(Error::Corrupt)?;
+        let digest: Digest = digest.parse().map_err(|_| Error::Corrupt)?;
+        let most = size_bytes.min(most_bytes as u64);
+        if let Some(meter) = scope.meter() {
+            meter.read(most)?;
+        }
+        let mut head = Vec::new();
+        if most > 0 {
+            let mut parts = match self.store.get_part(scope, &digest, 0..most).await {
+                Err(Error::NotFound) => self.content.get_part(scope, &digest, 0..most).await?,
+                found => found?,
+            };
+            while let Some(part) = parts.try_next().await? {
+                head.extend_from_slice(&part);
+            }
+        }
+        PayloadHead::of(size_bytes, head).ok_or(Error::Corrupt)
     }
 }

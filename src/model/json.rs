@@ -164,6 +164,37 @@ impl Payload {
     }
 }
 
+/// The beginning of a value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PayloadHead {
+    /// Size of the whole in bytes of JSON.
+    pub size_bytes: u64,
+    /// Its first bytes, up to the last whole character.
+    pub text: String,
+}
+
+impl PayloadHead {
+    /// Of a value of `size_bytes` that begins with `bytes`, which may end within a character. None if they are no
+    /// UTF-8.
+    #[must_use]
+    pub fn of(size_bytes: u64, mut bytes: Vec<u8>) -> Option<Self> {
+        if let Err(fault) = std::str::from_utf8(&bytes) {
+            if fault.error_len().is_some() {
+                return None;
+            }
+            bytes.truncate(fault.valid_up_to());
+        }
+        let text = String::from_utf8(bytes).ok()?;
+        Some(Self { size_bytes, text })
+    }
+
+    /// Returns whether it is all of the value.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.text.len() as u64 >= self.size_bytes
+    }
+}
+
 /// `target` after the JSON Merge Patch `patch` (RFC 7396).
 #[must_use]
 pub fn merge_patch(target: serde_json::Value, patch: &serde_json::Value) -> serde_json::Value {
@@ -191,6 +222,8 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::{Value, json};
 
+    use super::PayloadHead;
+
     fn json_value() -> impl Strategy<Value = Value> {
         let leaf = prop_oneof![
             Just(Value::Null),
@@ -214,6 +247,24 @@ mod tests {
         assert_eq!(read.to_string(), ordered);
         let given: Value = serde_json::from_str(text).unwrap();
         assert_eq!(RawJson::from(&given).as_str(), ordered);
+    }
+
+    #[test]
+    fn a_beginning_ends_with_a_whole_character() {
+        let text = "\"\u{e4}\u{20ac}\"";
+        let cut = |bytes: usize| PayloadHead::of(7, text.as_bytes()[..bytes].to_vec());
+        let shown = |bytes| cut(bytes).map(|head| (head.text.clone(), head.is_whole()));
+        for (bytes, expected) in [
+            (0, ""),
+            (1, "\""),
+            (2, "\""),
+            (3, "\"\u{e4}"),
+            (5, "\"\u{e4}"),
+        ] {
+            assert_eq!(shown(bytes), Some((expected.to_owned(), false)), "{bytes}");
+        }
+        assert_eq!(shown(7), Some((text.to_owned(), true)));
+        assert_eq!(PayloadHead::of(9, vec![b'"', 0xff, b'a']), None);
     }
 
     proptest! {

@@ -59,7 +59,7 @@ pub use id::{
     ArtifactId, EventId, ExecutionId, IdError, IntentId, KeyId, MaterializationId, NodeId,
     OperationId, ScheduleId, SessionId, UploadId,
 };
-pub use json::{JsonError, Payload, RawJson, merge_patch};
+pub use json::{JsonError, Payload, PayloadHead, RawJson, merge_patch};
 pub(crate) use key_ring::hmac_by;
 pub use key_ring::{KeyRing, KeyRingError, RingKey};
 pub use labels::{Labels, LabelsError};

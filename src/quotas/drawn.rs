@@ -125,10 +125,14 @@ impl Drawn {
         self.lacking(count) == 0
     }
 
-    /// The time to wait for `count`, if it is known that there are too few.
+    /// The time to wait for `count`, if it is known that there are too few. What was too much for a large use may be
+    /// enough for a small one, and for a block besides.
     pub(super) fn refusal(&self, count: u64, now: Instant) -> Option<Duration> {
         let until = self.empty_until.filter(|until| *until > now)?;
-        (!self.can_take(count)).then(|| self.wait(count, now).max(until - now))
+        let enough = self.lacking(count).saturating_add(self.of.block);
+        let may_be_there =
+            self.can_take(count) || self.left.remaining(self.of.rate(), now) >= enough;
+        (!may_be_there).then(|| self.wait(count, now).max(until - now))
     }
 
     /// The time until `count` are there, as far as it is known here.
@@ -300,6 +304,22 @@ mod tests {
         assert!(drawn.ask_ahead(later).is_some());
         // A thousand points come in the time.
         assert_eq!(drawn.left(later).0, 500 + 1_000 + 400);
+    }
+
+    #[test]
+    fn what_is_too_much_for_a_large_use_refuses_no_small_one() {
+        let now = Instant::now();
+        let mut drawn = drawn(10_000, now);
+        let ask = drawn.ask_for(40_000);
+        let refused = Taken {
+            tokens: 0,
+            left: 10_000,
+            wait: Duration::from_secs(2),
+        };
+        drawn.receive(ask, refused, now);
+        assert!(drawn.take(40_000, now).unwrap().is_err());
+        assert_eq!(drawn.take(9_000, now), None, "it is asked for");
+        assert!(drawn.take(11_000, now).unwrap().is_err());
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod export;
 mod intent;
 mod lineage;
 mod openapi;
+mod payload;
 mod session;
 mod stream;
 mod timeline;
@@ -98,6 +99,10 @@ pub fn routes(services: Services, options: &RestOptions) -> Router {
         .route(
             "/api/execution/{execution_id}/timeline",
             get(timeline::timeline),
+        )
+        .route(
+            "/api/execution/{execution_id}/payload",
+            get(payload::payload),
         )
         .route("/api/execution/list", post(executions::list))
         .route("/api/execution/export", get(export::export))

@@ -13,7 +13,7 @@ use utoipa::OpenApi;
 use super::{
     Served, artifact, content,
     error::{ErrorBody, RequestFailure},
-    execution, executions, export, intent, lineage, session, stream, timeline,
+    execution, executions, export, intent, lineage, payload, session, stream, timeline,
 };
 use crate::api::{Asker, escaped};
 
@@ -38,6 +38,7 @@ use crate::api::{Asker, escaped};
         execution::cancel,
         execution::rerun,
         timeline::timeline,
+        payload::payload,
         executions::list,
         export::export,
         stream::follow,

@@ -66,8 +66,8 @@ use submit::RerunKey;
 
 use crate::{
     model::{
-        Action, Execution, ExecutionId, NodeId, Payload, Principal, RawJson, Refusal, TenantScope,
-        check_reason,
+        Action, Execution, ExecutionId, NodeId, Payload, PayloadHead, Principal, RawJson, Refusal,
+        TenantScope, check_reason,
     },
     storage::{Backlog, NodeInfo},
 };
@@ -185,6 +185,19 @@ impl Runtime {
     /// When the content store is away or the content damaged.
     pub async fn payload(&self, scope: &TenantScope, payload: &Payload) -> Result<RawJson, Error> {
         Ok(self.0.payloads.load(scope, payload).await?)
+    }
+
+    /// The first bytes of such a value, at most so many.
+    ///
+    /// # Errors
+    /// When the content store is away or the content damaged.
+    pub async fn payload_head(
+        &self,
+        scope: &TenantScope,
+        payload: &Payload,
+        most_bytes: usize,
+    ) -> Result<PayloadHead, Error> {
+        Ok(self.0.payloads.head(scope, payload, most_bytes).await?)
     }
 
     /// The value that goes with an entry of the log: parameters, a result or a state as they were written.

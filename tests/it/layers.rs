@@ -84,7 +84,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "uploads",
         ],
     ),
-    ("console", &["api", "auth"]),
+    ("console", &["api", "auth", "clock", "model"]),
     ("api", &["auth", "content", "model", "storage"]),
     ("auth", &["clock", "ids", "model", "storage"]),
     (

@@ -277,6 +277,11 @@ async fn no_secret_is_in_the_complaint_of_a_server_that_cannot_start() {
             "auth.issuers=[{{\"url\":\"https://me:{}@127.0.0.1:1\"}}]",
             secret("issuer")
         ),
+        format!(
+            "auth.issuers=[{{\"url\":\"https://127.0.0.1:1\",\"audience\":[\"a\"],\"tenant\":\"acme\",\
+             \"console\":{{\"client_id\":\"c\",\"client_secret\":\"{}\"}},\"colour\":7}}]",
+            secret("client")
+        ),
     ] {
         for more in [&[][..], &["telemetry.log=trace".to_owned()]] {
             let set = [&[setting.clone()][..], more].concat();

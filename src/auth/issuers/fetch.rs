@@ -1,11 +1,15 @@
-//! Asking an issuer for its keys: OpenID Connect Discovery 1.0, section 4, then the JWK set that it names.
+//! Asking an issuer for its keys: OpenID Connect Discovery 1.0, section 4, then the JWK set that it names; and for tokens.
 //! Whatever comes back is bounded in size and time.
 
 use std::time::Duration;
 
 use chrono::DateTime;
-use reqwest::{Response, header::DATE, redirect::Policy};
-use serde::Deserialize;
+use reqwest::{
+    Response,
+    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, DATE, HeaderValue},
+    redirect::Policy,
+};
+use serde::{Deserialize, de::DeserializeOwned};
 use url::Url;
 
 use super::settings::check_url;
@@ -21,6 +25,30 @@ const MOST_APART_SECONDS: i64 = 300;
 struct Discovered {
     issuer: String,
     jwks_uri: String,
+}
+
+/// Where people log in, and where a code is exchanged for tokens.
+#[derive(Debug, Clone)]
+pub(super) struct Endpoints {
+    pub(super) authorization: Url,
+    pub(super) token: Url,
+    /// Where tokens are given back, if that is possible.
+    pub(super) revocation: Option<Url>,
+    /// True if it says who it is when it leads a browser back.
+    pub(super) names_itself: bool,
+    /// Names of the ways in which a client may show its secret; the default is not written down.
+    pub(super) methods: Option<Vec<String>>,
+}
+
+#[derive(Deserialize)]
+struct DiscoveredEndpoints {
+    issuer: String,
+    authorization_endpoint: Option<String>,
+    token_endpoint: Option<String>,
+    revocation_endpoint: Option<String>,
+    #[serde(default)]
+    authorization_response_iss_parameter_supported: bool,
+    token_endpoint_auth_methods_supported: Option<Vec<String>>,
 }
 
 /// An issuer that is asked.
@@ -66,15 +94,68 @@ impl Source {
         self.keys_named_by(answer).await
     }
 
-    async fn keys_named_by(&self, answer: Response) -> Result<Vec<u8>, String> {
-        let found: Discovered = serde_json::from_slice(&body(answer).await?)
-            .map_err(|fault| format!("{} is no discovery document: {fault}", self.discovery))?;
-        if found.issuer != self.issuer {
-            return Err(format!(
-                "{} says that the issuer is {:?}: set url to that",
-                self.discovery, found.issuer
-            ));
+    /// Where people log in.
+    pub(super) async fn endpoints(&self) -> Result<Endpoints, String> {
+        let answer = self.get(&self.discovery).await?;
+        let found: DiscoveredEndpoints = self.discovered(&body(answer).await?)?;
+        self.check_issuer(&found.issuer)?;
+        let place = |name: &str, url: Option<String>| {
+            let url = url.ok_or_else(|| format!("{} has no {name}", self.discovery))?;
+            check_url(&url).map_err(|fault| format!("its {name}: {fault}"))
+        };
+        Ok(Endpoints {
+            authorization: place("authorization_endpoint", found.authorization_endpoint)?,
+            token: place("token_endpoint", found.token_endpoint)?,
+            revocation: found
+                .revocation_endpoint
+                .and_then(|url| check_url(&url).ok()),
+            names_itself: found.authorization_response_iss_parameter_supported,
+            methods: found.token_endpoint_auth_methods_supported,
+        })
+    }
+
+    /// Sends a form and returns the body of the answer, with whether it was accepted.
+    pub(super) async fn post(
+        &self,
+        url: &Url,
+        form: String,
+        authorization: Option<String>,
+    ) -> Result<(bool, Vec<u8>), String> {
+        let request = self.http.post(url.clone()).body(form);
+        let mut request = request
+            .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .header(ACCEPT, "application/json");
+        if let Some(authorization) = authorization {
+            let value = HeaderValue::try_from(authorization);
+            let mut value = value.map_err(|_| "the secret of the client cannot be sent")?;
+            value.set_sensitive(true);
+            request = request.header(AUTHORIZATION, value);
         }
+        let sent = request.send().await;
+        let answer =
+            sent.map_err(|error| format!("{url} does not answer: {}", error.without_url()))?;
+        let is_accepted = answer.status().is_success();
+        Ok((is_accepted, body(answer).await?))
+    }
+
+    fn discovered<T: DeserializeOwned>(&self, body: &[u8]) -> Result<T, String> {
+        let read = serde_json::from_slice(body);
+        read.map_err(|fault| format!("{} is no discovery document: {fault}", self.discovery))
+    }
+
+    fn check_issuer(&self, named: &str) -> Result<(), String> {
+        if named == self.issuer {
+            return Ok(());
+        }
+        Err(format!(
+            "{} says that the issuer is {named:?}: set url to that",
+            self.discovery
+        ))
+    }
+
+    async fn keys_named_by(&self, answer: Response) -> Result<Vec<u8>, String> {
+        let found: Discovered = self.discovered(&body(answer).await?)?;
+        self.check_issuer(&found.issuer)?;
         let place = check_url(&found.jwks_uri).map_err(|fault| format!("its jwks_uri: {fault}"))?;
         body(self.get(&place).await?).await
     }

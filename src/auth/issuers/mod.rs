@@ -6,6 +6,7 @@
 
 mod fetch;
 mod keys;
+mod login;
 mod settings;
 
 use std::sync::Arc;
@@ -15,10 +16,12 @@ use jsonwebtoken::{Header, Validation, decode, decode_header};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+pub use login::LoginFault;
 pub(crate) use settings::check_url;
-pub use settings::{IssuerSettings, TenantSource};
+pub use settings::{IssuerSettings, LoginSettings, TenantSource};
 
-use self::{keys::IssuerKeys, settings::Checked};
+pub(super) use self::login::{Asked, Login, Tokens};
+use self::{keys::IssuerKeys, login::place_of, settings::Checked};
 use super::{Roles, is_actor_of_token, revocation::Revocation};
 use crate::{
     clock::Clock,
@@ -44,6 +47,7 @@ pub struct Issuers(Vec<Issuer>);
 struct Issuer {
     checked: Checked,
     keys: IssuerKeys,
+    login: Option<Login>,
 }
 
 /// The holder of a token that was found good.
@@ -90,13 +94,53 @@ impl Issuers {
                 reason: "it is configured twice".to_owned(),
             });
         }
-        Ok(Self(issuers))
+        let issuers = Self(issuers);
+        issuers.check_logins()?;
+        Ok(issuers)
+    }
+
+    /// What one issuer leads back to must not be taken for another's.
+    fn check_logins(&self) -> Result<(), IssuerError> {
+        let mut places = std::collections::HashSet::new();
+        for (url, name) in self.logins() {
+            let place = place_of(name);
+            let reason = if place.is_empty() {
+                "set name of console to one with letters or digits"
+            } else if !places.insert(place) {
+                "another issuer has the same name: set name of console"
+            } else {
+                continue;
+            };
+            return Err(IssuerError {
+                url: url.to_owned(),
+                reason: reason.to_owned(),
+            });
+        }
+        Ok(())
     }
 
     /// Returns whether there are none.
     #[must_use]
     pub fn are_none(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// The issuers at which people log in: the identifier of each, and what people know it by.
+    pub(super) fn logins(&self) -> impl Iterator<Item = (&str, &str)> {
+        let with = self
+            .0
+            .iter()
+            .filter_map(|it| Some((it, it.login.as_ref()?)));
+        with.map(|(issuer, login)| (issuer.checked.url.as_str(), login.name()))
+    }
+
+    /// The login of an issuer, if there is one.
+    pub(super) fn login(&self, url: &str) -> Option<&Login> {
+        self.0
+            .iter()
+            .find(|it| it.checked.url == url)?
+            .login
+            .as_ref()
     }
 
     /// Asks the issuers for their keys again.
@@ -118,13 +162,33 @@ impl Issuers {
         let issuer = issuer.ok_or("its issuer is not one of auth.issuers")?;
         issuer.verify(token, &header, roles, now).await
     }
+
+    /// The holder of a token that one issuer has given.
+    pub(super) async fn verify_of(
+        &self,
+        url: &str,
+        token: &str,
+        roles: &Roles,
+        now: Micros,
+    ) -> Result<TokenHolder, Reason> {
+        let header = decode_header(token).map_err(|_| "it is not formed like a JWT")?;
+        let issuer = self.0.iter().find(|it| it.checked.url == url);
+        let issuer = issuer.ok_or("its issuer is not one of auth.issuers")?;
+        issuer.verify(token, &header, roles, now).await
+    }
 }
 
 impl Issuer {
     async fn start(settings: IssuerSettings, roles: &Roles, clock: &Clock) -> Result<Self, String> {
         let checked = settings.check(roles)?;
         let keys = IssuerKeys::start(&checked, clock).await?;
-        Ok(Self { checked, keys })
+        let login = checked.login.clone();
+        let login = login.map(|settings| Login::new(&checked.url, settings));
+        Ok(Self {
+            login: login.transpose()?,
+            checked,
+            keys,
+        })
     }
 
     async fn verify(

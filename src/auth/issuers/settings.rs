@@ -43,6 +43,31 @@ pub struct IssuerSettings {
     pub default_roles: Vec<String>,
     /// The most seconds that its clock may be off.
     pub leeway_seconds: u32,
+    /// How people log in there on the console, if they do.
+    pub login: Option<LoginSettings>,
+}
+
+/// The client that the console is to an issuer.
+#[derive(Clone)]
+pub struct LoginSettings {
+    /// What people know the issuer by.
+    pub name: String,
+    /// The id by which the issuer knows the client.
+    pub client_id: String,
+    /// Its secret, if it has one.
+    pub client_secret: Option<String>,
+    /// The scopes that it asks for, with spaces between.
+    pub scope: String,
+    /// The service that the token is for, where the issuer wants to know.
+    pub audience: Option<String>,
+    /// True if the ID token is the proof, and not the access token.
+    pub is_by_id_token: bool,
+}
+
+impl std::fmt::Debug for LoginSettings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "LoginSettings({}, {})", self.name, self.client_id)
+    }
 }
 
 /// Settings that were checked.
@@ -58,6 +83,7 @@ pub(super) struct Checked {
     roles: BTreeMap<String, String>,
     pub(super) default_roles: Vec<String>,
     pub(super) leeway_micros: i64,
+    pub(super) login: Option<LoginSettings>,
 }
 
 impl Checked {
@@ -92,6 +118,21 @@ impl IssuerSettings {
                 roles.join(", ")
             ));
         }
+        if let Some(login) = &self.login {
+            check_url(&self.url)?;
+            if login.client_id.is_empty() {
+                let message = "set client_id of console to the id by which the issuer knows it";
+                return Err(message.to_owned());
+            }
+            if login.client_secret.as_ref().is_some_and(String::is_empty) {
+                let message = "client_secret of console is empty: leave it out for a public client";
+                return Err(message.to_owned());
+            }
+            if login.is_by_id_token && !self.audience.contains(&login.client_id) {
+                let message = "with token = \"id\" set audience to the client_id of console, too";
+                return Err(message.to_owned());
+            }
+        }
         let algorithms = self.algorithms.iter().map(|name| algorithm(name));
         let algorithms: Vec<Algorithm> = algorithms.collect::<Result<_, _>>()?;
         if algorithms.is_empty() {
@@ -108,6 +149,7 @@ impl IssuerSettings {
             roles: self.roles,
             default_roles: self.default_roles,
             leeway_micros: i64::from(self.leeway_seconds) * 1_000_000,
+            login: self.login,
         })
     }
 }

@@ -1,6 +1,7 @@
 //! Roles and issuers: several values under one key.
 
 use super::*;
+use crate::config::LoginToken;
 
 const FILE: &str = "[auth]\nroles = \"reader = log:read executions:read, clerk = intents:submit:order\"\n\
     [[auth.issuers]]\nurl = \"https://one.example\"\naudience = [\"a\", \"b\"]\ntenant = \"acme\"\n\
@@ -47,6 +48,19 @@ fn what_is_printed_of_roles_and_issuers_is_read_again() {
     let printed = config.to_toml_redacted();
     let again = load(&printed, NO_ENV, &Overrides::default()).unwrap();
     assert_eq!(again.auth, config.auth, "{printed}");
+}
+
+#[test]
+fn the_secret_of_a_client_is_not_shown() {
+    let file = "[[auth.issuers]]\nurl = \"https://one.example\"\naudience = [\"a\"]\ntenant = \"acme\"\n\
+        console = { client_id = \"console\", client_secret = \"hush\", token = \"id\" }\n";
+    let config = load(file, NO_ENV, &Overrides::default()).unwrap();
+    let console = config.auth.issuers.list()[0].console.as_ref().unwrap();
+    assert_eq!(console.client_secret.as_ref().unwrap().expose(), "hush");
+    assert_eq!(console.token, LoginToken::Id);
+    let printed = config.to_toml_redacted();
+    assert!(printed.contains("***") && printed.contains("console"));
+    assert!(!format!("{printed} {config:?}").contains("hush"));
 }
 
 #[test]

@@ -176,6 +176,15 @@ impl<'a> Counter<'a> {
                 ["executionStats", "failureGroups"].contains(&field.name.as_str()),
                 price::STATS,
             )
+            // Of executions, schedules and artifacts.
+            + once(
+                parent == "Query" && field.name == "search",
+                2 * price::STATEMENT,
+            )
+            + once(
+                ["parametersPreview", "resultPreview"].contains(&field.name.as_str()),
+                price::JSON,
+            )
             + once(
                 parent == "Execution" && field.name == "timeline",
                 price::TIMELINE,

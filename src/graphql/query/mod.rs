@@ -8,6 +8,7 @@ mod intent;
 mod node;
 mod operation;
 mod schedule;
+mod search;
 mod session;
 mod system;
 
@@ -25,4 +26,5 @@ pub struct Query(
     api_key::ApiKeyQuery,
     schedule::ScheduleQuery,
     operation::OperationQuery,
+    search::SearchQuery,
 );

@@ -10,6 +10,7 @@ use super::{
     event::ExecutionEvent,
     intent::Intent,
     page::PageArgs,
+    payload::PayloadPreview,
     scalars::{DateTime, Json, int},
     timeline::Timeline,
     total::Total,
@@ -124,6 +125,17 @@ impl ExecutionStep {
         Some(Json::load(ctx, &self.0.result).await)
     }
 
+    /// The size and the beginning of the recorded result.
+    async fn result_preview(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Bytes at most, 1 to 65,536.", default = 2048)] bytes: i32,
+    ) -> Nullable<PayloadPreview> {
+        let step = &self.0;
+        let url = PayloadPreview::address(step.execution_id, "step", Some(&step.name));
+        Some(PayloadPreview::load(ctx, &step.result, bytes, url).await)
+    }
+
     /// When it began.
     async fn started_at(&self) -> DateTime {
         DateTime(self.0.started_at)
@@ -220,6 +232,17 @@ impl Execution {
         Some(Json::load(ctx, self.0.result.as_ref()?).await)
     }
 
+    /// The size and the beginning of the result, once it is completed.
+    async fn result_preview(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Bytes at most, 1 to 65,536.", default = 2048)] bytes: i32,
+    ) -> Nullable<PayloadPreview> {
+        let result = self.0.result.as_ref()?;
+        let url = PayloadPreview::address(self.0.id, "result", None);
+        Some(PayloadPreview::load(ctx, result, bytes, url).await)
+    }
+
     /// Why it failed, or why its last attempt did.
     async fn error(&self) -> Option<ExecutionError> {
         self.0.error.as_ref().map(Into::into)
@@ -230,6 +253,21 @@ impl Execution {
         let loaders = Caller::of(ctx)?.loaders();
         let steps = loaders.steps.load(self.0.id).await?.unwrap_or_default();
         Ok(steps.iter().cloned().map(ExecutionStep).collect())
+    }
+
+    /// The recorded step of that name; null where there is none.
+    async fn step(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Its name.")] name: String,
+    ) -> Nullable<ExecutionStep> {
+        let found = async {
+            let loaders = Caller::of(ctx)?.loaders();
+            let steps = loaders.steps.load(self.0.id).await?.unwrap_or_default();
+            let step = steps.iter().find(|step| step.name == name).cloned();
+            Ok(step.map(ExecutionStep))
+        };
+        found.await.transpose()
     }
 
     /// The execution that submitted it, if one did.

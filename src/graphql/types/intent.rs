@@ -5,10 +5,15 @@ use std::sync::Arc;
 use async_graphql::{Context, ID, Object};
 
 use super::{
+    payload::PayloadPreview,
     scalars::{DateTime, Json},
     session::Session,
 };
-use crate::{api::ApiError, graphql::loading::Caller, model};
+use crate::{
+    api::ApiError,
+    graphql::{error::Nullable, loading::Caller},
+    model,
+};
 
 /// The intent of an execution.
 pub(crate) struct Intent(pub(crate) Arc<model::Execution>);
@@ -48,6 +53,16 @@ impl Intent {
     /// The handler's parameters; `***` stands for those that its schema marks as sensitive (`writeOnly`).
     async fn parameters(&self, ctx: &Context<'_>) -> Result<Json, ApiError> {
         Json::load(ctx, &self.0.intent.parameters).await
+    }
+
+    /// The size and the beginning of the parameters.
+    async fn parameters_preview(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "Bytes at most, 1 to 65,536.", default = 2048)] bytes: i32,
+    ) -> Nullable<PayloadPreview> {
+        let url = PayloadPreview::address(self.0.id, "parameters", None);
+        Some(PayloadPreview::load(ctx, &self.0.intent.parameters, bytes, url).await)
     }
 
     /// Notes of the client, which the runtime does not read.

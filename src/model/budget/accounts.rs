@@ -18,6 +18,8 @@ const PARTS_OF_A_NODE: u64 = 4;
 /// A heavy tenant stays one until it has lately used less than one part of so many of what made it one:
 /// what it is held to must not make it a light one again.
 const PARTS_OF_HEAVY: u64 = 4;
+/// Who asked for more than it may spend counts as heavy for so long.
+const LIMITED_FOR: Duration = Duration::from_secs(2);
 /// After a statement, however long it took, a heavy tenant rests no longer than this.
 const LONGEST_REST: Duration = Duration::from_secs(1);
 /// When there are more accounts than this, those that are full are forgotten now and then.
@@ -58,6 +60,8 @@ struct Account {
     /// Statements of the tenant that run.
     statements: u32,
     is_heavy: bool,
+    /// Until then it counts as heavy, since it asked for more than it may spend.
+    limited_until: Instant,
     /// Until when a heavy tenant's next statement waits.
     rests_until: Instant,
     /// The points that were spent lately, in thousandths: the number halves within a second, and so
@@ -145,7 +149,14 @@ impl Accounts {
         (points < 0).then(|| income.time_of(-points))
     }
 
-    /// Returns whether the tenant has lately used much of the node.
+    /// The tenant has asked for more than it may spend.
+    pub(super) fn limited(&self, tenant: &TenantId, now: Instant) {
+        self.with(tenant, now, |account| {
+            account.limited_until = account.limited_until.max(now + LIMITED_FOR);
+        });
+    }
+
+    /// Returns whether the tenant has lately used much of the node, or asked for more than it may spend.
     pub(super) fn is_heavy(&self, tenant: &TenantId, now: Instant) -> bool {
         self.with(tenant, now, |account| {
             let recent = account.recent / 1_000;
@@ -154,7 +165,7 @@ impl Accounts {
             } else {
                 recent > self.heavy_above
             };
-            account.is_heavy
+            account.is_heavy || account.limited_until > now
         })
     }
 
@@ -218,6 +229,7 @@ impl Accounts {
             at: now,
             statements: 0,
             is_heavy: false,
+            limited_until: now,
             rests_until: now,
             recent: 0,
         }))
@@ -301,6 +313,15 @@ mod tests {
         assert!(accounts.is_heavy(&two, now));
         accounts.give_back(&two, 900_000, now);
         assert!(!accounts.is_heavy(&two, now));
+    }
+
+    #[test]
+    fn a_tenant_is_heavy_for_a_while_after_it_asked_for_more_than_it_may_spend() {
+        let (accounts, [one, two], now) = (Accounts::new(100, 100, 2), tenants(), Instant::now());
+        accounts.limited(&one, now);
+        let almost = now + LIMITED_FOR.checked_sub(Duration::from_millis(1)).unwrap();
+        assert!(accounts.is_heavy(&one, almost) && !accounts.is_heavy(&two, almost));
+        assert!(!accounts.is_heavy(&one, now + LIMITED_FOR));
     }
 
     #[test]

@@ -19,10 +19,12 @@ pub use quota::CostQuota;
 use turns::Turns;
 pub use turns::{Turn, Work};
 
-use super::{Meter, TenantId};
+use tokio::time::timeout_at;
+
+use super::{Meter, Places, TenantId};
 
 /// A request of a tenant that has spent what it may waits so long before it is refused: one that is
-/// refused at once is asked again at once.
+/// refused at once is asked again at once, and refusing takes time, too.
 const MOST_WAIT: Duration = Duration::from_secs(1);
 
 /// After a statement, a heavy tenant rests for so many times as long.
@@ -33,6 +35,8 @@ const RESTS: u32 = 3;
 pub struct Budget {
     accounts: Accounts,
     turns: Turns,
+    /// The one request of each tenant that waits for points, and those behind it.
+    line: Places,
     /// What tenants may spend on all nodes together.
     quota: Option<Arc<dyn CostQuota>>,
     /// After a statement, a heavy tenant rests for so many times as long.
@@ -47,6 +51,7 @@ impl Budget {
         Self {
             accounts: Accounts::new(per_second, most, cores),
             turns: Turns::new(cores),
+            line: Places::new(1),
             quota: None,
             rests: 0,
         }
@@ -69,7 +74,8 @@ impl Budget {
     }
 
     /// Takes the price of a request before anything of it is read, and notes that its tenant asks. Of a
-    /// tenant that uses much, what follows runs at low priority.
+    /// tenant that uses much, what follows runs at low priority. The requests of one that has spent what it may stand in
+    /// line.
     ///
     /// # Errors
     /// When the tenant has spent what it may: how long it has to wait.
@@ -79,8 +85,20 @@ impl Budget {
         let Err(wait) = self.take(tenant, price::REQUEST).await else {
             return Ok(());
         };
-        tokio::time::sleep(wait.min(MOST_WAIT)).await;
-        self.take(tenant, price::REQUEST).await
+        let end = tokio::time::Instant::now() + MOST_WAIT;
+        let Ok(_turn) = timeout_at(end, self.line.take(tenant)).await else {
+            return Err(wait);
+        };
+        loop {
+            let Err(wait) = self.take(tenant, price::REQUEST).await else {
+                return Ok(());
+            };
+            let now = tokio::time::Instant::now();
+            if now >= end {
+                return Err(wait);
+            }
+            tokio::time::sleep_until(end.min(now + wait)).await;
+        }
     }
 
     /// Takes `cost` if it is there.
@@ -88,12 +106,21 @@ impl Budget {
     /// # Errors
     /// The time until it is.
     pub async fn take(&self, tenant: &TenantId, cost: u64) -> Result<(), Duration> {
-        if let Some(quota) = &self.quota {
-            quota.take(tenant, cost).await?;
+        let taken = self.taken(tenant, cost).await;
+        if taken.is_err() {
+            self.accounts.limited(tenant, Instant::now());
         }
-        let taken = self.accounts.take(tenant, cost, Instant::now());
-        if let (Some(quota), Err(_)) = (&self.quota, taken) {
-            quota.give_back(tenant, cost);
+        taken
+    }
+
+    async fn taken(&self, tenant: &TenantId, cost: u64) -> Result<(), Duration> {
+        self.accounts.take(tenant, cost, Instant::now())?;
+        let Some(quota) = &self.quota else {
+            return Ok(());
+        };
+        let taken = quota.take(tenant, cost).await;
+        if taken.is_err() {
+            self.accounts.give_back(tenant, cost, Instant::now());
         }
         taken
     }
@@ -105,12 +132,13 @@ impl Budget {
     pub(super) fn take_at_once(&self, tenant: &TenantId, cost: u64) -> Result<(), Duration> {
         let quota = self.quota.as_ref();
         let refused = quota.and_then(|quota| quota.refusal(tenant, cost));
-        refused.map_or(Ok(()), Err)?;
-        self.accounts.take(tenant, cost, Instant::now())?;
-        if let Some(quota) = quota {
-            quota.charge(tenant, cost);
+        let taken = refused.map_or_else(|| self.accounts.take(tenant, cost, Instant::now()), Err);
+        match (&taken, quota) {
+            (Ok(()), Some(quota)) => quota.charge(tenant, cost),
+            (Ok(()), None) => {}
+            (Err(_), _) => self.accounts.limited(tenant, Instant::now()),
         }
-        Ok(())
+        taken
     }
 
     /// Takes `cost`, whether it is there or not.
@@ -132,6 +160,7 @@ impl Budget {
     /// Waits until the tenant owes nothing.
     pub async fn out_of_debt(&self, tenant: &TenantId) {
         while let Some(wait) = self.debt(tenant) {
+            self.accounts.limited(tenant, Instant::now());
             tokio::time::sleep(wait).await;
         }
     }
@@ -143,7 +172,7 @@ impl Budget {
         of_node.max(quota.and_then(|quota| quota.debt(tenant)))
     }
 
-    /// Returns whether the tenant uses much of the node while others ask, too.
+    /// Returns whether the tenant uses much of the node, or asks for more than it may spend, while others ask, too.
     pub(super) fn is_heavy(&self, tenant: &TenantId) -> bool {
         let now = Instant::now();
         self.turns.are_bounded(tenant, now) && self.accounts.is_heavy(tenant, now)
@@ -201,5 +230,32 @@ impl Budget {
     #[must_use]
     pub fn meter(self: &Arc<Self>, tenant: &TenantId, limit_bytes: u64) -> Meter {
         Meter::new(limit_bytes).paid_from(Arc::clone(self), tenant.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::future::join_all;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn requests_of_a_tenant_that_has_spent_what_it_may_stand_in_line() {
+        // A hundred requests come in a second.
+        let budget = Budget::new(100 * price::REQUEST, 0);
+        let (one, other) = ("one".parse().unwrap(), "other".parse().unwrap());
+        budget.take(&one, 100 * price::REQUEST).await.unwrap();
+        let entered = join_all((0..8).map(|_| budget.enter(&one))).await;
+        assert!(entered.iter().all(Result::is_ok), "{entered:?}");
+        // Ten seconds are owed: it is refused, and another tenant is not held up.
+        budget.charge(&one, 10_000 * price::REQUEST);
+        let refused = tokio::select! {
+            refused = budget.enter(&one) => refused,
+            entered = async {
+                budget.enter(&other).await.unwrap();
+                std::future::pending().await
+            } => entered,
+        };
+        assert!(refused.unwrap_err() > MOST_WAIT);
     }
 }

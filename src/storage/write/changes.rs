@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use entity::{
-    artifact_found, cancellation, checkpoint, content_release, data_key, execution_count, lease,
-    ready, schedule_run, step, timer, upload,
+    artifact_found, browser_logout, cancellation, checkpoint, content_release, data_key,
+    execution_count, lease, ready, schedule_run, step, timer, upload,
 };
 
 use super::{
@@ -45,6 +45,8 @@ pub(super) struct Changes {
     pub(super) checkpoints: Vec<checkpoint::Model>,
     pub(super) data_keys_in: Vec<data_key::Model>,
     pub(super) data_keys_over: Vec<data_key::Model>,
+    pub(super) logouts_in: BTreeMap<String, browser_logout::Model>,
+    pub(super) logouts_out: BTreeSet<String>,
     /// Keys of requests to be forgotten, if their time has passed.
     pub(super) keys_forgotten: Vec<Rows>,
     pub(super) removals: Removals,

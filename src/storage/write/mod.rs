@@ -51,9 +51,10 @@ pub use writer::WriteOptions;
 
 pub(super) use ops::{
     AdvanceReleases, Cancel, CancelBelow, CreateUpload, DeleteArtifacts, EndCancellation,
-    EndSolitude, EndedRow, ExpireSessions, FinishUpload, FireTimers, ForgetKeys, HoldOperations,
-    HoldSchedules, KeepEntries, MakeDataKey, MendLimits, NoteKeyUses, RecordCheckpoints, Recover,
-    RemoveEnded, RemoveExecutions, RollCounts, RotateDataKeys, Sweep, TransitionArtifact, Wake,
+    EndSolitude, EndedRow, ExpireSessions, FinishUpload, FireTimers, ForgetKeys, ForgetLogouts,
+    HoldOperations, HoldSchedules, KeepEntries, MakeDataKey, MendLimits, NoteKeyUses,
+    RecordCheckpoints, RecordLogout, Recover, RemoveEnded, RemoveExecutions, RollCounts,
+    RotateDataKeys, Sweep, TransitionArtifact, Wake,
 };
 pub(super) use removal::{RemovedLog, RetoldArtifact};
 pub(super) use writer::Writer;

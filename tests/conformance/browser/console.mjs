@@ -1,7 +1,7 @@
 // The console in Chromium, with every other host blocked: each page in both themes and at the widths of a desk, a tablet and
 // a telephone, without an error, a breach of its policy, something outside of its width, or a violation of WCAG 2.2 AA; what
 // a reload keeps; rows that change by push; a server that is killed and comes back; a path prefix; frames of other pages; a
-// server that wants proofs. It starts servers of its own.
+// server that wants proofs; a login at a real issuer. It starts servers of its own.
 //
 //   CONSOLE_SCREENSHOTS=folder   keeps a picture of each page, width and theme
 
@@ -9,6 +9,7 @@ import assert from 'node:assert/strict';
 import { asks, seed } from './console/data.mjs';
 import { browse } from './console/browser.mjs';
 import { framed } from './console/frames.mjs';
+import { logsInAtAnIssuer } from './console/issuer.mjs';
 import { walksTheList } from './console/lists.mjs';
 import { logsIn } from './console/login.mjs';
 import { check, nothingLiesOutside, shows, themes, widths } from './console/look.mjs';
@@ -46,6 +47,7 @@ try {
   await survivesAKill(made);
   await framed(open, server.url, made);
   await logsIn(open);
+  await logsInAtAnIssuer(open);
   assert.deepEqual(broken, [], 'the console broke');
   console.log(`${pages.length} pages: as they should be`);
 } finally {

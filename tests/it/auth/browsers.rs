@@ -59,6 +59,16 @@ impl Browser {
         }
     }
 
+    /// The same browser at another node, as a proxy in front of both would have it.
+    fn at(&self, app: &TestApp) -> Self {
+        Self {
+            cookie: self.cookie.clone(),
+            csrf: self.csrf.clone(),
+            origin: format!("http://{}", operations(app)),
+            address: operations(app),
+        }
+    }
+
     /// A request of a page of the console.
     fn asks(&self, app: &TestApp, query: &str) -> RequestBuilder {
         self.asks_with(
@@ -356,36 +366,44 @@ async fn a_socket_by_a_cookie_is_opened_by_the_consoles_own_pages_alone() {
     assert!(refused.unwrap().to_string().contains("403"));
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn logging_out_ends_the_session_with_its_sockets_and_no_other() {
-    let app = TestApp::start_with(&Backend::sqlite(), &SETTINGS).await;
-    let good = token(&app, "viewer").await;
-    let [browser, other] = [
-        Browser::logged_in(&app, &good).await,
-        Browser::logged_in(&app, &good).await,
-    ];
-    let mut socket = browser.watching().await;
-    let ended = app
-        .http
-        .delete(session(&app))
-        .header("cookie", &browser.cookie);
-    let ended = ended.header("origin", &browser.origin);
-    let answer = ended
-        .header("x-takeoff-csrf", &browser.csrf)
-        .send()
-        .await
-        .unwrap();
-    assert_eq!(answer.status(), 204);
-    let set = answer.headers()["set-cookie"].to_str().unwrap();
-    assert!(
-        set.starts_with(&format!("{COOKIE}=; ")) && set.contains("Max-Age=0"),
-        "{set}"
-    );
-    assert_eq!(closed(&mut socket).await, 4403);
-    assert_eq!(
-        status(browser.asks(&app, VIEWER)).await,
-        401,
-        "a copy of the cookie"
-    );
-    assert_eq!(status(other.asks(&app, VIEWER)).await, 200);
+backends! {
+    async fn logging_out_ends_the_session_on_all_nodes_with_its_sockets_and_no_other(backend: Backend) {
+        let mut settings = SETTINGS.to_vec();
+        settings.push("auth.token_keys=k1:0123456789abcdef0123456789abcdef");
+        let app = TestApp::start_with(&backend, &settings).await;
+        // Several nodes share a PostgreSQL.
+        let node = if backend.is_postgres() {
+            Some(TestApp::start_with(&backend, &settings).await)
+        } else {
+            None
+        };
+        let good = token(&app, "viewer").await;
+        let browser = Browser::logged_in(&app, &good).await;
+        let other = Browser::logged_in(&app, &good).await;
+        let mut sockets = vec![browser.watching().await];
+        if let Some(node) = &node {
+            let there = browser.at(node);
+            assert_eq!(status(there.asks(node, VIEWER)).await, 200);
+            sockets.push(there.watching().await);
+        }
+        let ended = app.http.delete(session(&app)).header("cookie", &browser.cookie);
+        let ended = ended.header("origin", &browser.origin);
+        let answer = ended.header("x-takeoff-csrf", &browser.csrf).send().await.unwrap();
+        assert_eq!(answer.status(), 204);
+        let set = answer.headers()["set-cookie"].to_str().unwrap();
+        assert!(set.starts_with(&format!("{COOKIE}=; ")) && set.contains("Max-Age=0"), "{set}");
+        for socket in &mut sockets {
+            assert_eq!(closed(socket).await, 4403);
+        }
+        let copy = "a copy of the cookie";
+        assert_eq!(status(browser.asks(&app, VIEWER)).await, 401, "{copy}");
+        assert_eq!(status(other.asks(&app, VIEWER)).await, 200);
+        if let Some(node) = &node {
+            assert_eq!(status(browser.at(node).asks(node, VIEWER)).await, 401, "{copy} at the other node");
+        }
+        app.crash(&backend).await;
+        let started = TestApp::start_with(&backend, &settings).await;
+        assert_eq!(status(browser.at(&started).asks(&started, VIEWER)).await, 401, "{copy} later");
+        assert_eq!(status(other.at(&started).asks(&started, VIEWER)).await, 200);
+    }
 }

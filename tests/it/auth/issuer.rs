@@ -5,12 +5,14 @@ use std::sync::{Arc, Mutex};
 use axum::{
     Json, Router,
     extract::State,
-    http::StatusCode,
+    http::{HeaderMap, StatusCode},
     response::IntoResponse,
     routing::{get, post},
 };
+use data_encoding::BASE64URL_NOPAD;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode, jwk::Jwk};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use tokio::net::TcpListener;
 
 /// A key by which tokens are signed. They were made for these tests and sign nothing else.
@@ -68,6 +70,12 @@ struct Shown {
     asked: usize,
     /// Whether a device has asked for its token, which the user confirms then.
     is_confirmed: bool,
+    /// The digest of the verifier of the login that is under way.
+    challenge: String,
+    /// What the next exchange of a code, or of a refresh token, is answered.
+    tokens: Value,
+    /// The forms that asked for tokens, and gave them back.
+    forms: Vec<Vec<(String, String)>>,
 }
 
 /// The issuer.
@@ -90,6 +98,7 @@ impl Issuer {
             .route("/jwks", get(jwks))
             .route("/device", post(device))
             .route("/token", post(token))
+            .route("/revoke", post(given_back))
             .with_state(issuer.clone());
         tokio::spawn(async move { axum::serve(listener, routes).await });
         issuer
@@ -110,6 +119,26 @@ impl Issuer {
 
     pub fn goes_away(&self) {
         self.shown(|shown| shown.is_away = true);
+    }
+
+    /// Somebody has logged in, sent there with a digest of a verifier; the code that leads back is `the code`.
+    pub fn logs_in(&self, challenge: String) {
+        self.shown(|shown| shown.challenge = challenge);
+    }
+
+    /// What the next exchange of a code, or of a refresh token, is answered.
+    pub fn gives(&self, tokens: Value) {
+        self.shown(|shown| shown.tokens = tokens);
+    }
+
+    /// The last form that it was sent, with the authorization.
+    pub fn last_form(&self) -> Vec<(String, String)> {
+        self.shown(|shown| shown.forms.last().unwrap().clone())
+    }
+
+    /// How many forms it was sent.
+    pub fn forms(&self) -> usize {
+        self.shown(|shown| shown.forms.len())
     }
 
     /// How often its keys were asked for.
@@ -154,7 +183,8 @@ async fn discovery(State(issuer): State<Issuer>) -> impl IntoResponse {
     let at = |path: &str| format!("{}{path}", issuer.url);
     let document = Json(json!({
         "issuer": issuer.url, "jwks_uri": at("/jwks"), "token_endpoint": at("/token"),
-        "device_authorization_endpoint": at("/device"),
+        "device_authorization_endpoint": at("/device"), "authorization_endpoint": at("/authorize?ui=short"),
+        "revocation_endpoint": at("/revoke"),
     }));
     match date {
         Some(date) => ([("date", date)], document).into_response(),
@@ -181,15 +211,57 @@ async fn device(State(issuer): State<Issuer>, form: String) -> Json<Value> {
     }))
 }
 
-async fn token(State(issuer): State<Issuer>, form: String) -> impl IntoResponse {
-    assert!(
-        form.contains("device_code=the+device") && form.contains("client_id=cli"),
-        "{form}"
-    );
-    if !issuer.shown(|shown| std::mem::replace(&mut shown.is_confirmed, true)) {
-        let pending = Json(json!({"error": "authorization_pending"}));
-        return (StatusCode::BAD_REQUEST, pending).into_response();
+/// Notes a form with the authorization that came along.
+fn noted(issuer: &Issuer, headers: &HeaderMap, form: &str) -> Vec<(String, String)> {
+    let mut pairs: Vec<(String, String)> = url::form_urlencoded::parse(form.as_bytes())
+        .into_owned()
+        .collect();
+    if let Some(authorization) = headers.get("authorization") {
+        let text = authorization.to_str().unwrap().to_owned();
+        pairs.push(("authorization".to_owned(), text));
     }
-    let token = Key::Ec.sign(&issuer.claims(json!({"roles": "developer"})));
-    Json(json!({"access_token": token, "token_type": "Bearer", "expires_in": 600})).into_response()
+    issuer.shown(|shown| shown.forms.push(pairs.clone()));
+    pairs
+}
+
+async fn given_back(State(issuer): State<Issuer>, headers: HeaderMap, form: String) -> StatusCode {
+    noted(&issuer, &headers, &form);
+    StatusCode::OK
+}
+
+async fn token(
+    State(issuer): State<Issuer>,
+    headers: HeaderMap,
+    form: String,
+) -> impl IntoResponse {
+    let pairs = noted(&issuer, &headers, &form);
+    let value = |name: &str| {
+        let found = pairs.iter().find(|(key, _)| key == name);
+        found.map_or("", |(_, value)| value.as_str())
+    };
+    let refused = |error| (StatusCode::BAD_REQUEST, Json(json!({"error": error}))).into_response();
+    let challenge = BASE64URL_NOPAD.encode(&Sha256::digest(value("code_verifier")));
+    match value("grant_type") {
+        "authorization_code"
+            if value("code") != "the code"
+                || challenge != issuer.shown(|it| it.challenge.clone()) =>
+        {
+            refused("invalid_grant")
+        }
+        "authorization_code" | "refresh_token" => {
+            Json(issuer.shown(|shown| shown.tokens.clone())).into_response()
+        }
+        _ => {
+            assert_eq!(
+                (value("device_code"), value("client_id")),
+                ("the device", "cli")
+            );
+            if !issuer.shown(|shown| std::mem::replace(&mut shown.is_confirmed, true)) {
+                return refused("authorization_pending");
+            }
+            let token = Key::Ec.sign(&issuer.claims(json!({"roles": "developer"})));
+            let answer = json!({"access_token": token, "token_type": "Bearer", "expires_in": 600});
+            Json(answer).into_response()
+        }
+    }
 }

@@ -7,6 +7,7 @@ mod commands;
 mod guesses;
 mod issuer;
 mod keys;
+mod logins;
 mod operations;
 pub(crate) mod own;
 mod proofs;

@@ -61,6 +61,12 @@ pub(super) const REQUESTS: &[Request] = &[
         "",
     ),
     request(
+        "GET /api/execution/{execution_id}/payload",
+        &["execution_id"],
+        "/api/execution/<execution>/payload?of=parameters",
+        "",
+    ),
+    request(
         "GET /api/execution/{execution_id}/status",
         &["execution_id"],
         "/api/execution/<execution>/status?include_artifacts=true&include_events=true",

@@ -26,6 +26,7 @@ const TABLES: &[(&str, Trimmed)] = &[
     ("artifact_edge", Retention),
     ("artifact_found", Retention),
     ("artifact_transition", Retention),
+    ("browser_logout", InUse),
     ("cancellation", InUse),
     (
         "checkpoint",

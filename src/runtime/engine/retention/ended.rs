@@ -57,4 +57,15 @@ impl Engine {
             self.rest(begun.elapsed()).await;
         }
     }
+
+    /// Forgets the sessions of browsers that were ended by logging out, and would have ended by themselves by now.
+    pub(super) async fn forget_logouts(&self) -> Result<(), Error> {
+        loop {
+            let begun = Instant::now();
+            if self.storage.forget_logouts(PAGE).await? < PAGE as usize {
+                return Ok(());
+            }
+            self.rest(begun.elapsed()).await;
+        }
+    }
 }

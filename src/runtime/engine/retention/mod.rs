@@ -90,6 +90,7 @@ impl Engine {
         let mut removed = Removed::default();
         let is_whole = positions.are_fresh();
         self.forget_keys(&mut removed).await?;
+        self.forget_logouts().await?;
         let mut after: Option<TenantId> = None;
         while let Some((tenant, now)) = self.storage.find_next_tenant(after.as_ref()).await? {
             if self.can_sign(&tenant).await? {

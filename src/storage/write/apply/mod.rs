@@ -3,6 +3,7 @@
 
 mod api_keys;
 mod artifacts;
+mod browser_logouts;
 mod counts;
 mod data_keys;
 mod executions;
@@ -22,6 +23,7 @@ use super::{
 };
 use api_keys::api_keys;
 use artifacts::{changed_artifacts, edges, histories, new_artifacts, releases, uploads};
+use browser_logouts::browser_logouts;
 use counts::counts;
 use data_keys::data_keys;
 use executions::{executions, states};
@@ -61,6 +63,7 @@ pub(super) async fn apply(
     schedules(&mut all, working);
     operations(&mut all, working);
     data_keys(&mut all, &mut working.changes);
+    browser_logouts(&mut all, &mut working.changes);
     marks(&mut all, working);
     limits(&mut all, working);
     removals(&mut all, &mut working.changes, working.now);

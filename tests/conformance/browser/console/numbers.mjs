@@ -1,5 +1,5 @@
-// Numbers of the server over time, its groups of failures, its timeline and its events from both ends; and the filters of
-// the list of executions.
+// Numbers of the server over time, its groups of failures, its timeline and its events from both ends; the filters of the
+// list of executions; and large values.
 
 import assert from 'node:assert/strict';
 import { asks } from './data.mjs';
@@ -10,6 +10,7 @@ export async function countsAndFilters(open, url, made) {
   await readsEventsFromBothEnds(open, url, made);
   await waitsAndAttemptsAreShown(open, url, made);
   await filtersTheList(open, url, made);
+  await showsTheBeginningOfWhatIsLarge(open, url, made);
 }
 
 // The overview has the numbers that the API has, as a picture and as a table, and they change as work does.
@@ -158,4 +159,27 @@ async function showsWhatAViewSets(page, url) {
   const field = page.getByRole('textbox', { name: 'Error codes' });
   await field.waitFor();
   assert.equal(await field.inputValue(), 'MALFORMED_JSON');
+}
+
+// A large value is loaded when it is asked for; until then its beginning is there, and its size.
+async function showsTheBeginningOfWhatIsLarge(open, url, { session }) {
+  const { submit, ended } = asks(url);
+  const message = 'long '.repeat(12_000);
+  const id = await submit(session, 'echo', { message });
+  assert.equal(await ended(id), 'COMPLETED');
+  const page = await open(`${url}/console/executions/${id}?tab=data`);
+  const asked = [];
+  page.on('request', (request) => asked.push(request.url()));
+  const panel = page.getByRole('region', { name: 'Parameters' });
+  await panel.getByText('The first 19.5 KiB of 58.6 KiB').waitFor();
+  const shown = await panel.locator('pre').innerText();
+  assert.ok(shown.startsWith('{"message":"long ') && shown.length <= 20_001, shown.slice(0, 40));
+  const link = await panel.getByRole('link', { name: 'Save' }).getAttribute('href');
+  assert.deepEqual(await (await fetch(link)).json(), { message });
+  assert.deepEqual(asked.filter((address) => address.includes('/payload')), []);
+  await panel.getByRole('button', { name: 'Load all' }).click();
+  await panel.getByRole('button', { name: 'Copy parameters' }).waitFor();
+  await panel.getByRole('button', { name: 'Show all' }).click();
+  await page.waitForFunction((least) => document.querySelector('pre').innerText.length >= least, message.length);
+  await page.context().close();
 }

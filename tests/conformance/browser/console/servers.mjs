@@ -11,9 +11,10 @@ import { freePort, until } from '../../lib/wait.mjs';
 const program = process.env.TAKEOFF_PROGRAM;
 
 // A server on SQLite in a folder of its own, always at the same address.
-export async function startServer({ required = false, settings = {} } = {}) {
+export async function startServer({ required = false, settings = {}, operationsPort } = {}) {
   const folder = mkdtempSync(join(tmpdir(), 'takeoff-console.'));
-  const [port, operationsPort] = [await freePort(), await freePort()];
+  const port = await freePort();
+  operationsPort ??= await freePort();
   const url = `http://127.0.0.1:${port}`;
   const operations = `http://127.0.0.1:${operationsPort}`;
   const env = {

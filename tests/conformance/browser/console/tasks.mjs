@@ -115,6 +115,15 @@ export async function isUsedByKeys(open, url, { journey }) {
   await page.keyboard.press('ArrowDown');
   await page.keyboard.press('Enter');
   await page.waitForURL(new RegExp(journey));
+  // What the server finds by a name.
+  await page.keyboard.press('Control+k');
+  await page.keyboard.type('orders.csv');
+  await page.getByRole('menuitem').filter({ hasText: 'Artifact' }).first().waitFor();
+  await page.keyboard.press('ArrowDown');
+  await page.keyboard.press('Enter');
+  await page.waitForURL(/\/artifacts\/art_/);
+  await page.goBack();
+  await page.waitForURL(new RegExp(journey));
   const created = page.locator('dd time').first();
   await created.waitFor();
   // The browser of this test is in Kolkata.

@@ -42,6 +42,8 @@ pub(super) const FIELDS: &[(&str, &str)] = &[
     ("Execution.parent", "executions:read"),
     ("Execution.rerunOf", "executions:read"),
     ("Execution.result", ""),
+    ("Execution.resultPreview", ""),
+    ("Execution.step", "executions:read"),
     ("Execution.steps", "executions:read"),
     ("Execution.timeline", "executions:read"),
     // Whoever is told of changes may read executions.
@@ -53,9 +55,11 @@ pub(super) const FIELDS: &[(&str, &str)] = &[
     ("ExecutionRetrying.error", ""),
     ("ExecutionStats.points", ""),
     ("ExecutionStep.result", ""),
+    ("ExecutionStep.resultPreview", ""),
     ("IdempotencyKeyConflict.execution", "executions:read"),
     ("Intent.metadata", ""),
     ("Intent.parameters", ""),
+    ("Intent.parametersPreview", ""),
     ("Intent.session", "sessions:read"),
     ("IntentHandler.limits", ""),
     ("IntentHandler.parametersSchema", ""),
@@ -122,6 +126,8 @@ pub(super) const FIELDS: &[(&str, &str)] = &[
     ("Query.runtime", ""),
     ("Query.schedule", "executions:read"),
     ("Query.schedules", "executions:read"),
+    // Of what may be read: tried with the tests of search.
+    ("Query.search", ""),
     ("Query.session", "sessions:read"),
     ("Query.sessions", "sessions:read"),
     ("Query.viewer", ""),
@@ -135,6 +141,8 @@ pub(super) const FIELDS: &[(&str, &str)] = &[
     ("Schedule.metadata", ""),
     ("Schedule.nextTimes", ""),
     ("Schedule.parameters", ""),
+    // What is found may be read.
+    ("SearchResult.node", ""),
     ("Session.executions", "executions:read"),
     ("Session.metadata", ""),
     ("Session.state", ""),
@@ -145,44 +153,6 @@ pub(super) const FIELDS: &[(&str, &str)] = &[
     ("WalEntry.data", ""),
     // Parameters, results and states as they were written.
     ("WalEntry.payload", "runtime:operate"),
-];
-
-/// Routes with the scope that each needs.
-pub(super) const ROUTES: &[(&str, &str)] = &[
-    ("GET /api/artifact/{artifact_id}/download", "artifacts:read"),
-    ("GET /api/artifact/{artifact_id}/lineage", "artifacts:read"),
-    ("GET /api/execution/export", "executions:read"),
-    (
-        "GET /api/execution/{execution_id}/status",
-        "executions:read",
-    ),
-    (
-        "GET /api/execution/{execution_id}/stream",
-        "executions:read",
-    ),
-    (
-        "GET /api/execution/{execution_id}/timeline",
-        "executions:read",
-    ),
-    ("GET /api/intents", ""),
-    ("GET /api/session/{session_id}", "sessions:read"),
-    ("PATCH /api/session/{session_id}/upgrade", "sessions:write"),
-    ("POST /api/artifact/list", "artifacts:read"),
-    ("POST /api/artifact/resolve", "artifacts:read"),
-    ("POST /api/execution/list", "executions:read"),
-    (
-        "POST /api/execution/{execution_id}/cancel",
-        "executions:control",
-    ),
-    (
-        "POST /api/execution/{execution_id}/rerun",
-        "executions:control",
-    ),
-    ("POST /api/intent/submit", "intents:submit:echo"),
-    ("POST /api/session/anonymous", ""),
-    ("POST /api/session/create", "sessions:write"),
-    ("POST /api/upload/create", "artifacts:write"),
-    ("PUT /api/session/{session_id}/state", "sessions:write"),
 ];
 
 /// Routes besides those of REST, each with what they need where a proof is required.

@@ -1,6 +1,7 @@
 //! The scope that each field of the schema and each route needs, and that none does without it.
 
 pub(super) mod listed;
+mod routes;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -16,7 +17,8 @@ use takeoff::{
 
 use super::guarded;
 use crate::support::{TestApp, backends};
-use listed::{FIELDS, Needs, OPERATIONS, OTHERS, ROUTES};
+use listed::{FIELDS, Needs, OPERATIONS, OTHERS};
+use routes::ROUTES;
 
 const SCHEMA: &str = "{ __schema { types { name kind fields { name args { name } type { ...T } } } } }
     fragment T on __Type { kind name ofType { kind name ofType { kind name ofType { kind name } } } }";
@@ -301,6 +303,11 @@ impl World {
             _ => json!({}),
         };
         let method: Method = method.parse().unwrap();
+        let path = if route.ends_with("/payload") {
+            path + "?of=parameters"
+        } else {
+            path
+        };
         let mut request = self.app.http.request(method.clone(), self.app.url(&path));
         if method != Method::GET {
             request = request.json(&body);

@@ -60,6 +60,7 @@ pub(super) const OF_ROWS: &[&str] = &[
 ];
 /// Tables of the installation.
 pub(super) const OF_NOBODY: &[&str] = &[
+    "browser_logout",
     "data_key",
     "era",
     "installation",

@@ -20,6 +20,7 @@ export async function ask<Data, Variables>(
   document: Document<Data, Variables>,
   variables: Variables,
   { signal }: AskOptions = {},
+  isAgain = false,
 ): Promise<Answer<Data>> {
   const { csrf } = session.get();
   try {
@@ -32,7 +33,7 @@ export async function ask<Data, Variables>(
     }
     const failure = failureOf(error);
     if (failure.kind === 'proof') {
-      if (await renewed(csrf)) return ask(document, variables, { signal });
+      if (!isAgain && (await renewed(csrf))) return ask(document, variables, { signal }, true);
       forget('The session has ended: its key or token is not valid any more, or it was begun too long ago.');
     }
     throw failure;

@@ -2,7 +2,7 @@
  * Subscriptions over the one WebSocket of the page. Each goes on from its last cursor after the connection was lost,
  * so that nothing is missed and nothing comes twice.
  */
-import { forget } from './caller';
+import { revive } from './caller';
 import { client } from './client';
 import type { Document } from './document';
 import { type Failure, failureOf } from './failure';
@@ -25,7 +25,7 @@ export function follow<Data, Variables extends { after?: string | null }>(
       const failure = failureOf(error);
       // The client was closed because there is another caller.
       if (failure.code === 'CLOSED') return;
-      if (failure.kind === 'proof') forget('The session has ended: its key or token is not valid any more.');
+      if (failure.kind === 'proof') revive('The session has ended: its key or token is not valid any more.');
       else refused(failure);
     },
     complete() {},

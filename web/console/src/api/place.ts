@@ -21,4 +21,6 @@ export const pageAt = (path: string) => new URL(path.replace(/^\//, ''), base).h
 
 /** Whether the server wants a proof from everybody. */
 export const wantsProof = meta('proof') === 'required';
+/** The issuers at which people log in. */
+export const logins: readonly { issuer: string; name: string }[] = JSON.parse(meta('logins') || '[]');
 export const version = meta('version') ?? '';

@@ -4,6 +4,7 @@ import { documents, useAsk } from '../api';
 import { ArtifactLink, ExecutionLink, Facts, Lasting, Panel, ScheduleLink, SessionLink, Time } from '../parts';
 import { useChange } from '../parts/address';
 import { Json } from '../parts/json';
+import { Payload } from '../parts/payload';
 import { Empty, Ready } from '../parts/state';
 import { ArtifactState } from '../parts/status';
 import { Table, type TableColumn } from '../parts/table';
@@ -91,19 +92,19 @@ function facts(execution: Execution): Fact[] {
 }
 
 function Data({ execution: { id, status } }: { execution: Execution }) {
-  const input = useAsk(documents.ExecutionInput, { id }, { staleMs: Number.POSITIVE_INFINITY });
+  const input = useAsk(documents.ExecutionParameters, { id }, { staleMs: Number.POSITIVE_INFINITY });
   const result = useAsk(documents.ExecutionResult, { id }, { isOn: status === 'COMPLETED' });
   return (
     <div className="columns">
       <Panel title="Parameters">
         <Ready shown={input} what="The parameters">
-          {({ execution }) => <Json value={execution?.intent.parameters} name="parameters" />}
+          {({ execution }) => <Payload of={execution?.intent.parametersPreview} name="parameters" />}
         </Ready>
       </Panel>
       <Panel title="Result">
         {status === 'COMPLETED' ? (
           <Ready shown={result} what="The result">
-            {({ execution }) => <Json value={execution?.result} name="result" />}
+            {({ execution }) => <Payload of={execution?.resultPreview} name="result" />}
           </Ready>
         ) : (
           <p className="inside muted">There is a result once the execution is completed.</p>

@@ -1,6 +1,6 @@
 /** What is around each page: the ways to the others, whether the server is there, search, settings. */
 import { Link, Outlet, useRouterState } from '@tanstack/react-router';
-import { useEffect, useState } from 'react';
+import { lazy, Suspense, useEffect, useState } from 'react';
 import { Button, Dialog, Modal, ModalOverlay } from 'react-aria-components';
 import { documents, session, useAsk, useStore } from '../api';
 import { startFeed } from '../live/feed';
@@ -11,17 +11,25 @@ import { dropped } from '../search';
 import { ConnectionPill } from './connection';
 import { Embedded, NotEmbedded } from './embedded';
 import { useKeys } from './keys';
-import { Login } from './login';
 import { Palette } from './palette';
 import { Settings } from './settings';
 import { ways } from './ways';
 
+const Login = lazy(() => import('./login'));
+
 export function Shell() {
-  const { state, csrf } = useStore(session);
+  const { state, csrf, turn } = useStore(session);
   const isEmbedded = useRouterState({ select: ({ location }) => location.pathname.startsWith('/embed/') });
   if (state === 'unknown') return <Loading />;
-  if (state === 'none') return isEmbedded ? <NotEmbedded /> : <Login />;
-  return <Known key={csrf ?? ''} isEmbedded={isEmbedded} />;
+  if (state === 'none')
+    return isEmbedded ? (
+      <NotEmbedded />
+    ) : (
+      <Suspense fallback={<Loading />}>
+        <Login />
+      </Suspense>
+    );
+  return <Known key={`${csrf} ${turn}`} isEmbedded={isEmbedded} />;
 }
 
 function Known({ isEmbedded }: { isEmbedded: boolean }) {

@@ -1,8 +1,8 @@
-/** The palette: pages, ids, intents, by name. */
+/** The palette: pages, ids, intents by name, and what the server finds by a name or a key. */
 import { useNavigate } from '@tanstack/react-router';
 import { useEffect, useMemo, useState } from 'react';
 import { Autocomplete, Dialog, Input, Menu, MenuItem, Modal, ModalOverlay, SearchField } from 'react-aria-components';
-import { documents, useAsk, useStore } from '../api';
+import { documents, type types, useAsk, useStore } from '../api';
 import { Icon, type IconName } from '../parts';
 import { useOpenView } from '../parts/views';
 import { savedViews } from '../saved';
@@ -19,6 +19,19 @@ interface Target {
 /** So many have room without scrolling; a word finds the others. */
 const shownAtOnce = 10;
 
+/** A text is searched for when nothing was typed for so long. */
+const settledMs = 200;
+const leastSearched = 2;
+
+const kinds: Record<types.SearchKind, { kind: string; icon: IconName }> = {
+  ARTIFACT: { kind: 'Artifact', icon: 'artifacts' },
+  EXECUTION: { kind: 'Execution', icon: 'executions' },
+  INTENT: { kind: 'Intent', icon: 'executions' },
+  INTENT_TYPE: { kind: 'Intent', icon: 'executions' },
+  SCHEDULE: { kind: 'Schedule', icon: 'schedules' },
+  SESSION: { kind: 'Session', icon: 'sessions' },
+};
+
 const idPattern = /^(?:exe|art|ses|sch|int|nod|key|evt|mat)_\w{6,}$/;
 
 export function Palette({ isOpen, setOpen }: { isOpen: boolean; setOpen(isOpen: boolean): void }) {
@@ -31,6 +44,33 @@ export function Palette({ isOpen, setOpen }: { isOpen: boolean; setOpen(isOpen: 
       </Modal>
     </ModalOverlay>
   );
+}
+
+/** A text once it stays the same. */
+function useSettled(text: string): string {
+  const [settled, setSettled] = useState(text);
+  useEffect(() => {
+    const timer = setTimeout(() => setSettled(text), settledMs);
+    return () => clearTimeout(timer);
+  }, [text]);
+  return settled;
+}
+
+/** What the server finds, besides intents, which are known here. */
+function useFound(text: string): Target[] {
+  const navigate = useNavigate();
+  const word = useSettled(text);
+  const { data } = useAsk(documents.Search, { text: word }, { isOn: word.length >= leastSearched && word.length <= 200 });
+  if (word !== text || !data) return [];
+  return data.search
+    .filter(({ kind, by }) => kind !== 'INTENT_TYPE' && by !== 'ID')
+    .map(({ kind, id, title, by }) => ({
+      id: `found:${id}`,
+      name: title,
+      kind: by === 'KEY' ? `${kinds[kind].kind}, by its key` : kinds[kind].kind,
+      icon: kinds[kind].icon,
+      go: () => void navigate({ to: '/go/$id', params: { id } }),
+    }));
 }
 
 function Targets({ close }: { close(): void }) {
@@ -77,8 +117,11 @@ function Targets({ close }: { close(): void }) {
         },
       ]
     : [];
+  const searched = useFound(word);
   const contains = (name: string) => name.toLowerCase().includes(word.toLowerCase());
-  const found = [...byId, ...targets.filter(({ name }) => contains(name))].slice(0, shownAtOnce);
+  const named = [...byId, ...targets.filter(({ name }) => contains(name))];
+  const room = Math.max(shownAtOnce - searched.length, shownAtOnce / 2);
+  const found = [...named.slice(0, room), ...searched].slice(0, shownAtOnce);
   // Where nothing else is chosen Enter opens the first.
   useEffect(() => setText(''), []);
   return (
@@ -96,7 +139,7 @@ function Targets({ close }: { close(): void }) {
           found.find(({ id }) => id === key)?.go();
         }}
         renderEmptyState={() => (
-          <div className="menu-empty">Nothing has this name. Whole ids, such as exe_…, are opened.</div>
+          <div className="menu-empty">Nothing has this name. Whole ids, such as exe_…, and idempotency keys are found, too.</div>
         )}
       >
         {({ id, name, kind, icon }) => (

@@ -2,7 +2,7 @@
 import { documents, useAsk } from '../../api';
 import { ExecutionLink, Facts, Id, Lasting, Time } from '../../parts';
 import { Aside } from '../../parts/aside';
-import { Json } from '../../parts/json';
+import { Payload } from '../../parts/payload';
 import { Ready } from '../../parts/state';
 import { Status } from '../../parts/status';
 import type { Execution } from './shown';
@@ -19,11 +19,11 @@ export function Selected({ at, execution, close }: { at: string; execution: Exec
 }
 
 function Step({ id, name }: { id: string; name: string }) {
-  const shown = useAsk(documents.StepResult, { id });
+  const shown = useAsk(documents.StepResult, { id, name });
   return (
     <Ready shown={shown} what="The step">
       {({ execution }) => {
-        const step = execution?.steps.find((one) => one.name === name);
+        const step = execution?.step;
         if (!step) return <p className="inside muted">This step is not recorded.</p>;
         return (
           <>
@@ -34,7 +34,7 @@ function Step({ id, name }: { id: string; name: string }) {
                 ['Attempt', step.attempt],
               ]}
             />
-            <Json value={step.result} name={`result of ${name}`} />
+            <Payload of={step.resultPreview} name={`result of ${name}`} />
           </>
         );
       }}
