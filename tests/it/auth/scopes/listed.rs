@@ -163,6 +163,8 @@ pub(super) const OTHERS: &[(&str, Needs)] = &[
     ("/console", Needs::PortForOperations),
     ("/console/", Needs::PortForOperations),
     ("/console/assets/{name}", Needs::PortForOperations),
+    ("/console/login", Needs::PortForOperations),
+    ("/console/login/{place}", Needs::PortForOperations),
     ("/console/session", Needs::PortForOperations),
     ("/console/{*path}", Needs::PortForOperations),
     ("/content/{tenant}/{digest}", Needs::SignedLink),

@@ -1,7 +1,7 @@
 /** A value by its beginning. The whole of a large one is loaded when it is asked for. */
 import { useState } from 'react';
-import { Action } from '.';
 import { resolved, type types } from '../api';
+import { Action } from '.';
 import { Json, size } from './json';
 
 async function load(url: string): Promise<unknown> {

@@ -28,7 +28,7 @@ const kinds: Record<types.SearchKind, { kind: string; icon: IconName }> = {
   EXECUTION: { kind: 'Execution', icon: 'executions' },
   INTENT: { kind: 'Intent', icon: 'executions' },
   INTENT_TYPE: { kind: 'Intent', icon: 'executions' },
-  SCHEDULE: { kind: 'Schedule', icon: 'schedules' },
+  SCHEDULE: { kind: 'Schedule', icon: 'clock' },
   SESSION: { kind: 'Session', icon: 'sessions' },
 };
 
@@ -60,7 +60,11 @@ function useSettled(text: string): string {
 function useFound(text: string): Target[] {
   const navigate = useNavigate();
   const word = useSettled(text);
-  const { data } = useAsk(documents.Search, { text: word }, { isOn: word.length >= leastSearched && word.length <= 200 });
+  const { data } = useAsk(
+    documents.Search,
+    { text: word },
+    { isOn: word.length >= leastSearched && word.length <= 200 },
+  );
   if (word !== text || !data) return [];
   return data.search
     .filter(({ kind, by }) => kind !== 'INTENT_TYPE' && by !== 'ID')
@@ -139,7 +143,9 @@ function Targets({ close }: { close(): void }) {
           found.find(({ id }) => id === key)?.go();
         }}
         renderEmptyState={() => (
-          <div className="menu-empty">Nothing has this name. Whole ids, such as exe_…, and idempotency keys are found, too.</div>
+          <div className="menu-empty">
+            Nothing has this name. Whole ids, such as exe_…, and idempotency keys are found, too.
+          </div>
         )}
       >
         {({ id, name, kind, icon }) => (
