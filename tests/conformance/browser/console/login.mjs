@@ -103,7 +103,7 @@ async function otherPagesCannotUseIt(page, server) {
   assert.equal(await ask(server.url, { ...own, origin: server.url }), 401, 'at the port of everybody');
   for (const headers of [{}, { 'sec-fetch-site': 'same-site' }, { 'sec-fetch-site': 'cross-site' }]) {
     const told = await fetch(`${server.operations}/console/session`, { headers: { cookie: `${name}=${value}`, ...headers } });
-    assert.deepEqual(await told.json(), { csrf: null }, JSON.stringify(headers));
+    assert.equal((await told.json()).csrf, null, JSON.stringify(headers));
   }
   const foreign = await fetch(`${server.operations}/console/session`, {
     method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ proof: server.key }),
@@ -137,7 +137,7 @@ async function endsByLoggingOut(page, server) {
   await shows(page, 'You are logged out', 'after logging out');
   assert.deepEqual(await page.context().cookies(), []);
   const told = await fetch(`${server.operations}/console/session`, { headers: { cookie: `${name}=${value}`, 'sec-fetch-site': 'same-origin' } });
-  assert.deepEqual(await told.json(), { csrf: null }, 'a copy of the cookie goes on');
+  assert.equal((await told.json()).csrf, null, 'a copy of the cookie goes on');
   await page.reload();
   await page.getByLabel('Key or token').waitFor();
   await page.context().close();

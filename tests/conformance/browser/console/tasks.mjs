@@ -117,7 +117,7 @@ export async function isUsedByKeys(open, url, { journey }) {
   await page.waitForURL(new RegExp(journey));
   // What the server finds by a name.
   await page.keyboard.press('Control+k');
-  await page.keyboard.type('orders.csv');
+  await page.keyboard.type('cities');
   await page.getByRole('menuitem').filter({ hasText: 'Artifact' }).first().waitFor();
   await page.keyboard.press('ArrowDown');
   await page.keyboard.press('Enter');
