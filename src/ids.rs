@@ -4,7 +4,9 @@ use std::{fmt, sync::Arc};
 
 use uuid::Uuid;
 
-use crate::model::{ExecutionId, KeyId, NodeId, OperationId, ScheduleId, SessionId, UploadId};
+use crate::model::{
+    ExecutionId, KeyId, NodeId, OperationId, ScheduleId, SessionId, UploadId, WebhookId,
+};
 
 /// Makes ids. Clones share the source.
 #[derive(Clone)]
@@ -71,6 +73,12 @@ impl IdSource {
     #[must_use]
     pub fn operation(&self) -> OperationId {
         OperationId((self.0)())
+    }
+
+    /// An id for a webhook.
+    #[must_use]
+    pub fn webhook(&self) -> WebhookId {
+        WebhookId((self.0)())
     }
 
     /// An id for one start of a node.

@@ -36,3 +36,4 @@ pub mod session;
 pub mod step;
 pub mod timer;
 pub mod upload;
+pub mod webhook;

@@ -27,11 +27,11 @@ use crate::{
     events::{CheckpointKeys, Events},
     executions::Executions,
     hot::{HotCopies, InProcess, Layered},
-    model::{Budget, Principal, TenantId},
+    model::{Budget, KeyRing, Principal, TenantId},
     policy::Policies,
     quotas::{Quotas, SharedQuotas},
     redis::{HintBus, Redis, RedisCopies, RedisQuotas},
-    runtime::{self, Catalog, Parts, Runtime, Works},
+    runtime::{self, Catalog, Courier, Parts, Runtime, Works},
     services::Services,
     state_surface::{CopyKey, StateSurface},
     storage::{self, Storage},
@@ -103,9 +103,7 @@ impl Node {
 
         let vault = open_vault(config, &storage, registry.catalog()).await?;
         let installation = storage.installation_id().await?;
-        // So that another installation removes nothing of what this one has stored there.
-        let noted = content.is_only_used_by(&installation.to_string()).await;
-        noted.context("the content store cannot be used")?;
+        note_owner(&content, installation).await?;
         let events = events(&app, &storage, redis.as_ref(), installation);
         let quotas = quotas(&app, &storage, redis.as_ref(), installation)?;
         let budget = Arc::new(budget(config, &quotas));
@@ -129,6 +127,7 @@ impl Node {
             checkpoints: checkpoints.clone(),
             state: state.clone(),
             artifacts: artifacts.clone(),
+            courier: courier(&app)?,
             quotas: quotas.clone(),
             policies: policies.clone(),
             limits: limits(config),
@@ -393,6 +392,13 @@ pub(super) async fn open_content(config: &Config) -> anyhow::Result<ContentStore
     opened.with_context(|| format!("the content store {url} cannot be used"))
 }
 
+/// Notes whose content it is, so that another installation removes nothing of what this one has stored there.
+async fn note_owner(content: &ContentStore, installation: uuid::Uuid) -> anyhow::Result<()> {
+    let noted = content.is_only_used_by(&installation.to_string()).await;
+    noted.context("the content store cannot be used")?;
+    Ok(())
+}
+
 fn open_policies(config: &Config, storage: &Storage) -> anyhow::Result<Policies> {
     let policy = &config.policy;
     let opened = Policies::open(
@@ -415,8 +421,8 @@ async fn open_vault(
                  secrets.keys to ID:SECRET, on all nodes alike (`openssl rand -hex 32` makes a secret)"
             )
         })?,
-        // What a handler has sealed that is not registered any more can still be opened.
-        None => match existing_secrets_ring(config)? {
+        // For the secrets of webhooks, and what a handler has sealed that is not registered any more.
+        None => match webhook_ring(config, storage).await? {
             Some(ring) => ring,
             None => return Ok(None),
         },
@@ -425,6 +431,29 @@ async fn open_vault(
     Ok(Some(
         vault.context("sensitive parameters cannot be sealed")?,
     ))
+}
+
+/// The keys that seal secrets of webhooks; none where nodes share the database and were told none, or where the keys were
+/// lost.
+async fn webhook_ring(config: &Config, storage: &Storage) -> anyhow::Result<Option<KeyRing>> {
+    if let Some(ring) = existing_secrets_ring(config)? {
+        return Ok(Some(ring));
+    }
+    // Keys that are made anew open nothing of what others have sealed.
+    if storage.data_keys().await?.is_empty() {
+        return secrets_ring(config);
+    }
+    tracing::warn!(
+        "no webhooks are made or delivered to: the keys in secrets.keys, or their file, are lost"
+    );
+    Ok(None)
+}
+
+/// Sends what is delivered to webhooks.
+fn courier(app: &App) -> anyhow::Result<Courier> {
+    let allows_private = app.config.webhooks.allow_private_addresses;
+    let courier = Courier::new(allows_private, app.clock.clone());
+    courier.context("nothing can be delivered to webhooks")
 }
 
 /// Starts the feeds of the log. Nodes with the same Redis tell each other what is new.

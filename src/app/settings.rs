@@ -10,7 +10,9 @@ use crate::{
     model::{Budget, ExecutionStatus, Micros},
     policy::Policies,
     quotas::{Quota, QuotaSettings, Quotas},
-    runtime::{KeptTimes, LimitOverride, LimitOverrides, Limits, Retention, Settings},
+    runtime::{
+        DeliverySettings, KeptTimes, LimitOverride, LimitOverrides, Limits, Retention, Settings,
+    },
     state_surface,
     storage::Ended,
     uploads,
@@ -156,7 +158,18 @@ pub(super) fn settings(config: &Config, is_alone: bool) -> anyhow::Result<Settin
         idempotency_ttl_micros: hours.saturating_mul(3_600_000_000),
         is_alone,
         retention: retention(config)?,
+        deliveries: deliveries(config),
     })
+}
+
+fn deliveries(config: &Config) -> DeliverySettings {
+    let webhooks = &config.webhooks;
+    let micros =
+        |count: u64, each: i64| i64::try_from(count).map_or(i64::MAX, |it| it.saturating_mul(each));
+    DeliverySettings {
+        first_retry_micros: micros(webhooks.first_retry_ms, 1_000),
+        disable_after_micros: micros(webhooks.disable_after_hours, 3_600_000_000),
+    }
 }
 
 /// Returns what the configuration sets for the limits of intent types.
@@ -220,6 +233,7 @@ fn ended(retention: &config::Retention, kind: Ended) -> KeptFor {
         Ended::Uploads => retention.uploads,
         Ended::DeletedArtifacts => retention.deleted_artifacts,
         Ended::Operations => retention.operations,
+        Ended::Webhooks => retention.webhooks,
     }
 }
 

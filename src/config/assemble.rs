@@ -8,6 +8,7 @@ use super::{
         Auth, Console, Content, Database, Graphql, Http, Limits, Log, Policy, Quotas, Redis,
         Retention, Runtime, Secrets, Sessions, Telemetry, Top,
     },
+    webhooks::Webhooks,
 };
 
 impl Config {
@@ -43,6 +44,7 @@ impl Config {
             secrets: Secrets::read(&mut layers)?,
             policy: Policy::read(&mut layers)?,
             runtime: Runtime::read(&mut layers)?,
+            webhooks: Webhooks::read(&mut layers)?,
             retention: Retention::read(&mut layers)?,
             quotas: Quotas::read(&mut layers)?,
             limits: Limits::read(&mut layers)?,

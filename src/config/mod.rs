@@ -27,6 +27,7 @@ mod sections;
 mod setting;
 #[cfg(test)]
 mod tests;
+mod webhooks;
 
 pub use error::{Error, Origin};
 pub use intent_limits::{IntentLimits, LimitSetting};
@@ -41,6 +42,7 @@ pub use sections::{
 pub use setting::{
     AuthMode, Hosts, LogFormat, Networks, Origins, Roles, Secret, ServiceUrl, TenantQuotas,
 };
+pub use webhooks::Webhooks;
 
 use std::path::PathBuf;
 
@@ -71,6 +73,8 @@ pub struct Config {
     pub policy: Policy,
     /// The engine.
     pub runtime: Runtime,
+    /// Delivery of events to addresses outside.
+    pub webhooks: Webhooks,
     /// How long what has ended is kept.
     pub retention: Retention,
     /// What a tenant may ask for.

@@ -19,6 +19,7 @@ use super::{
         AuthMode, Hosts, LogFormat, Networks, Origins, Roles, Secret, ServiceUrl, TenantQuotas,
         Weights,
     },
+    webhooks::Webhooks,
 };
 
 /// Every section, in the order of the documented file.
@@ -36,6 +37,7 @@ pub(super) const ALL: &[Section] = &[
     Secrets::SECTION,
     Policy::SECTION,
     Runtime::SECTION,
+    Webhooks::SECTION,
     Retention::SECTION,
     Quotas::SECTION,
     Limits::SECTION,
@@ -298,10 +300,11 @@ section! {
 section! {
     /// Sensitive parameters, which are stored encrypted.
     pub Secrets "secrets" {
-        /// Secrets that encrypt the keys of sensitive parameters, written as in `content.signing_keys`; nodes must share
-        /// them. The first encrypts, all decrypt; `takeoff secrets rotate` goes over to the first. Without them nothing
-        /// that is encrypted can be read again. Unset: with SQLite one that is made once and kept in the file
-        /// secrets.key in `data_dir`; else a handler with sensitive parameters is refused.
+        /// Secrets that encrypt the keys of sensitive parameters and of secrets of webhooks, written as in
+        /// `content.signing_keys`; nodes must share them. The first encrypts, all decrypt; `takeoff secrets rotate` goes over
+        /// to the first. Without them nothing that is encrypted can be read again. Unset: with SQLite one that is made once
+        /// and kept in the file secrets.key in `data_dir`; else a handler with sensitive parameters and every webhook are
+        /// refused.
         keys: Option<KeyRing> [
             .example("s1:replace this by 32 random characters")
         ] = None,
@@ -393,6 +396,8 @@ section! {
         unreferenced_content: KeptFor [] = KeptFor::FOREVER,
         /// Bulk operations, once they have ended.
         operations: KeptFor [] = KeptFor::days(90),
+        /// What is left of webhooks that were deleted: their entries in the log.
+        webhooks: KeptFor [] = KeptFor::days(90),
         /// Period at which is looked for what may go, in seconds.
         period_seconds: u64 [.within(1, DAY_SECONDS)] = 60,
     }

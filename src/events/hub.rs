@@ -31,11 +31,13 @@ pub(super) struct Hub {
     executions: Watched<ExecutionId>,
     sessions: Watched<SessionKey>,
     tenants: Watched<TenantId>,
+    /// The tenants whose feeds are delivered elsewhere.
+    deliveries: Watched<TenantId>,
 }
 
 /// One watcher's place.
 #[derive(Debug)]
-pub(super) struct Watch {
+pub(crate) struct Watch {
     receiver: watch::Receiver<State>,
     /// The calls that had come when the watcher last looked.
     answered: u64,
@@ -49,7 +51,7 @@ impl Watch {
     }
 
     /// Waits until more is known than at the last call.
-    pub(super) async fn changed(&mut self) {
+    pub(crate) async fn changed(&mut self) {
         // The sender lives in the hub while there are receivers; without it nothing can change.
         if self.receiver.changed().await.is_err() {
             std::future::pending::<()>().await;
@@ -57,7 +59,7 @@ impl Watch {
     }
 
     /// Forgets that there was a change: whoever calls this is about to look.
-    pub(super) fn mark_seen(&mut self) {
+    pub(crate) fn mark_seen(&mut self) {
         self.receiver.mark_unchanged();
         self.answered = self.receiver.borrow_and_update().calls;
     }
@@ -109,6 +111,10 @@ impl Hub {
         watch_in(&self.tenants, id)
     }
 
+    pub(super) fn watch_deliveries(&self, id: TenantId) -> Watch {
+        watch_in(&self.deliveries, id)
+    }
+
     /// Passes on what a commit of this node means.
     pub(super) fn committed(&self, notices: &[Notice]) {
         for notice in notices {
@@ -146,6 +152,7 @@ impl Hub {
             };
             tell(&self.sessions, &key, call);
             tell(&self.tenants, tenant_id, call);
+            tell(&self.deliveries, tenant_id, call);
         }
     }
 
@@ -164,6 +171,13 @@ impl Hub {
             sender.send_if_modified(call);
         }
         for sender in lock(&self.tenants).values() {
+            sender.send_if_modified(call);
+        }
+    }
+
+    /// Something may have been missed: whoever delivers looks again.
+    pub(super) fn stir_deliveries(&self) {
+        for sender in lock(&self.deliveries).values() {
             sender.send_if_modified(call);
         }
     }

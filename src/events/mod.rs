@@ -17,13 +17,15 @@ use tokio::sync::broadcast;
 use crate::{
     model::{
         Action, Cursor, Event, Execution, ExecutionId, Principal, Reach, Refusal, SessionId,
-        SessionKey, TenantScope,
+        SessionKey, TenantId, TenantScope,
     },
     redis::HintBus,
     storage::{Error, Notice, Reading, Storage},
     telemetry::metrics::Metrics,
 };
 use hub::{Hub, Watch};
+
+pub(crate) use hub::Watch as Growth;
 
 pub use changes::{ExecutionChanges, MOST_CHANGES};
 pub use checkpoint::{BadCheckpointKey, CheckpointKeys};
@@ -128,12 +130,25 @@ impl Events {
     async fn probe(self, pause: Duration) {
         loop {
             tokio::time::sleep(pause).await;
-            self.look_at_everything().await;
+            self.look_at_executions().await;
+            self.hub.stir_feeds();
         }
     }
 
-    /// One query for all watched executions; every feed looks for itself.
+    /// Tells when there may be something new in the feed of a tenant, for whoever delivers it elsewhere. They look for what
+    /// no hint has told of by themselves, and less often than subscribers.
+    pub(crate) fn growth(&self, tenant: &TenantId) -> Growth {
+        self.hub.watch_deliveries(tenant.clone())
+    }
+
+    /// Hints were missed: one query for all watched executions; every feed looks for itself.
     async fn look_at_everything(&self) {
+        self.look_at_executions().await;
+        self.hub.stir_feeds();
+        self.hub.stir_deliveries();
+    }
+
+    async fn look_at_executions(&self) {
         let watched = self.hub.watched_executions();
         match self.storage.stream_heads(&watched).await {
             Ok(heads) => heads
@@ -141,7 +156,6 @@ impl Events {
                 .for_each(|(id, seq)| self.hub.grown(id, seq)),
             Err(error) => tracing::warn!(%error, "the watched streams could not be looked at"),
         }
-        self.hub.stir_feeds();
     }
 
     /// The events of one execution, from the start or after a cursor; ends after the terminal one.

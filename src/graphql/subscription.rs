@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use async_graphql::{Context, ID, InputObject, Subscription as SubscriptionRoot};
+use async_graphql::{Context, ID, Subscription as SubscriptionRoot};
 use futures::{Stream, StreamExt};
 
 use super::{
@@ -11,36 +11,11 @@ use super::{
     types::{
         changes::{ExecutionChanges, every},
         event::{ExecutionEvent, ExecutionEventBatch},
-        filter::{ExecutionFilter, ExecutionOrder},
+        filter::{EventFilter, ExecutionFilter, ExecutionOrder},
         ids,
     },
 };
-use crate::{
-    api::ApiError,
-    events::{EventBatch, Feed},
-    model::Meter,
-};
-
-/// Which of the tenant's events to watch; all conditions hold together.
-#[derive(InputObject, Debug, Default)]
-struct EventFilter {
-    /// Only events of these types, e.g. `execution.completed`.
-    types: Option<Vec<String>>,
-    /// Only of executions of intents of these types.
-    intent_type: Option<Vec<String>>,
-    /// Only of this session.
-    session_id: Option<ID>,
-}
-
-impl EventFilter {
-    fn read(self) -> Result<Feed, ApiError> {
-        Ok(Feed::Tenant {
-            types: self.types.into_iter().flatten().collect(),
-            intent_types: self.intent_type.into_iter().flatten().collect(),
-            session_id: ids::optional(self.session_id.as_ref(), "sessionId")?,
-        })
-    }
-}
+use crate::{api::ApiError, events::EventBatch, model::Meter};
 
 /// Live events.
 #[derive(Default)]
@@ -100,7 +75,7 @@ impl Subscription {
     {
         let caller = Caller::of(ctx)?;
         let (feed, after) = (
-            filter.unwrap_or_default().read()?,
+            filter.unwrap_or_default().read()?.into(),
             caller.after(after.as_deref())?,
         );
         let (watcher, reads) = caller.watcher();

@@ -1,7 +1,9 @@
 //! Entries of the write-ahead log. What an entry says is enough to rebuild the row it changed.
 
+mod bodies;
 mod cause;
 mod entry;
+mod shown;
 #[cfg(test)]
 mod tests;
 
@@ -10,12 +12,15 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Artifact, ArtifactId, ArtifactState, ExecutionError, ExecutionId, Grants, IntentId, KeyId,
-    KeyRights, Materialization, Micros, NodeId, OperationCounts, OperationKind, OperationStatus,
-    Overlap, RawJson, ScheduleTimes, SessionId, SessionStatus, TenantId,
+    Artifact, ArtifactId, ArtifactState, DisabledReason, EventFilter, ExecutionError, ExecutionId,
+    Grants, IntentId, KeyId, KeyRights, Materialization, Micros, NodeId, OperationCounts,
+    OperationKind, OperationStatus, Overlap, RawJson, ScheduleTimes, SessionId, SessionStatus,
+    TenantId, WebhookChangeKind,
 };
+use bodies::bodies;
 pub(crate) use cause::Cause;
 pub use entry::{Event, StreamKind};
+pub use shown::{EventData, EventShown, error_shown};
 
 /// The way in which a write treats the state that is there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -25,66 +30,6 @@ pub enum StateWriteMode {
     Replace,
     /// JSON Merge Patch, RFC 7396.
     Merge,
-}
-
-macro_rules! bodies {
-    ($(
-        $(#[$doc:meta])*
-        $variant:ident = $name:literal { $($(#[$fdoc:meta])* $field:ident : $type:ty),* $(,)? }
-    )*) => {
-        /// The body of an entry: what happened. Large values (parameters, results, states) are in
-        /// [`Event::payload`].
-        #[derive(Debug, Clone, PartialEq)]
-        pub enum EventBody {
-            $($(#[$doc])* $variant { $($(#[$fdoc])* $field: $type),* },)*
-        }
-
-        /// The kinds of entries, by their stable machine names.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        pub enum EventType {
-            $($(#[$doc])* $variant,)*
-        }
-
-        impl EventType {
-            /// Every kind.
-            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
-
-            /// The machine name; `domain` stands for `domain.<name>`.
-            #[must_use]
-            pub fn name(self) -> &'static str {
-                match self { $(Self::$variant => $name),* }
-            }
-        }
-
-        impl EventBody {
-            /// The kind of entry.
-            #[must_use]
-            pub fn event_type(&self) -> EventType {
-                match self { $(Self::$variant { .. } => EventType::$variant),* }
-            }
-
-            fn to_data(&self) -> Result<String, serde_json::Error> {
-                match self {
-                    $(Self::$variant { $($field),* } => {
-                        #[derive(Serialize)]
-                        struct Data<'a> { $($field: &'a $type,)* #[serde(skip)] _life: std::marker::PhantomData<&'a ()> }
-                        serde_json::to_string(&Data { $($field,)* _life: std::marker::PhantomData })
-                    })*
-                }
-            }
-
-            fn from_data(kind: EventType, data: &str) -> Result<Self, serde_json::Error> {
-                match kind {
-                    $(EventType::$variant => {
-                        #[derive(Deserialize)]
-                        struct Data { $($field: $type,)* }
-                        let Data { $($field),* } = serde_json::from_str(data)?;
-                        Ok(Self::$variant { $($field),* })
-                    })*
-                }
-            }
-        }
-    };
 }
 
 bodies! {
@@ -393,6 +338,42 @@ bodies! {
         /// What has become of the things that it has come to.
         counts: OperationCounts,
         /// Why it was stopped, or could not go on.
+        reason: Option<String>,
+    }
+    /// A webhook was made.
+    WebhookCreated = "webhook.created" {
+        /// Its name.
+        name: Option<String>,
+        /// Where events are delivered.
+        url: String,
+        /// Which events.
+        filter: EventFilter,
+        /// What it may do.
+        grants: Grants,
+    }
+    /// A webhook was changed.
+    WebhookChanged = "webhook.changed" {
+        /// What was done.
+        change: WebhookChangeKind,
+        /// Its name after.
+        name: Option<String>,
+        /// Its address after.
+        url: String,
+        /// Its filter after.
+        filter: EventFilter,
+        /// Why.
+        reason: Option<String>,
+    }
+    /// The runtime delivers nothing more to a webhook.
+    WebhookDisabled = "webhook.disabled" {
+        /// Why.
+        reason: DisabledReason,
+        /// What happened last.
+        failure: Option<String>,
+    }
+    /// A webhook was deleted. Its stream ends here.
+    WebhookDeleted = "webhook.deleted" {
+        /// Why.
         reason: Option<String>,
     }
 }

@@ -149,6 +149,8 @@ ids! {
     ScheduleId "sch";
     /// A bulk operation.
     OperationId "opr";
+    /// A webhook.
+    WebhookId "whk";
     /// One start of one node: a fresh id each time a process begins to serve.
     NodeId "nod";
 }

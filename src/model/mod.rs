@@ -32,6 +32,7 @@ pub(crate) mod sealed;
 mod session;
 mod text;
 mod upload;
+mod webhook;
 
 pub use address::network;
 pub use api_key::{ApiKey, KeyRights};
@@ -50,14 +51,17 @@ pub use checkpoint::{
 };
 pub use cursor::{Cursor, CursorError};
 pub(crate) use event::Cause;
-pub use event::{Event, EventBody, EventCodecError, EventType, StateWriteMode, StreamKind};
+pub use event::{
+    Event, EventBody, EventCodecError, EventData, EventShown, EventType, StateWriteMode,
+    StreamKind, error_shown,
+};
 pub use execution::{
     ErrorLink, Execution, ExecutionError, ExecutionStatus, Intent, Queue, Step, WaitReason, Waiting,
 };
 pub use grants::{Action, Grants, GrantsError, GrantsTextError, Scope, ScopeError};
 pub use id::{
     ArtifactId, EventId, ExecutionId, IdError, IntentId, KeyId, MaterializationId, NodeId,
-    OperationId, ScheduleId, SessionId, UploadId,
+    OperationId, ScheduleId, SessionId, UploadId, WebhookId,
 };
 pub use json::{JsonError, Payload, PayloadHead, RawJson, merge_patch};
 pub(crate) use key_ring::hmac_by;
@@ -73,6 +77,10 @@ pub use schedule::{Overlap, Schedule, ScheduleError, ScheduleStatus, ScheduleTim
 pub use session::{Session, SessionKey, SessionStatus};
 pub(crate) use text::{check_reason, is_name, is_prose};
 pub use upload::Upload;
+pub use webhook::{
+    Delivery, DisabledReason, EventFilter, Webhook, WebhookChangeKind, WebhookSecrets,
+    WebhookStatus,
+};
 
 /// A point in time in microseconds since 1970-01-01T00:00:00Z, as the database keeps it.
 pub type Micros = i64;

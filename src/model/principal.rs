@@ -12,7 +12,9 @@ use std::{
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::{Action, BulkOperation, Execution, Grants, Meter, Reach, Refusal, Schedule, Scope};
+use super::{
+    Action, BulkOperation, Execution, Grants, Meter, Reach, Refusal, Schedule, Scope, Webhook,
+};
 
 /// A tenant's name: 1 to 64 of `A-Z a-z 0-9 . _ -`, beginning with a letter or digit.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -214,6 +216,13 @@ impl Principal {
     pub(crate) fn of_operation(operation: &BulkOperation) -> Self {
         let grants = operation.grants.clone();
         Self::proven(operation.tenant_id.clone(), &operation.created_by, grants)
+    }
+
+    /// Whoever made a webhook: it is told what they might read then.
+    #[must_use]
+    pub(crate) fn of_webhook(webhook: &Webhook) -> Self {
+        let grants = webhook.grants.clone();
+        Self::proven(webhook.tenant_id.clone(), &webhook.created_by, grants)
     }
 
     /// The tenant of a test, whatever its name.

@@ -13,11 +13,11 @@ use super::{
     artifact::ArtifactBody,
     body::{Body, Caller, Id, Parameters},
     error::{ErrorBody, RequestFailure},
-    event::{EventShown, error_of},
+    event::EventShown,
     intent::{SubmittedBody, key},
     shown,
 };
-use crate::model::{Execution, ExecutionId, Principal, RawJson};
+use crate::model::{Execution, ExecutionId, Principal, RawJson, error_shown};
 
 /// The most artifacts and events in a status; the rest is read by `artifact/list` and the stream.
 const MOST: u32 = 1000;
@@ -110,7 +110,7 @@ fn body(
         submitted_by: execution.submitted_by.as_deref().map(str::to_owned),
         attempt: execution.attempt,
         result,
-        error: execution.error.as_ref().map(error_of),
+        error: execution.error.as_ref().map(error_shown),
         artifacts,
         events,
         created_at: shown(execution.created_at),

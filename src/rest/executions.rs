@@ -10,14 +10,13 @@ use super::{
     answers::{ToAny, ToBody},
     body::{Body, Caller, id},
     error::RequestFailure,
-    event::error_of,
     shown,
     timeline::wait_reason,
 };
 use crate::{
     api::ApiError,
     executions::ExecutionFilter,
-    model::{Execution, ExecutionStatus, Micros, WaitReason},
+    model::{Execution, ExecutionStatus, Micros, WaitReason, error_shown},
     services::{MetadataMember, PageRequest},
 };
 
@@ -217,7 +216,7 @@ pub(super) fn brief(execution: &Execution) -> ExecutionBody {
         session_id: execution.intent.session_id.to_string(),
         status: execution.status.name().to_owned(),
         attempt: execution.attempt,
-        error: execution.error.as_ref().map(error_of),
+        error: execution.error.as_ref().map(error_shown),
         created_at: shown(execution.created_at),
         started_at: execution.started_at.map(shown),
         finished_at: execution.finished_at.map(shown),

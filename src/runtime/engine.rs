@@ -19,6 +19,7 @@ mod retention;
 mod running;
 mod schedules;
 mod timers;
+mod webhooks;
 
 use std::{
     collections::HashMap,
@@ -32,6 +33,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{
     attempt::Handles, catalog::Catalog, error::Error, handlers::Handlers, limits::Limits,
     mutex::lock, registry::IntentRegistry, retention::Retention, slots::Slots, trees::Trees,
+    webhooks::courier::Courier,
 };
 use crate::{
     artifact_registry::ArtifactRegistry,
@@ -53,6 +55,8 @@ use parts::{CancelHints, Cancelling, Claims, NodeLease, Overtaking, Parking, Tim
 pub(super) use retention::due;
 pub use retention::{Removed, Unreferenced};
 use running::RunningSet;
+use webhooks::Deliveries;
+pub use webhooks::DeliverySettings;
 
 /// The version that this node tells others.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -88,6 +92,8 @@ pub struct Settings {
     pub is_alone: bool,
     /// How long what has ended is kept.
     pub retention: Retention,
+    /// How events are delivered to webhooks.
+    pub deliveries: DeliverySettings,
 }
 
 /// The period at which a node that stops looks whether anything still runs.
@@ -127,6 +133,7 @@ pub(super) struct Engine {
     pub(super) schedules_changed: Notify,
     /// A bulk operation has begun.
     pub(super) operations_begun: Notify,
+    pub(super) webhooks: Deliveries,
     pub(super) executions: Executions,
     pub(super) artifacts: ArtifactRegistry,
     parking: Parking,
@@ -157,6 +164,7 @@ pub(crate) struct Parts {
     pub(crate) checkpoints: Option<CheckpointKeys>,
     pub(crate) state: StateSurface,
     pub(crate) artifacts: ArtifactRegistry,
+    pub(crate) courier: Courier,
     pub(crate) quotas: Quotas,
     pub(crate) policies: Policies,
     pub(crate) limits: Limits,
@@ -214,6 +222,7 @@ impl Engine {
             timers: Timers::default(),
             schedules_changed: Notify::new(),
             operations_begun: Notify::new(),
+            webhooks: Deliveries::new(parts.courier),
             executions,
             artifacts: parts.artifacts,
             parking: Parking::default(),
@@ -243,6 +252,7 @@ impl Engine {
             tokio::spawn(Arc::clone(self).timer_loop()),
             tokio::spawn(Arc::clone(self).schedule_loop()),
             tokio::spawn(Arc::clone(self).operation_loop()),
+            tokio::spawn(Arc::clone(self).webhook_loop()),
             tokio::spawn(Arc::clone(self).wake_loop()),
             tokio::spawn(Arc::clone(self).drain_loop()),
             tokio::spawn(Arc::clone(self).maintenance_loop()),
@@ -291,6 +301,7 @@ impl Engine {
                 tracing::warn!("some executions could not be given back; another node takes them");
             }
         }
+        self.webhooks.end().await;
         self.stopped.cancel();
         self.release_lease().await;
     }

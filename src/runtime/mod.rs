@@ -32,6 +32,7 @@ mod state;
 mod submit;
 mod trees;
 mod unreferenced;
+mod webhooks;
 
 use std::sync::Arc;
 
@@ -41,7 +42,7 @@ pub use artifacts::{ArtifactDraft, ArtifactHandle};
 pub use catalog::{Catalog, HandlerInfo, IntentTypeInfo, RegistrationError};
 pub use children::{Child, ChildOutcome, EndedChild};
 pub use context::ExecutionContext;
-pub use engine::{Removed, Settings, Unreferenced};
+pub use engine::{DeliverySettings, Removed, Settings, Unreferenced};
 pub use error::Error;
 pub use handler_error::HandlerError;
 pub use handlers::HandlerFunction;
@@ -59,10 +60,12 @@ pub use retention::{KeptTimes, Retention};
 pub use schedules::{NewSchedule, ScheduleFilter};
 pub use solution::{Solution, Works};
 pub use state::StateHandle;
+pub use webhooks::{NewWebhook, WebhookUpdate, WebhookWithSecret};
 
 use engine::Engine;
 pub(crate) use engine::Parts;
 use submit::RerunKey;
+pub(crate) use webhooks::courier::Courier;
 
 use crate::{
     model::{

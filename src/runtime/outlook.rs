@@ -189,6 +189,7 @@ async fn of_ended(
         Ended::ApiKeys => ("keys of the API", "not ended for long enough"),
         Ended::Uploads => ("uploads", "not there for long enough"),
         Ended::Operations => ("bulk operations", "not ended for long enough"),
+        Ended::Webhooks => ("deleted webhooks", "not deleted for long enough"),
         Ended::DeletedArtifacts => (
             "records of deleted artifacts",
             "something was made from them, their execution or content is there, or not long enough",

@@ -23,7 +23,9 @@ mod read;
 mod retention;
 mod schedules;
 mod sql;
+mod uploads;
 mod verify;
+mod webhooks;
 mod write;
 mod write_health;
 
@@ -54,19 +56,21 @@ pub use retention::{
     Ended, EndedPage, EndedPlace, EndedRoot, Kept, NextKept, Sealer, Tree, TreeMember,
 };
 pub use schedules::ScheduleFilter;
+pub use uploads::NewUpload;
 pub use verify::{ChainReport, Difference, Report};
 pub use write::{
-    AdvanceOperation, AdvanceSchedule, BySecret, CancelOperation, ChangeSchedule, Claim,
-    ClaimedBatch, CloseSession, Complete, CreateKey, CreateOperation, CreateSchedule,
-    CreateSession, Emit, Fence, Key, KeyScope, MoveSession, NewExecution, Notice, Outcome,
-    RecordDecision, RecordStep, RevokeKey, ScheduleChange, ScheduleRun, Shares, StateTarget,
-    Submission, Submit, UpgradeSession, WriteOptions, WriteState, WrittenState,
+    AdvanceOperation, AdvanceSchedule, AdvanceWebhook, BySecret, CancelOperation, ChangeSchedule,
+    ChangeWebhook, Claim, ClaimedBatch, CloseSession, Complete, CreateKey, CreateOperation,
+    CreateSchedule, CreateSession, CreateWebhook, Emit, Fence, Key, KeyScope, MoveSession,
+    NewExecution, Notice, Outcome, RecordDecision, RecordStep, RevokeKey, ScheduleChange,
+    ScheduleRun, Shares, StateTarget, Submission, Submit, UpgradeSession, WebhookChange,
+    WriteOptions, WriteState, WrittenState,
 };
 
 use crate::{
     model::{
-        Artifact, ArtifactId, Execution, ExecutionId, ExecutionStatus, Micros, Reach, Session,
-        TenantScope, TransitionRequest, Upload, UploadId,
+        Artifact, ArtifactId, Execution, ExecutionId, ExecutionStatus, Micros, Session,
+        TenantScope, TransitionRequest,
     },
     telemetry::metrics::Metrics,
 };
@@ -89,25 +93,6 @@ pub struct Storage {
     /// None on SQLite, whose log is settled at once.
     settled: Option<read::Settled>,
     metrics: Metrics,
-}
-
-/// The announcement of an upload.
-#[derive(Debug, Clone)]
-pub struct NewUpload {
-    /// Its id.
-    pub id: UploadId,
-    /// The file's name.
-    pub filename: String,
-    /// Its media type.
-    pub mime_type: Option<String>,
-    /// The number of bytes that are announced.
-    pub declared_size_bytes: i64,
-    /// The time for which the bytes are accepted.
-    pub ttl_micros: i64,
-    /// The part of the tenant's data that it is to belong to.
-    pub reach: Reach,
-    /// The most bytes that the tenant may have announced without sending them.
-    pub max_announced_bytes: i64,
 }
 
 /// The file of a `sqlite:` URL; none for another database.
@@ -394,51 +379,6 @@ impl Storage {
     ) -> Result<(), Error> {
         self.writer
             .run(write::AdvanceReleases { ids, aside_at })
-            .await
-    }
-
-    /// Announces an upload.
-    ///
-    /// # Errors
-    /// [`Error::Refused`] when the tenant has announced too much that has not arrived; when the
-    /// database is away.
-    pub async fn create_upload(&self, scope: TenantScope, new: NewUpload) -> Result<Upload, Error> {
-        let NewUpload {
-            id,
-            filename,
-            mime_type,
-            declared_size_bytes,
-            ttl_micros,
-            reach,
-            max_announced_bytes,
-        } = new;
-        let create = write::CreateUpload {
-            scope,
-            id,
-            filename,
-            mime_type,
-            declared_size_bytes,
-            ttl_micros,
-            reach: (!reach.is_whole()).then(|| reach.to_string()),
-            max_announced_bytes,
-        };
-        self.writer
-            .offer(create.scope.tenant().clone(), create)
-            .await
-    }
-
-    /// Records that an upload's bytes are in the content store.
-    ///
-    /// # Errors
-    /// When the database is away.
-    pub async fn finish_upload(
-        &self,
-        scope: TenantScope,
-        id: UploadId,
-        digest: String,
-    ) -> Result<(), Error> {
-        self.writer
-            .run(write::FinishUpload { scope, id, digest })
             .await
     }
 }

@@ -40,6 +40,17 @@ pub enum Submit {
     Failed,
 }
 
+/// The outcome of a delivery to a webhook.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Delivered {
+    /// The receiver has it.
+    Accepted,
+    /// It is tried again.
+    Failed,
+    /// The receiver wants nothing more.
+    Gone,
+}
+
 /// The metrics of one server.
 #[derive(Clone)]
 pub struct Metrics(Arc<Inner>);
@@ -110,6 +121,10 @@ impl Metrics {
         metrics.count(names::CONNECTIONS_REFUSED, Vec::new(), 0);
         metrics.set_aside(0);
         metrics.set_queue_depth(0);
+        for outcome in [Delivered::Accepted, Delivered::Failed, Delivered::Gone] {
+            metrics.count(names::WEBHOOK_DELIVERIES, outcome.labels(), 0);
+        }
+        metrics.set_disabled_webhooks(0);
         metrics
     }
 
@@ -157,6 +172,16 @@ impl Metrics {
     /// Executions of this node that are ready and wait for a slot.
     pub fn set_queue_depth(&self, executions: usize) {
         gauge(&self.0.recorder, names::QUEUE_DEPTH).set(as_number(executions));
+    }
+
+    /// A delivery to a webhook was tried.
+    pub fn delivered(&self, outcome: Delivered) {
+        self.count(names::WEBHOOK_DELIVERIES, outcome.labels(), 1);
+    }
+
+    /// Webhooks that were given up, of all tenants.
+    pub fn set_disabled_webhooks(&self, webhooks: usize) {
+        gauge(&self.0.recorder, names::WEBHOOKS_DISABLED).set(as_number(webhooks));
     }
 
     /// A handler runs, until the answer is dropped.
@@ -282,6 +307,17 @@ impl Metrics {
     }
 }
 
+impl Delivered {
+    fn labels(self) -> Vec<Label> {
+        let outcome = match self {
+            Self::Accepted => "accepted",
+            Self::Failed => "failed",
+            Self::Gone => "gone",
+        };
+        vec![Label::from_static_parts("outcome", outcome)]
+    }
+}
+
 impl Tracked {
     fn begin(gauge: &Gauge) -> Self {
         gauge.increment(1.0);
@@ -325,6 +361,7 @@ mod tests {
         metrics.swept(1);
         metrics.statement("read");
         metrics.rows_written(5);
+        metrics.delivered(Delivered::Gone);
         metrics.answered("GET", "/api/session/{session_id}", 404, MS);
         let running = metrics.running();
         let gone = metrics.subscribed();
@@ -342,6 +379,9 @@ mod tests {
             "takeoff_batch_commit_seconds_count 1",
             "takeoff_zombies_dropped_total 2",
             "takeoff_sweep_repairs_total 1",
+            "takeoff_webhook_deliveries_total{outcome=\"gone\"} 1",
+            "takeoff_webhook_deliveries_total{outcome=\"failed\"} 0",
+            "takeoff_webhooks_disabled 0",
             "takeoff_http_requests_total{method=\"GET\",route=\"/api/session/{session_id}\",status=\"404\"} 1",
             "takeoff_http_request_duration_seconds_count{method=\"GET\",route=\"/api/session/{session_id}\"} 1",
             "# TYPE takeoff_batch_items histogram",

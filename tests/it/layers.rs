@@ -190,6 +190,10 @@ const RIGHTS: &[(&str, &[&str])] = &[
         "Principal::of_operation(",
         &["runtime/engine/operations.rs"],
     ),
+    (
+        "Principal::of_webhook(",
+        &["runtime/engine/webhooks/round.rs"],
+    ),
     ("TenantScope::of_link(", &["content/signing.rs"]),
     (
         "TenantScope::of_row(",

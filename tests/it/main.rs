@@ -62,4 +62,5 @@ mod tls;
 mod upgrade;
 mod uploads;
 mod verify;
+mod webhooks;
 mod websocket;

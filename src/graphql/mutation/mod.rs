@@ -11,6 +11,7 @@ mod result;
 mod schedule;
 mod session;
 mod upload;
+mod webhook;
 
 use async_graphql::MergedObject;
 
@@ -25,5 +26,6 @@ pub struct Mutation(
     api_key::ApiKeyMutation,
     schedule::ScheduleMutation,
     operation::OperationMutation,
+    webhook::WebhookMutation,
     fleet::FleetMutation,
 );

@@ -11,6 +11,7 @@ mod schedule;
 mod search;
 mod session;
 mod system;
+mod webhook;
 
 use async_graphql::MergedObject;
 
@@ -27,4 +28,5 @@ pub struct Query(
     schedule::ScheduleQuery,
     operation::OperationQuery,
     search::SearchQuery,
+    webhook::WebhookQuery,
 );

@@ -16,6 +16,7 @@ use super::{
     session::Session,
     total::{Total, TotalCount},
     wal::WalEntry,
+    webhook::Webhook,
 };
 use crate::{
     api::ApiError,
@@ -135,6 +136,10 @@ connections! {
     OperationConnection,
     /// A bulk operation in a page.
     OperationEdge of BulkOperation;
+    /// A page of webhooks.
+    WebhookConnection,
+    /// A webhook in a page.
+    WebhookEdge of Webhook;
     /// A page of an execution's events, oldest first.
     ExecutionEventConnection,
     /// An event in a page.
@@ -225,6 +230,7 @@ pages! {
     ApiKeyConnection of ApiKey;
     ScheduleConnection of Schedule;
     OperationConnection of BulkOperation;
+    WebhookConnection of Webhook;
 }
 
 shared_pages! {

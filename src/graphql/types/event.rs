@@ -454,7 +454,11 @@ impl ExecutionEvent {
             | EventBody::ScheduleDeleted { .. }
             | EventBody::OperationStarted { .. }
             | EventBody::OperationProgressed { .. }
-            | EventBody::OperationEnded { .. } => return None,
+            | EventBody::OperationEnded { .. }
+            | EventBody::WebhookCreated { .. }
+            | EventBody::WebhookChanged { .. }
+            | EventBody::WebhookDisabled { .. }
+            | EventBody::WebhookDeleted { .. } => return None,
         })
     }
 }

@@ -9,13 +9,14 @@ use super::{
     ids,
     scalars::{DateTime, Json},
     session::SessionStatus,
+    user_error::UserError,
 };
 use crate::{
     api::ApiError,
     artifact_registry,
     events::{self, StreamName},
     executions,
-    model::{self, ArtifactId, ExecutionId, OperationId, ScheduleId},
+    model::{self, ArtifactId, ExecutionId, OperationId, ScheduleId, WebhookId},
     services::MetadataMember,
     state_surface,
 };
@@ -209,12 +210,44 @@ impl SessionFilter {
     }
 }
 
+/// Which of the tenant's events to watch; all conditions hold together.
+#[derive(InputObject, Debug, Default)]
+pub(crate) struct EventFilter {
+    /// Only events of these types, e.g. `execution.completed`.
+    types: Option<Vec<String>>,
+    /// Only of executions of intents of these types.
+    intent_type: Option<Vec<String>>,
+    /// Only of this session.
+    session_id: Option<ID>,
+}
+
+impl EventFilter {
+    /// The filter of the service.
+    pub(crate) fn read(self) -> Result<model::EventFilter, ApiError> {
+        Ok(model::EventFilter {
+            types: self.types.unwrap_or_default(),
+            intent_types: self.intent_type.unwrap_or_default(),
+            session_id: ids::optional(self.session_id.as_ref(), "sessionId")?,
+        })
+    }
+
+    /// The same, where it stands in the input of a mutation; `path` is the way to its session.
+    pub(crate) fn read_input(self, path: &[&str]) -> Result<model::EventFilter, UserError> {
+        let session_id = self.session_id.as_ref();
+        Ok(model::EventFilter {
+            session_id: session_id.map(|id| ids::input(id, path)).transpose()?,
+            types: self.types.unwrap_or_default(),
+            intent_types: self.intent_type.unwrap_or_default(),
+        })
+    }
+}
+
 /// Which entries of the log to read.
 #[derive(InputObject, Debug, Default)]
 pub(crate) struct WalFilter {
     /// Only entries of these types, e.g. `session.created`.
     types: Option<Vec<String>>,
-    /// Only entries of this execution, session, artifact, schedule or bulk operation.
+    /// Only entries of this execution, session, artifact, schedule, bulk operation or webhook.
     stream_id: Option<ID>,
     /// Only entries of this session, its executions and their artifacts.
     session_id: Option<ID>,
@@ -245,14 +278,16 @@ fn stream(id: &ID) -> Result<StreamName, ApiError> {
     let artifact = || id.parse().map(|ArtifactId(id)| StreamName::Id(id));
     let schedule = || id.parse().map(|ScheduleId(id)| StreamName::Id(id));
     let operation = || id.parse().map(|OperationId(id)| StreamName::Id(id));
+    let webhook = || id.parse().map(|WebhookId(id)| StreamName::Id(id));
     any.or_else(|_| execution())
         .or_else(|_| session())
         .or_else(|_| artifact())
         .or_else(|_| schedule())
         .or_else(|_| operation())
+        .or_else(|_| webhook())
         .map_err(|_| {
             ApiError::bad_input(
-                "streamId: expected the id of an execution, a session, an artifact, a schedule or a bulk operation",
+                "streamId: expected the id of an execution, a session, an artifact, a schedule, a bulk operation or a webhook",
             )
         })
 }

@@ -31,3 +31,4 @@ pub(crate) mod total;
 pub(crate) mod user_error;
 pub(crate) mod viewer;
 pub(crate) mod wal;
+pub(crate) mod webhook;

@@ -5,7 +5,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use crate::{
     api::ApiError,
     events::LogRange,
-    model::{Cursor, ExecutionId, KeyId, OperationId, ScheduleId, SessionId},
+    model::{Cursor, ExecutionId, KeyId, OperationId, ScheduleId, SessionId, WebhookId},
     services::PageRequest,
 };
 
@@ -63,6 +63,16 @@ impl PageKey for ScheduleId {
 }
 
 impl PageKey for OperationId {
+    fn encode(&self) -> String {
+        self.to_string()
+    }
+
+    fn decode(cursor: &str) -> Option<Self> {
+        cursor.parse().ok()
+    }
+}
+
+impl PageKey for WebhookId {
     fn encode(&self) -> String {
         self.to_string()
     }

@@ -53,6 +53,8 @@ pub(crate) enum Total {
     Schedules(ScheduleFilter),
     /// The bulk operations that the caller may read.
     Operations,
+    /// The webhooks of the tenant.
+    Webhooks,
     /// The records that belong to another one.
     Members(Members, Uuid),
 }
@@ -76,6 +78,7 @@ impl Total {
             Self::ApiKeys => services.keys.count(&caller.principal).await?,
             Self::Schedules(filter) => services.runtime.count_schedules(scope, filter).await?,
             Self::Operations => services.runtime.count_operations(scope).await?,
+            Self::Webhooks => services.runtime.count_webhooks(scope).await?,
             Self::Members(members, id) => {
                 let counts = &caller.loaders().member_counts;
                 counts.load((*members, *id)).await?.unwrap_or(Count::NONE)

@@ -1,4 +1,5 @@
-//! Entries of the log as an operator reads them: of executions, sessions, artifacts, keys, schedules and bulk operations alike.
+//! Entries of the log as an operator reads them: of executions, sessions, artifacts, keys, schedules, bulk operations and
+//! webhooks alike.
 
 use async_graphql::{Context, Enum, ID, Object};
 
@@ -6,7 +7,7 @@ use super::scalars::{BigInt, DateTime, Json};
 use crate::{
     api::ApiError,
     graphql::{error::Nullable, loading::Caller},
-    model::{self, ArtifactId, ExecutionId, KeyId, OperationId, RawJson, ScheduleId},
+    model::{self, ArtifactId, ExecutionId, KeyId, OperationId, RawJson, ScheduleId, WebhookId},
 };
 
 /// The kind of record that a stream of the log belongs to.
@@ -25,6 +26,8 @@ pub(crate) enum WalStreamKind {
     Schedule,
     /// One bulk operation.
     Operation,
+    /// One webhook.
+    Webhook,
 }
 
 /// An entry of the log.
@@ -43,7 +46,7 @@ impl WalEntry {
         self.0.stream_kind.into()
     }
 
-    /// The execution, session, artifact, key, schedule or bulk operation.
+    /// The execution, session, artifact, key, schedule, bulk operation or webhook.
     async fn stream_id(&self) -> ID {
         match self.0.stream_kind {
             model::StreamKind::Execution => ExecutionId(self.0.stream_id).into(),
@@ -52,6 +55,7 @@ impl WalEntry {
             model::StreamKind::Key => KeyId(self.0.stream_id).into(),
             model::StreamKind::Schedule => ScheduleId(self.0.stream_id).into(),
             model::StreamKind::Operation => OperationId(self.0.stream_id).into(),
+            model::StreamKind::Webhook => WebhookId(self.0.stream_id).into(),
         }
     }
 

@@ -43,8 +43,12 @@ impl EventBody {
             | Self::ScheduleBackfilled { .. }
             | Self::ScheduleDeleted { .. }
             | Self::OperationStarted { .. }
-            | Self::OperationEnded { .. } => Cause::Caller,
+            | Self::OperationEnded { .. }
+            | Self::WebhookCreated { .. }
+            | Self::WebhookChanged { .. }
+            | Self::WebhookDeleted { .. } => Cause::Caller,
             Self::OperationProgressed { .. }
+            | Self::WebhookDisabled { .. }
             | Self::ExecutionStarted { .. }
             | Self::ExecutionRetrying { .. }
             | Self::ExecutionCompleted { .. }

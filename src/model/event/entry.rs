@@ -22,6 +22,8 @@ pub enum StreamKind {
     Schedule,
     /// One bulk operation.
     Operation,
+    /// One webhook.
+    Webhook,
 }
 
 impl StreamKind {
@@ -41,6 +43,7 @@ impl StreamKind {
             Self::Key,
             Self::Schedule,
             Self::Operation,
+            Self::Webhook,
         ];
         all.into_iter().find(|k| k.code() == code)
     }
@@ -51,7 +54,8 @@ impl StreamKind {
 pub struct Event {
     /// The kind of record that the stream belongs to.
     pub stream_kind: StreamKind,
-    /// The execution, the artifact, the key, the schedule or the bulk operation; of a session only where the server made the session's id.
+    /// The execution, the artifact, the key, the schedule, the bulk operation or the webhook; of a session only where the
+    /// server made the session's id.
     pub stream_id: Uuid,
     /// Its place: dense within the stream, and in the order of the whole log.
     pub cursor: Cursor,

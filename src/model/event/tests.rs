@@ -30,7 +30,7 @@ fn a_body_is_read_back_from_its_columns() {
 }
 
 /// An entry of each type as an earlier version wrote it. A field that is added later is optional.
-const FORMER: [(&str, &str); 33] = [
+const FORMER: [(&str, &str); 37] = [
     (
         "execution.created",
         r#"{"intent_id":"int_01m8j2gztx80s9dsh9amr3byj4","intent_type":"echo","session_id":"ses_01m8j2gzpxfmv9xyk8ycfmwv9e","solution_id":"default","metadata":{"from":"a page"},"idempotency_key":"once","intent_created_at":1795902963621000,"handler_name":"content","priority":5,"run_at":null,"deadline_at":null,"parent_id":null,"child_key":null,"rerun_of":null}"#,
@@ -130,6 +130,19 @@ const FORMER: [(&str, &str); 33] = [
         "operation.ended",
         r#"{"status":"COMPLETED","counts":{"matched":100,"done":98,"skipped":1,"refused":1},"reason":null}"#,
     ),
+    (
+        "webhook.created",
+        r#"{"name":"orders","url":"https://hooks.example.com/a","filter":{"types":["execution.completed"],"intent_types":[],"session_id":null},"grants":"executions:control executions:read"}"#,
+    ),
+    (
+        "webhook.changed",
+        r#"{"change":"PAUSED","name":null,"url":"https://hooks.example.com/a","filter":{"types":[],"intent_types":[],"session_id":null},"reason":"for a while"}"#,
+    ),
+    (
+        "webhook.disabled",
+        r#"{"reason":"FAILING","failure":"503"}"#,
+    ),
+    ("webhook.deleted", r#"{"reason":null}"#),
 ];
 
 #[test]

@@ -248,5 +248,6 @@ impl Engine {
     pub(super) fn lose_everything(&self) {
         self.lease.is_held.store(false, Ordering::Relaxed);
         self.running.lose_all();
+        self.webhooks.lose_all();
     }
 }

@@ -123,12 +123,16 @@ impl Engine {
         Ok(held)
     }
 
-    /// Entries of operations in the log are unknown to nodes of a version before this one.
-    pub(in crate::runtime) async fn refuse_beside_other_versions(&self) -> Result<(), Error> {
+    /// Entries of operations and of webhooks in the log are unknown to nodes of a version before this one. `what` would be
+    /// done once there are none.
+    pub(in crate::runtime) async fn refuse_beside_other_versions(
+        &self,
+        what: &str,
+    ) -> Result<(), Error> {
         if self.all_run_this_version().await? {
             return Ok(());
         }
-        let message = "bulk operations begin once all nodes run the same version";
+        let message = format!("{what} once all nodes run the same version");
         Err(Refusal::invalid([], message).into())
     }
 

@@ -132,7 +132,9 @@ impl Runtime {
             return Ok(Begun::Preview(OperationPreview { count, first }));
         }
         engine.refuse_while_draining()?;
-        engine.refuse_beside_other_versions().await?;
+        engine
+            .refuse_beside_other_versions("bulk operations begin")
+            .await?;
         let filter = wanted.to_json();
         let filter = filter
             .map_err(|_| Refusal::invalid(["filter"], "the filter cannot be written down"))?;

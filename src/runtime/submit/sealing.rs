@@ -50,7 +50,7 @@ impl Sealing {
 }
 
 impl Engine {
-    pub(super) fn vault(&self) -> Result<&Vault, vault::Error> {
+    pub(in crate::runtime) fn vault(&self) -> Result<&Vault, vault::Error> {
         self.vault.as_ref().ok_or(vault::Error::NoKeys)
     }
 

@@ -4,6 +4,7 @@ mod checkpoints;
 mod operations;
 mod records;
 mod schedules;
+mod webhooks;
 
 use entity::{
     api_key, artifact, artifact_transition, event, execution, materialization, session, step,
@@ -20,6 +21,7 @@ use crate::model::{
 pub(super) use operations::StoredOperation;
 pub(super) use records::{ArtifactRow, EventRow, SessionRow, error_code_of};
 pub(super) use schedules::StoredSchedule;
+pub(super) use webhooks::StoredWebhook;
 
 fn known<T>(value: Option<T>, what: &'static str) -> Result<T, Error> {
     value.ok_or(Error::Corrupt { what, source: None })

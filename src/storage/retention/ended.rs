@@ -28,17 +28,20 @@ pub enum Ended {
     DeletedArtifacts,
     /// Bulk operations.
     Operations,
+    /// Deleted webhooks.
+    Webhooks,
 }
 
 impl Ended {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::ClosedSessions,
         Self::ExpiredSessions,
         Self::ApiKeys,
         Self::Uploads,
         Self::DeletedArtifacts,
         Self::Operations,
+        Self::Webhooks,
     ];
 
     /// Of table `t`, the columns, what finds those that have ended, and the
@@ -80,6 +83,12 @@ impl Ended {
                 columns: "t.id, t.id AS stream_id, t.next_seq",
                 ended: "t.finished_at IS NOT NULL".to_owned(),
                 may_go: "t.finished_at < $4",
+            },
+            Self::Webhooks => Parts {
+                table: "webhook",
+                columns: "t.id, t.id AS stream_id, t.next_seq",
+                ended: "t.deleted_at IS NOT NULL".to_owned(),
+                may_go: "t.deleted_at < $4",
             },
         }
     }

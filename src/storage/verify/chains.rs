@@ -12,7 +12,7 @@ use super::{super::Error, Difference, PAGE, View, log::Log};
 use crate::{
     model::{
         ArtifactId, ChainHash, EventType, ExecutionId, KeyId, OperationId, ScheduleId, SessionId,
-        StreamKind,
+        StreamKind, WebhookId,
     },
     storage::{
         chain::{self, Entry},
@@ -115,6 +115,7 @@ fn name_of(kind: i64, stream: Uuid, session: Uuid) -> String {
         Some(StreamKind::Key) => KeyId(stream).to_string(),
         Some(StreamKind::Schedule) => ScheduleId(stream).to_string(),
         Some(StreamKind::Operation) => OperationId(stream).to_string(),
+        Some(StreamKind::Webhook) => WebhookId(stream).to_string(),
         None => stream.to_string(),
     }
 }
@@ -253,13 +254,14 @@ impl View<'_> {
 }
 
 /// What streams belong to: the kind, the table, and the number of the next entry where it is kept.
-const OWNERS: [(StreamKind, &str, &str); 6] = [
+const OWNERS: [(StreamKind, &str, &str); 7] = [
     (StreamKind::Execution, "execution", "o.next_seq"),
     (StreamKind::Session, "session", "o.next_seq"),
     (StreamKind::Artifact, "artifact", "o.next_seq"),
     (StreamKind::Key, "api_key", "CAST(NULL AS bigint)"),
     (StreamKind::Schedule, "schedule", "o.next_seq"),
     (StreamKind::Operation, "operation", "o.next_seq"),
+    (StreamKind::Webhook, "webhook", "o.next_seq"),
 ];
 
 /// What the record says of its stream.

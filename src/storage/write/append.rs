@@ -7,7 +7,7 @@ use uuid::Uuid;
 use super::{notice::Notice, working::Working};
 use crate::model::{
     ApiKey, ArtifactId, Cause, Cursor, Event, EventBody, ExecutionId, OperationId, Payload,
-    ScheduleId, SessionId, SessionKey, StreamKind,
+    ScheduleId, SessionId, SessionKey, StreamKind, WebhookId,
 };
 
 impl Working {
@@ -182,6 +182,34 @@ impl Working {
             actor: actor.cloned(),
             body,
             payload,
+            occurred_at: now,
+        });
+    }
+
+    /// Appends to a webhook's stream; nobody is the actor where the runtime gives it up.
+    pub(super) fn append_to_webhook(
+        &mut self,
+        id: WebhookId,
+        actor: Option<&Arc<str>>,
+        body: EventBody,
+    ) {
+        let (tx, ord, now) = (self.tx, self.next_ord(), self.now);
+        let Some(row) = self.webhooks.change(&id) else {
+            return;
+        };
+        let webhook = &mut row.webhook;
+        let seq = webhook.next_seq;
+        webhook.next_seq += 1;
+        self.changes.events.push(Event {
+            stream_kind: StreamKind::Webhook,
+            stream_id: id.0,
+            cursor: Cursor { tx, ord, seq },
+            tenant_id: webhook.tenant_id.clone(),
+            session_id: SessionId(Uuid::nil()),
+            intent_type: None,
+            actor: actor.cloned(),
+            body,
+            payload: None,
             occurred_at: now,
         });
     }

@@ -5,7 +5,7 @@
 use super::{super::Error, super::convert::EventRow, working::Working};
 use crate::model::{
     ArtifactId, ChainHash, Event, ExecutionId, KeyId, OperationId, ScheduleId, SessionKey,
-    StreamKind,
+    StreamKind, WebhookId,
 };
 
 impl Working {
@@ -44,6 +44,7 @@ impl Working {
                 let row = self.operations.change(&OperationId(id))?;
                 Some(&mut row.last_hash)
             }
+            StreamKind::Webhook => Some(&mut self.webhooks.change(&WebhookId(id))?.last_hash),
         }
     }
 }

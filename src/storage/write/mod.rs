@@ -39,11 +39,11 @@ mod writer;
 pub use keys::{Key, KeyScope};
 pub use notice::Notice;
 pub use ops::{
-    AdvanceOperation, AdvanceSchedule, BySecret, CancelOperation, ChangeSchedule, Claim,
-    ClaimedBatch, CloseSession, Complete, CreateKey, CreateOperation, CreateSchedule,
-    CreateSession, Emit, MoveSession, NewExecution, Outcome, RecordDecision, RecordStep, RevokeKey,
-    ScheduleChange, ScheduleRun, StateTarget, Submission, Submit, UpgradeSession, WriteState,
-    WrittenState,
+    AdvanceOperation, AdvanceSchedule, AdvanceWebhook, BySecret, CancelOperation, ChangeSchedule,
+    ChangeWebhook, Claim, ClaimedBatch, CloseSession, Complete, CreateKey, CreateOperation,
+    CreateSchedule, CreateSession, CreateWebhook, Emit, MoveSession, NewExecution, Outcome,
+    RecordDecision, RecordStep, RevokeKey, ScheduleChange, ScheduleRun, StateTarget, Submission,
+    Submit, UpgradeSession, WebhookChange, WriteState, WrittenState,
 };
 pub use shares::Shares;
 pub use working::Fence;
@@ -52,7 +52,7 @@ pub use writer::WriteOptions;
 pub(super) use ops::{
     AdvanceReleases, Cancel, CancelBelow, CreateUpload, DeleteArtifacts, EndCancellation,
     EndSolitude, EndedRow, ExpireSessions, FinishUpload, FireTimers, ForgetKeys, ForgetLogouts,
-    HoldOperations, HoldSchedules, KeepEntries, MakeDataKey, MendLimits, NoteKeyUses,
+    HoldOperations, HoldSchedules, HoldWebhooks, KeepEntries, MakeDataKey, MendLimits, NoteKeyUses,
     RecordCheckpoints, RecordLogout, Recover, RemoveEnded, RemoveExecutions, RollCounts,
     RotateDataKeys, Sweep, TransitionArtifact, Wake,
 };

@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::{super::Error, keys::KeyClaim, queue::Wanted, working::Working};
 use crate::model::{
     ArtifactId, ExecutionId, KeyId, Limit, OperationId, ScheduleId, SessionKey, TenantId,
-    TenantScope,
+    TenantScope, WebhookId,
 };
 
 /// The limits of an execution that is to be made.
@@ -68,6 +68,10 @@ pub(in crate::storage) struct Needs {
     pub(super) operations: Vec<OperationId>,
     /// Tenants of which it must be known how many bulk operations go on.
     pub(super) operation_counts: Vec<TenantId>,
+    /// Webhooks to lock and change.
+    pub(super) webhooks: Vec<WebhookId>,
+    /// Tenants of which it must be known how many webhooks they have.
+    pub(super) webhook_counts: Vec<TenantId>,
     /// True to lock the keys that seal sensitive parameters, all of them.
     pub(super) data_keys: bool,
     /// Artifacts to read.
@@ -113,6 +117,8 @@ impl Needs {
             schedule_counts: _,
             operations: _,
             operation_counts: _,
+            webhooks: _,
+            webhook_counts: _,
             data_keys: _,
             artifacts: _,
             artifacts_locked: _,

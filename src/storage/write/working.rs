@@ -11,7 +11,9 @@ use uuid::Uuid;
 use super::{
     super::{
         DataKey, Error,
-        convert::{ArtifactRow, SessionRow, StoredKey, StoredOperation, StoredSchedule},
+        convert::{
+            ArtifactRow, SessionRow, StoredKey, StoredOperation, StoredSchedule, StoredWebhook,
+        },
     },
     changes::Changes,
     counts::CountOf,
@@ -22,7 +24,7 @@ use super::{
 };
 use crate::model::{
     ArtifactId, Execution, ExecutionId, ExecutionStatus, KeyId, Micros, OperationId, ScheduleId,
-    SessionKey, TenantId,
+    SessionKey, TenantId, WebhookId,
 };
 
 /// The right of one attempt to write: it holds while the execution's epoch is this one.
@@ -88,6 +90,11 @@ pub(in crate::storage) struct Working {
     pub(super) operations: Held<OperationId, StoredOperation>,
     /// The numbers of bulk operations that go on for tenants.
     pub(super) operation_counts: HashMap<TenantId, i64>,
+    pub(super) webhooks: Held<WebhookId, StoredWebhook>,
+    /// Those among them that a living node has.
+    pub(super) webhooks_held: HashSet<WebhookId>,
+    /// The numbers of webhooks that tenants have.
+    pub(super) webhook_counts: HashMap<TenantId, i64>,
     /// The keys that seal sensitive parameters, oldest first, if an operation needs them.
     pub(super) data_keys: Vec<DataKey>,
     /// Those among the executions to be removed that are there and have ended.

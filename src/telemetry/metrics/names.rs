@@ -17,6 +17,8 @@ pub(super) const SET_ASIDE: &str = "takeoff_executions_set_aside_total";
 pub(super) const STATEMENTS: &str = "takeoff_statements_total";
 pub(super) const ROWS_WRITTEN: &str = "takeoff_rows_written_total";
 pub(super) const COST: &str = "takeoff_cost_points_total";
+pub(super) const WEBHOOK_DELIVERIES: &str = "takeoff_webhook_deliveries_total";
+pub(super) const WEBHOOKS_DISABLED: &str = "takeoff_webhooks_disabled";
 pub(super) const SUBSCRIBERS: &str = "takeoff_subscribers";
 pub(super) const FEEDS_HELD_BACK: &str = "takeoff_feeds_held_back_seconds";
 pub(super) const CONNECTIONS: &str = "takeoff_connections";
@@ -52,6 +54,10 @@ const COUNTERS: &[(&str, &str)] = &[
         SET_ASIDE,
         "Executions that cannot be read and are left where they are; should be 0",
     ),
+    (
+        WEBHOOK_DELIVERIES,
+        "Deliveries to webhooks that were tried, by outcome",
+    ),
     (STATEMENTS, "Statements sent to the database, by purpose"),
     (
         ROWS_WRITTEN,
@@ -75,6 +81,10 @@ const GAUGES: &[(&str, &str)] = &[
     (QUEUE_DEPTH, "Executions that are ready and wait for a slot"),
     (RUNNING, "Handlers that run on this node"),
     (
+        WEBHOOKS_DISABLED,
+        "Webhooks that were given up since nothing was accepted, of all tenants",
+    ),
+    (
         SUBSCRIBERS,
         "Clients that are subscribed to events on this node",
     ),
@@ -96,7 +106,7 @@ const HISTOGRAMS: &[(&str, &str)] = &[
 ];
 
 #[cfg(test)]
-pub(super) const ALL: [&str; 16] = [
+pub(super) const ALL: [&str; 18] = [
     SUBMITS,
     SUBMIT_DURATION,
     EXECUTIONS,
@@ -110,6 +120,8 @@ pub(super) const ALL: [&str; 16] = [
     SET_ASIDE,
     STATEMENTS,
     ROWS_WRITTEN,
+    WEBHOOK_DELIVERIES,
+    WEBHOOKS_DISABLED,
     SUBSCRIBERS,
     HTTP_REQUESTS,
     HTTP_DURATION,

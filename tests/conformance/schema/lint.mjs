@@ -76,6 +76,7 @@ const changed = {
           'Timeline',
           'TotalCount',
           'Viewer',
+          'WebhookFilter',
         ],
       },
     },

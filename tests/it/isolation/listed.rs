@@ -343,6 +343,54 @@ pub(super) const OPERATIONS: &[Tried] = &[
         r#"mutation { cancelOperation(input: {id: "<operation>"}) { operation { reason } errors { code message path } } }"#,
     ),
     tried(
+        &["Query.webhook.id"],
+        r#"query { webhook(id: "<webhook>") { name url createdBy cursor lastFailure } }"#,
+    ),
+    blind(
+        &["Query.webhooks.after"],
+        r#"query { webhooks(after: "<webhook>") { nodes { name } totalCount { count } } }"#,
+    ),
+    // Refused for its address, lest it is made.
+    blind(
+        &["Mutation.createWebhook.input.filter.sessionId"],
+        r#"mutation { createWebhook(input: {url: "nowhere", filter: {sessionId: "<session>"}}) { webhook { name } errors { code message path } } }"#,
+    ),
+    tried(
+        &["Mutation.updateWebhook.input.id"],
+        r#"mutation { updateWebhook(input: {id: "<webhook>", name: "eve"}) { webhook { name } errors { code message path } } }"#,
+    ),
+    blind(
+        &["Mutation.updateWebhook.input.filter.sessionId"],
+        r#"mutation { updateWebhook(input: {id: "<own webhook>", filter: {types: ["nothing"], sessionId: "<session>"}}) { webhook { name } errors { code message path } } }"#,
+    ),
+    tried(
+        &["Mutation.pauseWebhook.input.id"],
+        r#"mutation { pauseWebhook(input: {id: "<webhook>"}) { webhook { name } errors { code message path } } }"#,
+    ),
+    tried(
+        &["Mutation.rotateWebhookSecret.input.id"],
+        r#"mutation { rotateWebhookSecret(input: {id: "<webhook>"}) { webhook { name } errors { code message path } } }"#,
+    ),
+    tried(
+        &[
+            "Mutation.redeliverWebhook.input.id",
+            "Mutation.redeliverWebhook.input.after",
+        ],
+        r#"mutation { redeliverWebhook(input: {id: "<webhook>", after: "<own cursor>"}) { webhook { name } errors { code message path } } }"#,
+    ),
+    tried(
+        &["Mutation.redeliverWebhook.input.after"],
+        r#"mutation { redeliverWebhook(input: {id: "<own webhook>", after: "<cursor>"}) { webhook { name } errors { code message path } } }"#,
+    ),
+    tried(
+        &["Mutation.resumeWebhook.input.id"],
+        r#"mutation { resumeWebhook(input: {id: "<webhook>"}) { webhook { name } errors { code message path } } }"#,
+    ),
+    tried(
+        &["Mutation.deleteWebhook.input.id"],
+        r#"mutation { deleteWebhook(input: {id: "<webhook>"}) { webhook { name } errors { code message path } } }"#,
+    ),
+    tried(
         &["Mutation.createSchedule.input.sessionId"],
         r#"mutation { createSchedule(input: {sessionId: "<session>", intentType: "echo", parameters: {message: "a"}, cron: "@yearly"}) { schedule { status } errors { code message path } } }"#,
     ),

@@ -28,8 +28,8 @@ const EXCEPTIONS: &[(&str, &[&str])] = &[
         ],
     ),
     (
-        "a node looks after what it runs, of whatever tenant: queues, timers, schedules, operations, leases, cancellations, sessions \
-         whose time has passed and content to be removed; nothing of it is a caller's",
+        "a node looks after what it runs, of whatever tenant: queues, timers, schedules, operations, webhooks, leases, \
+         cancellations, sessions whose time has passed and content to be removed; nothing of it is a caller's",
         &[
             "node: read cancellation by execution_id",
             "node: read cancellation by nothing",
@@ -50,6 +50,8 @@ const EXCEPTIONS: &[(&str, &[&str])] = &[
             "node: read timer by execution_id",
             "node: read timer by execution_id, kind, queue",
             "node: read timer by nothing",
+            "node: read webhook by nothing",
+            "node: read webhook by status",
             "write: lock execution_count by bucket, level",
             "write: lock execution_count by level",
             "write: lock timer by execution_id, kind, queue",
@@ -91,6 +93,7 @@ const EXCEPTIONS: &[(&str, &[&str])] = &[
             "write: delete operation by id",
             "write: delete step by execution_id",
             "write: delete upload by id",
+            "write: delete webhook by id",
         ],
     ),
     (
@@ -122,6 +125,7 @@ const EXCEPTIONS: &[(&str, &[&str])] = &[
             "write: lock execution by id",
             "write: lock operation by id",
             "write: lock schedule by id",
+            "write: lock webhook by id",
             "write: read api_key by id",
             "write: read artifact by execution_id, state",
             "write: read artifact by id",
@@ -136,6 +140,7 @@ const EXCEPTIONS: &[(&str, &[&str])] = &[
             "write: read operation by id",
             "write: read schedule by id",
             "write: read step by execution_id, name",
+            "write: read webhook by id",
         ],
     ),
     (
@@ -168,6 +173,7 @@ const EXCEPTIONS: &[(&str, &[&str])] = &[
             "write: update lease by execution_id",
             "write: update operation by id",
             "write: update schedule by id",
+            "write: update webhook by id",
         ],
     ),
     (
@@ -226,6 +232,7 @@ const EXCEPTIONS: &[(&str, &[&str])] = &[
             "whole: read session by nothing",
             "whole: read step by execution_id",
             "whole: read timer by execution_id",
+            "whole: read webhook by nothing",
         ],
     ),
 ];

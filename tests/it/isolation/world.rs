@@ -7,10 +7,10 @@ use takeoff::{
     auth::NewKey,
     executions::ExecutionFilter,
     model::{
-        ArtifactId, ArtifactState, ExecutionStatus, OperationKind, Overlap, Principal, RawJson,
-        ScheduleTimes, SessionId, TransitionRequest,
+        ArtifactId, ArtifactState, EventFilter, ExecutionStatus, OperationKind, Overlap, Principal,
+        RawJson, ScheduleTimes, SessionId, TransitionRequest,
     },
-    runtime::{Begun, NewOperation, NewSchedule, SubmitIntent, Wanted},
+    runtime::{Begun, NewOperation, NewSchedule, NewWebhook, SubmitIntent, Wanted},
     state_surface::NewSession,
 };
 
@@ -116,6 +116,7 @@ impl Tenant {
             ("live", live.execution.id.to_string()),
             ("schedule", schedule(app, &principal, session, &user).await),
             ("operation", operation(app, &principal, &user).await),
+            ("webhook", webhook(app, &principal, &user).await),
             ("key", spare.key.id.to_string()),
             (
                 "upload",
@@ -232,6 +233,23 @@ async fn schedule(
     let runtime = &app.services().runtime;
     let made = runtime.create_schedule(principal, new).await.unwrap();
     made.id.to_string()
+}
+
+/// A webhook that is paused, so that it does nothing by itself.
+async fn webhook(app: &TestApp, principal: &Principal, name: &str) -> String {
+    let runtime = &app.services().runtime;
+    let new = NewWebhook {
+        name: Some(name.to_owned()),
+        url: "https://hooks.example.com/".to_owned(),
+        filter: EventFilter {
+            types: vec!["nothing".to_owned()],
+            ..EventFilter::default()
+        },
+    };
+    let made = runtime.create_webhook(principal, new).await.unwrap();
+    let id = made.webhook.id;
+    runtime.pause_webhook(principal, id, None).await.unwrap();
+    id.to_string()
 }
 
 /// An operation that finds nothing to change.

@@ -70,6 +70,7 @@ const TABLES: &[(&str, Trimmed)] = &[
     ("step", Retention),
     ("timer", InUse),
     ("upload", Retention),
+    ("webhook", Retention),
 ];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -101,6 +102,7 @@ backends! {
             "retention.api_keys=0s",
             "retention.deleted_artifacts=0s",
             "retention.operations=0s",
+            "retention.webhooks=0s",
             "content.deleted_grace_seconds=0",
         ]);
         let app = TestApp::start_with(&backend, &settings).await;
@@ -123,12 +125,14 @@ backends! {
         app.data(revoke, json!({"id": key})).await;
         let operation = crate::operations::begun(&app, "cancelExecutions", json!({"all": true})).await;
         crate::operations::ended(&app, &operation).await;
+        let webhook = crate::webhooks::made(&app, json!({"url": "https://hooks.example.com/", "filter": {"types": ["nothing"]}})).await;
+        crate::webhooks::change(&app, "deleteWebhook", json!({"id": webhook.id})).await;
         app.server.node().sign_checkpoints().await.unwrap();
         let remove = async || app.services().runtime.remove_old().await.unwrap();
         // An open session and living artifacts stay, and what the artifacts are in.
         remove().await;
         app.assert_verified().await;
-        let kept = [("session", 1), ("artifact", 2), ("artifact_edge", 1), ("execution", 0), ("api_key", 0), ("upload", 0), ("operation", 0)];
+        let kept = [("session", 1), ("artifact", 2), ("artifact_edge", 1), ("execution", 0), ("api_key", 0), ("upload", 0), ("operation", 0), ("webhook", 0)];
         for (table, rows) in kept {
             assert_eq!(count(&backend, table).await, rows, "{table}");
         }

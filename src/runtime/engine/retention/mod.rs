@@ -22,7 +22,7 @@ pub(in crate::runtime) use executions::due;
 pub struct Removed {
     /// Executions, those below others included.
     pub executions: u64,
-    /// Sessions, uploads, keys of the API, records of deleted artifacts and bulk operations.
+    /// Sessions, uploads, keys of the API, records of deleted artifacts, bulk operations and deleted webhooks.
     pub ended: u64,
     /// Keys of requests.
     pub keys: u64,

@@ -14,6 +14,7 @@ mod queues;
 mod removals;
 mod schedules;
 mod sessions;
+mod webhooks;
 
 use sea_orm::{ConnectionTrait, Statement};
 
@@ -35,6 +36,7 @@ use removals::removals;
 use schedules::schedules;
 use sessions::sessions;
 use sql::{Combined, Rows};
+use webhooks::webhooks;
 
 /// Writes the working set, but for the statement that it returns: that one goes with the commit.
 /// Beside it the number of rows that all of it takes.
@@ -62,6 +64,7 @@ pub(super) async fn apply(
     api_keys(&mut all, working);
     schedules(&mut all, working);
     operations(&mut all, working);
+    webhooks(&mut all, working);
     data_keys(&mut all, &mut working.changes);
     browser_logouts(&mut all, &mut working.changes);
     marks(&mut all, working);

@@ -104,6 +104,8 @@ fn ended(all: &mut Combined, rows: &[(TenantId, Ended, EndedRow)]) {
         &[("operation", "id"), ("event", "stream_id")],
         &operations,
     );
+    let webhooks = of(&[Ended::Webhooks]);
+    delete(all, &[("webhook", "id"), ("event", "stream_id")], &webhooks);
     let is_session = |kind: Ended| matches!(kind, Ended::ClosedSessions | Ended::ExpiredSessions);
     let sessions = rows.iter().filter(|(_, kind, _)| is_session(*kind));
     let (mut keys, mut streams) = (Rows::of(&["id", "tenant_id"]), Vec::new());

@@ -16,6 +16,7 @@ mod removals;
 mod rows;
 mod schedules;
 mod sessions;
+mod webhooks;
 
 use std::collections::BTreeSet;
 
@@ -77,6 +78,7 @@ async fn load_others(db: &Transaction, needs: &Needs, working: &mut Working) -> 
     removals::load(db, needs, working).await?;
     schedules::load(db, needs, working).await?;
     operations::load(db, needs, working).await?;
+    webhooks::load(db, needs, working).await?;
     counts::load(db, needs, working).await?;
     artifacts::load(db, needs, working).await?;
     data_keys::load(db, needs, working).await?;

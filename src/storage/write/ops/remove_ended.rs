@@ -11,7 +11,9 @@ use super::super::{
     removal::RemovedLog,
     working::Working,
 };
-use crate::model::{ArtifactId, ArtifactState, Cursor, OperationId, RemovedEntry, TenantId};
+use crate::model::{
+    ArtifactId, ArtifactState, Cursor, OperationId, RemovedEntry, TenantId, WebhookId,
+};
 
 /// A row that has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +58,13 @@ impl RemoveEnded {
                     found.finished_at.is_some() && found.next_seq == row.next_seq
                 })
             }
+            Ended::Webhooks => {
+                let found = working.webhooks.see(&WebhookId(row.id));
+                let found = found.map(|found| &found.webhook);
+                found.is_some_and(|found| {
+                    found.deleted_at.is_some() && found.next_seq == row.next_seq
+                })
+            }
             // Nothing of them changes any more.
             Ended::ApiKeys | Ended::Uploads => true,
         }
@@ -80,6 +89,10 @@ impl Operation for RemoveEnded {
             Ended::Operations => {
                 let ids = self.rows.iter().map(|row| OperationId(row.id));
                 needs.operations.extend(ids);
+            }
+            Ended::Webhooks => {
+                let ids = self.rows.iter().map(|row| WebhookId(row.id));
+                needs.webhooks.extend(ids);
             }
             Ended::ApiKeys | Ended::Uploads => {}
         }

@@ -1,4 +1,4 @@
-//! Fields and routes with the scope that each needs, and a document for each that can be asked for.
+//! Fields with the scope that each needs, and a document for each that can be asked for.
 
 /// Fields that lead to other objects or have JSON, with the scope that each needs. None is needed for what comes with its object.
 /// Left out are the parts of connections, and the fields of payloads, which come with the change.
@@ -83,20 +83,28 @@ pub(super) const FIELDS: &[(&str, &str)] = &[
     ("Mutation.createSchedule", "intents:submit:echo"),
     ("Mutation.createSession", "sessions:write"),
     ("Mutation.createUpload", "artifacts:write"),
+    // Those of webhooks that need an id are tried with their tests.
+    ("Mutation.createWebhook", "executions:control"),
     ("Mutation.deleteArtifact", "artifacts:write"),
     ("Mutation.deleteSchedule", "intents:submit:echo"),
+    ("Mutation.deleteWebhook", ""),
     ("Mutation.drainNode", "runtime:operate"),
     ("Mutation.pauseSchedule", "intents:submit:echo"),
+    ("Mutation.pauseWebhook", ""),
+    ("Mutation.redeliverWebhook", ""),
     ("Mutation.rerunExecution", "executions:control"),
     ("Mutation.rerunExecutions", "executions:control"),
     ("Mutation.resumeSchedule", "intents:submit:echo"),
+    ("Mutation.resumeWebhook", ""),
     ("Mutation.revokeApiKey", "keys:manage"),
+    ("Mutation.rotateWebhookSecret", ""),
     ("Mutation.setSessionState", "sessions:write"),
     ("Mutation.submitIntent", "intents:submit:echo"),
     ("Mutation.submitIntents", "intents:submit:echo"),
     ("Mutation.transitionArtifact", "artifacts:write"),
     ("Mutation.triggerSchedule", "intents:submit:echo"),
     ("Mutation.undrainNode", "runtime:operate"),
+    ("Mutation.updateWebhook", ""),
     ("Mutation.upgradeSession", "sessions:write"),
     ("Operation.expectedCount", ""),
     ("Operation.filter", ""),
@@ -131,6 +139,8 @@ pub(super) const FIELDS: &[(&str, &str)] = &[
     ("Query.session", "sessions:read"),
     ("Query.sessions", "sessions:read"),
     ("Query.viewer", ""),
+    ("Query.webhook", "executions:read"),
+    ("Query.webhooks", "executions:read"),
     ("Query.logCheckpoint", "log:read"),
     ("Query.walEntries", "log:read"),
     ("RuntimeNode.labels", "runtime:operate"),
@@ -153,45 +163,8 @@ pub(super) const FIELDS: &[(&str, &str)] = &[
     ("WalEntry.data", ""),
     // Parameters, results and states as they were written.
     ("WalEntry.payload", "runtime:operate"),
+    ("Webhook.filter", ""),
 ];
-
-/// Routes besides those of REST, each with what they need where a proof is required.
-pub(super) const OTHERS: &[(&str, Needs)] = &[
-    ("/", Needs::PortForOperations),
-    ("/api/docs", Needs::PortForOperations),
-    ("/api/openapi.json", Needs::Operator),
-    ("/console", Needs::PortForOperations),
-    ("/console/", Needs::PortForOperations),
-    ("/console/assets/{name}", Needs::PortForOperations),
-    ("/console/login", Needs::PortForOperations),
-    ("/console/login/{place}", Needs::PortForOperations),
-    ("/console/session", Needs::PortForOperations),
-    ("/console/{*path}", Needs::PortForOperations),
-    ("/content/{tenant}/{digest}", Needs::SignedLink),
-    ("/graphiql", Needs::PortForOperations),
-    ("/graphiql/assets/{name}", Needs::PortForOperations),
-    // By the fields that are asked for; `Query.__schema` and `Query.__type` are for operators.
-    ("/graphql", Needs::Proof),
-    ("/graphql/stream", Needs::Proof),
-    // Or with the first message.
-    ("/graphql/ws", Needs::ProofLater),
-    ("/health", Needs::Nothing),
-    ("/metrics", Needs::Operator),
-    ("/ready", Needs::Nothing),
-    ("/uploads/{id}", Needs::SignedLink),
-];
-
-/// What a route needs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Needs {
-    Nothing,
-    Proof,
-    ProofLater,
-    /// The scope `runtime:operate`, or the port for operations.
-    Operator,
-    PortForOperations,
-    SignedLink,
-}
 
 /// A document for each field that can be asked for by itself; what it reads besides needs the scopes in the third
 /// place.
@@ -438,6 +411,21 @@ pub(in crate::auth) const OPERATIONS: &[(&str, &str, &[&str])] = &[
     (
         "Subscription.sessionEvents",
         "subscription { sessionEvents(sessionId: $session) { cursor } }",
+        &[],
+    ),
+    (
+        "Mutation.createWebhook",
+        "mutation { createWebhook(input: {url: \"https://hooks.example.com/\", filter: {types: [\"nothing\"]}}) { webhook { id } errors { code } } }",
+        &["executions:read"],
+    ),
+    (
+        "Query.webhook",
+        "query { webhook(id: \"whk_01m8j2gzpxfmv9xyk8ycfmwv9e\") { id } }",
+        &[],
+    ),
+    (
+        "Query.webhooks",
+        "query { webhooks { nodes { id } totalCount { count } } }",
         &[],
     ),
     (

@@ -17,8 +17,8 @@ use takeoff::{
 
 use super::guarded;
 use crate::support::{TestApp, backends};
-use listed::{FIELDS, Needs, OPERATIONS, OTHERS};
-use routes::ROUTES;
+use listed::{FIELDS, OPERATIONS};
+use routes::{Needs, OTHERS, ROUTES};
 
 const SCHEMA: &str = "{ __schema { types { name kind fields { name args { name } type { ...T } } } } }
     fragment T on __Type { kind name ofType { kind name ofType { kind name ofType { kind name } } } }";

@@ -46,6 +46,7 @@ pub(super) const OF_TENANTS: &[&str] = &[
     "session",
     "timer",
     "upload",
+    "webhook",
 ];
 /// Tables whose rows belong to an execution or an artifact.
 pub(super) const OF_ROWS: &[&str] = &[

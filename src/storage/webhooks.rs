@@ -1,0 +1,160 @@
+//! Webhooks, as whoever looks after them and the nodes that deliver to them need them.
+
+use entity::webhook;
+use sea_orm::{FromQueryResult, QueryResult};
+
+use super::{
+    AdvanceWebhook, ChangeWebhook, Count, CreateWebhook, Error, Page, PageRequest, Storage,
+    convert::StoredWebhook,
+    node::is_alive,
+    read::{Conditions, MOST_COUNTED, finish},
+    sql,
+    write::HoldWebhooks,
+};
+use crate::model::{Micros, NodeId, TenantScope, Webhook, WebhookId, WebhookStatus};
+use sql::{columns, get};
+
+fn webhook_of(row: &QueryResult) -> Result<Webhook, Error> {
+    let row = webhook::Model::from_query_result(row, "")?;
+    Ok(StoredWebhook::try_from(row)?.webhook)
+}
+
+fn wanted(scope: &TenantScope) -> Conditions {
+    let mut wanted = Conditions::default();
+    wanted.add("w.tenant_id = ?", [scope.tenant().as_str().into()]);
+    wanted.add("w.deleted_at IS NULL", []);
+    wanted
+}
+
+impl Storage {
+    /// Makes a webhook.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] when the tenant has too many.
+    pub async fn create_webhook(&self, create: CreateWebhook) -> Result<Webhook, Error> {
+        let tenant = create.scope.tenant().clone();
+        self.writer.offer(tenant, create).await
+    }
+
+    /// Changes a webhook; of one that is deleted, as it was.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] when the tenant has no such webhook.
+    pub async fn change_webhook(&self, change: ChangeWebhook) -> Result<Webhook, Error> {
+        let tenant = change.scope.tenant().clone();
+        self.writer.offer(tenant, change).await
+    }
+
+    /// Writes down how far the deliveries of a webhook have come; none when it is not this node's any more.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn advance_webhook(&self, advance: AdvanceWebhook) -> Result<Option<Webhook>, Error> {
+        self.writer.run(advance).await
+    }
+
+    /// Webhooks that are due at `now` and that no living node has, whoever's they are: those that are due for longest, up
+    /// to `limit`.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn due_webhooks(&self, now: Micros, limit: usize) -> Result<Vec<WebhookId>, Error> {
+        let db = &self.db.reader;
+        let backend = db.get_database_backend();
+        let text = format!(
+            "SELECT w.id FROM webhook w WHERE w.due_at IS NOT NULL AND w.due_at <= $1 AND NOT EXISTS \
+             (SELECT 1 FROM node n WHERE n.id = w.held_by AND {}) ORDER BY w.due_at, w.id LIMIT {limit}",
+            is_alive(backend, sql::now_expression(backend))
+        );
+        let rows = sql::query(db, &text, [now.into()]).await?;
+        let due = rows.iter();
+        due.map(|row| Ok(WebhookId(get(row, "id")?))).collect()
+    }
+
+    /// Takes webhooks that were seen as due for a node; those among them that no other node has.
+    ///
+    /// # Errors
+    /// When the database is away.
+    pub async fn hold_webhooks(
+        &self,
+        seen: Vec<WebhookId>,
+        node: NodeId,
+        now: Micros,
+    ) -> Result<Vec<Webhook>, Error> {
+        self.writer.run(HoldWebhooks { seen, node, now }).await
+    }
+
+    /// Returns the number of webhooks that the runtime has given up, whoever's they are.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn disabled_webhooks(&self) -> Result<usize, Error> {
+        let text = format!(
+            "SELECT COUNT(*) AS total FROM webhook w WHERE w.status = {} AND w.deleted_at IS NULL",
+            WebhookStatus::Disabled.code()
+        );
+        let rows = sql::query(&self.db.reader, &text, []).await?;
+        let total: i64 = rows.first().map_or(Ok(0), |row| get(row, "total"))?;
+        Ok(usize::try_from(total).unwrap_or_default())
+    }
+
+    /// The webhook, if the tenant has it.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn find_webhook(
+        &self,
+        scope: &TenantScope,
+        id: WebhookId,
+    ) -> Result<Option<Webhook>, Error> {
+        let mut wanted = wanted(scope);
+        wanted.add("w.id = ?", [id.0.into()]);
+        let text = format!(
+            "SELECT {} FROM webhook w {}",
+            columns::<webhook::Entity>("w"),
+            wanted.clause()
+        );
+        let rows = sql::query(&self.db.reader.of(scope), &text, wanted.values).await?;
+        rows.first().map(webhook_of).transpose()
+    }
+
+    /// A page of the tenant's webhooks, newest first.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn list_webhooks(
+        &self,
+        scope: &TenantScope,
+        page: &PageRequest<WebhookId>,
+    ) -> Result<Page<WebhookId, Webhook>, Error> {
+        let mut wanted = wanted(scope);
+        let order = wanted.page("w.id", false, &page.map(|id| id.0));
+        let text = format!(
+            "SELECT {} FROM webhook w {} {order}",
+            columns::<webhook::Entity>("w"),
+            wanted.clause()
+        );
+        let rows = sql::query(&self.db.reader.of(scope), &text, wanted.values).await?;
+        let found = rows.iter().map(|row| {
+            let found = webhook_of(row)?;
+            Ok((found.id, found))
+        });
+        Ok(finish(found.collect::<Result<_, Error>>()?, page, None))
+    }
+
+    /// Returns the number of the tenant's webhooks.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn count_webhooks(&self, scope: &TenantScope) -> Result<Count, Error> {
+        let wanted = wanted(scope);
+        let text = format!(
+            "SELECT COUNT(*) AS total FROM (SELECT 1 AS one FROM webhook w {} LIMIT {}) k",
+            wanted.clause(),
+            MOST_COUNTED + 1
+        );
+        let rows = sql::query(&self.db.reader.of(scope), &text, wanted.values).await?;
+        let total = rows.first().map_or(Ok(0), |row| get(row, "total"))?;
+        Ok(Count::of(total, true))
+    }
+}
