@@ -138,6 +138,10 @@ pub(super) const OPERATIONS: &[Tried] = &[
         r#"query { nodes(ids: ["<own execution>", "<execution>", "<session>", "<artifact>", "<intent>", "<event>", "<upload>"]) { id } }"#,
     ),
     tried(
+        &["Query.search.text"],
+        r#"query { a: search(text: "<execution>") { id title } b: search(text: "<session>") { id } c: search(text: "<artifact>") { id } d: search(text: "<idempotency>") { id } e: search(text: "<file>") { id } f: search(text: "<schedule>") { id } }"#,
+    ),
+    tried(
         &["Query.session.id"],
         r#"query { session(id: "<session>") { id status state stateVersion executions { nodes { id } totalCount { count } } } }"#,
     ),

@@ -3,6 +3,8 @@
 /// Arguments that name nothing of a tenant's: names of kinds, and values that are stored.
 pub(super) const NAMES_OF_NOTHING: &[&str] = &[
     "Execution.events.types",
+    // Of an execution that may be read.
+    "Execution.step.name",
     "Mutation.archiveArtifacts.input.filter.artifactType",
     "Mutation.archiveArtifacts.input.filter.eligibleFor",
     "Mutation.archiveArtifacts.input.reason",
