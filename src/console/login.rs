@@ -46,7 +46,7 @@ pub(super) fn listed(logins: &[(String, String)]) -> String {
     let all = logins
         .iter()
         .map(|(issuer, name)| json!({"issuer": issuer, "name": name}));
-    let all = serde_json::Value::from_iter(all);
+    let all: serde_json::Value = all.collect();
     escaped(&all.to_string())
 }
 
