@@ -48,7 +48,7 @@ use crate::api::{Asker, escaped};
         content::download,
         content::create_upload,
     ),
-    components(schemas(ErrorBody))
+    components(schemas(ErrorBody, payload::PayloadOf))
 )]
 struct Document;
 

@@ -53,6 +53,7 @@ const changed = {
           'ExecutionStatsPoint',
           'ExecutionStep',
           'ExecutionsPreview',
+          'PayloadPreview',
           'FailureGroup',
           'IdempotencyKeyConflict',
           'IntentHandler',
