@@ -4,6 +4,9 @@ use super::super::{super::sql, changes::Changes};
 use sql::{Combined, Rows};
 
 pub(super) fn browser_logouts(all: &mut Combined, decided: &mut Changes) {
+    if decided.logouts_in.is_empty() && decided.logouts_out.is_empty() {
+        return;
+    }
     let made = Rows::set(std::mem::take(&mut decided.logouts_in).into_values());
     let names = made.names();
     let tail = format!(

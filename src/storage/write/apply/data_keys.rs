@@ -12,6 +12,9 @@ pub(super) fn data_keys(all: &mut Combined, decided: &mut Changes) {
 }
 
 fn add(all: &mut Combined, rows: Rows, otherwise: &str) {
+    if rows.is_empty() {
+        return;
+    }
     let names = rows.names();
     let tail = format!(
         "INSERT INTO data_key ({names}) SELECT {names} FROM x WHERE true ON CONFLICT (id) {otherwise}"

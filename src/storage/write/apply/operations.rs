@@ -29,8 +29,12 @@ pub(super) fn operations(all: &mut Combined, working: &Working) {
     let made = working.operations.made();
     let made = made.map(|(_, row)| operation::Model::from(row.clone()));
     all.insert(Rows::set(made), "operation");
+    let mut rows = working.operations.changed().peekable();
+    if rows.peek().is_none() {
+        return;
+    }
     let mut changed = Rows::of(&[&["id"], CHANGES].concat());
-    for (_, row) in working.operations.changed() {
+    for (_, row) in rows {
         let row = operation::Model::from(row.clone());
         changed.push(vec![
             row.id.into(),

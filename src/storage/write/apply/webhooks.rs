@@ -37,8 +37,12 @@ pub(super) fn webhooks(all: &mut Combined, working: &Working) {
     let made = working.webhooks.made();
     let made = made.map(|(_, row)| webhook::Model::from(row.clone()));
     all.insert(Rows::set(made), "webhook");
+    let mut rows = working.webhooks.changed().peekable();
+    if rows.peek().is_none() {
+        return;
+    }
     let mut changed = Rows::of(&[&["id"], CHANGES].concat());
-    for (_, row) in working.webhooks.changed() {
+    for (_, row) in rows {
         let row = webhook::Model::from(row.clone());
         changed.push(vec![
             row.id.into(),
