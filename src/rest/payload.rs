@@ -36,8 +36,8 @@ pub(super) enum PayloadOf {
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Which {
-    /// `parameters`, `result` or `step`.
-    of: PayloadOf,
+    /// `parameters`, `result` or `step`; `result` when left out.
+    of: Option<PayloadOf>,
     /// The name of the step.
     step: Option<String>,
 }
@@ -58,7 +58,7 @@ pub(super) async fn payload(
     let (executions, scope) = (&served.services.executions, principal.scope());
     let execution = executions.find(&scope, id).await?;
     let execution = execution.ok_or_else(|| RequestFailure::not_found("execution"))?;
-    let found: Option<Payload> = match (which.of, which.step) {
+    let found: Option<Payload> = match (which.of.unwrap_or(PayloadOf::Result), which.step) {
         (PayloadOf::Parameters, None) => Some(execution.intent.parameters.clone()),
         (PayloadOf::Result, None) => execution.result.clone(),
         (PayloadOf::Step, Some(name)) => {

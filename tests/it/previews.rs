@@ -57,7 +57,7 @@ backends! {
         }
         let failed = app.run("panic", json!({})).await.id;
         assert_eq!(previews(&app, &failed.to_string(), 100).await["resultPreview"], Value::Null);
-        for (which, status) in [("of=result", 404), ("of=step&step=x", 404), ("of=step", 400), ("of=parameters&step=x", 400),
+        for (which, status) in [("", 404), ("of=result", 404), ("of=step&step=x", 404), ("of=step", 400), ("of=parameters&step=x", 400),
             ("of=x", 400), ("of=parameters", 200)] {
             let url = format!("http://{}/api/execution/{failed}/payload?{which}", app.server.address());
             assert_eq!(app.http.get(url).send().await.unwrap().status(), status, "{which}");

@@ -339,6 +339,7 @@ async fn the_document_describes_what_is_served() {
         "GET /api/artifact/{artifact_id}/download",
         "GET /api/artifact/{artifact_id}/lineage",
         "GET /api/execution/export",
+        "GET /api/execution/{execution_id}/payload",
         "GET /api/execution/{execution_id}/status",
         "GET /api/execution/{execution_id}/stream",
         "GET /api/execution/{execution_id}/timeline",
