@@ -121,10 +121,10 @@ impl Courier {
         let pause = answer.headers().get(RETRY_AFTER);
         let pause = pause.and_then(|header| header.to_str().ok());
         let pause = pause.and_then(|text| backoff::asked_for(text, self.clock.now()));
-        let body = read_some(answer).await;
         if status.is_success() {
             return Attempted::Accepted;
         }
+        let body = read_some(answer).await;
         let text = cleaned(&String::from_utf8_lossy(&body));
         let why = if text.is_empty() {
             status.as_str().to_owned()

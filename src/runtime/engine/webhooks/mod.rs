@@ -6,7 +6,7 @@ mod lanes;
 mod round;
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -27,7 +27,7 @@ const MOST_HELD: usize = 2_000;
 /// Those of them that it takes at a time, so that nodes which start together share them.
 const TAKEN_AT_ONCE: usize = 50;
 /// Deliveries on their way from this node, and those among them of one tenant. Each may hold a result.
-const MOST_SENT: usize = 32;
+const MOST_SENT: usize = 64;
 const MOST_SENT_OF_TENANT: usize = 8;
 /// A look at the webhook, and for what no hint has told of.
 const LOOKS_AGAIN: Duration = Duration::from_secs(10);
@@ -59,6 +59,9 @@ pub(in crate::runtime) struct Deliveries {
     look: Notify,
     /// The webhooks that this node delivers to. Each is told when somebody changes it.
     held: Mutex<HashMap<WebhookId, Arc<Notify>>>,
+    /// Those that may be this node's in the database, though it does not deliver to them: the answer was lost, or their
+    /// task has ended by a fault.
+    uncertain: Mutex<HashSet<WebhookId>>,
     sent: Semaphore,
     sent_of_tenants: Places,
     /// Cancelled when the node loses its lease, and then made anew.
@@ -72,6 +75,7 @@ impl Deliveries {
             courier,
             look: Notify::new(),
             held: Mutex::default(),
+            uncertain: Mutex::default(),
             sent: Semaphore::new(MOST_SENT),
             sent_of_tenants: Places::new(MOST_SENT_OF_TENANT),
             lost: Mutex::default(),
@@ -148,13 +152,17 @@ impl Engine {
             return Ok(());
         }
         let mut due = self.storage.due_webhooks(now, TAKEN_AT_ONCE).await?;
+        due.extend(lock(&self.webhooks.uncertain).iter());
         // A task of before may not have ended yet.
         due.retain(|id| !lock(&self.webhooks.held).contains_key(id));
         due.truncate(room);
         if due.is_empty() {
             return Ok(());
         }
-        for webhook in self.hold_webhooks(due, node, now).await? {
+        lock(&self.webhooks.uncertain).extend(&due);
+        let held = self.hold_webhooks(due.clone(), node, now).await?;
+        lock(&self.webhooks.uncertain).retain(|id| !due.contains(id));
+        for webhook in held {
             let (id, changed) = (webhook.id, Arc::new(Notify::new()));
             lock(&self.webhooks.held).insert(id, Arc::clone(&changed));
             let holding = Holding {
@@ -190,7 +198,7 @@ impl Engine {
             match self.storage.hold_webhooks(vec![id], node, now).await {
                 Ok(mut one) => held.append(&mut one),
                 Err(error) => {
-                    tracing::error!(%error, webhook_id = %id, "a webhook cannot be read");
+                    tracing::error!(%error, webhook_id = %id, "a webhook cannot be taken");
                 }
             }
         }
@@ -235,6 +243,9 @@ struct Held(Arc<Engine>, WebhookId);
 
 impl Drop for Held {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            lock(&self.0.webhooks.uncertain).insert(self.1);
+        }
         lock(&self.0.webhooks.held).remove(&self.1);
         // It may be due again.
         self.0.webhooks.look();

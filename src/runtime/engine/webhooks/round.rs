@@ -23,7 +23,7 @@ use super::{
 use crate::{
     model::{
         Action, Cursor, Delivery, DisabledReason, Event, EventShown, ExecutionId, IntentId, Micros,
-        Principal, RawJson, TenantScope, Webhook, WebhookStatus,
+        Principal, TenantScope, Webhook, WebhookStatus,
     },
     runtime::{
         Error,
@@ -36,6 +36,7 @@ use crate::{
     },
     storage::{AdvanceWebhook, Feed},
     telemetry::metrics,
+    vault,
 };
 
 /// Events that are read at a time.
@@ -307,6 +308,14 @@ impl Engine {
             is_stuck: false,
         };
         for event in &lane.events {
+            let deliveries = &self.webhooks;
+            let _of_tenant = deliveries
+                .sent_of_tenants
+                .take(&holding.webhook.tenant_id)
+                .await;
+            // It is never closed.
+            let _of_node = deliveries.sent.acquire().await;
+            // Who has waited for a place for long looks at the webhook again first.
             if progress.is_over() || self.draining.is_cancelled() {
                 break;
             }
@@ -348,10 +357,6 @@ impl Engine {
         sender: &Sender,
         event: &Event,
     ) -> Result<Attempted, Error> {
-        let deliveries = &self.webhooks;
-        let _of_tenant = deliveries.sent_of_tenants.take(&webhook.tenant_id).await;
-        // It is never closed.
-        let _of_node = deliveries.sent.acquire().await;
         let Some(body) = self.body_of(&sender.scope, event).await? else {
             // It is not shown to anybody.
             return Ok(Attempted::Accepted);
@@ -365,7 +370,7 @@ impl Engine {
             seconds,
             body,
         };
-        let attempted = deliveries.courier.send(parcel).await;
+        let attempted = self.webhooks.courier.send(parcel).await;
         self.metrics.delivered(match &attempted {
             Attempted::Accepted => metrics::Delivered::Accepted,
             Attempted::Gone => metrics::Delivered::Gone,
@@ -385,7 +390,6 @@ impl Engine {
                 Err(error) if error.is_outage() => return Err(error.into()),
                 Err(error) => {
                     tracing::error!(%error, event_id = %event.id(), "the payload of an event cannot be read");
-                    shown = shown.with_payload(RawJson::null());
                 }
             }
         }
@@ -402,7 +406,8 @@ impl Engine {
         for sealed in sealed {
             let (vault, id) = (self.vault()?, IntentId(webhook.id.0));
             let text = vault.reveal(scope.tenant(), id, sealed).await?;
-            secrets.extend(Secret::read(&text));
+            // Nothing is delivered unsigned.
+            secrets.push(Secret::read(&text).ok_or(vault::Error::Broken)?);
         }
         Ok(Sender {
             scope: scope.clone(),

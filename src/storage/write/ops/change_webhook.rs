@@ -102,6 +102,12 @@ impl ChangeWebhook {
                 }
                 if let Some(filter) = filter {
                     webhook.filter.clone_from(filter);
+                    // It says what was accepted of another choice of events.
+                    webhook.delivery.ahead.clear();
+                }
+                if url.is_some() || filter.is_some() {
+                    webhook.delivery.failures = 0;
+                    webhook.delivery.failing_since = None;
                 }
                 if webhook.status == WebhookStatus::Active {
                     webhook.delivery.due_at = Some(*due_at);
@@ -138,6 +144,8 @@ impl ChangeWebhook {
                 let is_active = webhook.status == WebhookStatus::Active;
                 webhook.delivery.place = *after;
                 webhook.delivery.ahead.clear();
+                webhook.delivery.failures = 0;
+                webhook.delivery.failing_since = None;
                 webhook.delivery.due_at = is_active.then_some(*due_at);
             }
             WebhookChange::Delete { .. } => {

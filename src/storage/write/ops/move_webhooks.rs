@@ -12,7 +12,7 @@ use crate::model::{
     WebhookStatus,
 };
 
-/// Takes webhooks for a node: those that are due and that no living node has.
+/// Takes webhooks for a node: those that are due and that no other living node has.
 #[derive(Debug, Clone)]
 pub(in crate::storage) struct HoldWebhooks {
     /// The webhooks that were seen as due.
@@ -34,12 +34,15 @@ impl Operation for HoldWebhooks {
     fn decide(&self, working: &mut Working) -> Result<Vec<Webhook>, Error> {
         let mut held = Vec::with_capacity(self.seen.len());
         for id in &self.seen {
-            let row = working.webhooks.see(id).map(|row| &row.webhook);
-            let is_due = row.is_some_and(|it| {
+            let row = working.webhooks.see(id);
+            // Whose answer was lost has it already.
+            let is_own = row.is_some_and(|row| row.held_by == Some(self.node));
+            let is_due = row.map(|row| &row.webhook).is_some_and(|it| {
                 let due_at = it.delivery.due_at;
                 it.status == WebhookStatus::Active && due_at.is_some_and(|at| at <= self.now)
             });
-            if !is_due || !working.webhooks_held.insert(*id) {
+            let is_free = working.webhooks_held.insert(*id) || is_own;
+            if !is_due || !is_free {
                 continue;
             }
             if let Some(row) = working.webhooks.change(id) {

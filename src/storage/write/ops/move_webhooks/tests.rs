@@ -110,6 +110,8 @@ async fn one_living_node_has_a_webhook_and_what_another_one_did_is_not_written()
         let held = take(first, 5).await;
         assert_eq!(held.len(), 1);
         assert_eq!(take(second, 5).await, []);
+        // The answer was lost.
+        assert_eq!(take(first, 5).await, held);
         assert_eq!(storage.due_webhooks(5, 9).await.unwrap(), []);
         let by_second = advance(&held[0], second, 7);
         assert_eq!(storage.advance_webhook(by_second).await.unwrap(), None);
