@@ -41,7 +41,9 @@ pub(super) fn poll(config: &Config) -> Duration {
 /// Returns the budget of the node's tenants.
 pub(super) fn budget(config: &Config, quotas: &Quotas) -> Budget {
     let limits = &config.graphql;
-    let budget = Budget::new(limits.cost_per_second, limits.max_cost).with_quota(quotas.of_cost());
+    let budget = Budget::new(limits.cost_per_second, limits.max_cost)
+        .with_share(limits.tenant_share_percent)
+        .with_quota(quotas.of_cost());
     if config.database.url.scheme() == "sqlite" {
         // Its reads for heavy tenants have threads of low priority.
         budget

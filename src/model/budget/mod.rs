@@ -13,19 +13,26 @@ use std::{
     time::{Duration, Instant},
 };
 
-use accounts::Accounts;
+use accounts::{Accounts, When};
 pub use priority::Priority;
 pub use quota::CostQuota;
 use turns::Turns;
 pub use turns::{Turn, Work};
 
-use tokio::time::timeout_at;
+use tokio::time::{timeout, timeout_at};
 
 use super::{Meter, Places, TenantId};
 
 /// A request of a tenant that has spent what it may waits so long before it is refused: one that is
 /// refused at once is asked again at once, and refusing takes time, too.
 const MOST_WAIT: Duration = Duration::from_secs(1);
+
+/// The same for a tenant that has spent its share while others ask: it is not told to come back, for that would depend on
+/// whether others are there.
+const MOST_WAIT_FOR_SHARE: Duration = Duration::from_secs(10);
+
+/// Whether others still ask is looked at so often.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// After a statement, a heavy tenant rests for so many times as long.
 const RESTS: u32 = 3;
@@ -37,6 +44,8 @@ pub struct Budget {
     turns: Turns,
     /// The one request of each tenant that waits for points, and those behind it.
     line: Places,
+    /// The same for those that wait for a share.
+    line_of_share: Places,
     /// What tenants may spend on all nodes together.
     quota: Option<Arc<dyn CostQuota>>,
     /// After a statement, a heavy tenant rests for so many times as long.
@@ -52,6 +61,7 @@ impl Budget {
             accounts: Accounts::new(per_second, most, cores),
             turns: Turns::new(cores),
             line: Places::new(1),
+            line_of_share: Places::new(1),
             quota: None,
             rests: 0,
         }
@@ -63,6 +73,17 @@ impl Budget {
     pub fn with_rests(self) -> Self {
         Self {
             rests: RESTS,
+            ..self
+        }
+    }
+
+    /// The same, where a tenant may spend points of so many hundredths of the node's processor time while others ask.
+    #[must_use]
+    pub fn with_share(self, percent: u64) -> Self {
+        let cores = std::thread::available_parallelism().map_or(2, NonZero::get);
+        let share = cores as u64 * price::CORE / 100 * percent;
+        Self {
+            accounts: self.accounts.with_share(share),
             ..self
         }
     }
@@ -82,6 +103,7 @@ impl Budget {
     pub async fn enter(&self, tenant: &TenantId) -> Result<(), Duration> {
         self.turns.note(tenant, Instant::now());
         self.place(tenant).await;
+        let _turn = self.share(tenant).await?;
         let Err(wait) = self.take(tenant, price::REQUEST).await else {
             return Ok(());
         };
@@ -114,7 +136,7 @@ impl Budget {
     }
 
     async fn taken(&self, tenant: &TenantId, cost: u64) -> Result<(), Duration> {
-        self.accounts.take(tenant, cost, Instant::now())?;
+        self.accounts.take(tenant, cost, self.when(tenant))?;
         let Some(quota) = &self.quota else {
             return Ok(());
         };
@@ -132,7 +154,8 @@ impl Budget {
     pub(super) fn take_at_once(&self, tenant: &TenantId, cost: u64) -> Result<(), Duration> {
         let quota = self.quota.as_ref();
         let refused = quota.and_then(|quota| quota.refusal(tenant, cost));
-        let taken = refused.map_or_else(|| self.accounts.take(tenant, cost, Instant::now()), Err);
+        let taken =
+            refused.map_or_else(|| self.accounts.take(tenant, cost, self.when(tenant)), Err);
         match (&taken, quota) {
             (Ok(()), Some(quota)) => quota.charge(tenant, cost),
             (Ok(()), None) => {}
@@ -143,7 +166,7 @@ impl Budget {
 
     /// Takes `cost`, whether it is there or not.
     pub fn charge(&self, tenant: &TenantId, cost: u64) {
-        self.accounts.charge(tenant, cost, Instant::now());
+        self.accounts.charge(tenant, cost, self.when(tenant));
         if let Some(quota) = &self.quota {
             quota.charge(tenant, cost);
         }
@@ -169,7 +192,42 @@ impl Budget {
     fn debt(&self, tenant: &TenantId) -> Option<Duration> {
         let of_node = self.accounts.debt(tenant, Instant::now());
         let quota = self.quota.as_ref();
-        of_node.max(quota.and_then(|quota| quota.debt(tenant)))
+        let of_share = self.share_debt(tenant);
+        of_node
+            .max(of_share)
+            .max(quota.and_then(|quota| quota.debt(tenant)))
+    }
+
+    fn when(&self, tenant: &TenantId) -> When {
+        let now = Instant::now();
+        When {
+            now,
+            others_ask: self.turns.are_bounded(tenant, now),
+        }
+    }
+
+    /// Waits until the tenant has something of its share, while others ask. Its requests stand in line for it.
+    async fn share(&self, tenant: &TenantId) -> Result<Turn, Duration> {
+        if self.share_debt(tenant).is_none() {
+            return Ok(None);
+        }
+        let has_come = async {
+            let turn = self.line_of_share.take(tenant).await;
+            while let Some(wait) = self.share_debt(tenant) {
+                tokio::time::sleep(wait).await;
+            }
+            turn
+        };
+        let in_time = timeout(MOST_WAIT_FOR_SHARE, has_come).await;
+        in_time.map_err(|_| self.share_debt(tenant).unwrap_or(MOST_WAIT))
+    }
+
+    /// The time after which to look again whether the tenant has something of its share; none when it has, or when nobody
+    /// else asks.
+    fn share_debt(&self, tenant: &TenantId) -> Option<Duration> {
+        let debt = self.accounts.share_debt(tenant, self.when(tenant))?;
+        self.accounts.limited(tenant, Instant::now());
+        Some(debt.min(LOOK_AGAIN))
     }
 
     /// Returns whether the tenant uses much of the node, or asks for more than it may spend, while others ask, too.
@@ -235,7 +293,7 @@ impl Budget {
 
 #[cfg(test)]
 mod tests {
-    use futures::future::join_all;
+    use futures::{FutureExt, future::join_all};
 
     use super::*;
 
@@ -257,5 +315,21 @@ mod tests {
             } => entered,
         };
         assert!(refused.unwrap_err() > MOST_WAIT);
+    }
+
+    #[tokio::test]
+    async fn a_tenant_that_has_spent_its_share_waits_while_another_one_asks() {
+        let budget = Budget::new(u64::from(u32::MAX), 0).with_share(1);
+        let (one, other) = ("one".parse().unwrap(), "other".parse().unwrap());
+        budget.enter(&one).await.unwrap();
+        budget.charge(&one, price::CORE);
+        // Nobody else asks.
+        budget.enter(&one).await.unwrap();
+        budget.enter(&other).await.unwrap();
+        budget.charge(&one, price::CORE);
+        assert!(budget.enter(&one).now_or_never().is_none());
+        assert!(budget.debt(&one).is_some());
+        budget.enter(&other).now_or_never().unwrap().unwrap();
+        assert_eq!(budget.debt(&other), None);
     }
 }

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use super::super::Usage;
 
+/// What a core has in a second.
+pub(super) const CORE: u64 = 1_000_000;
 /// A request, whatever it asks for: its head, its route, its answer's head.
 pub const REQUEST: u64 = 40;
 /// An object of an answer.

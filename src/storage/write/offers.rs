@@ -1,5 +1,6 @@
 //! Clients' operations that no writer has taken yet: a queue for each tenant, taken from in turns,
-//! so that a tenant waits for its own writes and not for those of another.
+//! so that a tenant waits for its own writes and not for those of another. One that has had much of a batch while
+//! others write rests before its next turn: what others ask meanwhile finds no transaction on its way.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -19,6 +20,8 @@ pub(super) struct Offers<T> {
     spare: VecDeque<T>,
     /// The tenants that have something waiting, in the order of their turns.
     turns: VecDeque<TenantId>,
+    /// Tenants whose next turn is not before that time.
+    resting: HashMap<TenantId, Instant>,
     last: Option<(TenantId, Instant)>,
     /// When two tenants were last seen to write.
     shared_at: Option<Instant>,
@@ -30,6 +33,7 @@ impl<T> Default for Offers<T> {
             queues: HashMap::new(),
             spare: VecDeque::new(),
             turns: VecDeque::new(),
+            resting: HashMap::new(),
             last: None,
             shared_at: None,
         }
@@ -59,21 +63,44 @@ impl<T> Offers<T> {
     }
 
     /// Takes the next one, of the tenant whose turn it is.
-    pub(super) fn pop(&mut self) -> Option<T> {
-        let tenant = self.turns.pop_front()?;
+    pub(super) fn pop(&mut self, now: Instant) -> Option<(TenantId, T)> {
+        self.resting.retain(|_, until| *until > now);
+        let resting = &self.resting;
+        let next = if resting.is_empty() {
+            0
+        } else {
+            let rests = |tenant| resting.contains_key(tenant);
+            self.turns.iter().position(|tenant| !rests(tenant))?
+        };
+        let tenant = self.turns.remove(next)?;
         let queue = self.queues.get_mut(&tenant)?;
-        let offer = queue.pop_front();
+        let offer = queue.pop_front()?;
         if queue.is_empty() {
             self.spare = self.queues.remove(&tenant).unwrap_or_default();
         } else {
-            self.turns.push_back(tenant);
+            self.turns.push_back(tenant.clone());
         }
-        offer
+        Some((tenant, offer))
     }
 
-    /// Returns the number of tenants that have something waiting.
-    pub(super) fn tenants(&self) -> usize {
-        self.turns.len()
+    /// The tenant's next turn is not before `until`.
+    pub(super) fn rest(&mut self, tenant: TenantId, until: Instant) {
+        self.resting.insert(tenant, until);
+    }
+
+    /// When the first of those that rest has its turn again; none where nothing waits for that.
+    pub(super) fn rested_at(&self) -> Option<Instant> {
+        let waiting = self.resting.iter();
+        let waiting = waiting.filter(|(tenant, _)| self.queues.contains_key(*tenant));
+        waiting.map(|(_, until)| *until).min()
+    }
+
+    /// Returns the number of tenants whose offers may be taken.
+    pub(super) fn tenants(&self, now: Instant) -> usize {
+        let rests = |(tenant, until): &(&TenantId, &Instant)| {
+            **until > now && self.queues.contains_key(*tenant)
+        };
+        self.turns.len() - self.resting.iter().filter(rests).count()
     }
 
     /// Returns whether several tenants write.
@@ -102,7 +129,9 @@ mod tests {
             offers.push(two.clone(), ("two", n), now);
         }
         assert!(offers.are_shared(now));
-        let taken: Vec<_> = std::iter::from_fn(|| offers.pop()).collect();
+        let taken: Vec<_> = std::iter::from_fn(|| offers.pop(now))
+            .map(|(_, offer)| offer)
+            .collect();
         let expected = [
             ("one", 0),
             ("two", 0),
@@ -115,5 +144,20 @@ mod tests {
         assert!(offers.queues.is_empty());
         assert!(offers.are_shared(now), "the other one may come back");
         assert!(!offers.are_shared(now + WRITES_FOR));
+    }
+
+    #[test]
+    fn a_tenant_that_rests_is_passed_over_until_it_has_rested() {
+        let (mut offers, [one, two], now) = (Offers::default(), tenants(), Instant::now());
+        let until = now + Duration::from_millis(5);
+        offers.push(one.clone(), 1, now);
+        offers.push(two.clone(), 2, now);
+        offers.rest(one.clone(), until);
+        assert_eq!(offers.tenants(now), 1);
+        assert_eq!(offers.pop(now), Some((two, 2)));
+        assert_eq!(offers.pop(now), None);
+        assert_eq!(offers.rested_at(), Some(until));
+        assert_eq!(offers.pop(until), Some((one, 1)));
+        assert_eq!(offers.rested_at(), None);
     }
 }

@@ -213,6 +213,27 @@ backends! {
         assert!(spent(&app) - before >= price::REQUEST + price::DELIVERY + logged);
     }
 
+    async fn a_tenant_that_has_spent_its_share_waits_while_another_one_asks(backend: Backend) {
+        let app = TestApp::start_with(&backend, &["graphql.tenant_share_percent=1"]).await;
+        let budget = &app.services().budget;
+        let viewer = "{ viewer { tenantId } }";
+        data(&app, "one", viewer, json!({})).await;
+        // What it spends while it is alone is not counted.
+        budget.charge(&tenant("one"), 2_000_000);
+        data(&app, "one", viewer, json!({})).await;
+        data(&app, "two", viewer, json!({})).await;
+        budget.charge(&tenant("one"), 2_000_000);
+        let mut one = std::pin::pin!(data(&app, "one", viewer, json!({})));
+        for _ in 0..50 {
+            tokio::select! {
+                answer = &mut one => panic!("{answer}"),
+                _ = data(&app, "two", viewer, json!({})) => {}
+            }
+        }
+        // It owes for longer than it may wait, but nobody else asks any more.
+        assert_eq!(one.await["viewer"]["tenantId"], "one");
+    }
+
     async fn a_dear_request_of_one_tenant_leaves_small_ones_of_another_their_threads(backend: Backend) {
         let app = TestApp::start(&backend).await;
         for name in ["one", "two"] {

@@ -25,7 +25,7 @@ use crate::{
     model::{Refusal, TenantId},
     telemetry::metrics::Metrics,
 };
-use waiting::Waiting;
+use waiting::{Took, Waiting};
 use worker::Worker;
 
 /// The most operations of one transaction while several tenants write: a lone operation waits for the
@@ -76,13 +76,15 @@ impl Writer {
         let is_sqlite = db.backend() != DbBackend::Postgres;
         let (own, own_waiting) = mpsc::channel(settings.queue_capacity);
         let (offered, offers_waiting) = mpsc::channel(settings.queue_capacity);
-        let waiting = Waiting::new(own_waiting, offers_waiting, SHARED_BATCH);
+        let took = Arc::new(Took::default());
+        let waiting = Waiting::new(own_waiting, offers_waiting, SHARED_BATCH, Arc::clone(&took));
         let waiting = Arc::new(Mutex::new(waiting));
         let (notices, _) = broadcast::channel(1024);
         for _ in 0..if is_sqlite { 1 } else { settings.writers } {
             let worker = Worker {
                 db: db.another(),
                 waiting: Arc::clone(&waiting),
+                took: Arc::clone(&took),
                 notices: notices.clone(),
                 metrics: metrics.clone(),
                 health: health.clone(),
@@ -174,7 +176,13 @@ pub(super) async fn carry_out(storage: &crate::storage::Storage, batch: Vec<Queu
     let (_offered, offered) = mpsc::channel(1);
     let worker = Worker {
         db: storage.db.writer.another(),
-        waiting: Arc::new(Mutex::new(Waiting::new(own, offered, batch.len()))),
+        waiting: Arc::new(Mutex::new(Waiting::new(
+            own,
+            offered,
+            batch.len(),
+            Arc::default(),
+        ))),
+        took: Arc::default(),
         notices: broadcast::channel(1).0,
         metrics: Metrics::new(),
         health: WriteHealth::default(),

@@ -29,7 +29,7 @@ use super::{
         operation::{Needs, Pending},
     },
     Queued,
-    waiting::Waiting,
+    waiting::{Took, Waiting},
 };
 use crate::telemetry::metrics::Metrics;
 
@@ -47,6 +47,7 @@ pub(super) const LINGER: Duration = Duration::from_millis(10);
 pub(super) struct Worker {
     pub(super) db: WriteConnection,
     pub(super) waiting: Arc<Mutex<Waiting>>,
+    pub(super) took: Arc<Took>,
     pub(super) notices: broadcast::Sender<Arc<Vec<Notice>>>,
     pub(super) metrics: Metrics,
     pub(super) health: WriteHealth,
@@ -87,6 +88,9 @@ impl Worker {
         let began = Instant::now();
         let items = batch.len();
         let done = self.transact(&mut batch).await;
+        if items > 1 {
+            self.took.note(began.elapsed());
+        }
         let lost = self.has_lost(&done);
         if !lost && !matches!(done, Err(Error::Database(_))) {
             // That one may be an operation's own fault; the beats tell if it is not.

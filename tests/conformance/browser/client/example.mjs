@@ -49,7 +49,7 @@ export async function startExample(place, isProven) {
   };
   const isThere = async (url) => (await fetch(url).catch(() => null))?.ok;
 
-  const [[serve]] = commands('Ten minutes from nothing', { 'http://localhost:5173': place.exampleUrl, 'cargo run --release --': 'takeoff' });
+  const [[serve]] = commands('Ten minutes from nothing', { 'http://localhost:5173': place.exampleUrl, 'cargo run --': 'takeoff' });
   const [install, [, dev]] = commands('A file and what is made of it', {});
   const [variables, [build]] = commands('With proofs', { 'https://takeoff.example.com': serverUrl, '"$(cat acme.key)"': place.key });
   const [name, address] = serve.split(' takeoff')[0].split('=');
