@@ -4,6 +4,7 @@
 //! `scripts/bench` runs it with a private `PostgreSQL` and Redis.
 
 mod budget;
+mod fleet;
 #[path = "../held/mod.rs"]
 mod held;
 mod hostile;
@@ -85,6 +86,8 @@ pub(crate) struct Scale {
     /// Submits a second of the open loop.
     pub(crate) rate: u32,
     pub(crate) backlog: usize,
+    /// Tenants with an intent each.
+    pub(crate) of_tenants: usize,
     /// Requests one after the other.
     pub(crate) singles: usize,
     /// Events of the feed that is read again.
@@ -113,6 +116,7 @@ impl Scale {
                 sustained: Duration::from_millis(300),
                 rate: 50,
                 backlog: 300,
+                of_tenants: 300,
                 singles: 40,
                 past_events: 300,
                 subscribers: 100,
@@ -130,6 +134,7 @@ impl Scale {
                 sustained: seconds(3),
                 rate: 500,
                 backlog: 20_000,
+                of_tenants: 20_000,
                 singles: 300,
                 past_events: 10_000,
                 subscribers: 2_000,
@@ -146,6 +151,7 @@ impl Scale {
             sustained: seconds(60),
             rate: 500,
             backlog: 20_000,
+            of_tenants: 100_000,
             singles: 2_000,
             past_events: 10_000,
             subscribers: 10_000,
