@@ -42,6 +42,7 @@ pub struct Model {
     pub due_at: Option<i64>,
     pub held_by: Option<Uuid>,
     pub version: i64,
+    pub generation: i64,
     pub next_seq: i64,
     pub created_at: i64,
     pub updated_at: i64,

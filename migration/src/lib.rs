@@ -36,6 +36,7 @@ mod m20261201_000025_operations;
 mod m20261201_000026_references;
 mod m20261201_000027_browser_logouts;
 mod m20261201_000028_webhooks;
+mod m20261201_000029_under_way;
 
 /// One step of the schema: its name in `seaql_migrations`, and the statements it consists of.
 type Migration = (&'static str, fn(DbBackend) -> Vec<String>);
@@ -76,6 +77,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(m20261201_000026_references),
     migration!(m20261201_000027_browser_logouts),
     migration!(m20261201_000028_webhooks),
+    migration!(m20261201_000029_under_way),
 ];
 
 /// Migrations that take away what nodes before them use, each with the newest migration that a node must know to run

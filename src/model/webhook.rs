@@ -118,6 +118,9 @@ pub struct Webhook {
     pub delivery: Delivery,
     /// Grows with each change that somebody makes: whoever delivers begins anew with what it is then.
     pub version: i64,
+    /// Grows with each change of its filter, its place or its status: what a round of an older generation has delivered is
+    /// not written down.
+    pub generation: i64,
     /// The number of its next entry in the log.
     pub next_seq: i64,
     /// When it was made.

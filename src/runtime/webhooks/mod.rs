@@ -163,6 +163,7 @@ impl Runtime {
                 ..Delivery::default()
             },
             version: 1,
+            generation: 0,
             next_seq: 1,
             created_at: 0,
             updated_at: 0,

@@ -174,6 +174,9 @@ backends! {
         let webhook = made(&app, json!({"url": receiver.url})).await;
         let first = app.run("add", sum()).await;
         receiver.has_all(&app, &[first.id]).await;
+        // What is not written down when it is paused comes again.
+        let place = receiver.hooks().last().unwrap().event["cursor"].clone();
+        once(&app, &webhook.id, |it| it["cursor"] == place).await;
         let paused = change(&app, "pauseWebhook", json!({"id": webhook.id, "reason": "for a while"})).await;
         assert_eq!(paused["status"], "PAUSED");
         app.until(|| async {

@@ -1,6 +1,7 @@
 //! Webhooks: what happens is told to a receiver of the test, at least once and in order.
 
 mod api;
+mod changes;
 mod deliver;
 mod fates;
 mod rights;

@@ -62,6 +62,16 @@ pub(super) enum Outcome {
     Ended,
 }
 
+/// What became of writing down how far a webhook is.
+enum Written {
+    /// It is written down, and the webhook is this node's to go on with.
+    Ours,
+    /// The filter, the place or the status was changed meanwhile: nothing is written down, and the round is begun again.
+    Overtaken,
+    /// The webhook is not this node's any more.
+    Ended,
+}
+
 /// How far a task has come beyond what is written down.
 pub(super) struct Course {
     /// The version of the webhook that this is about.
@@ -182,8 +192,8 @@ impl Engine {
                 ahead: BTreeMap::new(),
                 ..holding.webhook.delivery.clone()
             };
-            let is_ours = self.advance(scope, holding, delivery, true, None).await?;
-            if !is_ours {
+            let written = self.advance(scope, holding, delivery, true, None).await?;
+            if matches!(written, Written::Ended) {
                 return Ok(Outcome::Ended);
             }
         }
@@ -217,18 +227,18 @@ impl Engine {
         (delivery.place, delivery.ahead) = place_after(events, before, last, acknowledged);
         let (disabled, pause) = self.note(&mut delivery, &holding.webhook, &progress);
         let error = lock(&progress.error).take();
-        let is_ours = self
+        let written = self
             .advance(scope, holding, delivery, true, disabled)
             .await?;
-        match (is_ours, error, pause) {
-            (false, ..) => Ok(Outcome::Ended),
-            (true, Some(error), _) => Err(error),
-            (true, None, Some(pause)) => Ok(Outcome::Later(pause)),
-            (true, None, None) => Ok(Outcome::GoesOn),
+        match (written, error, pause) {
+            (Written::Ended, ..) => Ok(Outcome::Ended),
+            (_, Some(error), _) => Err(error),
+            (Written::Ours, None, Some(pause)) => Ok(Outcome::Later(pause)),
+            (Written::Ours, None, None) | (Written::Overtaken, None, _) => Ok(Outcome::GoesOn),
         }
     }
 
-    /// Writes down how far it is; false when the webhook is not this node's any more.
+    /// Writes down how far it is, unless somebody has changed meanwhile what is delivered.
     async fn advance(
         &self,
         scope: &TenantScope,
@@ -236,7 +246,8 @@ impl Engine {
         delivery: Delivery,
         goes_on: bool,
         disabled: Option<DisabledReason>,
-    ) -> Result<bool, Error> {
+    ) -> Result<Written, Error> {
+        let generation = holding.webhook.generation;
         let place = delivery.place;
         let advance = AdvanceWebhook {
             scope: scope.clone(),
@@ -247,14 +258,22 @@ impl Engine {
             disabled,
         };
         let Some(webhook) = self.storage.advance_webhook(advance).await? else {
-            return Ok(false);
+            return Ok(Written::Ended);
         };
         if webhook.version == holding.course.version {
             holding.course.scanned = place;
             holding.course.written_at = self.clock.now();
         }
         holding.webhook = webhook;
-        Ok(goes_on && holding.webhook.status == WebhookStatus::Active)
+        Ok(
+            if !goes_on || holding.webhook.status != WebhookStatus::Active {
+                Written::Ended
+            } else if holding.webhook.generation == generation {
+                Written::Ours
+            } else {
+                Written::Overtaken
+            },
+        )
     }
 
     /// Notes what became of a round; why the webhook is given up, if it is, and when what failed is tried again.

@@ -1,5 +1,6 @@
 //! What somebody does to a webhook: changes, pauses, resumes, deletes it, gives it another secret, or has it go on from
-//! another place. Each gives the row another version, by which whoever delivers to it sees that something is new.
+//! another place. Each gives the row another version, by which whoever delivers to it sees that something is new. A change
+//! of what is delivered, and from where, gives it another generation besides: a round that began before is begun again.
 
 use std::sync::Arc;
 
@@ -160,6 +161,18 @@ impl ChangeWebhook {
         true
     }
 
+    /// Returns whether what a round under way has delivered is not to be written down.
+    fn begins_anew(&self) -> bool {
+        match &self.change {
+            WebhookChange::Update { filter, .. } => filter.is_some(),
+            WebhookChange::RotateSecret { .. } => false,
+            WebhookChange::Pause { .. }
+            | WebhookChange::Resume { .. }
+            | WebhookChange::Redeliver { .. }
+            | WebhookChange::Delete { .. } => true,
+        }
+    }
+
     fn entry(&self, webhook: &Webhook) -> EventBody {
         let (change, reason) = match &self.change {
             WebhookChange::Update { .. } => (WebhookChangeKind::Updated, None),
@@ -201,6 +214,9 @@ impl Operation for ChangeWebhook {
             return Ok(known);
         }
         changed.version += 1;
+        if self.begins_anew() {
+            changed.generation += 1;
+        }
         changed.updated_at = now;
         let body = self.entry(&changed);
         if let Some(row) = working.webhooks.change(&id) {

@@ -73,22 +73,26 @@ pub struct AdvanceWebhook {
 
 impl AdvanceWebhook {
     fn apply(&self, webhook: &mut Webhook, now: Micros) {
-        let (old, new) = (&self.known.delivery, &self.delivery);
-        let is_known = webhook.version == self.known.version;
+        let new = &self.delivery;
+        if webhook.generation != self.known.generation {
+            // What was delivered was chosen by another filter, or from another place.
+            return;
+        }
         let delivery = &mut webhook.delivery;
-        if is_known {
-            delivery.clone_from(new);
-        } else if (delivery.place, &delivery.ahead) == (old.place, &old.ahead) {
-            // Somebody has changed it meanwhile, but not where it is.
+        if webhook.version != self.known.version {
+            // Somebody has changed how it is delivered, but not what is.
             delivery.place = new.place;
             delivery.ahead.clone_from(&new.ahead);
             delivery.last_success_at = new.last_success_at;
+            return;
         }
-        if let (true, Some(reason)) = (is_known, self.disabled) {
+        delivery.clone_from(new);
+        if let Some(reason) = self.disabled {
             webhook.status = WebhookStatus::Disabled;
             webhook.disabled_reason = Some(reason);
             webhook.delivery.due_at = None;
             webhook.version += 1;
+            webhook.generation += 1;
             webhook.updated_at = now;
         }
     }

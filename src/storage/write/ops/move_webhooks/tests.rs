@@ -32,6 +32,7 @@ fn webhook(id: u128, most: i64) -> CreateWebhook {
             ..Delivery::default()
         },
         version: 0,
+        generation: 0,
         next_seq: 0,
         created_at: 0,
         updated_at: 0,
@@ -133,39 +134,75 @@ async fn one_living_node_has_a_webhook_and_what_another_one_did_is_not_written()
 }
 
 #[tokio::test]
-async fn what_somebody_changes_meanwhile_stays_and_so_does_what_was_acknowledged() {
+async fn what_somebody_changes_meanwhile_is_not_passed_over() {
+    on_each_database(async |world| {
+        let made = alone(world, webhook(1, 9)).await.unwrap();
+        let node = node(world, 1).await;
+        let storage = &world.storage;
+        let hold = async || {
+            let held = storage.hold_webhooks(vec![made.id], node, 5).await;
+            held.unwrap().pop().unwrap()
+        };
+        let advanced = async |advance| storage.advance_webhook(advance).await.unwrap().unwrap();
+        let (held, start) = (hold().await, made.delivery.place);
+        alone(world, change(made.id, paused())).await.unwrap();
+        let mut late = advance(&held, node, 7);
+        late.disabled = Some(DisabledReason::Failing);
+        let paused_again = advanced(late).await;
+        assert_eq!(paused_again.status, WebhookStatus::Paused);
+        let delivery = &paused_again.delivery;
+        assert_eq!((delivery.place, delivery.due_at), (start, None));
+        let again = alone(world, change(made.id, paused())).await.unwrap();
+        assert_eq!(again.version, paused_again.version);
+        let resume = WebhookChange::Resume { due_at: 5 };
+        alone(world, change(made.id, resume)).await.unwrap();
+        // To where it stands already, and by another filter: what was delivered meanwhile does not count.
+        let elsewhere = |after| WebhookChange::Redeliver { after, due_at: 5 };
+        let filter = EventFilter {
+            types: vec!["execution.completed".to_owned()],
+            ..EventFilter::default()
+        };
+        let filtered = WebhookChange::Update {
+            name: None,
+            url: None,
+            filter: Some(filter),
+            due_at: 5,
+        };
+        for begins_anew in [elsewhere(start), filtered] {
+            let held = hold().await;
+            alone(world, change(made.id, begins_anew)).await.unwrap();
+            let late = advanced(advance(&held, node, 9)).await;
+            assert_eq!((late.delivery.place, late.delivery.ahead.len()), (start, 0));
+        }
+        let mut given_up = advance(&hold().await, node, 9);
+        given_up.disabled = Some(DisabledReason::Gone);
+        let given_up = advanced(given_up).await;
+        assert_eq!(given_up.disabled_reason, Some(DisabledReason::Gone));
+        assert_eq!(storage.disabled_webhooks().await.unwrap(), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_stays_when_somebody_changes_how_it_is_delivered() {
     on_each_database(async |world| {
         let made = alone(world, webhook(1, 9)).await.unwrap();
         let node = node(world, 1).await;
         let storage = &world.storage;
         let held = storage.hold_webhooks(vec![made.id], node, 5).await.unwrap();
-        alone(world, change(made.id, paused())).await.unwrap();
-        let mut late = advance(&held[0], node, 7);
-        late.disabled = Some(DisabledReason::Failing);
-        let moved = storage.advance_webhook(late).await.unwrap().unwrap();
-        assert_eq!(moved.status, WebhookStatus::Paused);
-        assert_eq!((moved.delivery.place.tx, moved.delivery.due_at), (7, None));
-        let again = alone(world, change(made.id, paused())).await.unwrap();
-        assert_eq!(again.version, moved.version);
-        let resume = WebhookChange::Resume { due_at: 5 };
-        alone(world, change(made.id, resume)).await.unwrap();
-        let held = storage.hold_webhooks(vec![made.id], node, 5).await.unwrap();
-        let after = Cursor {
-            tx: 2,
-            ord: 0,
-            seq: 1,
+        let moved = WebhookChange::Update {
+            name: None,
+            url: Some("https://elsewhere.example.com/".to_owned()),
+            filter: None,
+            due_at: 5,
         };
-        let elsewhere = WebhookChange::Redeliver { after, due_at: 5 };
-        alone(world, change(made.id, elsewhere)).await.unwrap();
-        let late = storage.advance_webhook(advance(&held[0], node, 9)).await;
-        let late = late.unwrap().unwrap();
-        assert_eq!((late.delivery.place, late.delivery.ahead.len()), (after, 0));
-        let mut given_up = advance(&late, node, 9);
-        given_up.known = late;
-        given_up.disabled = Some(DisabledReason::Gone);
-        let given_up = storage.advance_webhook(given_up).await.unwrap().unwrap();
-        assert_eq!(given_up.disabled_reason, Some(DisabledReason::Gone));
-        assert_eq!(storage.disabled_webhooks().await.unwrap(), 1);
+        alone(world, change(made.id, moved)).await.unwrap();
+        let mut late = advance(&held[0], node, 7);
+        late.delivery.failures = 3;
+        late.disabled = Some(DisabledReason::Failing);
+        let late = storage.advance_webhook(late).await.unwrap().unwrap();
+        assert_eq!((late.delivery.place.tx, late.delivery.failures), (7, 0));
+        assert_eq!(late.status, WebhookStatus::Active);
     })
     .await;
 }
