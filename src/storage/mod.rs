@@ -58,6 +58,7 @@ pub use retention::{
 pub use schedules::ScheduleFilter;
 pub use uploads::NewUpload;
 pub use verify::{ChainReport, Difference, Report};
+pub use webhooks::WebhookLoad;
 pub use write::{
     AdvanceOperation, AdvanceSchedule, AdvanceWebhook, BySecret, CancelOperation, ChangeSchedule,
     ChangeWebhook, Claim, ClaimedBatch, CloseSession, Complete, CreateKey, CreateOperation,

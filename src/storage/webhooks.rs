@@ -14,6 +14,17 @@ use super::{
 use crate::model::{Micros, NodeId, TenantScope, Webhook, WebhookId, WebhookStatus};
 use sql::{columns, get};
 
+/// The webhooks that nodes share, and those nodes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WebhookLoad {
+    /// The webhooks that events are delivered to, whoever's they are.
+    pub webhooks: usize,
+    /// The living nodes that take work.
+    pub nodes_at_work: usize,
+    /// True if the one that asks is among them.
+    pub is_at_work: bool,
+}
+
 fn webhook_of(row: &QueryResult) -> Result<Webhook, Error> {
     let row = webhook::Model::from_query_result(row, "")?;
     Ok(StoredWebhook::try_from(row)?.webhook)
@@ -69,6 +80,34 @@ impl Storage {
         let rows = sql::query(db, &text, [now.into()]).await?;
         let due = rows.iter();
         due.map(|row| Ok(WebhookId(get(row, "id")?))).collect()
+    }
+
+    /// The webhooks of all tenants that are delivered to, and the nodes that share them.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn webhook_load(&self, node: NodeId) -> Result<WebhookLoad, Error> {
+        let db = &self.db.reader;
+        let backend = db.get_database_backend();
+        let at_work = format!(
+            "FROM node n WHERE {} AND NOT n.draining AND n.drain_requested_at IS NULL",
+            is_alive(backend, sql::now_expression(backend))
+        );
+        let text = format!(
+            "SELECT (SELECT COUNT(*) FROM webhook w WHERE w.due_at IS NOT NULL) AS webhooks, \
+             (SELECT COUNT(*) {at_work}) AS nodes, (SELECT COUNT(*) {at_work} AND n.id = $1) AS own"
+        );
+        let rows = sql::query(db, &text, [node.0.into()]).await?;
+        let row = rows.first().ok_or(Error::Corrupt {
+            what: "load of webhooks",
+            source: None,
+        })?;
+        let count = |name| Ok::<_, Error>(usize::try_from(get::<i64>(row, name)?).unwrap_or(0));
+        Ok(WebhookLoad {
+            webhooks: count("webhooks")?,
+            nodes_at_work: count("nodes")?,
+            is_at_work: count("own")? > 0,
+        })
     }
 
     /// Takes webhooks that were seen as due for a node; those among them that no other node has.

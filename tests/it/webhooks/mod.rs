@@ -6,6 +6,7 @@ mod deliver;
 mod fates;
 mod rights;
 mod secrets;
+mod shares;
 
 use std::{
     collections::{BTreeMap, HashSet},

@@ -4,6 +4,7 @@
 
 mod lanes;
 mod round;
+mod share;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -21,10 +22,9 @@ use crate::{
     storage,
 };
 use round::{Course, Outcome};
+use share::{HeldWebhook, Share};
 
-/// The webhooks that a node delivers to at the same time. Most of them wait for something to deliver.
-const MOST_HELD: usize = 2_000;
-/// Those of them that it takes at a time, so that nodes which start together share them.
+/// The webhooks that a node takes at a time, so that nodes which start together share them.
 const TAKEN_AT_ONCE: usize = 50;
 /// Deliveries on their way from this node, and those among them of one tenant. Each may hold a result.
 const MOST_SENT: usize = 64;
@@ -57,8 +57,10 @@ pub(in crate::runtime) struct Deliveries {
     pub(in crate::runtime) courier: Courier,
     /// Something may be due.
     look: Notify,
-    /// The webhooks that this node delivers to. Each is told when somebody changes it.
-    held: Mutex<HashMap<WebhookId, Arc<Notify>>>,
+    /// The webhooks that this node delivers to.
+    held: Mutex<HashMap<WebhookId, Arc<HeldWebhook>>>,
+    /// The number of them that it may have.
+    share: Mutex<Option<Share>>,
     /// Those that may be this node's in the database, though it does not deliver to them: the answer was lost, or their
     /// task has ended by a fault.
     uncertain: Mutex<HashSet<WebhookId>>,
@@ -75,6 +77,7 @@ impl Deliveries {
             courier,
             look: Notify::new(),
             held: Mutex::default(),
+            share: Mutex::default(),
             uncertain: Mutex::default(),
             sent: Semaphore::new(MOST_SENT),
             sent_of_tenants: Places::new(MOST_SENT_OF_TENANT),
@@ -95,8 +98,8 @@ impl Deliveries {
 
     /// Somebody has changed a webhook.
     pub(in crate::runtime) fn changed(&self, id: WebhookId) {
-        if let Some(told) = lock(&self.held).get(&id) {
-            told.notify_one();
+        if let Some(held) = lock(&self.held).get(&id) {
+            held.told.notify_one();
         }
         self.look();
     }
@@ -122,7 +125,7 @@ impl Deliveries {
 struct Holding {
     webhook: Webhook,
     node: NodeId,
-    changed: Arc<Notify>,
+    held: Arc<HeldWebhook>,
     growth: Growth,
     lost: CancellationToken,
     course: Course,
@@ -147,8 +150,11 @@ impl Engine {
         // Before the lease is looked at: what is lost from here on is lost by this.
         let lost = lock(&self.webhooks.lost).clone();
         let (node, now) = (self.node_id(), self.clock.now());
-        let room = MOST_HELD.saturating_sub(lock(&self.webhooks.held).len());
-        if !self.has_lease() || room == 0 {
+        if !self.has_lease() {
+            return Ok(());
+        }
+        let room = self.room_for_webhooks().await?;
+        if room == 0 {
             return Ok(());
         }
         let mut due = self.storage.due_webhooks(now, TAKEN_AT_ONCE).await?;
@@ -163,14 +169,14 @@ impl Engine {
         let held = self.hold_webhooks(due.clone(), node, now).await?;
         lock(&self.webhooks.uncertain).retain(|id| !due.contains(id));
         for webhook in held {
-            let (id, changed) = (webhook.id, Arc::new(Notify::new()));
-            lock(&self.webhooks.held).insert(id, Arc::clone(&changed));
+            let (id, held) = (webhook.id, Arc::new(HeldWebhook::default()));
+            lock(&self.webhooks.held).insert(id, Arc::clone(&held));
             let holding = Holding {
                 growth: self.events.growth(&webhook.tenant_id),
                 course: Course::of(&webhook, now),
                 webhook,
                 node,
-                changed,
+                held,
                 lost: lost.clone(),
             };
             let engine = Arc::clone(self);
@@ -230,7 +236,7 @@ impl Engine {
             tokio::select! {
                 () = holding.growth.changed(), if waits_for_events => settles = SETTLES.iter(),
                 () = tokio::time::sleep(pause) => {}
-                () = holding.changed.notified() => {}
+                () = holding.held.told.notified() => {}
                 () = holding.lost.cancelled() => return,
                 () = self.draining.cancelled() => {}
             }

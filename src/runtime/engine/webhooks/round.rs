@@ -151,7 +151,8 @@ impl Engine {
             holding.course = Course::of(&webhook, self.clock.now());
         }
         holding.webhook = webhook;
-        if self.draining.is_cancelled() || holding.webhook.status != WebhookStatus::Active {
+        let is_over = self.draining.is_cancelled() || holding.held.is_surplus();
+        if is_over || holding.webhook.status != WebhookStatus::Active {
             let as_it_is = holding.webhook.delivery.clone();
             self.advance(&scope, holding, as_it_is, false, None).await?;
             return Ok(Outcome::Ended);
