@@ -3,6 +3,7 @@
 //! one takes them and goes on behind what was acknowledged.
 
 mod lanes;
+mod places;
 mod round;
 mod share;
 
@@ -12,23 +13,21 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Notify;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{super::webhooks::courier::Courier, Engine, lock};
 use crate::{
     events::Growth,
-    model::{Micros, NodeId, Places, Webhook, WebhookId},
+    model::{Micros, NodeId, Webhook, WebhookId},
     storage,
 };
+use places::SendingPlaces;
 use round::{Course, Outcome};
 use share::{HeldWebhook, Share};
 
 /// The webhooks that a node takes at a time, so that nodes which start together share them.
 const TAKEN_AT_ONCE: usize = 50;
-/// Deliveries on their way from this node, and those among them of one tenant. Each may hold a result.
-const MOST_SENT: usize = 64;
-const MOST_SENT_OF_TENANT: usize = 8;
 /// A look at the webhook, and for what no hint has told of.
 const LOOKS_AGAIN: Duration = Duration::from_secs(10);
 /// After a hint what it is about may be hidden until older transactions have ended: it is looked for again after so long.
@@ -64,8 +63,7 @@ pub(in crate::runtime) struct Deliveries {
     /// Those that may be this node's in the database, though it does not deliver to them: the answer was lost, or their
     /// task has ended by a fault.
     uncertain: Mutex<HashSet<WebhookId>>,
-    sent: Semaphore,
-    sent_of_tenants: Places,
+    places: SendingPlaces,
     /// Cancelled when the node loses its lease, and then made anew.
     lost: Mutex<CancellationToken>,
     tasks: TaskTracker,
@@ -79,8 +77,7 @@ impl Deliveries {
             held: Mutex::default(),
             share: Mutex::default(),
             uncertain: Mutex::default(),
-            sent: Semaphore::new(MOST_SENT),
-            sent_of_tenants: Places::new(MOST_SENT_OF_TENANT),
+            places: SendingPlaces::new(),
             lost: Mutex::default(),
             tasks: TaskTracker::new(),
         }

@@ -328,13 +328,7 @@ impl Engine {
             is_stuck: false,
         };
         for event in &lane.events {
-            let deliveries = &self.webhooks;
-            let _of_tenant = deliveries
-                .sent_of_tenants
-                .take(&holding.webhook.tenant_id)
-                .await;
-            // It is never closed.
-            let _of_node = deliveries.sent.acquire().await;
+            let _place = self.webhooks.places.take(&holding.webhook.tenant_id).await;
             // Who has waited for a place for long looks at the webhook again first.
             if progress.is_over() || self.draining.is_cancelled() {
                 break;
@@ -390,7 +384,9 @@ impl Engine {
             seconds,
             body,
         };
-        let attempted = self.webhooks.courier.send(parcel).await;
+        let deliveries = &self.webhooks;
+        let sending = deliveries.courier.send(parcel);
+        let attempted = deliveries.places.sent(&webhook.tenant_id, sending).await;
         self.metrics.delivered(match &attempted {
             Attempted::Accepted => metrics::Delivered::Accepted,
             Attempted::Gone => metrics::Delivered::Gone,
