@@ -79,7 +79,7 @@ pub struct Delivery {
     pub ahead: BTreeMap<ExecutionId, i64>,
     /// The number of times in a row that nothing was acknowledged.
     pub failures: i64,
-    /// The first of those times.
+    /// The first of those times, and later by the time in which nobody tried.
     pub failing_since: Option<Micros>,
     /// When something was last acknowledged.
     pub last_success_at: Option<Micros>,

@@ -21,6 +21,21 @@ pub(in crate::runtime) fn pause(first: Micros, id: WebhookId, failures: i64) -> 
     (plain + plain / 1_000 * thousandths).min(LONGEST_MICROS)
 }
 
+/// Since when a webhook counts as failing that has failed again now, and before at `last`. Between the two it counts as tried
+/// for as long as the longest pause: the rest is time in which nobody tried, since no node ran or nothing was to be
+/// delivered.
+pub(in crate::runtime) fn failing_since(
+    since: Option<Micros>,
+    last: Option<Micros>,
+    now: Micros,
+) -> Micros {
+    let Some((since, last)) = since.zip(last) else {
+        return now;
+    };
+    let untried = now.saturating_sub(last).saturating_sub(LONGEST_MICROS);
+    since.saturating_add(untried.max(0)).min(now)
+}
+
 /// The pause that a receiver asks for by `Retry-After`: seconds, or a date; an hour at most. None of what is neither.
 pub(in crate::runtime) fn asked_for(header: &str, now: Micros) -> Option<Micros> {
     let header = header.trim();
@@ -86,6 +101,27 @@ mod tests {
         fn whatever_a_receiver_asks_for_is_within_an_hour(header: String, now in 0..i64::MAX / 2) {
             let asked = asked_for(&header, now).unwrap_or_default();
             prop_assert!((0..=LONGEST_MICROS).contains(&asked));
+        }
+    }
+
+    #[test]
+    fn time_in_which_nobody_tried_does_not_count_as_failing() {
+        const HOUR: Micros = 3_600 * SECOND;
+        for (since, last, now, expected) in [
+            (None, None, 5, 5),
+            // A failure of before the last success.
+            (None, Some(1), 5, 5),
+            (Some(1), Some(2), 5, 1),
+            (Some(0), Some(70 * HOUR), 71 * HOUR, 0),
+            (Some(0), Some(0), 80 * HOUR, 79 * HOUR),
+            (Some(0), Some(10 * HOUR), 80 * HOUR, 69 * HOUR),
+            (Some(9), Some(9), 5, 5),
+        ] {
+            assert_eq!(
+                failing_since(since, last, now),
+                expected,
+                "{since:?} {last:?} {now}"
+            );
         }
     }
 

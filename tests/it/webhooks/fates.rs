@@ -111,15 +111,15 @@ backends! {
 
     async fn what_fails_for_long_is_given_up_and_goes_on_where_it_was(backend: Backend) {
         let clock = Clock::manual(Clock::System.now());
-        let app = node_by(&backend, &clock).await;
+        let app = node_by(&backend, &clock, &["webhooks.disable_after_hours=1"]).await;
         let receiver = Receiver::start(|_, _| Reply::Status(502)).await;
         let webhook = made(&app, json!({"url": receiver.url})).await;
         let first = app.run("add", sum()).await;
         once(&app, &webhook.id, |it| it["consecutiveFailures"] == "1").await;
-        clock.advance(71 * HOUR);
+        clock.advance(59 * HOUR / 60);
         let failing = once(&app, &webhook.id, |it| it["consecutiveFailures"] == "2").await;
         assert_eq!(failing["status"], "ACTIVE", "{failing}");
-        clock.advance(2 * HOUR);
+        clock.advance(2 * HOUR / 60);
         let disabled = once(&app, &webhook.id, |it| it["status"] == "DISABLED").await;
         assert_eq!((&disabled["disabledReason"], &disabled["nextAttemptAt"]), (&json!("FAILING"), &Value::Null));
         let told = entries(&app, &webhook.id).await;
@@ -140,9 +140,28 @@ backends! {
         app.assert_verified().await;
     }
 
+    async fn time_in_which_no_node_has_tried_gives_no_webhook_up(backend: Backend) {
+        let clock = Clock::manual(Clock::System.now());
+        let first = node_by(&backend, &clock, &[]).await;
+        let receiver = Receiver::start(|_, _| Reply::Status(502)).await;
+        let webhook = made(&first, json!({"url": receiver.url})).await;
+        let done = first.run("add", sum()).await;
+        once(&first, &webhook.id, |it| it["consecutiveFailures"] == "1").await;
+        first.server.stop().await;
+        clock.advance(100 * HOUR);
+        let failed = receiver.hooks().len();
+        let second = node_by(&backend, &clock, &[]).await;
+        second.until(|| async { (receiver.hooks().len() > failed).then_some(()) }).await;
+        let failing = once(&second, &webhook.id, |it| it["consecutiveFailures"] != "1").await;
+        assert_eq!(failing["status"], "ACTIVE", "{failing}");
+        receiver.answer(|_, _| Reply::Status(200));
+        clock.advance(HOUR);
+        receiver.has_all(&second, &[done.id]).await;
+    }
+
     async fn a_success_now_and_then_keeps_a_webhook(backend: Backend) {
         let clock = Clock::manual(Clock::System.now());
-        let app = node_by(&backend, &clock).await;
+        let app = node_by(&backend, &clock, &[]).await;
         let receiver = Receiver::start(|_, _| Reply::Status(502)).await;
         let webhook = made(&app, json!({"url": receiver.url, "filter": {"types": ["execution.completed"]}})).await;
         for _ in 0..3 {

@@ -40,9 +40,9 @@ pub async fn node(backend: &Backend) -> TestApp {
 }
 
 /// One that goes by `clock`.
-pub async fn node_by(backend: &Backend, clock: &Clock) -> TestApp {
+pub async fn node_by(backend: &Backend, clock: &Clock, settings: &[&str]) -> TestApp {
     let solution = TrySolution::default();
-    let app = App::new(config(backend, &HERE));
+    let app = App::new(config(backend, &[&HERE[..], settings].concat()));
     let app = app.solution(solution.clone()).clock(clock.clone());
     let server = app.listen().await.unwrap();
     TestApp::of(server, solution)

@@ -22,7 +22,7 @@ async fn rotated(app: &TestApp, id: &str) -> String {
 backends! {
     async fn both_secrets_sign_for_a_day_after_they_were_exchanged(backend: Backend) {
         let clock = Clock::manual(Clock::System.now());
-        let app = node_by(&backend, &clock).await;
+        let app = node_by(&backend, &clock, &[]).await;
         let receiver = Receiver::accepting().await;
         let filter = json!({"types": ["execution.completed"]});
         let first = made(&app, json!({"url": receiver.url, "filter": filter})).await;

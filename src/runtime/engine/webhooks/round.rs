@@ -299,8 +299,9 @@ impl Engine {
             return (None, None);
         };
         delivery.failures += 1;
+        let since = backoff::failing_since(delivery.failing_since, delivery.last_failure_at, now);
+        delivery.failing_since = Some(since);
         (delivery.last_failure_at, delivery.last_failure) = (Some(now), Some(why));
-        let since = *delivery.failing_since.get_or_insert(now);
         let settings = &self.settings.deliveries;
         if now - since >= settings.disable_after_micros {
             return (Some(DisabledReason::Failing), None);
