@@ -213,6 +213,28 @@ backends! {
         permit_advances(&backend).await;
     }
 
+    async fn nodes_that_begin_operations_at_once_keep_to_that_number(backend: Backend) {
+        // SQLite has one writer.
+        if !backend.is_postgres() {
+            return;
+        }
+        let (one, other) = (TestApp::start(&backend).await, TestApp::start(&backend).await);
+        for _ in 0..9 {
+            let id = begun(&one, "cancelExecutions", json!({"all": true})).await;
+            ended(&one, &id).await;
+        }
+        backend.execute("UPDATE operation SET status = 0, due_at = 9000000000000000, finished_at = NULL").await;
+        backend.slow_inserts("operation").await;
+        let all = json!({"all": true});
+        let (one, other) = tokio::join!(
+            begin(&one, "cancelExecutions", all.clone()),
+            begin(&other, "cancelExecutions", all)
+        );
+        let codes = [&one["errors"][0]["code"], &other["errors"][0]["code"]];
+        let refused = codes.iter().filter(|code| **code == "INVALID_INPUT");
+        assert_eq!(refused.count(), 1, "{one} {other}");
+    }
+
     async fn operations_that_have_ended_go_after_their_time(backend: Backend) {
         let app = TestApp::start_with(&backend, &["retention.operations=0s", "retention.period_seconds=86400"]).await;
         let id = begun(&app, "cancelExecutions", json!({"all": true})).await;

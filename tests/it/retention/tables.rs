@@ -47,7 +47,7 @@ const TABLES: &[(&str, Trimmed)] = &[
     ("lease", InUse),
     (
         "limit_guard",
-        RowPer("tenant and intent type that is under limits"),
+        RowPer("tenant and intent type that is under limits, and two more a tenant"),
     ),
     ("limit_place", InUse),
     ("limit_rate", InUse),

@@ -98,6 +98,16 @@ impl Backend {
     }
 
     /// Runs one statement on the database behind the server's back.
+    /// From here on transactions on PostgreSQL that insert into a table are open for a second: others begin meanwhile.
+    pub async fn slow_inserts(&self, table: &str) {
+        let statement = format!(
+            "CREATE FUNCTION take_time() RETURNS trigger AS $$ BEGIN PERFORM pg_sleep(1); RETURN NEW; END $$ \
+             LANGUAGE plpgsql; CREATE TRIGGER take_time BEFORE INSERT ON {table} FOR EACH ROW \
+             EXECUTE FUNCTION take_time()"
+        );
+        self.execute(&statement).await;
+    }
+
     pub async fn execute(&self, statement: &str) {
         let statement = sqlx::AssertSqlSafe(statement.to_owned());
         if self.is_postgres() {

@@ -148,4 +148,22 @@ backends! {
         change(&app, "deleteWebhook", json!({"id": last})).await;
         made(&app, input).await;
     }
+
+    async fn nodes_that_make_webhooks_at_once_keep_to_that_number(backend: Backend) {
+        // SQLite has one writer.
+        if !backend.is_postgres() {
+            return;
+        }
+        let (one, other) = (node(&backend).await, node(&backend).await);
+        let input = json!({"url": "http://127.0.0.1:1/", "filter": {"types": ["nothing"]}});
+        for _ in 0..19 {
+            made(&one, input.clone()).await;
+        }
+        backend.slow_inserts("webhook").await;
+        let (creation, input) = (creation(), json!({"input": input}));
+        let made = [one.data(&creation, input.clone()), other.data(&creation, input)];
+        let made = futures::future::join_all(made).await;
+        let refused = made.iter().filter(|it| it["it"]["errors"][0]["code"] == "INVALID_INPUT");
+        assert_eq!(refused.count(), 1, "{made:?}");
+    }
 }

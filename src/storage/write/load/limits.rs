@@ -3,6 +3,7 @@
 //! All places of a bucket are guarded by one row of `limit_guard`: that of its tenant and intent type, or, where all
 //! tenants share it, that of the type alone. Guards are locked after everything else, those of tenants before those of
 //! types. Whoever holds one may change the places of executions that wait below it, which are not locked themselves.
+//! What guards the number of a tenant's webhooks, or of its bulk operations, is locked where these are counted.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -207,6 +208,17 @@ async fn lock(db: &Transaction, guards: &BTreeSet<Guard>) -> Result<(), Error> {
     rows.clone().query(db, make).await?;
     rows.query(db, lock).await?;
     Ok(())
+}
+
+/// Locks what guards the number of some rows of each of these tenants, so that whoever makes one more counts those that
+/// another transaction has made. `what` has a sign that no intent type has.
+pub(super) async fn lock_numbers(
+    db: &Transaction,
+    what: &str,
+    tenants: &BTreeSet<&str>,
+) -> Result<(), Error> {
+    let guard = |tenant: &&str| (false, (*tenant).to_owned(), what.to_owned());
+    lock(db, &tenants.iter().map(guard).collect()).await
 }
 
 /// What is loaded of executions in `x`: all their places.

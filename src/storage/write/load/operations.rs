@@ -11,6 +11,7 @@ use super::{
         operation::Needs,
         working::Working,
     },
+    limits::lock_numbers,
     rows::lock_clause,
 };
 use crate::model::{OperationId, OperationStatus, TenantId};
@@ -44,6 +45,7 @@ async fn lock(db: &Transaction, ids: &[OperationId], working: &mut Working) -> R
 /// Those that go on are those that a node is to look at.
 async fn count(db: &Transaction, tenants: &[TenantId], working: &mut Working) -> Result<(), Error> {
     let tenants: BTreeSet<&str> = tenants.iter().map(TenantId::as_str).collect();
+    lock_numbers(db, ":operations", &tenants).await?;
     let rows = Rows::column("tenant_id", tenants);
     let select = format!(
         "SELECT x.tenant_id, CAST(COUNT(*) AS bigint) AS operations FROM x {} operation o \

@@ -11,6 +11,7 @@ use super::{
         operation::Needs,
         working::Working,
     },
+    limits::lock_numbers,
     rows::lock_clause,
 };
 use crate::model::{TenantId, WebhookId};
@@ -51,6 +52,7 @@ async fn lock(db: &Transaction, ids: &[WebhookId], working: &mut Working) -> Res
 
 async fn count(db: &Transaction, tenants: &[TenantId], working: &mut Working) -> Result<(), Error> {
     let tenants: BTreeSet<&str> = tenants.iter().map(TenantId::as_str).collect();
+    lock_numbers(db, ":webhooks", &tenants).await?;
     let rows = Rows::column("tenant_id", tenants);
     let select = format!(
         "SELECT x.tenant_id, CAST(COUNT(*) AS bigint) AS webhooks FROM x {} webhook w \
