@@ -281,10 +281,11 @@ impl Runtime {
     ) -> Result<WebhookWithSecret, Error> {
         check_manages(principal)?;
         let (sealed, secret) = self.0.new_secret(&principal.scope(), id)?;
-        let former_until = self.0.clock.now().saturating_add(FORMER_SIGNS_MICROS);
+        let now = self.0.clock.now();
         let change = WebhookChange::RotateSecret {
             sealed,
-            former_until,
+            former_until: now.saturating_add(FORMER_SIGNS_MICROS),
+            due_at: now,
         };
         let webhook = self.change_webhook(principal, id, change).await?;
         Ok(WebhookWithSecret { webhook, secret })

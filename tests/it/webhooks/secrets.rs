@@ -5,7 +5,7 @@ use takeoff::{app::App, clock::Clock};
 
 use super::{
     HERE, Receiver, change, changing, creation, deliver::is_signed, entries, made, node, node_by,
-    read,
+    once, read,
 };
 use crate::support::{TestApp, TrySolution, backends, config};
 
@@ -72,6 +72,29 @@ backends! {
             assert!(!told.contains(bare), "{told}");
         }
         assert!(!told.contains("whsec_"), "{told}");
+    }
+
+    async fn a_webhook_whose_secret_is_lost_says_so_and_goes_on_with_another_one(backend: Backend) {
+        let app = node(&backend).await;
+        let receiver = Receiver::accepting().await;
+        let first = made(&app, json!({"url": receiver.url})).await;
+        let second = rotated(&app, &first.id).await;
+        change(&app, "pauseWebhook", json!({"id": first.id})).await;
+        backend.execute("UPDATE webhook SET secret = 'v1.1.nothing'").await;
+        change(&app, "resumeWebhook", json!({"id": first.id})).await;
+        let done = app.run("add", json!({"a": 1, "b": 2})).await;
+        // It waits longer each time, as if it were the receiver's fault.
+        let failing = once(&app, &first.id, |it| it["consecutiveFailures"].as_str().unwrap() > "2").await;
+        assert!(failing["lastFailure"].as_str().unwrap().contains("rotateWebhookSecret"), "{failing}");
+        assert!(failing["nextAttemptAt"].is_string(), "{failing}");
+        assert_eq!(receiver.hooks().len(), 0, "something came unsigned");
+        // The one before cannot be opened, and so it does not sign.
+        let third = rotated(&app, &first.id).await;
+        receiver.has_all(&app, &[done.id]).await;
+        for hook in receiver.hooks() {
+            assert_eq!(hook.signatures.split(' ').count(), 1, "{hook:?}");
+            assert!(is_signed(&hook, &third) && !is_signed(&hook, &second), "{hook:?}");
+        }
     }
 
     async fn a_node_that_is_started_anew_signs_by_the_same_secret(backend: Backend) {

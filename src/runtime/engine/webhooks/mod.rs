@@ -5,6 +5,7 @@
 mod lanes;
 mod places;
 mod round;
+mod sending;
 mod share;
 
 use std::{

@@ -19,24 +19,18 @@ use super::{
     Engine, Holding,
     lanes::{Lane, LaneEnd, lanes_of, place_after},
     lock,
+    sending::{Sender, is_lost},
 };
 use crate::{
     model::{
-        Action, Cursor, Delivery, DisabledReason, Event, EventShown, ExecutionId, IntentId, Micros,
-        Principal, TenantScope, Webhook, WebhookStatus,
+        Action, Cursor, Delivery, DisabledReason, Event, ExecutionId, Micros, Principal,
+        TenantScope, Webhook, WebhookStatus,
     },
     runtime::{
         Error,
-        webhooks::{
-            addresses::read_url,
-            backoff,
-            courier::{Attempted, Parcel},
-            signature::{Secret, signatures},
-        },
+        webhooks::{backoff, courier::Attempted},
     },
     storage::{AdvanceWebhook, Feed},
-    telemetry::metrics,
-    vault,
 };
 
 /// Events that are read at a time.
@@ -47,6 +41,8 @@ const LANES: usize = 8;
 const ROUND: Duration = Duration::from_secs(5);
 /// Failures in one round after which no other delivery begins.
 const MOST_FAILURES: usize = 8;
+/// What a webhook says whose secret cannot be opened.
+const LOST: &str = "the server's keys do not open its secret: give it another one by rotateWebhookSecret";
 /// A place behind which nothing fits the filter is written down after this time.
 const PLACE_KEPT_MICROS: Micros = 60_000_000;
 
@@ -125,13 +121,6 @@ impl Progress {
     }
 }
 
-/// What is the same for all deliveries of a round.
-struct Sender {
-    scope: TenantScope,
-    url: url::Url,
-    secrets: Vec<Secret>,
-}
-
 impl Engine {
     /// Does a round for the webhook as it is now.
     pub(super) async fn next_round(&self, holding: &mut Holding) -> Result<Outcome, Error> {
@@ -208,7 +197,10 @@ impl Engine {
         events: &[Event],
         last: Cursor,
     ) -> Result<Outcome, Error> {
-        let sender = self.sender(scope, &holding.webhook).await?;
+        let sender = match self.sender(scope, &holding.webhook).await {
+            Err(error) if is_lost(&error) => return self.cannot_sign(scope, holding, &error).await,
+            sender => sender?,
+        };
         let lanes = lanes_of(events, &holding.webhook.delivery, &holding.course.stuck);
         let progress = Progress::new();
         let shared = &*holding;
@@ -237,6 +229,27 @@ impl Engine {
             (Written::Ours, None, Some(pause)) => Ok(Outcome::Later(pause)),
             (Written::Ours, None, None) | (Written::Overtaken, None, _) => Ok(Outcome::GoesOn),
         }
+    }
+
+    /// Notes that the webhook's secret is lost. That is tried again as what a receiver does not accept, with the same pauses
+    /// and the same end, by whichever node comes to it: another one may have the key.
+    async fn cannot_sign(
+        &self,
+        scope: &TenantScope,
+        holding: &mut Holding,
+        error: &Error,
+    ) -> Result<Outcome, Error> {
+        let mut delivery = holding.webhook.delivery.clone();
+        let is_known = delivery.failures > 0 && delivery.last_failure.as_deref() == Some(LOST);
+        if !is_known {
+            tracing::warn!(%error, webhook_id = %holding.webhook.id, "the secret of a webhook cannot be opened");
+        }
+        let progress = Progress::new();
+        *lock(&progress.last_failure) = Some((LOST.to_owned(), None));
+        let (disabled, _) = self.note(&mut delivery, &holding.webhook, &progress);
+        self.advance(scope, holding, delivery, false, disabled)
+            .await?;
+        Ok(Outcome::Ended)
     }
 
     /// Writes down how far it is, unless somebody has changed meanwhile what is delivered.
@@ -363,74 +376,5 @@ impl Engine {
             }
         }
         end
-    }
-
-    /// Sends one event.
-    async fn attempt(
-        &self,
-        webhook: &Webhook,
-        sender: &Sender,
-        event: &Event,
-    ) -> Result<Attempted, Error> {
-        let Some(body) = self.body_of(&sender.scope, event).await? else {
-            // It is not shown to anybody.
-            return Ok(Attempted::Accepted);
-        };
-        let id = format!("{}-{}", webhook.id, event.id());
-        let seconds = self.clock.now().div_euclid(1_000_000);
-        let parcel = Parcel {
-            url: sender.url.clone(),
-            signatures: signatures(&sender.secrets, &id, seconds, &body),
-            id,
-            seconds,
-            body,
-        };
-        let deliveries = &self.webhooks;
-        let sending = deliveries.courier.send(parcel);
-        let attempted = deliveries.places.sent(&webhook.tenant_id, sending).await;
-        self.metrics.delivered(match &attempted {
-            Attempted::Accepted => metrics::Delivered::Accepted,
-            Attempted::Gone => metrics::Delivered::Gone,
-            Attempted::Failed { .. } => metrics::Delivered::Failed,
-        });
-        Ok(attempted)
-    }
-
-    /// The event as JSON. What belongs to it and is lost is left out.
-    async fn body_of(&self, scope: &TenantScope, event: &Event) -> Result<Option<String>, Error> {
-        let Some(mut shown) = EventShown::of(event) else {
-            return Ok(None);
-        };
-        if let Some(payload) = EventShown::payload_of(event) {
-            match self.payloads.load(scope, payload).await {
-                Ok(json) => shown = shown.with_payload(json),
-                Err(error) if error.is_outage() => return Err(error.into()),
-                Err(error) => {
-                    tracing::error!(%error, event_id = %event.id(), "the payload of an event cannot be read");
-                }
-            }
-        }
-        // Texts and numbers can be written as JSON.
-        Ok(Some(serde_json::to_string(&shown).unwrap_or_default()))
-    }
-
-    async fn sender(&self, scope: &TenantScope, webhook: &Webhook) -> Result<Sender, Error> {
-        let now = self.clock.now();
-        let former = webhook.secrets.former.iter();
-        let former = former.filter(|(_, until)| *until > now);
-        let sealed = std::iter::once(&webhook.secrets.current).chain(former.map(|(it, _)| it));
-        let mut secrets = Vec::new();
-        for sealed in sealed {
-            let (vault, id) = (self.vault()?, IntentId(webhook.id.0));
-            let text = vault.reveal(scope.tenant(), id, sealed).await?;
-            // Nothing is delivered unsigned.
-            secrets.push(Secret::read(&text).ok_or(vault::Error::Broken)?);
-        }
-        Ok(Sender {
-            scope: scope.clone(),
-            // Where private addresses are not allowed any more, the courier says so.
-            url: read_url(&webhook.url, true)?,
-            secrets,
-        })
     }
 }

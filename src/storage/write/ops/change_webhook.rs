@@ -44,6 +44,8 @@ pub enum WebhookChange {
         sealed: String,
         /// The end of that while.
         former_until: Micros,
+        /// When a node looks at it, if it is active: the secret before it may have been lost.
+        due_at: Micros,
     },
     /// It goes on from another place.
     Redeliver {
@@ -134,12 +136,16 @@ impl ChangeWebhook {
             WebhookChange::RotateSecret {
                 sealed,
                 former_until,
+                due_at,
             } => {
                 let former = (webhook.secrets.current.clone(), *former_until);
                 webhook.secrets = WebhookSecrets {
                     current: sealed.clone(),
                     former: Some(former),
                 };
+                if webhook.status == WebhookStatus::Active {
+                    webhook.delivery.due_at = Some(*due_at);
+                }
             }
             WebhookChange::Redeliver { after, due_at } => {
                 let is_active = webhook.status == WebhookStatus::Active;
