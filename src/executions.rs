@@ -6,7 +6,7 @@ use std::{borrow::Cow, collections::HashMap, sync::Arc};
 
 use crate::{
     model::{Action, Execution, ExecutionId, Reach, Refusal, Step, TenantScope, Waiting},
-    storage::{Count, Error, MOST_POINTS, Page, PageRequest, Storage},
+    storage::{Count, Error, ListPlace, MOST_POINTS, Page, PageRequest, Storage, Walked},
 };
 
 pub use crate::storage::{ExecutionFilter, FailureGroup, StatsPoint, StatsRequest};
@@ -83,6 +83,24 @@ impl Executions {
             Some(filter) => self.storage.list_executions(scope, &filter, page).await,
             None => Ok(Page::empty()),
         }
+    }
+
+    /// The next part of the executions that fit a filter with which whoever asks may do something, oldest first.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn walk_for(
+        &self,
+        scope: &TenantScope,
+        action: Action,
+        filter: &ExecutionFilter,
+        (after, limit): (Option<ListPlace<ExecutionId>>, u32),
+    ) -> Result<Walked<ExecutionId, Execution>, Error> {
+        let Some(filter) = self.narrowed(scope, action, filter).await? else {
+            return Ok(Walked::nothing());
+        };
+        let walked = self.storage.walk_executions(scope, &filter, after, limit);
+        walked.await
     }
 
     /// Returns the number of executions that [`Self::list`] goes through.

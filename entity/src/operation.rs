@@ -37,6 +37,7 @@ pub struct Model {
     #[sea_orm(column_type = "Text", nullable)]
     pub error: Option<String>,
     pub due_at: Option<i64>,
+    pub failing_since: Option<i64>,
     pub version: i64,
     pub next_seq: i64,
     pub created_at: i64,

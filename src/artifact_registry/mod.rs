@@ -28,7 +28,7 @@ use crate::{
         TransitionRequest,
     },
     policy::{About, Policies},
-    storage::{Count, Error, Page, PageRequest, Storage},
+    storage::{Count, Error, ListPlace, Page, PageRequest, Storage, Walked},
 };
 
 /// The most artifacts that are deleted at once.
@@ -222,6 +222,24 @@ impl ArtifactRegistry {
             Some(filter) => self.storage.list_artifacts(scope, &filter, page).await,
             None => Ok(Page::empty()),
         }
+    }
+
+    /// The next part of the artifacts that fit a filter with which whoever asks may do something, oldest first.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn walk_for(
+        &self,
+        scope: &TenantScope,
+        action: Action,
+        filter: &ArtifactFilter,
+        (after, limit): (Option<ListPlace<i64>>, u32),
+    ) -> Result<Walked<i64, Artifact>, Error> {
+        let Some(filter) = self.within_reach(scope, action, filter).await? else {
+            return Ok(Walked::nothing());
+        };
+        let walked = self.storage.walk_artifacts(scope, &filter, after, limit);
+        walked.await
     }
 
     /// Returns the number of artifacts that [`Self::list_for`] goes through.

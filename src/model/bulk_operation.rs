@@ -118,6 +118,8 @@ pub struct BulkOperation {
     pub error: Option<String>,
     /// When a node looks at it next; none once it has ended.
     pub due_at: Option<Micros>,
+    /// Since when it does not go on, as what fits cannot be read, or a type is unknown to the nodes that have tried.
+    pub failing_since: Option<Micros>,
     /// Grows with each change of the row: what was decided on an older one is not written.
     pub version: i64,
     /// The number of its next entry in the log.

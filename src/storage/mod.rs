@@ -48,9 +48,9 @@ pub(crate) use read::tests as read_tests;
 pub use read::{
     ArtifactFilter, Below, Cancellation, ChangedIds, ChildTime, Count, Direction, ExecutionFilter,
     FailureGroup, Feed, FeedPage, FoundChanges, Lineage, LineageEdge, LineageNode, LineageRequest,
-    LivePlace, LogRange, MOST_POINTS, Members, MetadataMember, Page, PageRequest, Reached, Reading,
+    ListPlace, LivePlace, LogRange, MOST_POINTS, Members, MetadataMember, Page, PageRequest, Reached, Reading,
     Relation, Release, SessionFilter, SessionHead, StateStamp, StatsPoint, StatsRequest, StepTime,
-    StreamName, TenantDigest, Truncation, WalFilter,
+    StreamName, TenantDigest, Truncation, WalFilter, Walked,
 };
 pub use retention::{
     Ended, EndedPage, EndedPlace, EndedRoot, Kept, NextKept, Sealer, Tree, TreeMember,

@@ -260,8 +260,9 @@ impl OperationMutation {
         payload(caller, begin(caller, new).await)
     }
 
-    /// Stops a bulk operation: what it has changed stays so, and the batch that is under way is finished, at most 100
-    /// things. One that has ended stays as it is.
+    /// Stops a bulk operation: what it has changed stays so, and of the batch under way, at most 100 things, the node that
+    /// works on it still changes the rest, unless it dies or some of them have to wait: these are left alone. One that has
+    /// ended stays as it is.
     async fn cancel_operation(
         &self,
         ctx: &Context<'_>,

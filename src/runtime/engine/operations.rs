@@ -15,6 +15,7 @@ use std::{
 };
 
 use futures::{StreamExt as _, stream};
+use tokio::sync::OnceCell;
 
 use super::{
     super::{Error, operations::Wanted, submit::RerunKey},
@@ -40,6 +41,15 @@ const CHANGED_AT_ONCE: usize = 16;
 const BATCHES_IN_TURN: usize = 10;
 /// What cannot be changed for the moment is tried again after this time, if nothing says when.
 const TRIED_AGAIN_MICROS: Micros = 5_000_000;
+/// Where the list of what fits cannot be read, the pauses grow up to this one, and the operation fails after that time.
+const LONGEST_PAUSE_MICROS: Micros = 300_000_000;
+const GIVEN_UP_AFTER_MICROS: Micros = 3_600_000_000;
+/// For so long another node may come to what this one has no handler for.
+const LEFT_TO_OTHERS_MICROS: Micros = 600_000_000;
+
+/// Why an operation fails that could not go on for too long.
+const UNREADABLE: &str =
+    "what it changes next could not be read for an hour; the server's log says why";
 
 /// What became of a thing that was to be changed.
 enum Tried {
@@ -51,6 +61,8 @@ enum Tried {
     Failed,
     /// It cannot be changed before this time.
     Later(Micros),
+    /// This node cannot change it, and another one perhaps can.
+    Elsewhere,
 }
 
 /// What became of a batch.
@@ -61,6 +73,8 @@ struct Worked {
     /// The things that are to be tried again, and when.
     left: Vec<String>,
     not_before: Option<Micros>,
+    /// True if some of them are left to other nodes.
+    is_left_to_others: bool,
 }
 
 impl Engine {
@@ -148,7 +162,7 @@ impl Engine {
         for turn in 1..=BATCHES_IN_TURN {
             let worked = self.work_on(&principal, &operation).await;
             let mut next = operation.clone();
-            let mut counts = worked.counts;
+            let (mut counts, mut not_before) = (worked.counts, worked.not_before);
             next.batch = worked.left;
             let mut end = None;
             if next.batch.is_empty() {
@@ -158,15 +172,21 @@ impl Engine {
                     Err(Error::Refused(refusal)) => {
                         end = Some((OperationStatus::Failed, Some(refusal.to_string())));
                     }
-                    Err(error) => return Err(error),
+                    Err(error) => match self.pause_of(&operation, &mut next, &error) {
+                        Some(pause) => not_before = Some(pause),
+                        None => end = Some((OperationStatus::Failed, Some(UNREADABLE.to_owned()))),
+                    },
                 }
                 if end.is_none() && next.batch.is_empty() && next.is_walked {
                     end = Some((OperationStatus::Completed, None));
                 }
             }
             let now = self.clock.now();
+            if worked.is_left_to_others {
+                next.failing_since.get_or_insert(now);
+            }
             let goes_on = turn < BATCHES_IN_TURN && !self.draining.is_cancelled();
-            next.due_at = Some(match worked.not_before {
+            next.due_at = Some(match not_before {
                 Some(at) => at,
                 None if goes_on => self.held_until(now),
                 None => now,
@@ -182,7 +202,7 @@ impl Engine {
             let Some(moved) = self.storage.advance_operation(advance).await? else {
                 return Ok(());
             };
-            if moved.status != OperationStatus::Running || worked.not_before.is_some() || !goes_on {
+            if moved.status != OperationStatus::Running || not_before.is_some() || !goes_on {
                 return Ok(());
             }
             operation = moved;
@@ -204,6 +224,7 @@ impl Engine {
             wanted.map_err(|_| Refusal::invalid(["filter"], "the filter cannot be read"))?;
         let scope = principal.scope();
         let part = wanted.part(self, &scope, operation, BATCH).await?;
+        operation.failing_since = None;
         operation.is_walked = !part.has_next;
         if part.end.is_some() {
             operation.position = part.end;
@@ -212,18 +233,48 @@ impl Engine {
         Ok(())
     }
 
+    /// When the next batch is looked for again that could not be taken; none when that has failed for too long.
+    fn pause_of(
+        &self,
+        operation: &BulkOperation,
+        next: &mut BulkOperation,
+        error: &Error,
+    ) -> Option<Micros> {
+        tracing::warn!(%error, operation_id = %operation.id, "what a bulk operation changes next cannot be read");
+        let now = self.clock.now();
+        // It may be known since when a batch was left to other nodes, which has ended.
+        let known = operation.failing_since.filter(|_| operation.batch.is_empty());
+        let since = known.unwrap_or(now);
+        next.failing_since = Some(since);
+        let failing_for = now.saturating_sub(since);
+        let pause = failing_for.clamp(TRIED_AGAIN_MICROS, LONGEST_PAUSE_MICROS);
+        (failing_for < GIVEN_UP_AFTER_MICROS).then(|| now.saturating_add(pause))
+    }
+
+    /// Returns whether another node may have a handler that this one lacks.
+    async fn is_left_to_others(&self, operation: &BulkOperation) -> bool {
+        let now = self.clock.now();
+        let since = operation.failing_since.unwrap_or(now);
+        if self.settings.is_alone || now.saturating_sub(since) >= LEFT_TO_OTHERS_MICROS {
+            return false;
+        }
+        let others = self.storage.labels_at_work(Some(self.node_id())).await;
+        !others.is_ok_and(|others| others.is_empty())
+    }
+
     /// Changes the things of a batch.
     async fn work_on(self: &Arc<Self>, principal: &Principal, operation: &BulkOperation) -> Worked {
         let reach = principal.check(operation.kind.changes());
         let is_held_up = AtomicBool::new(false);
         // What is left is changed under a new hold: another node takes an operation over whose hold is over.
         let (begun, most) = (Instant::now(), self.settings.lease / 2);
+        let later = || self.clock.now().saturating_add(TRIED_AGAIN_MICROS);
+        let others = OnceCell::new();
         let changes = operation.batch.iter().map(|id| {
-            let (reach, is_held_up) = (reach.clone(), &is_held_up);
+            let (reach, is_held_up, others) = (reach.clone(), &is_held_up, &others);
             async move {
-                let later = self.clock.now().saturating_add(TRIED_AGAIN_MICROS);
                 if is_held_up.load(Ordering::Relaxed) {
-                    return (id, Tried::Later(later));
+                    return (id, Tried::Later(later()));
                 }
                 if begun.elapsed() > most {
                     return (id, Tried::Later(self.clock.now()));
@@ -232,6 +283,12 @@ impl Engine {
                     Ok(reach) => self.try_one(principal, &reach, operation, id).await,
                     Err(refusal) => Tried::Refused(refusal),
                 };
+                if let Tried::Refused(Refusal::UnknownIntentType { .. }) = tried {
+                    let asked = others.get_or_init(|| self.is_left_to_others(operation));
+                    if *asked.await {
+                        return (id, Tried::Elsewhere);
+                    }
+                }
                 if matches!(tried, Tried::Later(_)) {
                     // Whatever it is, the others would meet with it, too.
                     is_held_up.store(true, Ordering::Relaxed);
@@ -268,7 +325,12 @@ impl Engine {
                 }
                 Tried::Later(at) => {
                     worked.left.push(id.clone());
-                    worked.not_before = Some(worked.not_before.map_or(at, |known| known.max(at)));
+                    worked.not_before = worked.not_before.max(Some(at));
+                }
+                Tried::Elsewhere => {
+                    worked.left.push(id.clone());
+                    worked.is_left_to_others = true;
+                    worked.not_before = worked.not_before.max(Some(later()));
                 }
             }
         }

@@ -156,6 +156,7 @@ impl Runtime {
             refusals: Vec::new(),
             error: None,
             due_at: Some(engine.clock.now()),
+            failing_since: None,
             version: 1,
             next_seq: 1,
             created_at: 0,
@@ -232,8 +233,9 @@ impl Runtime {
         Ok(self.0.storage.count_operations(scope, &among).await?)
     }
 
-    /// Stops a bulk operation: what it has changed stays so, and the batch that is under way is finished. One that has
-    /// ended stays as it is.
+    /// Stops a bulk operation: what it has changed stays so, and of the batch under way the node that works on it still
+    /// changes the rest, unless it dies or some of them have to wait: these are left alone. One that has ended stays as it
+    /// is.
     ///
     /// # Errors
     /// [`Error::Refused`] when it is absent, or not the caller's to stop.

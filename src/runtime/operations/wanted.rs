@@ -1,5 +1,7 @@
 //! What a bulk operation changes: the filter as it is stored, and the walk over what fits.
 
+use std::str::FromStr;
+
 use serde_json::Value;
 
 use super::super::engine::Engine;
@@ -10,7 +12,7 @@ use crate::{
         ArtifactState, BulkOperation, Execution, ExecutionStatus, Micros, OperationKind, RawJson,
         Refusal, TenantScope,
     },
-    storage::{self, Count, PageRequest},
+    storage::{self, Count, ListPlace},
 };
 
 /// The things that are wanted.
@@ -163,39 +165,37 @@ impl Wanted {
         limit: u32,
     ) -> Result<Part, storage::Error> {
         let action = operation.kind.changes();
-        let after = operation.position.as_deref();
         match self {
             Self::Executions(filter) => {
-                let page = PageRequest {
-                    after: after.and_then(|place| place.parse().ok()),
-                    ..PageRequest::first(limit)
-                };
-                let found = engine.executions.list_for(scope, action, filter, &page);
+                let part = (place_of(operation)?, limit);
+                let found = engine.executions.walk_for(scope, action, filter, part);
                 let found = found.await?;
-                let items = found.items.iter().map(|(_, execution)| execution);
+                let items = found.items.iter();
                 let items = items.filter(|it| !is_made_by(operation, it));
                 Ok(Part {
                     ids: items.map(|it| it.id.to_string()).collect(),
-                    end: found.end.map(|id| id.to_string()),
+                    end: found.end.map(|place| place.to_string()),
                     has_next: found.has_next,
                 })
             }
             Self::Artifacts(filter, _) => {
-                let page = PageRequest {
-                    after: after.and_then(|place| place.parse().ok()),
-                    ..PageRequest::first(limit)
-                };
-                let found = engine.artifacts.list_for(scope, action, filter, &page);
+                let part = (place_of(operation)?, limit);
+                let found = engine.artifacts.walk_for(scope, action, filter, part);
                 let found = found.await?;
-                let items = found.items.iter();
                 Ok(Part {
-                    ids: items.map(|(_, it)| it.id.to_string()).collect(),
-                    end: found.end.map(|key| key.to_string()),
+                    ids: found.items.iter().map(|it| it.id.to_string()).collect(),
+                    end: found.end.map(|place| place.to_string()),
                     has_next: found.has_next,
                 })
             }
         }
     }
+}
+
+/// The place up to which the operation has come in its list.
+fn place_of<K: FromStr>(operation: &BulkOperation) -> Result<Option<ListPlace<K>>, storage::Error> {
+    let place = operation.position.as_deref();
+    place.map(str::parse).transpose()
 }
 
 /// Returns whether an execution is a re-run that the operation itself has made. The clock of SQLite may not tell it

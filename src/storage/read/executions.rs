@@ -25,7 +25,7 @@ fn is_of_worker(queue: &str) -> bool {
     matches!(Queue::from_name(queue), Some(Queue::Worker { .. }))
 }
 
-fn execution_of(row: &sea_orm::QueryResult) -> Result<Execution, Error> {
+pub(super) fn execution_of(row: &sea_orm::QueryResult) -> Result<Execution, Error> {
     Execution::try_from(execution::Model::from_query_result(row, "")?)
 }
 

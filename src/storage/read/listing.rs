@@ -153,7 +153,7 @@ pub(super) struct Span<K> {
     high: Option<Place<K>>,
     descends: bool,
     /// The last row that is read, where there are more.
-    last: Option<Place<K>>,
+    pub(super) last: Option<Place<K>>,
 }
 
 impl<K: ListKey> Span<K> {
@@ -352,7 +352,7 @@ impl Listing {
     }
 
     /// The rows of a way, of each range up to `most` and then together up to `limit`.
-    fn read<K: ListKey>(
+    pub(super) fn read<K: ListKey>(
         &self,
         db: &Scoped<'_>,
         way: &Way,

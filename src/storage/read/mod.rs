@@ -34,6 +34,7 @@ pub(super) mod stranded;
 #[cfg(test)]
 pub(crate) mod tests;
 mod timeline;
+mod walk;
 
 pub use artifacts::ArtifactFilter;
 pub use cancellations::{Below, Cancellation, Reached};
@@ -61,3 +62,4 @@ pub(super) use settled::{Settled, settled};
 pub use stats::{FailureGroup, MOST_POINTS, StatsPoint, StatsRequest};
 pub use stranded::LivePlace;
 pub use timeline::{ChildTime, StepTime};
+pub use walk::{ListPlace, Walked};

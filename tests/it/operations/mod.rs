@@ -3,6 +3,7 @@
 mod api;
 mod fates;
 mod rights;
+mod trouble;
 
 use serde_json::{Value, json};
 use takeoff::model::SessionId;

@@ -153,6 +153,7 @@ impl Operation for AdvanceOperation {
                 it.position.clone_from(&new.position);
                 it.is_walked = new.is_walked;
                 it.due_at = new.due_at;
+                it.failing_since = new.failing_since;
             } else {
                 it.batch.clear();
             }
@@ -243,6 +244,7 @@ mod tests {
             refusals: Vec::new(),
             error: None,
             due_at: Some(5),
+            failing_since: None,
             version: 0,
             next_seq: 0,
             created_at: 0,
