@@ -2,6 +2,7 @@
 
 mod api;
 mod changes;
+mod costs;
 mod deliver;
 mod fates;
 mod rights;

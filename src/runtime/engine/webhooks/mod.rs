@@ -11,7 +11,7 @@ mod share;
 use std::{
     collections::{HashMap, HashSet},
     sync::{Arc, Mutex},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tokio::sync::Notify;
@@ -38,6 +38,10 @@ const SETTLES: [Duration; 4] = [
     Duration::from_millis(500),
     Duration::from_secs(2),
 ];
+/// Where the feed moves and nothing of it fits, it is looked at again after this time at the earliest.
+const LOOKS_APART: Duration = Duration::from_millis(250);
+/// For so long a node goes by what it knows of a webhook, unless it hears of a change.
+const KNOWN_FOR: Duration = Duration::from_secs(1);
 /// What could not be done for a reason of the server's own is tried again after this time.
 const TRIED_AGAIN: Duration = Duration::from_secs(5);
 /// The longest time that a node which stops waits for the answers of receivers.
@@ -124,6 +128,8 @@ struct Holding {
     webhook: Webhook,
     node: NodeId,
     held: Arc<HeldWebhook>,
+    /// When the webhook was read as it is here; none when it may be another one.
+    read_at: Option<Instant>,
     growth: Growth,
     lost: CancellationToken,
     course: Course,
@@ -151,15 +157,14 @@ impl Engine {
         if !self.has_lease() {
             return Ok(());
         }
-        let room = self.room_for_webhooks().await?;
-        if room == 0 {
-            return Ok(());
-        }
-        let mut due = self.storage.due_webhooks(now, TAKEN_AT_ONCE).await?;
+        let most = self.room_for_webhooks().await?.min(TAKEN_AT_ONCE);
+        let mut due = match most {
+            0 => Vec::new(),
+            most => self.storage.due_webhooks(now, most).await?,
+        };
         due.extend(lock(&self.webhooks.uncertain).iter());
         // A task of before may not have ended yet.
         due.retain(|id| !lock(&self.webhooks.held).contains_key(id));
-        due.truncate(room);
         if due.is_empty() {
             return Ok(());
         }
@@ -175,6 +180,7 @@ impl Engine {
                 webhook,
                 node,
                 held,
+                read_at: None,
                 lost: lost.clone(),
             };
             let engine = Arc::clone(self);
@@ -212,14 +218,18 @@ impl Engine {
     /// Delivers to a webhook until it is not this node's any more.
     async fn deliver(&self, mut holding: Holding) {
         let mut settles = SETTLES.iter();
+        // True if the feed has moved since something was last delivered.
+        let mut has_moved = false;
         loop {
             holding.growth.mark_seen();
+            let looked_at = Instant::now();
             let (pause, waits_for_events) = match self.next_round(&mut holding).await {
                 Ok(Outcome::Ended) => return,
-                Ok(Outcome::GoesOn) => {
-                    settles = SETTLES.iter();
+                Ok(Outcome::Delivered) => {
+                    (settles, has_moved) = (SETTLES.iter(), false);
                     continue;
                 }
+                Ok(Outcome::PassedOver) => continue,
                 Ok(Outcome::Nothing) => (settles.next().copied().unwrap_or(LOOKS_AGAIN), true),
                 Ok(Outcome::Later(pause)) => (pause.min(LOOKS_AGAIN), false),
                 Err(error) => {
@@ -231,12 +241,22 @@ impl Engine {
                     (TRIED_AGAIN, false)
                 }
             };
+            let apart = if has_moved {
+                LOOKS_APART
+            } else {
+                Duration::ZERO
+            };
+            let grown = async {
+                holding.growth.changed().await;
+                tokio::time::sleep_until((looked_at + apart).into()).await;
+            };
             tokio::select! {
-                () = holding.growth.changed(), if waits_for_events => settles = SETTLES.iter(),
-                () = tokio::time::sleep(pause) => {}
-                () = holding.held.told.notified() => {}
+                biased;
                 () = holding.lost.cancelled() => return,
+                () = holding.held.told.notified() => holding.read_at = None,
                 () = self.draining.cancelled() => {}
+                () = grown, if waits_for_events => (settles, has_moved) = (SETTLES.iter(), true),
+                () = tokio::time::sleep(pause) => {}
             }
         }
     }

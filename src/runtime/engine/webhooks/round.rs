@@ -16,7 +16,7 @@ use std::{
 use futures::{StreamExt as _, stream};
 
 use super::{
-    Engine, Holding,
+    Engine, Holding, KNOWN_FOR,
     lanes::{Lane, LaneEnd, lanes_of, place_after},
     lock,
     sending::{Sender, is_lost},
@@ -48,8 +48,10 @@ const PLACE_KEPT_MICROS: Micros = 60_000_000;
 
 /// What comes after a round.
 pub(super) enum Outcome {
-    /// The next one, at once.
-    GoesOn,
+    /// Something was, or somebody has changed what is to be delivered: the next one, at once.
+    Delivered,
+    /// Nothing of what was looked at fits: the next one, at once.
+    PassedOver,
     /// There was nothing to deliver.
     Nothing,
     /// What was not accepted is tried again after this time.
@@ -129,17 +131,18 @@ impl Engine {
         }
         let principal = Principal::of_webhook(&holding.webhook);
         let scope = principal.scope();
-        let found = self
-            .storage
-            .find_webhook(&scope, holding.webhook.id)
-            .await?;
-        let Some(webhook) = found else {
-            return Ok(Outcome::Ended);
-        };
-        if webhook.version != holding.course.version {
-            holding.course = Course::of(&webhook, self.clock.now());
+        let read_at = holding.read_at;
+        if read_at.is_none_or(|read_at| read_at.elapsed() >= KNOWN_FOR) {
+            let read_at = Instant::now();
+            let id = holding.webhook.id;
+            let Some(webhook) = self.storage.find_webhook(&scope, id).await? else {
+                return Ok(Outcome::Ended);
+            };
+            (holding.webhook, holding.read_at) = (webhook, Some(read_at));
         }
-        holding.webhook = webhook;
+        if holding.webhook.version != holding.course.version {
+            holding.course = Course::of(&holding.webhook, self.clock.now());
+        }
         let is_over = self.draining.is_cancelled() || holding.held.is_surplus();
         if is_over || holding.webhook.status != WebhookStatus::Active {
             let as_it_is = holding.webhook.delivery.clone();
@@ -187,7 +190,7 @@ impl Engine {
                 return Ok(Outcome::Ended);
             }
         }
-        Ok(Outcome::GoesOn)
+        Ok(Outcome::PassedOver)
     }
 
     async fn deliver_page(
@@ -227,7 +230,7 @@ impl Engine {
             (Written::Ended, ..) => Ok(Outcome::Ended),
             (_, Some(error), _) => Err(error),
             (Written::Ours, None, Some(pause)) => Ok(Outcome::Later(pause)),
-            (Written::Ours, None, None) | (Written::Overtaken, None, _) => Ok(Outcome::GoesOn),
+            (Written::Ours, None, None) | (Written::Overtaken, None, _) => Ok(Outcome::Delivered),
         }
     }
 
@@ -262,6 +265,7 @@ impl Engine {
         disabled: Option<DisabledReason>,
     ) -> Result<Written, Error> {
         let generation = holding.webhook.generation;
+        let read_at = Instant::now();
         let place = delivery.place;
         let advance = AdvanceWebhook {
             scope: scope.clone(),
@@ -278,7 +282,7 @@ impl Engine {
             holding.course.scanned = place;
             holding.course.written_at = self.clock.now();
         }
-        holding.webhook = webhook;
+        (holding.webhook, holding.read_at) = (webhook, Some(read_at));
         Ok(
             if !goes_on || holding.webhook.status != WebhookStatus::Active {
                 Written::Ended
