@@ -129,6 +129,7 @@ impl Node {
             artifacts: artifacts.clone(),
             courier: courier(&app)?,
             quotas: quotas.clone(),
+            budget: Arc::clone(&budget),
             policies: policies.clone(),
             limits: limits(config),
             settings: settings(config, file.is_some())?,

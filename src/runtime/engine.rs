@@ -42,7 +42,7 @@ use crate::{
     events::{CheckpointKeys, Events},
     executions::Executions,
     ids::IdSource,
-    model::{Labels, NodeId, TenantId},
+    model::{Budget, Labels, NodeId, TenantId},
     policy::Policies,
     quotas::Quotas,
     state_surface::StateSurface,
@@ -108,6 +108,8 @@ const BATCH: usize = 500;
 /// The runtime of one node: what its loops and its attempts share.
 pub(super) struct Engine {
     pub(super) quotas: Quotas,
+    /// Pays for what is delivered.
+    budget: Arc<Budget>,
     pub(super) policies: Policies,
     pub(super) storage: Storage,
     pub(super) content: ContentStore,
@@ -166,6 +168,7 @@ pub(crate) struct Parts {
     pub(crate) artifacts: ArtifactRegistry,
     pub(crate) courier: Courier,
     pub(crate) quotas: Quotas,
+    pub(crate) budget: Arc<Budget>,
     pub(crate) policies: Policies,
     pub(crate) limits: Limits,
     pub(crate) settings: Settings,
@@ -201,6 +204,7 @@ impl Engine {
         Self {
             storage: parts.storage,
             quotas: parts.quotas,
+            budget: parts.budget,
             policies: parts.policies,
             content: parts.content,
             payloads: parts.payloads,

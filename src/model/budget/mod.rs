@@ -182,10 +182,17 @@ impl Budget {
 
     /// Waits until the tenant owes nothing.
     pub async fn out_of_debt(&self, tenant: &TenantId) {
-        while let Some(wait) = self.debt(tenant) {
-            self.accounts.limited(tenant, Instant::now());
+        while let Some(wait) = self.owes(tenant) {
             tokio::time::sleep(wait).await;
         }
+    }
+
+    /// The time after which to look again whether a tenant that wants to go on owes nothing; none when it owes nothing.
+    #[must_use]
+    pub fn owes(&self, tenant: &TenantId) -> Option<Duration> {
+        let wait = self.debt(tenant)?;
+        self.accounts.limited(tenant, Instant::now());
+        Some(wait)
     }
 
     /// The time after which to look again whether the tenant owes nothing; none when it owes nothing.

@@ -39,6 +39,8 @@ pub const PREVIEW: u64 = 1_000;
 pub const SUBSCRIPTION: u64 = 100;
 /// A batch of events on its way to a subscriber, besides what is in it.
 pub const DELIVERY: u64 = 20;
+/// A delivery to a webhook, besides its bytes: a request that is signed, sent and answered.
+pub const WEBHOOK: u64 = 200;
 /// A request that costs more is a costly one, which runs on threads of its own.
 pub const COSTLY: u64 = 1_000;
 

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::{Receiver, made, node};
-use crate::support::{Statements, backends};
+use super::{HERE, Receiver, made, node, once};
+use crate::support::{Statements, TestApp, backends};
 
 fn sum() -> Value {
     json!({"a": 1, "b": 2})
@@ -30,7 +30,7 @@ backends! {
         let done = app.run("add", sum()).await;
         busy.has_all(&app, &[done.id]).await;
         let place = busy.hooks().last().unwrap().event["cursor"].clone();
-        super::once(&app, &webhook.id, |it| it["cursor"] == place).await;
+        once(&app, &webhook.id, |it| it["cursor"] == place).await;
         // What may not be settled yet is looked for within three seconds.
         let (begun, mut counted) = (Instant::now(), 0);
         looks(&statements);
@@ -40,6 +40,29 @@ backends! {
         }
         // Four looks each, and one for itself, of two statements or three.
         assert!(counted <= 2 * 5 * 3, "{counted}");
+    }
+
+    async fn deliveries_cost_points_and_wait_while_their_tenant_owes_some(backend: Backend) {
+        let settings = [&HERE[..], &["graphql.cost_per_second=1000000"]].concat();
+        let app = TestApp::start_with(&backend, &settings).await;
+        let receiver = Receiver::accepting().await;
+        made(&app, json!({"url": receiver.url, "filter": {"types": ["execution.completed"]}})).await;
+        let before = app.services().budget.charged();
+        app.run("add", sum()).await;
+        app.until(|| async { (receiver.accepted().len() == 1).then_some(()) }).await;
+        let paid = app.services().budget.charged() - before;
+        assert!(paid >= 400, "{paid}");
+        // So much is there again after three seconds at the earliest, besides what has been saved up.
+        let begun = Instant::now();
+        let budget = &app.services().budget;
+        let tenant = app.principal().tenant().clone();
+        while budget.owes(&tenant).is_none() {
+            budget.charge(&tenant, 1_000_000);
+        }
+        budget.charge(&tenant, 3_000_000);
+        app.run("add", sum()).await;
+        app.until(|| async { (receiver.accepted().len() == 2).then_some(()) }).await;
+        assert!(begun.elapsed() >= Duration::from_secs(3), "{:?}", begun.elapsed());
     }
 
     async fn a_webhook_that_nothing_fits_is_looked_at_in_bounds_however_fast_the_feed_moves(backend: Backend) {

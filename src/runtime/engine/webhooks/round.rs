@@ -24,7 +24,7 @@ use super::{
 use crate::{
     model::{
         Action, Cursor, Delivery, DisabledReason, Event, ExecutionId, Micros, Principal,
-        TenantScope, Webhook, WebhookStatus,
+        TenantScope, Webhook, WebhookStatus, price,
     },
     runtime::{
         Error,
@@ -41,8 +41,11 @@ const LANES: usize = 8;
 const ROUND: Duration = Duration::from_secs(5);
 /// Failures in one round after which no other delivery begins.
 const MOST_FAILURES: usize = 8;
+/// The points for a look at a webhook and its feed.
+const LOOK: u64 = 2 * price::STATEMENT;
 /// What a webhook says whose secret cannot be opened.
-const LOST: &str = "the server's keys do not open its secret: give it another one by rotateWebhookSecret";
+const LOST: &str =
+    "the server's keys do not open its secret: give it another one by rotateWebhookSecret";
 /// A place behind which nothing fits the filter is written down after this time.
 const PLACE_KEPT_MICROS: Micros = 60_000_000;
 
@@ -156,10 +159,14 @@ impl Engine {
                 (due_at - now).unsigned_abs(),
             )));
         }
+        if let Some(wait) = self.budget.owes(principal.tenant()) {
+            return Ok(Outcome::Later(wait));
+        }
         principal.check_all(Action::ReadExecutions)?;
         let feed = Feed::from(holding.webhook.filter.clone());
         let after = holding.course.scanned;
         let page = self.storage.feed_after(&scope, &feed, after, BATCH).await?;
+        self.charge(&scope, LOOK + price::OBJECT * page.events.len() as u64);
         if page.events.is_empty() {
             return self.pass_over(&scope, holding, page.last).await;
         }
@@ -267,6 +274,7 @@ impl Engine {
         let generation = holding.webhook.generation;
         let read_at = Instant::now();
         let place = delivery.place;
+        self.charge(scope, price::CHANGE);
         let advance = AdvanceWebhook {
             scope: scope.clone(),
             known: holding.webhook.clone(),

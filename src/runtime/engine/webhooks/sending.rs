@@ -2,7 +2,7 @@
 
 use super::Engine;
 use crate::{
-    model::{Event, EventShown, IntentId, TenantScope, Webhook},
+    model::{Event, EventShown, IntentId, TenantScope, Webhook, price},
     runtime::{
         Error,
         webhooks::{
@@ -31,6 +31,11 @@ pub(super) fn is_lost(error: &Error) -> bool {
 }
 
 impl Engine {
+    /// Has the tenant pay, whether it has the points or not: while it owes some, no other round of its webhooks begins.
+    pub(super) fn charge(&self, scope: &TenantScope, points: u64) {
+        self.budget.charge(scope.tenant(), points);
+    }
+
     /// Sends one event.
     pub(super) async fn attempt(
         &self,
@@ -42,6 +47,7 @@ impl Engine {
             // It is not shown to anybody.
             return Ok(Attempted::Accepted);
         };
+        self.charge(&sender.scope, price::WEBHOOK + price::content(body.len()));
         let id = format!("{}-{}", webhook.id, event.id());
         let seconds = self.clock.now().div_euclid(1_000_000);
         let parcel = Parcel {
@@ -86,7 +92,10 @@ impl Engine {
         scope: &TenantScope,
         webhook: &Webhook,
     ) -> Result<Sender, Error> {
-        let mut secrets = vec![self.opened(scope, webhook, &webhook.secrets.current).await?];
+        let mut secrets = vec![
+            self.opened(scope, webhook, &webhook.secrets.current)
+                .await?,
+        ];
         let now = self.clock.now();
         let former = webhook.secrets.former.as_ref();
         if let Some((former, _)) = former.filter(|(_, until)| *until > now) {
