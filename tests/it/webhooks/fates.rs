@@ -47,6 +47,13 @@ async fn submit(node: &NodeProcess, count: usize) -> Vec<ExecutionId> {
     submitted
 }
 
+/// A receiver of another webhook. What it has got has also been found by the node that keeps silent elsewhere.
+async fn witness(app: &TestApp) -> Receiver {
+    let receiver = Receiver::accepting().await;
+    made(app, json!({"url": receiver.url})).await;
+    receiver
+}
+
 backends! {
     async fn what_a_process_that_is_killed_has_not_delivered_another_one_delivers(backend: Backend) {
         let receiver = Receiver::start(|_, _| Reply::Gated).await;
@@ -129,9 +136,11 @@ backends! {
         let metrics = app.http.get(app.url("/metrics")).send().await.unwrap().text().await.unwrap();
         assert!(metrics.contains("takeoff_webhook_deliveries_total{outcome=\"failed\"} 3"), "{metrics}");
         // What happens meanwhile is delivered once it is resumed.
-        let second = app.run("add", sum()).await;
         let tried = receiver.hooks().len();
         receiver.answer(|_, _| Reply::Status(200));
+        let witness = witness(&app).await;
+        let second = app.run("add", sum()).await;
+        witness.has_all(&app, &[second.id]).await;
         assert_eq!(receiver.hooks().len(), tried);
         let resumed = change(&app, "resumeWebhook", json!({"id": webhook.id})).await;
         assert_eq!((&resumed["status"], &resumed["disabledReason"]), (&json!("ACTIVE"), &Value::Null));
@@ -184,6 +193,9 @@ backends! {
         app.run("add", sum()).await;
         let disabled = once(&app, &webhook.id, |it| it["status"] == "DISABLED").await;
         assert_eq!((&disabled["disabledReason"], &disabled["lastFailure"]), (&json!("GONE"), &json!("410")));
+        let witness = witness(&app).await;
+        let later = app.run("add", sum()).await;
+        witness.has_all(&app, &[later.id]).await;
         assert_eq!(receiver.hooks().len(), 1);
     }
 
@@ -202,13 +214,17 @@ backends! {
             let held = backend.texts("SELECT CAST(COUNT(*) AS text) FROM webhook WHERE held_by IS NOT NULL").await;
             (held == ["0"]).then_some(())
         }).await;
+        let witness = witness(&app).await;
         let second = app.run("add", sum()).await;
+        witness.has_all(&app, &[second.id]).await;
         assert_eq!(receiver.hooks().len(), 3);
         change(&app, "resumeWebhook", json!({"id": webhook.id})).await;
         receiver.has_all(&app, &[first.id, second.id]).await;
         let changes: Vec<Value> = entries(&app, &webhook.id).await.iter().map(|it| it["data"]["change"].clone()).collect();
         assert_eq!(changes, [Value::Null, json!("PAUSED"), json!("RESUMED")]);
-        assert_eq!(receiver.hooks().len(), 6);
+        let last = app.run("add", sum()).await;
+        receiver.has_all(&app, &[last.id]).await;
+        assert_eq!(receiver.hooks().len(), 9);
     }
 
     async fn events_are_delivered_again_from_a_cursor_on(backend: Backend) {
@@ -273,9 +289,15 @@ backends! {
         let types: Vec<Value> = entries(&app, &webhook.id).await.iter().map(|it| it["type"].clone()).collect();
         assert_eq!(types, ["webhook.created", "webhook.deleted"]);
         assert_eq!(backend.texts("SELECT secret FROM webhook").await, [""]);
+        receiver.answer(|_, _| Reply::Status(200));
+        let witness = witness(&app).await;
+        let later = app.run("add", sum()).await;
+        witness.has_all(&app, &[later.id]).await;
+        let later = later.id.to_string();
+        assert!(receiver.hooks().iter().all(|hook| hook.execution() != later));
         app.until(|| async {
             app.services().runtime.remove_old().await.unwrap();
-            let left = backend.texts("SELECT url FROM webhook").await;
+            let left = backend.texts("SELECT url FROM webhook WHERE deleted_at IS NOT NULL").await;
             left.is_empty().then_some(())
         }).await;
         assert_eq!(entries(&app, &webhook.id).await, Vec::<Value>::new());
