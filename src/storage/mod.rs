@@ -48,9 +48,9 @@ pub(crate) use read::tests as read_tests;
 pub use read::{
     ArtifactFilter, Below, Cancellation, ChangedIds, ChildTime, Count, Direction, ExecutionFilter,
     FailureGroup, Feed, FeedPage, FoundChanges, Lineage, LineageEdge, LineageNode, LineageRequest,
-    ListPlace, LivePlace, LogRange, MOST_POINTS, Members, MetadataMember, Page, PageRequest, Reached, Reading,
-    Relation, Release, SessionFilter, SessionHead, StateStamp, StatsPoint, StatsRequest, StepTime,
-    StreamName, TenantDigest, Truncation, WalFilter, Walked,
+    ListPlace, LivePlace, LogRange, MOST_POINTS, Members, MetadataMember, Page, PageRequest,
+    Reached, Reading, Relation, Release, SessionFilter, SessionHead, StateStamp, StatsPoint,
+    StatsRequest, StepTime, StreamName, TenantDigest, Truncation, WalFilter, Walked,
 };
 pub use retention::{
     Ended, EndedPage, EndedPlace, EndedRoot, Kept, NextKept, Sealer, Tree, TreeMember,
@@ -58,7 +58,7 @@ pub use retention::{
 pub use schedules::ScheduleFilter;
 pub use uploads::NewUpload;
 pub use verify::{ChainReport, Difference, Report};
-pub use webhooks::WebhookLoad;
+pub use webhooks::{TroubledWebhooks, WebhookLoad};
 pub use write::{
     AdvanceOperation, AdvanceSchedule, AdvanceWebhook, BySecret, CancelOperation, ChangeSchedule,
     ChangeWebhook, Claim, ClaimedBatch, CloseSession, Complete, CreateKey, CreateOperation,

@@ -25,6 +25,15 @@ pub struct WebhookLoad {
     pub is_at_work: bool,
 }
 
+/// Webhooks to which nothing is delivered though somebody wants it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TroubledWebhooks {
+    /// The runtime has given them up.
+    pub disabled: usize,
+    /// What was not accepted is tried again.
+    pub failing: usize,
+}
+
 fn webhook_of(row: &QueryResult) -> Result<Webhook, Error> {
     let row = webhook::Model::from_query_result(row, "")?;
     Ok(StoredWebhook::try_from(row)?.webhook)
@@ -123,18 +132,27 @@ impl Storage {
         self.writer.run(HoldWebhooks { seen, node, now }).await
     }
 
-    /// Returns the number of webhooks that the runtime has given up, whoever's they are.
+    /// Returns the numbers of webhooks to which nothing is delivered though somebody wants it, whoever's they are.
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn disabled_webhooks(&self) -> Result<usize, Error> {
+    pub async fn troubled_webhooks(&self) -> Result<TroubledWebhooks, Error> {
         let text = format!(
-            "SELECT COUNT(*) AS total FROM webhook w WHERE w.status = {} AND w.deleted_at IS NULL",
-            WebhookStatus::Disabled.code()
+            "SELECT w.status, COUNT(*) AS total FROM webhook w WHERE w.deleted_at IS NULL \
+             AND (w.status = {} OR (w.status = {} AND w.failures > 0)) GROUP BY w.status",
+            WebhookStatus::Disabled.code(),
+            WebhookStatus::Active.code()
         );
-        let rows = sql::query(&self.db.reader, &text, []).await?;
-        let total: i64 = rows.first().map_or(Ok(0), |row| get(row, "total"))?;
-        Ok(usize::try_from(total).unwrap_or_default())
+        let mut troubled = TroubledWebhooks::default();
+        for row in sql::query(&self.db.reader, &text, []).await? {
+            let total = usize::try_from(get::<i64>(&row, "total")?).unwrap_or_default();
+            if get::<i64>(&row, "status")? == WebhookStatus::Disabled.code() {
+                troubled.disabled = total;
+            } else {
+                troubled.failing = total;
+            }
+        }
+        Ok(troubled)
     }
 
     /// The webhook, if the tenant has it.

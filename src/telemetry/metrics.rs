@@ -124,7 +124,7 @@ impl Metrics {
         for outcome in [Delivered::Accepted, Delivered::Failed, Delivered::Gone] {
             metrics.count(names::WEBHOOK_DELIVERIES, outcome.labels(), 0);
         }
-        metrics.set_disabled_webhooks(0);
+        metrics.set_webhooks(0, 0);
         metrics
     }
 
@@ -179,9 +179,10 @@ impl Metrics {
         self.count(names::WEBHOOK_DELIVERIES, outcome.labels(), 1);
     }
 
-    /// Webhooks that were given up, of all tenants.
-    pub fn set_disabled_webhooks(&self, webhooks: usize) {
-        gauge(&self.0.recorder, names::WEBHOOKS_DISABLED).set(as_number(webhooks));
+    /// Webhooks that were given up, and those that fail, of all tenants.
+    pub fn set_webhooks(&self, disabled: usize, failing: usize) {
+        gauge(&self.0.recorder, names::WEBHOOKS_DISABLED).set(as_number(disabled));
+        gauge(&self.0.recorder, names::WEBHOOKS_FAILING).set(as_number(failing));
     }
 
     /// A handler runs, until the answer is dropped.
@@ -382,6 +383,7 @@ mod tests {
             "takeoff_webhook_deliveries_total{outcome=\"gone\"} 1",
             "takeoff_webhook_deliveries_total{outcome=\"failed\"} 0",
             "takeoff_webhooks_disabled 0",
+            "takeoff_webhooks_failing 0",
             "takeoff_http_requests_total{method=\"GET\",route=\"/api/session/{session_id}\",status=\"404\"} 1",
             "takeoff_http_request_duration_seconds_count{method=\"GET\",route=\"/api/session/{session_id}\"} 1",
             "# TYPE takeoff_batch_items histogram",

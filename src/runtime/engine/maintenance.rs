@@ -77,8 +77,9 @@ impl Engine {
         let waiting = self.storage.queue_depth_up_to(DEPTH_COUNTED).await?;
         self.metrics
             .set_queue_depth(usize::try_from(waiting).unwrap_or(usize::MAX));
-        let disabled = self.storage.disabled_webhooks().await?;
-        self.metrics.set_disabled_webhooks(disabled);
+        let webhooks = self.storage.troubled_webhooks().await?;
+        self.metrics
+            .set_webhooks(webhooks.disabled, webhooks.failing);
         Ok(())
     }
 

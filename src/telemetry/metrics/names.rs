@@ -19,6 +19,7 @@ pub(super) const ROWS_WRITTEN: &str = "takeoff_rows_written_total";
 pub(super) const COST: &str = "takeoff_cost_points_total";
 pub(super) const WEBHOOK_DELIVERIES: &str = "takeoff_webhook_deliveries_total";
 pub(super) const WEBHOOKS_DISABLED: &str = "takeoff_webhooks_disabled";
+pub(super) const WEBHOOKS_FAILING: &str = "takeoff_webhooks_failing";
 pub(super) const SUBSCRIBERS: &str = "takeoff_subscribers";
 pub(super) const FEEDS_HELD_BACK: &str = "takeoff_feeds_held_back_seconds";
 pub(super) const CONNECTIONS: &str = "takeoff_connections";
@@ -85,6 +86,10 @@ const GAUGES: &[(&str, &str)] = &[
         "Webhooks that were given up since nothing was accepted, of all tenants",
     ),
     (
+        WEBHOOKS_FAILING,
+        "Webhooks that wait to try again what was not accepted, of all tenants",
+    ),
+    (
         SUBSCRIBERS,
         "Clients that are subscribed to events on this node",
     ),
@@ -106,7 +111,7 @@ const HISTOGRAMS: &[(&str, &str)] = &[
 ];
 
 #[cfg(test)]
-pub(super) const ALL: [&str; 18] = [
+pub(super) const ALL: [&str; 19] = [
     SUBMITS,
     SUBMIT_DURATION,
     EXECUTIONS,
@@ -122,6 +127,7 @@ pub(super) const ALL: [&str; 18] = [
     ROWS_WRITTEN,
     WEBHOOK_DELIVERIES,
     WEBHOOKS_DISABLED,
+    WEBHOOKS_FAILING,
     SUBSCRIBERS,
     HTTP_REQUESTS,
     HTTP_DURATION,

@@ -174,11 +174,17 @@ async fn what_somebody_changes_meanwhile_is_not_passed_over() {
             let late = advanced(advance(&held, node, 9)).await;
             assert_eq!((late.delivery.place, late.delivery.ahead.len()), (start, 0));
         }
+        let mut fails = advance(&hold().await, node, 9);
+        fails.delivery.failures = 1;
+        advanced(fails).await;
+        let troubled = storage.troubled_webhooks().await.unwrap();
+        assert_eq!((troubled.disabled, troubled.failing), (0, 1));
         let mut given_up = advance(&hold().await, node, 9);
         given_up.disabled = Some(DisabledReason::Gone);
         let given_up = advanced(given_up).await;
         assert_eq!(given_up.disabled_reason, Some(DisabledReason::Gone));
-        assert_eq!(storage.disabled_webhooks().await.unwrap(), 1);
+        let troubled = storage.troubled_webhooks().await.unwrap();
+        assert_eq!((troubled.disabled, troubled.failing), (1, 0));
     })
     .await;
 }
