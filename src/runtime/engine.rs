@@ -23,7 +23,7 @@ mod webhooks;
 
 use std::{
     collections::HashMap,
-    sync::Arc,
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
@@ -42,7 +42,7 @@ use crate::{
     events::{CheckpointKeys, Events},
     executions::Executions,
     ids::IdSource,
-    model::{Budget, Labels, NodeId, TenantId},
+    model::{Budget, Labels, Micros, NodeId, OperationId, TenantId},
     policy::Policies,
     quotas::Quotas,
     state_surface::StateSurface,
@@ -135,6 +135,8 @@ pub(super) struct Engine {
     pub(super) schedules_changed: Notify,
     /// A bulk operation has begun.
     pub(super) operations_begun: Notify,
+    /// Bulk operations, by their versions, that this node has left to others, and until when.
+    left_operations: Mutex<HashMap<(OperationId, i64), Micros>>,
     pub(super) webhooks: Deliveries,
     pub(super) executions: Executions,
     pub(super) artifacts: ArtifactRegistry,
@@ -226,6 +228,7 @@ impl Engine {
             timers: Timers::default(),
             schedules_changed: Notify::new(),
             operations_begun: Notify::new(),
+            left_operations: Mutex::default(),
             webhooks: Deliveries::new(parts.courier),
             executions,
             artifacts: parts.artifacts,

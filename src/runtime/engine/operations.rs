@@ -6,6 +6,8 @@
 //! operation: a re-run by its idempotency key, a cancellation and an archived artifact by the reason that they have. So
 //! each thing is changed and counted once.
 
+mod changing;
+
 use std::{
     sync::{
         Arc,
@@ -17,18 +19,18 @@ use std::{
 use futures::{StreamExt as _, stream};
 use tokio::sync::OnceCell;
 
+use changing::Tried;
+
 use super::{
-    super::{Error, operations::Wanted, submit::RerunKey},
-    Engine,
+    super::{Error, operations::Wanted},
+    Engine, lock,
 };
 use crate::{
     model::{
-        ArtifactId, ArtifactState, BulkOperation, ExecutionId, Micros, OperationCounts,
-        OperationId, OperationKind, OperationRefusal, OperationStatus, Principal, Reach, Refusal,
-        TransitionRequest,
+        BulkOperation, Micros, OperationCounts, OperationId, OperationRefusal, OperationStatus,
+        Principal, Refusal,
     },
     storage::{self, AdvanceOperation},
-    vault,
 };
 
 /// Bulk operations that a node holds and works on at the same time.
@@ -44,26 +46,13 @@ const TRIED_AGAIN_MICROS: Micros = 5_000_000;
 /// Where the list of what fits cannot be read, the pauses grow up to this one, and the operation fails after that time.
 const LONGEST_PAUSE_MICROS: Micros = 300_000_000;
 const GIVEN_UP_AFTER_MICROS: Micros = 3_600_000_000;
-/// For so long another node may come to what this one has no handler for.
+/// For so long another node may come to what this one has no handler for, and this one looks at it after such pauses.
 const LEFT_TO_OTHERS_MICROS: Micros = 600_000_000;
+const LOOKED_AT_AGAIN_MICROS: Micros = 30_000_000;
 
 /// Why an operation fails that could not go on for too long.
 const UNREADABLE: &str =
     "what it changes next could not be read for an hour; the server's log says why";
-
-/// What became of a thing that was to be changed.
-enum Tried {
-    Done,
-    /// There is nothing to change any more.
-    Skipped,
-    Refused(Refusal),
-    /// It cannot be changed, whenever it is tried.
-    Failed,
-    /// It cannot be changed before this time.
-    Later(Micros),
-    /// This node cannot change it, and another one perhaps can.
-    Elsewhere,
-}
 
 /// What became of a batch.
 #[derive(Default)]
@@ -95,7 +84,7 @@ impl Engine {
     async fn move_due_operations(self: &Arc<Self>) -> Result<(), storage::Error> {
         while !self.draining.is_cancelled() {
             let now = self.clock.now();
-            let due = self.storage.due_operations(now, AT_ONCE).await?;
+            let due = self.due_operations(now).await?;
             let held = self.hold_operations(due, now).await?;
             if held.is_empty() {
                 return Ok(());
@@ -109,6 +98,20 @@ impl Engine {
             moving.await;
         }
         Ok(())
+    }
+
+    /// What is due, without what this node has left to others: it would be the first to come back to it.
+    async fn due_operations(&self, now: Micros) -> Result<Vec<(OperationId, i64)>, storage::Error> {
+        let left = {
+            let mut left = lock(&self.left_operations);
+            left.retain(|_, until| *until > now);
+            left.clone()
+        };
+        let most = AT_ONCE.saturating_add(u32::try_from(left.len()).unwrap_or(u32::MAX));
+        let mut due = self.storage.due_operations(now, most).await?;
+        due.retain(|seen| !left.contains_key(seen));
+        due.truncate(AT_ONCE as usize);
+        Ok(due)
     }
 
     /// Holds what is due. One that cannot be read does not keep the others.
@@ -202,6 +205,10 @@ impl Engine {
             let Some(moved) = self.storage.advance_operation(advance).await? else {
                 return Ok(());
             };
+            if worked.is_left_to_others {
+                let until = now.saturating_add(LOOKED_AT_AGAIN_MICROS);
+                lock(&self.left_operations).insert((moved.id, moved.version), until);
+            }
             if moved.status != OperationStatus::Running || not_before.is_some() || !goes_on {
                 return Ok(());
             }
@@ -243,7 +250,9 @@ impl Engine {
         tracing::warn!(%error, operation_id = %operation.id, "what a bulk operation changes next cannot be read");
         let now = self.clock.now();
         // It may be known since when a batch was left to other nodes, which has ended.
-        let known = operation.failing_since.filter(|_| operation.batch.is_empty());
+        let known = operation
+            .failing_since
+            .filter(|_| operation.batch.is_empty());
         let since = known.unwrap_or(now);
         next.failing_since = Some(since);
         let failing_for = now.saturating_sub(since);
@@ -336,146 +345,4 @@ impl Engine {
         }
         worked
     }
-
-    /// Changes one thing, as if whoever asked did.
-    async fn try_one(
-        self: &Arc<Self>,
-        principal: &Principal,
-        reach: &Reach,
-        operation: &BulkOperation,
-        id: &str,
-    ) -> Tried {
-        let tried = match operation.kind {
-            OperationKind::CancelExecutions => match id.parse() {
-                Ok(id) => self.try_cancel(principal, reach, operation, id).await,
-                Err(_) => return Tried::Skipped,
-            },
-            OperationKind::RerunExecutions => match id.parse() {
-                Ok(id) => {
-                    let key = RerunKey::Operation(format!("{}/{id}", operation.id));
-                    let rerun = self.rerun(principal, reach, id, Some(key)).await;
-                    rerun.map(|_| Tried::Done)
-                }
-                Err(_) => return Tried::Skipped,
-            },
-            OperationKind::ArchiveArtifacts => match id.parse() {
-                Ok(id) => self.try_archive(principal, operation, id).await,
-                Err(_) => return Tried::Skipped,
-            },
-        };
-        let now = self.clock.now();
-        match tried {
-            Ok(tried) => tried,
-            // It is gone.
-            Err(Error::Refused(Refusal::NotFound { what, .. })) if what != "session" => {
-                Tried::Skipped
-            }
-            Err(Error::Refused(Refusal::QuotaExceeded { retry_after_ms, .. })) => {
-                let after = i64::try_from(retry_after_ms).unwrap_or(i64::MAX);
-                Tried::Later(now.saturating_add(after.saturating_mul(1_000)))
-            }
-            Err(Error::Refused(refusal)) => Tried::Refused(refusal),
-            Err(error) if !is_outage(&error) => {
-                tracing::error!(%error, operation_id = %operation.id, %id, "it cannot be changed");
-                Tried::Failed
-            }
-            Err(error) => {
-                tracing::warn!(%error, operation_id = %operation.id, %id, "it is tried again later");
-                Tried::Later(now.saturating_add(TRIED_AGAIN_MICROS))
-            }
-        }
-    }
-
-    async fn try_cancel(
-        &self,
-        principal: &Principal,
-        reach: &Reach,
-        operation: &BulkOperation,
-        id: ExecutionId,
-    ) -> Result<Tried, Error> {
-        let reason = Some(reason_of(operation));
-        let cancelled = self.cancel(principal, reach, id, reason).await;
-        let Err(Error::Refused(Refusal::AlreadyTerminal { .. })) = cancelled else {
-            return cancelled.map(|_| Tried::Done);
-        };
-        let scope = principal.scope();
-        let found = self.storage.find_executions(&scope, &[id]).await?;
-        let is_done = |reason: &str| is_reason_of(operation, reason);
-        let mut reasons = found.iter().filter_map(|it| it.cancel_reason.as_deref());
-        Ok(if reasons.any(is_done) {
-            Tried::Done
-        } else {
-            Tried::Skipped
-        })
-    }
-
-    async fn try_archive(
-        &self,
-        principal: &Principal,
-        operation: &BulkOperation,
-        id: ArtifactId,
-    ) -> Result<Tried, Error> {
-        let request = TransitionRequest {
-            artifact_id: id,
-            to: ArtifactState::Archived,
-            actor: principal.actor().to_string(),
-            reason: Some(reason_of(operation)),
-        };
-        match self.artifacts.transition(principal, request).await {
-            Ok(_) => Ok(Tried::Done),
-            Err(storage::Error::Refused(Refusal::InvalidTransition { .. })) => {
-                let (scope, ids) = (principal.scope(), [id]);
-                let histories = self.storage.find_transitions(&scope, &ids).await?;
-                let mut steps = histories.values().flatten();
-                let is_done = steps.any(|step| {
-                    let reason = step.reason.as_deref();
-                    step.to == ArtifactState::Archived
-                        && reason.is_some_and(|reason| is_reason_of(operation, reason))
-                });
-                Ok(if is_done { Tried::Done } else { Tried::Skipped })
-            }
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// Cancels an execution within reach, and everything below it.
-    pub(in crate::runtime) async fn cancel(
-        &self,
-        principal: &Principal,
-        reach: &Reach,
-        id: ExecutionId,
-        reason: Option<String>,
-    ) -> Result<crate::model::Execution, Error> {
-        let (scope, actor) = (principal.scope(), principal.actor().to_string());
-        if !self.storage.reaches_execution(&scope, reach, id).await? {
-            return Err(Refusal::not_found("execution", "executionId").into());
-        }
-        Ok(self.storage.cancel(scope, id, reason, actor).await?)
-    }
-}
-
-/// Returns whether the same may succeed later.
-fn is_outage(error: &Error) -> bool {
-    match error {
-        Error::Storage(error) => error.is_retryable(),
-        Error::Content(error) => error.is_outage(),
-        Error::Fingerprint { is_outage, .. } => *is_outage,
-        // Another node may have the key.
-        Error::Vault(vault::Error::NoKeys | vault::Error::MissingKey(_)) | Error::ShuttingDown => {
-            true
-        }
-        Error::Refused(_) | Error::Vault(_) => false,
-    }
-}
-
-/// Why a thing is changed: what whoever asked has said, with the operation.
-fn reason_of(operation: &BulkOperation) -> String {
-    match &operation.reason {
-        Some(reason) => format!("{reason} ({})", operation.id),
-        None => format!("bulk operation ({})", operation.id),
-    }
-}
-
-fn is_reason_of(operation: &BulkOperation, reason: &str) -> bool {
-    reason.ends_with(&format!("({})", operation.id))
 }
