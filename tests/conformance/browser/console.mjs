@@ -15,14 +15,16 @@ import { logsIn } from './console/login.mjs';
 import { check, nothingLiesOutside, shows, themes, widths } from './console/look.mjs';
 import { operatesNodes } from './console/nodes.mjs';
 import { countsAndFilters } from './console/numbers.mjs';
+import { changesAll } from './console/operations.mjs';
 import { schedules } from './console/schedules.mjs';
 import { startProxy, startServer } from './console/servers.mjs';
 import { failsInWords, isUsedByKeys, works } from './console/tasks.mjs';
 import { comparesAndGroups, embeds, savesViews } from './console/views.mjs';
+import { webhooks } from './console/webhooks.mjs';
 
 const pictures = process.env.CONSOLE_SCREENSHOTS;
 
-const server = await startServer();
+const server = await startServer({ settings: { TAKEOFF_WEBHOOKS_ALLOW_PRIVATE_ADDRESSES: 'true', TAKEOFF_WEBHOOKS_FIRST_RETRY_MS: '300' } });
 const { open, close, broken } = await browse();
 let proxy;
 try {
@@ -44,6 +46,8 @@ try {
   await operatesNodes(open, server.url);
   await isUsedByKeys(open, server.url, made);
   await failsInWords(open, server.url, made);
+  await changesAll(open, server.url);
+  await webhooks(open, server.url);
   await survivesAKill(made);
   await framed(open, server.url, made);
   await logsIn(open);
@@ -57,7 +61,7 @@ try {
 }
 
 // Each page: a name, its address below /console, and a text that it shows.
-function pagesOf({ journey, failed, session, artifact, schedule, fired }) {
+function pagesOf({ journey, failed, session, artifact, schedule, fired, operation, webhook }) {
   return [
     ['overview', '', 'What failed in the last day'],
     ['overview, table', '?view=table&since=1h', 'From'],
@@ -86,6 +90,13 @@ function pagesOf({ journey, failed, session, artifact, schedule, fired }) {
     ['schedule', `/schedules/${schedule}`, 'Next times'],
     ['schedule, new', '/schedules/new?type=echo', 'While another one runs'],
     ['schedule, like another', `/schedules/new?from=${schedule}&type=echo`, 'Time zone of the expression'],
+    ['operations', '/operations', 'Cancel executions'],
+    ['operation', `/operations/${operation}`, 'Nothing to do any more'],
+    ['operation, absent', '/operations/opr_01m8n6jc16ehh8g4sbr0kdbqt9', 'There is no such operation'],
+    ['webhooks', '/webhooks', 'orders'],
+    ['webhook', `/webhooks/${webhook}`, 'What is sent where'],
+    ['webhook, new', '/webhooks/new', 'Where events go, and which'],
+    ['webhook, absent', '/webhooks/whk_01m8n6jc16ehh8g4sbr0kdbqt9', 'There is no such webhook'],
     ['artifacts', '/artifacts', 'parsed_content'],
     ['artifact', `/artifacts/${artifact}`, 'Made from'],
     ['artifact, content', `/artifacts/${artifact}?tab=content`, 'Malmö'],
@@ -103,6 +114,8 @@ function pagesOf({ journey, failed, session, artifact, schedule, fired }) {
     ['keys', '/keys', 'No keys yet'],
     ['log', '/log', 'session.created'],
     ['an id', `/go/${journey}`, 'parse_content'],
+    ['an id of an operation', `/go/${operation}`, 'Nothing to do any more'],
+    ['an id of a webhook', `/go/${webhook}`, 'What is sent where'],
     ['embedded execution', `/embed/execution/${journey}`, 'parse_content'],
     ['embedded lineage', `/embed/lineage/${artifact}?theme=dark&view=table`, 'where the walk began'],
     ['nothing', '/nowhere', 'There is no such page'],
@@ -131,13 +144,17 @@ async function looks(pages) {
 }
 
 // The palette, the settings, the menu of a filter, a dialog, and the pages of a telephone.
-async function opensOverIt({ failed, schedule }) {
+async function opensOverIt({ failed, schedule, webhook }) {
   const over = [
     ['the palette', '/executions', (page) => page.keyboard.press('Control+k'), 'Overview'],
     ['the settings', '/executions', (page) => page.getByRole('button', { name: 'Settings' }).click(), 'Keys of single letters'],
     ['the menu of a filter', '/executions', (page) => page.getByRole('button', { name: 'Status' }).click(), 'Cancelled'],
     ['saved views', '/executions?status=FAILED', (page) => page.getByRole('button', { name: 'Views' }).click(), 'Save what is shown as'],
     ['a dialog of two times', `/schedules/${schedule}`, (page) => page.getByRole('button', { name: 'Backfill' }).click(), 'Put them into the queue'],
+    ['a bulk operation', '/executions?roots=1', (page) => page.getByRole('button', { name: 'Cancel all that match' }).click(), 'would be cancelled'],
+    ['a bulk operation on a telephone', '/executions', (page) => page.getByRole('button', { name: 'Run all again' }).click(), 'No filter is set', 390],
+    ['a webhook that is changed', `/webhooks/${webhook}`, (page) => page.getByRole('button', { name: 'Change' }).click(), 'Events of handlers'],
+    ['a webhook that goes back', `/webhooks/${webhook}`, (page) => page.getByRole('button', { name: 'Redeliver' }).click(), 'Deliver from there'],
     ['a dialog', `/executions/${failed}`, (page) => page.getByRole('button', { name: 'Run again' }).click(), 'A new execution of the same intent'],
     ['the pages of a telephone', '/executions', (page) => page.getByRole('button', { name: 'Pages' }).click(), 'Runtime', 390],
   ];

@@ -105,6 +105,36 @@ const newSchedule = createRoute({
   validateSearch: scheduleFormSearch,
   component: lazyRouteComponent(() => import('./pages/schedule/new')),
 });
+const operations = createRoute({
+  getParentRoute,
+  path: '/operations',
+  validateSearch: noSearch,
+  component: lazyRouteComponent(() => import('./pages/operations')),
+});
+const operation = createRoute({
+  getParentRoute,
+  path: '/operations/$id',
+  validateSearch: noSearch,
+  component: lazyRouteComponent(() => import('./pages/operation')),
+});
+const webhooks = createRoute({
+  getParentRoute,
+  path: '/webhooks',
+  validateSearch: noSearch,
+  component: lazyRouteComponent(() => import('./pages/webhooks')),
+});
+const webhook = createRoute({
+  getParentRoute,
+  path: '/webhooks/$id',
+  validateSearch: noSearch,
+  component: lazyRouteComponent(() => import('./pages/webhook')),
+});
+const newWebhook = createRoute({
+  getParentRoute,
+  path: '/webhooks/new',
+  validateSearch: noSearch,
+  component: lazyRouteComponent(() => import('./pages/webhook/new')),
+});
 const compare = createRoute({
   getParentRoute,
   path: '/compare',
@@ -169,6 +199,11 @@ export const router = createRouter({
     schedules,
     schedule,
     newSchedule,
+    operations,
+    operation,
+    webhooks,
+    webhook,
+    newWebhook,
     compare,
     failures,
     embedExecution,

@@ -45,13 +45,40 @@ export function asks(url) {
     return createSchedule.schedule.id;
   }
 
-  return { post, session, submit, cancel, ended, schedule };
+  async function webhook(input) {
+    const query = 'mutation($input: CreateWebhookInput!) { createWebhook(input: $input) { webhook { id } secret errors { code message path } } }';
+    const { createWebhook } = await post(query, { input });
+    assert.deepEqual(createWebhook.errors, []);
+    return { id: createWebhook.webhook.id, secret: createWebhook.secret };
+  }
+
+  // Cancels all that fit a filter, and waits until that is done.
+  async function cancelAll(filter) {
+    const query = 'mutation($input: CancelExecutionsInput!) { cancelExecutions(input: $input) { operation { id } errors { code message path } } }';
+    const { cancelExecutions } = await post(query, { input: { filter, reason: 'not needed any more' } });
+    assert.deepEqual(cancelExecutions.errors, []);
+    const { id } = cancelExecutions.operation;
+    await operationEnded(id);
+    return id;
+  }
+
+  async function operationEnded(id) {
+    let operation;
+    const query = 'query($id: ID!) { operation(id: $id) { kind status reason filter matchedCount doneCount skippedCount refusedCount } }';
+    await until(`${id} does not end`, async () => {
+      ({ operation } = await post(query, { id }));
+      return operation.status !== 'RUNNING';
+    });
+    return operation;
+  }
+
+  return { post, session, submit, cancel, ended, schedule, webhook, cancelAll, operationEnded };
 }
 
 // Journeys that are completed and that failed, many echoes, one that waits, what they made, and a schedule with the
-// executions of two of its times.
+// executions of two of its times; a bulk operation that has ended, and a webhook that is paused.
 export async function seed(url) {
-  const { post, session: begin, submit, ended, schedule } = asks(url);
+  const { post, session: begin, submit, ended, schedule, webhook, cancelAll } = asks(url);
   const session = await begin({ userId: 'ann', state: { step: 1, cart: ['a', 'b'] } });
   const content = 'city,founded,area_km2\nŁódź,1423,293.25\nMalmö,1353,\nĐà Nẵng,,1284.9\n';
   const parameters = { journey_id: 'content_pipeline', filename: 'cities.csv', content };
@@ -75,6 +102,13 @@ export async function seed(url) {
     fired = found.executions.nodes;
     return fired.length === 2 && fired.every(({ status }) => status === 'COMPLETED');
   });
+  const other = await begin({});
+  for (let at = 0; at < 3; at += 1) await submit(other, 'echo', { message: `never ${at}` }, { runAt: '2099-01-01T00:00:00Z' });
+  const operation = await cancelAll({ sessionId: other });
+  const orders = await webhook({ name: 'orders', url: 'http://127.0.0.1:9/orders', filter: { types: ['execution.failed'], intentType: ['ingest_file'] } });
+  await post('mutation($input: PauseWebhookInput!) { pauseWebhook(input: $input) { errors { code } } }', { input: { id: orders.id } });
   const { artifacts } = await post('{ artifacts(first: 1, filter: { artifactType: ["parsed_content"] }) { nodes { id } } }');
-  return { session, journey, failed, artifact: artifacts.nodes[0].id, schedule: nightly, fired: fired[0].id };
+  return {
+    session, journey, failed, artifact: artifacts.nodes[0].id, schedule: nightly, fired: fired[0].id, operation, webhook: orders.id,
+  };
 }

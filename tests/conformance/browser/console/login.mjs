@@ -178,6 +178,7 @@ async function offersWhatIsPermitted(open, server) {
   const ways = page.getByRole('navigation');
   await enter(page, server.key);
   await ways.getByRole('link', { name: 'Runtime' }).waitFor();
+  await page.getByRole('button', { name: 'Cancel all that match' }).waitFor();
   await logsOut(page);
   await enter(page, text);
   await ways.getByRole('link', { name: 'Executions' }).waitFor();
@@ -185,6 +186,10 @@ async function offersWhatIsPermitted(open, server) {
   await live(page);
   await ways.getByText('default', { exact: true }).waitFor();
   assert.equal(await ways.getByRole('link', { name: 'Runtime' }).count(), 0);
+  for (const name of ['Cancel all that match', 'Run all again']) assert.equal(await page.getByRole('button', { name }).count(), 0, name);
+  await ways.getByRole('link', { name: 'Webhooks' }).click();
+  await shows(page, 'No webhooks yet', 'who may read them');
+  assert.equal(await page.getByRole('link', { name: 'Make a webhook' }).count(), 0);
   await page.goto(`${server.operations}/console/runtime`);
   await page.getByRole('alert').first().waitFor();
   assert.equal(await page.getByRole('button', { name: /[dD]rain/ }).count(), 0);

@@ -11,6 +11,7 @@ import { size } from '../parts/json';
 import { List } from '../parts/list';
 import { ArtifactState, artifactStateName, artifactStates } from '../parts/status';
 import type { ArtifactsSearch } from '../views';
+import { OfArtifacts } from './operation/begin';
 
 const route = getRouteApi('/artifacts');
 
@@ -88,7 +89,11 @@ export default function Artifacts() {
     set({ state: undefined, type: undefined, name: undefined, session: undefined, execution: undefined });
   return (
     <div className="page full">
-      <Head title="Artifacts" below="What executions have made, newest first" />
+      <Head
+        title="Artifacts"
+        below="What executions have made, newest first"
+        actions={<OfArtifacts filter={filter} />}
+      />
       <Filters page="/artifacts" clear={isFiltered ? clear : undefined}>
         <Several
           label="State"

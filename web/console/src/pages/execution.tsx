@@ -1,7 +1,7 @@
 /** One execution: its timeline, events, data and artifacts, as they come. */
-import { getRouteApi } from '@tanstack/react-router';
+import { getRouteApi, Link } from '@tanstack/react-router';
 import { documents, useAsk } from '../api';
-import { ArtifactLink, ExecutionLink, Facts, Lasting, Panel, ScheduleLink, SessionLink, Time } from '../parts';
+import { ArtifactLink, ExecutionLink, Facts, Lasting, Panel, ScheduleLink, SessionLink, shortened, Time } from '../parts';
 import { useChange } from '../parts/address';
 import { Json } from '../parts/json';
 import { Payload } from '../parts/payload';
@@ -13,6 +13,7 @@ import type { ExecutionSearch } from '../views';
 import { Actions } from './execution/actions';
 import { Events } from './execution/events';
 import { ById, ErrorNote, type Execution, Timeline, Title } from './execution/shown';
+import { rerunBy } from './operation/words';
 import { firedBy } from './schedule/words';
 
 const route = getRouteApi('/executions/$id');
@@ -66,6 +67,7 @@ type Fact = [string, React.ReactNode];
 function facts(execution: Execution): Fact[] {
   const { intent, parent, rerunOf, runAt, deadlineAt } = execution;
   const fired = firedBy(intent.idempotencyKey);
+  const operation = rerunBy(intent.idempotencyKey);
   const found: (Fact | false | null | undefined | '')[] = [
     ['Created', <Time key="created" at={execution.createdAt} isWhole />],
     ['Waited', <Lasting key="waited" from={execution.createdAt} to={execution.startedAt ?? execution.finishedAt} />],
@@ -81,7 +83,13 @@ function facts(execution: Execution): Fact[] {
     rerunOf && ['Re-run of', <ExecutionLink key="rerun" id={rerunOf.id} />],
     fired && ['Schedule', <ScheduleLink key="schedule" id={fired.id} />],
     fired && ['Its time', <Time key="time" at={fired.at} isWhole />],
-    intent.idempotencyKey && !fired && ['Idempotency key', intent.idempotencyKey],
+    operation && [
+      'Run again by',
+      <Link key="operation" to="/operations/$id" params={{ id: operation }} title={operation}>
+        <code>{shortened(operation)}</code>
+      </Link>,
+    ],
+    intent.idempotencyKey && !fired && !operation && ['Idempotency key', intent.idempotencyKey],
     runAt && ['Not before', <Time key="at" at={runAt} isWhole />],
     deadlineAt && ['Deadline', <Time key="until" at={deadlineAt} isWhole />],
     ['Handler', execution.handlerName],

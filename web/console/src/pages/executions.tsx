@@ -1,6 +1,6 @@
 /** The list of executions: filters in the address, rows that keep themselves up to date. */
 import { getRouteApi, useNavigate } from '@tanstack/react-router';
-import { useMemo, useState } from 'react';
+import { lazy, Suspense, useMemo, useState } from 'react';
 import { type types, useStore } from '../api';
 import { type Filter, type Row, useExecutions } from '../live/executions';
 import { feedFailure } from '../live/feed';
@@ -15,6 +15,9 @@ import { executionStatuses, Status, statusName, waitFilters, waitName } from '..
 import { type ExecutionsSearch, type Since, sinceNames, sinceSeconds } from '../views';
 
 const route = getRouteApi('/executions');
+
+/** What can be done with all that the filters show. */
+const Bulk = lazy(() => import('./operation/begin').then(({ OfExecutions }) => ({ default: OfExecutions })));
 
 const columns: Column<Row>[] = [
   {
@@ -124,7 +127,15 @@ export default function Executions() {
 
   return (
     <div className="page full">
-      <Head title="Executions" below={unfed ? `Not live: ${unfed.message}` : 'What was submitted, as it changes'} />
+      <Head
+        title="Executions"
+        below={unfed ? `Not live: ${unfed.message}` : 'What was submitted, as it changes'}
+        actions={
+          <Suspense>
+            <Bulk filter={filter} />
+          </Suspense>
+        }
+      />
       <Filters page="/executions" clear={isFiltered ? clear : undefined}>
         <Common search={search} set={set} />
         <OneOf

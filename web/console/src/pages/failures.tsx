@@ -12,6 +12,7 @@ import { Filters, TypesFilter } from '../parts/filters';
 import { type Column, Grid } from '../parts/grid';
 import { Empty, Ready } from '../parts/state';
 import { type FailuresSearch, type Since, sinceNames, sinceSeconds } from '../views';
+import { OfFailures } from './operation/begin';
 
 const route = getRouteApi('/failures');
 
@@ -142,15 +143,16 @@ interface SelectedProps {
 /** Its newest failures. Those that differ in ids, numbers and quoted values alone are told together. */
 function Selected({ group, filter, search: { since = '1d', roots }, close }: SelectedProps) {
   const { intentType, errorCode, count } = group;
+  const ofGroup: types.ExecutionFilter = {
+    status: ['FAILED'],
+    intentType: [intentType],
+    errorCode: [errorCode],
+    finishedAfter: filter.after,
+    ...(roots && { rootsOnly: true }),
+  };
   const variables: types.ExecutionsQueryVariables = {
     first: mostRead,
-    filter: {
-      status: ['FAILED'],
-      intentType: [intentType],
-      errorCode: [errorCode],
-      finishedAfter: filter.after,
-      ...(roots && { rootsOnly: true }),
-    },
+    filter: ofGroup,
     orderBy: 'LAST_FINISHED_FIRST',
   };
   const shown = useAsk(documents.Executions, variables);
@@ -174,7 +176,7 @@ function Selected({ group, filter, search: { since = '1d', roots }, close }: Sel
                 The newest {nodes.length} of {Number(count).toLocaleString('en')} are looked at.
               </p>
             )}
-            <Ways group={group} since={since} roots={roots} rows={nodes} />
+            <Ways group={group} since={since} roots={roots} rows={nodes} filter={ofGroup} />
           </>
         )}
       </Ready>
@@ -208,9 +210,10 @@ interface WaysProps {
   since: Since;
   roots: true | undefined;
   rows: readonly Row[];
+  filter: types.ExecutionFilter;
 }
 
-function Ways({ group: { intentType, errorCode }, since, roots, rows: [one, other] }: WaysProps) {
+function Ways({ group: { intentType, errorCode }, since, roots, rows: [one, other], filter }: WaysProps) {
   const navigate = useNavigate();
   return (
     <div className="inside buttons">
@@ -227,6 +230,7 @@ function Ways({ group: { intentType, errorCode }, since, roots, rows: [one, othe
           Compare the newest two
         </Action>
       )}
+      {one && <OfFailures filter={filter} />}
     </div>
   );
 }

@@ -12,6 +12,8 @@ export default function Go() {
   if (id.startsWith('art_')) return <Navigate to="/artifacts/$id" params={{ id }} replace />;
   if (id.startsWith('ses_')) return <Navigate to="/sessions/$id" params={{ id }} replace />;
   if (id.startsWith('sch_')) return <Navigate to="/schedules/$id" params={{ id }} replace />;
+  if (id.startsWith('opr_')) return <Navigate to="/operations/$id" params={{ id }} replace />;
+  if (id.startsWith('whk_')) return <Navigate to="/webhooks/$id" params={{ id }} replace />;
   if (id.startsWith('key_')) return <Navigate to="/keys" replace />;
   if (id.startsWith('nod_')) return <Navigate to="/runtime" replace />;
   return <Other id={id} />;
@@ -22,7 +24,7 @@ function Other({ id }: { id: string }) {
   const shown = useAsk(documents.IntentOf, { id }, { isOn: id.startsWith('int_') });
   const none = (
     <Empty title="No page shows this id">
-      Executions, artifacts, sessions, schedules, intents, keys and nodes have pages: {id}
+      Executions, artifacts, sessions, schedules, operations, webhooks, intents, keys and nodes have pages: {id}
     </Empty>
   );
   return (

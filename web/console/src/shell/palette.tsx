@@ -32,7 +32,7 @@ const kinds: Record<types.SearchKind, { kind: string; icon: IconName }> = {
   SESSION: { kind: 'Session', icon: 'sessions' },
 };
 
-const idPattern = /^(?:exe|art|ses|sch|int|nod|key|evt|mat)_\w{6,}$/;
+const idPattern = /^(?:exe|art|ses|sch|opr|whk|int|nod|key|evt|mat)_\w{6,}$/;
 
 export function Palette({ isOpen, setOpen }: { isOpen: boolean; setOpen(isOpen: boolean): void }) {
   return (

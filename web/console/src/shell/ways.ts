@@ -1,7 +1,7 @@
 /** The pages, as the side bar and the palette have them. */
 import type { LinkProps } from '@tanstack/react-router';
 import type { IconName } from '../parts/icon';
-import type { Scope } from '../parts/may';
+import type { Scope, WholeScope } from '../parts/scopes';
 
 interface Way {
   to: NonNullable<LinkProps['to']>;
@@ -10,7 +10,7 @@ interface Way {
   key: string;
   icon: IconName;
   /** What one needs to be shown the way. */
-  needs?: Scope;
+  needs?: Scope | WholeScope;
 }
 
 export const ways: { title: string; of: Way[] }[] = [
@@ -21,6 +21,7 @@ export const ways: { title: string; of: Way[] }[] = [
       { to: '/executions', name: 'Executions', key: 'e', icon: 'executions' },
       { to: '/failures', name: 'Failures', key: 'f', icon: 'warning' },
       { to: '/schedules', name: 'Schedules', key: 'c', icon: 'clock' },
+      { to: '/operations', name: 'Operations', key: 'b', icon: 'again' },
       { to: '/sessions', name: 'Sessions', key: 's', icon: 'sessions' },
       { to: '/types', name: 'Types', key: 't', icon: 'types' },
     ],
@@ -33,8 +34,9 @@ export const ways: { title: string; of: Way[] }[] = [
     ],
   },
   {
-    title: 'Operations',
+    title: 'Administration',
     of: [
+      { to: '/webhooks', name: 'Webhooks', key: 'h', icon: 'out', needs: 'executions:read:all' },
       { to: '/runtime', name: 'Runtime', key: 'r', icon: 'runtime', needs: 'runtime:operate' },
       { to: '/log', name: 'Log', key: 'w', icon: 'log', needs: 'log:read' },
       { to: '/keys', name: 'Keys', key: 'k', icon: 'keys', needs: 'keys:manage' },
