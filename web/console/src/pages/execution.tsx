@@ -1,7 +1,17 @@
 /** One execution: its timeline, events, data and artifacts, as they come. */
 import { getRouteApi, Link } from '@tanstack/react-router';
 import { documents, useAsk } from '../api';
-import { ArtifactLink, ExecutionLink, Facts, Lasting, Panel, ScheduleLink, SessionLink, shortened, Time } from '../parts';
+import {
+  ArtifactLink,
+  ExecutionLink,
+  Facts,
+  Lasting,
+  Panel,
+  ScheduleLink,
+  SessionLink,
+  shortened,
+  Time,
+} from '../parts';
 import { useChange } from '../parts/address';
 import { Json } from '../parts/json';
 import { Payload } from '../parts/payload';

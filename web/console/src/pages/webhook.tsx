@@ -81,7 +81,9 @@ function Trouble({ webhook }: { webhook: Webhook }) {
           )}
         </span>
       </div>
-      {disabledReason && <p>{disabledNames[disabledReason]} Resume it once the receiver is well: it goes on where it was.</p>}
+      {disabledReason && (
+        <p>{disabledNames[disabledReason]} Resume it once the receiver is well: it goes on where it was.</p>
+      )}
       {lastFailure && (
         <p>
           <span className="muted">
@@ -127,7 +129,13 @@ const what = ({ url, filter }: Webhook): AllFacts => [
   ['Session', filter.sessionId ? <SessionLink key="session" id={filter.sessionId} /> : 'any'],
 ];
 
-const deliveries = ({ lastSuccessAt, lastFailureAt, consecutiveFailures, nextAttemptAt, cursor }: Webhook): AllFacts => [
+const deliveries = ({
+  lastSuccessAt,
+  lastFailureAt,
+  consecutiveFailures,
+  nextAttemptAt,
+  cursor,
+}: Webhook): AllFacts => [
   ['Last accepted', <Time key="success" at={lastSuccessAt} isWhole />],
   ['Last not accepted', <Time key="failure" at={lastFailureAt} isWhole />],
   ['Not accepted in a row', consecutiveFailures === '0' ? 'none' : Number(consecutiveFailures).toLocaleString('en')],

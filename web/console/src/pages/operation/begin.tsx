@@ -125,9 +125,7 @@ export function OfExecutions({ filter }: { filter: types.ExecutionFilter }) {
   const isLive = (state: types.ExecutionStatus) => state === 'CREATED' || state === 'RUNNING';
   return (
     <>
-      {states.some(isLive) && (
-        <Begin name="Cancel all that match" icon="stop" kind="danger" change={cancels(filter)} />
-      )}
+      {states.some(isLive) && <Begin name="Cancel all that match" icon="stop" kind="danger" change={cancels(filter)} />}
       {states.some((state) => !isLive(state)) && <Begin name="Run all again" icon="again" change={reruns(filter)} />}
     </>
   );
@@ -234,8 +232,8 @@ function Counted({ change, matched, first, shown, close }: CountedProps) {
       )}
       {kind === 'RERUN_EXECUTIONS' && !('rootsOnly' in filter) && (
         <p className="muted">
-          Executions that another one has submitted are run again by themselves. With the filter “Roots only” just
-          those are that no other one has submitted.
+          Executions that another one has submitted are run again by themselves. With the filter “Roots only” just those
+          are that no other one has submitted.
         </p>
       )}
       <section className="first" aria-label="The oldest of them">

@@ -1,6 +1,6 @@
 /** What a bulk operation does, in words: its change, what its filter asks for, how far it is. */
 import type { types } from '../../api';
-import { artifactStateName, statusName, waitName } from '../../parts/status';
+import { artifactStateName, artifactStates, executionStatuses, statusName, waitName } from '../../parts/status';
 
 type Kind = types.OperationKind;
 
@@ -54,6 +54,12 @@ function listed(values: readonly string[], word: string): string {
 const texts = (value: unknown): string[] => (Array.isArray(value) ? value : [value]).map(String);
 const either = (value: unknown) => listed(texts(value), 'or');
 
+/** The name of a state; one that is not known goes by its own. */
+function named<State extends string>(text: string, states: readonly State[], nameOf: (state: State) => string): string {
+  const known = states.find((one) => one === text);
+  return known === undefined ? text : nameOf(known);
+}
+
 /** A time as filters are kept with, in microseconds since 1970, as the API writes times. */
 export function timeOf(micros: number): string {
   const whole = new Date(Math.floor(micros / 1_000)).toISOString();
@@ -87,12 +93,12 @@ const readers = (made: string): Record<string, Read> => ({
   status: ofText(
     'State',
     (says) => says.toLowerCase(),
-    (value) => either(texts(value).map((one) => statusName(one as types.ExecutionStatus) ?? one)),
+    (value) => either(texts(value).map((one) => named(one, executionStatuses, statusName))),
   ),
   lifecycleState: ofText(
     'State',
     (says) => says.toLowerCase(),
-    (value) => either(texts(value).map((one) => artifactStateName(one as types.ArtifactLifecycleState) ?? one)),
+    (value) => either(texts(value).map((one) => named(one, artifactStates, artifactStateName))),
   ),
   intentType: ofText('Intent', (says) => `intent ${says}`),
   artifactType: ofText('Type', (says) => `type ${says}`),

@@ -26,7 +26,9 @@ export function Fields({ of, set, isChange = false }: FieldsProps) {
         label="Name"
         value={of.name}
         set={(name) => set({ name })}
-        help={isChange ? 'For people. It stays as it is where nothing stands here.' : 'For people; up to 200 characters.'}
+        help={
+          isChange ? 'For people. It stays as it is where nothing stands here.' : 'For people; up to 200 characters.'
+        }
       />
       <div className="field">
         <span className="label">Events and intents</span>
@@ -67,7 +69,9 @@ export function Fields({ of, set, isChange = false }: FieldsProps) {
 export function Secret({ text }: { text: string }) {
   return (
     <>
-      <p>It is shown this once. Copy it now, and give it to the receiver, which checks by it that an event is genuine.</p>
+      <p>
+        It is shown this once. Copy it now, and give it to the receiver, which checks by it that an event is genuine.
+      </p>
       <div className="secret">
         <code>{text}</code>
         <Copy text={text} label="Copy the secret" />
