@@ -185,10 +185,10 @@ async function goesBack(open, url, receiver, { id, session, cursor, delivery }) 
   const page = await open(`${url}/console/webhooks/${id}`);
   const again = (headers) => receiver.events.filter((one) => one.headers['webhook-id'] === headers).length;
   await page.getByRole('button', { name: 'Redeliver' }).click();
-  await page.getByLabel('Cursor').fill('nothing');
+  await page.getByRole('textbox', { name: 'Cursor' }).fill('nothing');
   await page.getByRole('button', { name: 'Deliver from there' }).click();
   await page.getByRole('dialog').getByRole('alert').waitFor();
-  await page.getByLabel('Cursor').fill(cursor);
+  await page.getByRole('textbox', { name: 'Cursor' }).fill(cursor);
   await page.getByRole('button', { name: 'Deliver from there' }).click();
   await page.getByRole('dialog').waitFor({ state: 'detached' });
   await until('nothing comes again', () => again(last.headers['webhook-id']) === 2);
@@ -224,7 +224,7 @@ async function isDeleted(open, url, { id }) {
   const page = await open(`${url}/console/webhooks/${id}`);
   await press(page, 'Delete', 'Delete it');
   await page.waitForURL(/\/webhooks$/);
-  await page.getByText('orders').waitFor();
+  await page.getByRole('link', { name: 'orders' }).waitFor();
   assert.equal(await page.getByText('renamed').count(), 0);
   await page.goto(`${url}/console/webhooks/${id}`);
   await page.getByText('There is no such webhook').waitFor();

@@ -11,7 +11,7 @@ import { changes, numbered } from './operation/words';
 type Row = types.OperationRowFragment;
 
 const columns: Column<Row>[] = [
-  { id: 'status', title: 'State', width: '112px', cell: ({ status }) => <OperationState of={status} /> },
+  { id: 'status', title: 'State', width: '104px', cell: ({ status }) => <OperationState of={status} /> },
   {
     id: 'kind',
     title: 'Operation',
@@ -30,7 +30,7 @@ const columns: Column<Row>[] = [
   {
     id: 'progress',
     title: 'Progress',
-    width: '230px',
+    width: '240px',
     from: 'medium',
     cell: (row) => <ProgressBar of={row} />,
   },
@@ -61,7 +61,7 @@ const columns: Column<Row>[] = [
       </span>
     ),
   },
-  { id: 'created', title: 'Begun', width: '88px', cell: ({ createdAt }) => <Time at={createdAt} /> },
+  { id: 'created', title: 'Begun', width: '76px', cell: ({ createdAt }) => <Time at={createdAt} /> },
 ];
 
 /** One that goes on is looked at so often, and the list for others that have begun. */

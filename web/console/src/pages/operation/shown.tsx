@@ -25,7 +25,7 @@ export function InShort({ of: { kind, filter } }: { of: Row }) {
 /** A bar, and how many of how many. */
 export function ProgressBar({ of, isWide = false }: { of: Row; isWide?: boolean }) {
   const { handled, total, isAtLeast, share } = progressOf(of);
-  const words = `${numbered(handled)} of ${isAtLeast ? 'at least ' : ''}${numbered(total)}`;
+  const words = `${numbered(handled)} of ${numbered(total)}${isAtLeast ? '+' : ''}`;
   return (
     <span className={isWide ? 'progress wide' : 'progress'}>
       <progress
@@ -34,7 +34,9 @@ export function ProgressBar({ of, isWide = false }: { of: Row; isWide?: boolean 
         className={of.status.toLowerCase()}
         {...(share !== undefined && { value: share })}
       />
-      <span className="num">{words}</span>
+      <span className="num" title={isAtLeast ? 'There may be more than that.' : undefined}>
+        {words}
+      </span>
     </span>
   );
 }

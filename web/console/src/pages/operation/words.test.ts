@@ -32,7 +32,10 @@ test('a filter is said in words, in one order', () => {
 
 test('what is not known of a filter is said as it is, and long lists are cut', () => {
   assert.equal(short({ status: ['NEW_STATE'], colour: ['blue'] }), 'new_state, colour ["blue"]');
-  assert.equal(short({ errorCode: ['A', 'B', 'C', 'D', 'E', 'F', 'G'] }), 'failed with A, B, C, D, E and 2 more');
+  assert.equal(
+    short({ status: ['FAILED'], errorCode: ['A', 'B', 'C', 'D', 'E', 'F', 'G'] }),
+    'failed, with A, B, C, D, E and 2 more',
+  );
   assert.equal(short({ waitingFor: ['LIMIT', 'RETRY'] }), 'waits for a limit or waits to retry');
   for (const filter of [null, undefined, 'x', {}]) assert.equal(short(filter), '');
 });

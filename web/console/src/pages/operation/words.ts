@@ -103,7 +103,7 @@ const readers = (made: string): Record<string, Read> => ({
   intentType: ofText('Intent', (says) => `intent ${says}`),
   artifactType: ofText('Type', (says) => `type ${says}`),
   handlerName: ofText('Handler', (says) => `handler ${says}`),
-  errorCode: ofText('Failed with', (says) => `failed with ${says}`),
+  errorCode: ofText('Failed with', (says) => `with ${says}`),
   waitingFor: ofText(
     'Waits',
     (says) => says,
