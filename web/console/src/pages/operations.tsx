@@ -30,7 +30,7 @@ const columns: Column<Row>[] = [
   {
     id: 'progress',
     title: 'Progress',
-    width: '240px',
+    width: '250px',
     from: 'medium',
     cell: (row) => <ProgressBar of={row} />,
   },

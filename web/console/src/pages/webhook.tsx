@@ -48,17 +48,17 @@ function Shown({ webhook }: { webhook: Webhook }) {
         actions={<WebhookActions webhook={webhook} />}
       />
       <Trouble webhook={webhook} />
-      <div className="columns">
+      <div className="columns wide">
         <Panel title="What is sent where">
           <Facts of={what(webhook)} />
         </Panel>
         <Panel title="Deliveries">
           <Facts of={deliveries(webhook)} />
         </Panel>
-        <Panel title="Facts" more={<Log of={webhook} />}>
-          <Facts of={facts(webhook)} />
-        </Panel>
       </div>
+      <Panel title="Facts" more={<Log of={webhook} />}>
+        <Facts of={facts(webhook)} />
+      </Panel>
     </>
   );
 }
@@ -139,7 +139,7 @@ const deliveries = ({
   ['Last accepted', <Time key="success" at={lastSuccessAt} isWhole />],
   ['Last not accepted', <Time key="failure" at={lastFailureAt} isWhole />],
   ['Not accepted in a row', consecutiveFailures === '0' ? 'none' : Number(consecutiveFailures).toLocaleString('en')],
-  ['Tried again', <Time key="next" at={nextAttemptAt} isWhole />],
+  ['Next attempt', <Time key="next" at={nextAttemptAt} isWhole />],
   [
     'All is accepted up to the cursor',
     cursor ? (
