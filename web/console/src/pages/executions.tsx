@@ -29,7 +29,7 @@ const columns: Column<Row>[] = [
   {
     id: 'type',
     title: 'Intent',
-    width: 'minmax(140px, 1.6fr)',
+    width: 'minmax(112px, 1.6fr)',
     cell: (row) => (
       <div className="two">
         <ExecutionLink id={row.id}>{row.intent.intentType}</ExecutionLink>

@@ -43,8 +43,8 @@ const columns: Column<Row>[] = [
   },
   {
     id: 'success',
-    title: 'Last accepted',
-    width: '104px',
+    title: 'Accepted',
+    width: '80px',
     cell: ({ lastSuccessAt }) => <Time at={lastSuccessAt} />,
   },
 ];
