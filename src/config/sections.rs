@@ -187,7 +187,7 @@ section! {
         cost_per_second: u64 [.within(1, u32::MAX as u64)] = 8_000_000,
         /// What a tenant may add up to on one node while another tenant asks, too, in hundredths of the node's processor
         /// time. What is more waits. Less means less delay for others, and less done for a tenant with much to do.
-        tenant_share_percent: u64 [.within(1, 1_000)] = 40,
+        tenant_share_percent: u64 [.within(1, 1_000)] = 50,
         /// Queries and mutations of one tenant that one node runs at the same time.
         max_concurrent_operations: usize [.within(1, 1_000_000)] = 1_000,
         /// Largest answer in bytes, each field counted as 64 bytes besides its text; the records that
