@@ -51,7 +51,6 @@ const EXCEPTIONS: &[(&str, &[&str])] = &[
             "node: read timer by execution_id, kind, queue",
             "node: read timer by nothing",
             "node: read webhook by nothing",
-            "node: read webhook by status",
             "write: lock execution_count by bucket, level",
             "write: lock execution_count by level",
             "write: lock timer by execution_id, kind, queue",
