@@ -35,7 +35,7 @@ async function cancelsWhatAListShows(open, url) {
   await page.getByRole('button', { name: 'Cancel all that match' }).click();
   const dialog = page.getByRole('dialog');
   await dialog.getByText('250 executions').first().waitFor();
-  await dialog.getByText('The other 3 that the filters show have ended').waitFor();
+  await dialog.getByText('The other 3 of the list have ended').waitFor();
   assert.equal(await dialog.getByText('No filter is set').count(), 0);
   assert.equal(await dialog.getByRole('listitem').count(), 4);
   await dialog.getByLabel('Reason').fill('of no use');
@@ -65,7 +65,7 @@ async function cancelsWhatAListShows(open, url) {
   await page.goto(`${url}/console/executions?session=${session}`);
   await page.getByRole('button', { name: 'Cancel all that match' }).click();
   await page.getByRole('dialog').getByText('Nothing is there that it would change').waitFor();
-  await page.getByRole('dialog').getByText('The 253 executions that the filters show have ended').waitFor();
+  await page.getByRole('dialog').getByText('The 253 executions of the list have ended').waitFor();
   await page.getByRole('dialog').getByRole('button', { name: 'Close' }).click();
   await page.context().close();
 }

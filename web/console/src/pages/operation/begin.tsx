@@ -236,8 +236,8 @@ function Counted({ change, matched, first, shown, close }: CountedProps) {
           are that no other one has submitted.
         </p>
       )}
-      <section className="first" aria-label="The oldest of them">
-        <h3>{matched.count > shownFirst ? `The oldest ${shownFirst} of them` : 'These are'}</h3>
+      <section className="first" aria-label="What it is about">
+        <h3>{matched.count > shownFirst ? `The oldest ${shownFirst} of them` : 'What it is about'}</h3>
         {first}
       </section>
       <Confirmed change={change} matched={matched} close={close} />

@@ -80,10 +80,10 @@ test('numbers have their nouns, and what is left out its reason', () => {
   assert.equal(counted('ARCHIVE_ARTIFACTS', exact(1_200)), '1,200 artifacts');
   assert.equal(counted('CANCEL_EXECUTIONS', { count: 10_000, exact: false }), 'at least 10,000 executions');
   const found = { kind: 'CANCEL_EXECUTIONS', matched: exact(2), shown: exact(35), hasStates: false } as const;
-  assert.equal(leftOut(found), 'The other 33 that the filters show have ended, or are not yours to change.');
+  assert.equal(leftOut(found), 'The other 33 of the list have ended, or are not yours to change.');
   assert.equal(
     leftOut({ ...found, kind: 'RERUN_EXECUTIONS', matched: exact(0), shown: exact(1) }),
-    'The 1 execution that the filters show has not failed, or is not yours to change.',
+    'The 1 execution of the list has not failed, or is not yours to change.',
   );
   assert.equal(leftOut({ ...found, matched: exact(35) }), undefined);
   assert.equal(leftOut({ ...found, shown: { count: 10_000, exact: false } }), undefined);

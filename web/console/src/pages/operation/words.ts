@@ -189,8 +189,8 @@ export function leftOut({ kind, matched, shown, hasStates }: Found): string | un
   const left = shown.count - matched.count;
   const subject =
     matched.count === 0
-      ? `The ${counted(kind, shown)} that the filters show`
-      : `The other ${numbered(left)} that the filters show`;
+      ? `The ${counted(kind, shown)} of the list`
+      : `The other ${numbered(left)} of the list`;
   const isOne = left === 1;
   const state: Record<Kind, string> = {
     CANCEL_EXECUTIONS: isOne ? 'has ended' : 'have ended',
