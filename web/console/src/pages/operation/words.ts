@@ -188,9 +188,7 @@ export function leftOut({ kind, matched, shown, hasStates }: Found): string | un
   if (!shown || !matched.exact || !shown.exact || shown.count <= matched.count) return undefined;
   const left = shown.count - matched.count;
   const subject =
-    matched.count === 0
-      ? `The ${counted(kind, shown)} of the list`
-      : `The other ${numbered(left)} of the list`;
+    matched.count === 0 ? `The ${counted(kind, shown)} of the list` : `The other ${numbered(left)} of the list`;
   const isOne = left === 1;
   const state: Record<Kind, string> = {
     CANCEL_EXECUTIONS: isOne ? 'has ended' : 'have ended',
