@@ -87,11 +87,10 @@ impl Node {
         let policies = open_policies(config, &storage)?;
         let registry_for = |types| ArtifactRegistry::new(storage.clone(), types, policies.clone());
 
-        let artifacts = registry_for(HashMap::new());
         let works = Works {
             content: content.clone(),
             clock: app.clock.clone(),
-            artifacts,
+            artifacts: registry_for(HashMap::new()),
             limits: limits(config),
             storage: storage.clone(),
         };

@@ -36,9 +36,9 @@ pub(super) struct SendingPlaces {
 
 /// A place, until it is dropped.
 pub(super) struct Place {
-    _of_tenant: Option<OwnedSemaphorePermit>,
-    _of_prompt_tenant: Option<OwnedSemaphorePermit>,
-    _of_node: Option<OwnedSemaphorePermit>,
+    _tenant: Option<OwnedSemaphorePermit>,
+    _prompt: Option<OwnedSemaphorePermit>,
+    _node: Option<OwnedSemaphorePermit>,
 }
 
 impl SendingPlaces {
@@ -74,9 +74,9 @@ impl SendingPlaces {
             }
         };
         Place {
-            _of_tenant: of_tenant,
-            _of_prompt_tenant: own,
-            _of_node: of_node,
+            _tenant: of_tenant,
+            _prompt: own,
+            _node: of_node,
         }
     }
 
@@ -117,7 +117,7 @@ mod tests {
     }
 
     /// The places that a tenant gets at once.
-    async fn taken(places: &SendingPlaces, tenant: &TenantId) -> Vec<Place> {
+    fn taken(places: &SendingPlaces, tenant: &TenantId) -> Vec<Place> {
         let mut taken = Vec::new();
         while let Some(place) = places.take(tenant).now_or_never() {
             taken.push(place);
@@ -131,18 +131,18 @@ mod tests {
         let mut held = Vec::new();
         for number in 0..20 {
             places.note_slow(&tenant(number));
-            held.push(taken(&places, &tenant(number)).await);
+            held.push(taken(&places, &tenant(number)));
         }
         assert_eq!(held.iter().map(Vec::len).sum::<usize>(), MOST_OF_ANY);
         assert_eq!(held[0].len(), MOST_OF_TENANT);
         for number in 20..28 {
-            let prompt = taken(&places, &tenant(number)).await;
+            let prompt = taken(&places, &tenant(number));
             assert_eq!(prompt.len(), MOST_OF_PROMPT_TENANT);
             held.push(prompt);
         }
-        assert!(taken(&places, &tenant(28)).await.is_empty());
+        assert!(taken(&places, &tenant(28)).is_empty());
         held.remove(0);
-        assert_eq!(taken(&places, &tenant(28)).await.len(), MOST_OF_TENANT);
+        assert_eq!(taken(&places, &tenant(28)).len(), MOST_OF_TENANT);
     }
 
     #[tokio::test]
@@ -150,7 +150,7 @@ mod tests {
         let places = SendingPlaces::new();
         let mut held = Vec::new();
         for number in 0..14 {
-            held.push(taken(&places, &tenant(number)).await);
+            held.push(taken(&places, &tenant(number)));
         }
         let slow = tenant(14);
         let mut waits = Box::pin(places.take(&slow));

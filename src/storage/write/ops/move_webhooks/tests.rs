@@ -139,12 +139,12 @@ async fn what_somebody_changes_meanwhile_is_not_passed_over() {
         let made = alone(world, webhook(1, 9)).await.unwrap();
         let node = node(world, 1).await;
         let storage = &world.storage;
-        let hold = async || {
+        let take_up = async || {
             let held = storage.hold_webhooks(vec![made.id], node, 5).await;
             held.unwrap().pop().unwrap()
         };
         let advanced = async |advance| storage.advance_webhook(advance).await.unwrap().unwrap();
-        let (held, start) = (hold().await, made.delivery.place);
+        let (held, start) = (take_up().await, made.delivery.place);
         alone(world, change(made.id, paused())).await.unwrap();
         let mut late = advance(&held, node, 7);
         late.disabled = Some(DisabledReason::Failing);
@@ -169,17 +169,17 @@ async fn what_somebody_changes_meanwhile_is_not_passed_over() {
             due_at: 5,
         };
         for begins_anew in [elsewhere(start), filtered] {
-            let held = hold().await;
+            let held = take_up().await;
             alone(world, change(made.id, begins_anew)).await.unwrap();
             let late = advanced(advance(&held, node, 9)).await;
             assert_eq!((late.delivery.place, late.delivery.ahead.len()), (start, 0));
         }
-        let mut fails = advance(&hold().await, node, 9);
+        let mut fails = advance(&take_up().await, node, 9);
         fails.delivery.failures = 1;
         advanced(fails).await;
         let troubled = storage.troubled_webhooks().await.unwrap();
         assert_eq!((troubled.disabled, troubled.failing), (0, 1));
-        let mut given_up = advance(&hold().await, node, 9);
+        let mut given_up = advance(&take_up().await, node, 9);
         given_up.disabled = Some(DisabledReason::Gone);
         let given_up = advanced(given_up).await;
         assert_eq!(given_up.disabled_reason, Some(DisabledReason::Gone));
