@@ -196,6 +196,8 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         .build()?;
     for backend in backends {
         let mut report = Report::default();
+        // What was measured is shown although a price is above its limit.
+        let mut within_limits = Ok(());
         let is_all = arguments.hostile && !arguments.smoke && !arguments.quotas;
         let with_all = is_all.then_some(wanted);
         if let Some(wanted) = arguments.figures.as_deref().or(with_all) {
@@ -216,7 +218,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
             if arguments.hostile || arguments.smoke {
                 let quotas = arguments.quotas.then_some(hostile::QUOTAS);
                 let measured = hostile::measure(backend, scale, (wanted, quotas), &mut report);
-                runtime.block_on(unless_stopped(measured))?;
+                within_limits = within_limits.and(runtime.block_on(unless_stopped(measured)));
             }
         }
         if arguments.smoke && !arguments.hostile {
@@ -225,6 +227,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
             let title = format!("{}, profile `{}`", backend.name(), server::profile());
             print(&report.table(&title));
         }
+        within_limits?;
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    pin::pin,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -34,6 +35,8 @@ pub(super) struct Slots {
     nothing_waits: AtomicBool,
     /// Told when something may be claimed.
     claim_wanted: Notify,
+    /// Told when a tenant that held as many as it may holds one less.
+    below_cap: Notify,
 }
 
 /// A tenant's hold on one slot.
@@ -60,6 +63,7 @@ impl Slots {
             waiting_parents: AtomicUsize::new(0),
             nothing_waits: AtomicBool::new(false),
             claim_wanted: Notify::new(),
+            below_cap: Notify::new(),
         }
     }
 
@@ -103,10 +107,34 @@ impl Slots {
         self.permit(permit, tenant)
     }
 
-    /// The next free slot, for an execution that has begun: it goes before all that has not.
+    /// The next free slot, for an execution that has begun: it goes before all that has not. It waits while its tenant holds
+    /// as many as it may: those that hold them wait for nothing that holds none, so they end.
     pub(super) async fn take(self: &Arc<Self>, tenant: TenantId) -> Option<SlotPermit> {
-        let permit = Arc::clone(&self.permits).acquire_owned().await.ok()?;
-        Some(self.give(permit, tenant))
+        let mut slot = loop {
+            let mut freed = pin!(self.below_cap.notified());
+            freed.as_mut().enable();
+            if let Some(slot) = self.count_below_cap(&tenant) {
+                break slot;
+            }
+            freed.await;
+        };
+        slot.permit = Some(Arc::clone(&self.permits).acquire_owned().await.ok()?);
+        Some(slot)
+    }
+
+    /// Counts one more slot as the tenant's, if it may have one more; the slot itself is still to be taken.
+    fn count_below_cap(self: &Arc<Self>, tenant: &TenantId) -> Option<SlotPermit> {
+        let mut held = lock(&self.held);
+        if held.get(tenant).is_some_and(|held| *held >= self.cap) {
+            return None;
+        }
+        *held.entry(tenant.clone()).or_default() += 1;
+        Some(SlotPermit {
+            permit: None,
+            tenant: tenant.clone(),
+            slots: Arc::clone(self),
+            solitude: None,
+        })
     }
 
     fn permit(self: &Arc<Self>, permit: OwnedSemaphorePermit, tenant: TenantId) -> SlotPermit {
@@ -204,6 +232,7 @@ impl Drop for SlotPermit {
         // Within the lock: whoever sees the tenant's share sees the slot, too.
         drop(self.permit.take());
         drop(held);
+        self.slots.below_cap.notify_waiters();
         self.slots.freed();
     }
 }
@@ -217,6 +246,8 @@ impl Drop for WaitingParent {
 
 #[cfg(test)]
 mod tests {
+    use futures::FutureExt as _;
+
     use super::*;
 
     fn slots(total: usize) -> Arc<Slots> {
@@ -239,6 +270,24 @@ mod tests {
         assert!(slots.try_start(&tenant("other"), true).is_some());
         slots.note_waiting(true);
         assert!(slots.try_start(&tenant("other"), true).is_none());
+        drop(hog);
+        assert_eq!((slots.in_use(), slots.shares().held.len()), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn who_goes_on_takes_no_more_than_its_tenants_cap() {
+        let slots = slots(5);
+        let going_on = || slots.take(tenant("hog")).now_or_never().flatten();
+        let mut hog: Vec<_> = std::iter::from_fn(going_on).collect();
+        assert_eq!(hog.len(), 4);
+        let mut next = pin!(slots.take(tenant("hog")));
+        assert!(next.as_mut().now_or_never().is_none());
+        let other = slots.take(tenant("other")).now_or_never();
+        assert!(other.flatten().is_some());
+        // One that is given up is not counted.
+        drop(hog.pop());
+        drop(Box::pin(slots.take(tenant("hog"))));
+        assert!(next.now_or_never().flatten().is_some());
         drop(hog);
         assert_eq!((slots.in_use(), slots.shares().held.len()), (0, 0));
     }
