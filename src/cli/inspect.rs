@@ -36,7 +36,7 @@ pub(super) struct Inspect {
 pub(super) struct Cancel {
     /// The execution; its children are cancelled with it.
     execution: String,
-    /// Why.
+    /// The reason.
     #[arg(long)]
     reason: Option<String>,
     #[command(flatten)]

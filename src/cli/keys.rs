@@ -69,7 +69,7 @@ struct Create {
 struct Revoke {
     /// The key's id, which begins with key_.
     id: String,
-    /// Why.
+    /// The reason.
     #[arg(long)]
     reason: Option<String>,
 }

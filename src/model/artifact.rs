@@ -167,9 +167,9 @@ pub struct ArtifactTransition {
     pub from: Option<ArtifactState>,
     /// The state after.
     pub to: ArtifactState,
-    /// When.
+    /// The time.
     pub at: Micros,
-    /// Who.
+    /// The actor.
     pub actor: String,
     /// Why, if a reason was given.
     pub reason: Option<String>,
@@ -224,7 +224,7 @@ pub struct TransitionRequest {
     pub to: ArtifactState,
     /// Who asks.
     pub actor: String,
-    /// Why.
+    /// The reason.
     pub reason: Option<String>,
 }
 

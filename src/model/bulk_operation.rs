@@ -98,7 +98,7 @@ pub struct BulkOperation {
     pub created_by: String,
     /// What it may do: what whoever asked might when they did.
     pub grants: Grants,
-    /// How far it is.
+    /// Whether it runs, or how it ended.
     pub status: OperationStatus,
     /// The things that fitted when it began, as far as they were counted, and whether those are all.
     pub expected: i64,

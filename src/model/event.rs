@@ -83,7 +83,7 @@ bodies! {
     ExecutionRetrying = "execution.retrying" {
         /// The attempt that ended.
         attempt: i64,
-        /// Why.
+        /// The reason.
         error: ExecutionError,
         /// When the next one is due.
         next_attempt_at: Micros,
@@ -95,9 +95,9 @@ bodies! {
     }
     /// A cancellation was accepted and is on its way to the handler.
     CancelRequested = "execution.cancel_requested" {
-        /// Why.
+        /// The reason.
         reason: Option<String>,
-        /// Who.
+        /// The actor.
         actor: String,
     }
     /// The end: a result. Payload: the result.
@@ -109,7 +109,7 @@ bodies! {
     }
     /// The end: cancelled.
     ExecutionCancelled = "execution.cancelled" {
-        /// Why.
+        /// The reason.
         reason: Option<String>,
     }
     /// A step has been running for a while. One that is quick is told of when it has completed alone.
@@ -158,9 +158,9 @@ bodies! {
         to: ArtifactState,
         /// The artifact's version after.
         version: i64,
-        /// Who.
+        /// The actor.
         actor: String,
-        /// Why.
+        /// The reason.
         reason: Option<String>,
     }
     /// A child was submitted.
@@ -203,7 +203,7 @@ bodies! {
     SessionClosed = "session.closed" {
         /// CLOSED or EXPIRED.
         status: SessionStatus,
-        /// Why.
+        /// The reason.
         reason: Option<String>,
     }
     /// A session's state was written. Payload: what was written.
@@ -261,7 +261,7 @@ bodies! {
     KeyRevoked = "key.revoked" {
         /// The key.
         key_id: KeyId,
-        /// Why.
+        /// The reason.
         reason: Option<String>,
     }
     /// A schedule was made. Payload: the parameters of its intents.
@@ -293,7 +293,7 @@ bodies! {
     }
     /// A schedule was paused: by somebody, or by the runtime because its session has ended.
     SchedulePaused = "schedule.paused" {
-        /// Why.
+        /// The reason.
         reason: Option<String>,
     }
     /// A schedule was resumed.
@@ -314,14 +314,14 @@ bodies! {
     }
     /// A schedule was deleted. Its stream ends here.
     ScheduleDeleted = "schedule.deleted" {
-        /// Why.
+        /// The reason.
         reason: Option<String>,
     }
     /// A bulk operation began. Payload: its filter.
     OperationStarted = "operation.started" {
         /// The change that it makes.
         kind: OperationKind,
-        /// Why.
+        /// The reason.
         reason: Option<String>,
         /// What it may do.
         grants: Grants,
@@ -361,19 +361,19 @@ bodies! {
         url: String,
         /// Its filter after.
         filter: EventFilter,
-        /// Why.
+        /// The reason.
         reason: Option<String>,
     }
     /// The runtime delivers nothing more to a webhook.
     WebhookDisabled = "webhook.disabled" {
-        /// Why.
+        /// The reason.
         reason: DisabledReason,
         /// What happened last.
         failure: Option<String>,
     }
     /// A webhook was deleted. Its stream ends here.
     WebhookDeleted = "webhook.deleted" {
-        /// Why.
+        /// The reason.
         reason: Option<String>,
     }
 }

@@ -92,7 +92,7 @@ impl Places {
             return Arc::clone(queue);
         }
         if tenants.len() >= REMEMBERED && tenants.len().is_power_of_two() {
-            // Whoever waits has the queue, whoever has a place the places.
+            // A task that waits holds a reference to the queue, one that has a place holds one to the places.
             tenants.retain(|_, queue| {
                 Arc::strong_count(queue) > 1 || Arc::strong_count(&queue.places) > 1
             });

@@ -114,7 +114,7 @@ pub struct Webhook {
     pub grants: Grants,
     /// The secrets that sign.
     pub secrets: WebhookSecrets,
-    /// How far it is.
+    /// Its place in the feed, and what has failed.
     pub delivery: Delivery,
     /// Grows with each change that somebody makes: whoever delivers begins anew with what it is then.
     pub version: i64,

@@ -57,15 +57,15 @@ impl fmt::Display for Quota {
 }
 
 /// The limits of one tenant; what is not there is not limited.
-pub type Limits = BTreeMap<Quota, u64>;
+pub type QuotaLimits = BTreeMap<Quota, u64>;
 
 /// The limits of all tenants.
 #[derive(Debug, Clone, Default)]
 pub struct QuotaSettings {
     /// Those of a tenant that has none of its own.
-    pub default: Limits,
+    pub default: QuotaLimits,
     /// Those that some tenants have instead.
-    pub tenants: BTreeMap<TenantId, Limits>,
+    pub tenants: BTreeMap<TenantId, QuotaLimits>,
     /// The most points that one request costs. As many can always be saved up.
     pub largest_cost: u64,
 }
@@ -74,7 +74,7 @@ impl QuotaSettings {
     /// Returns whether nothing is limited.
     #[must_use]
     pub fn are_none(&self) -> bool {
-        self.default.is_empty() && self.tenants.values().all(Limits::is_empty)
+        self.default.is_empty() && self.tenants.values().all(QuotaLimits::is_empty)
     }
 
     /// The limit of a tenant, if there is one.

@@ -31,7 +31,7 @@ pub(crate) use self::executions::Begun;
 use self::{drawn::Allowance, executions::Executions, holds::Open, rates::Uses, stored::Stored};
 pub use self::{
     holds::Hold,
-    limits::{Limits, Quota, QuotaSettings},
+    limits::{Quota, QuotaLimits, QuotaSettings},
     shared::{NotShared, SharedQuotas, Taken},
 };
 use crate::{

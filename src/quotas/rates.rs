@@ -20,7 +20,7 @@ use crate::model::{Bucket, Rate};
 
 /// What a node had drawn before may be used up by others while it asks for the rest, and what is owed is asked for first.
 const MOST_ASKED: u32 = 3;
-/// Whoever owes looks so often at least whether it was paid.
+/// The longest time between two looks at whether a debt is paid.
 const LOOKS_EVERY: Duration = Duration::from_millis(50);
 
 /// The uses of one tenant or caller on this node.
@@ -29,7 +29,7 @@ pub(super) struct Uses {
     key: String,
     of: Allowance,
     state: Mutex<State>,
-    /// One asks for all.
+    /// Held by the one task that asks Redis; the others wait for its answer.
     asking: tokio::sync::Mutex<()>,
     is_asking_ahead: AtomicBool,
 }

@@ -23,7 +23,7 @@ const WAITING_PER_SLOT: usize = 4;
 /// not.
 const MOST_WAITING: usize = 1_000;
 
-/// See the module.
+/// The slots of a node, and who holds them.
 pub(super) struct Slots {
     permits: Arc<Semaphore>,
     total: usize,

@@ -27,7 +27,7 @@ pub enum Error {
     Corrupt {
         /// The kind of value.
         what: &'static str,
-        /// Why.
+        /// The reason.
         #[source]
         source: Option<Box<dyn std::error::Error + Send + Sync>>,
     },

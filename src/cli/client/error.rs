@@ -59,7 +59,7 @@ pub(in crate::cli) enum Error {
     Unreachable {
         /// The address.
         url: String,
-        /// Why.
+        /// The reason.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },

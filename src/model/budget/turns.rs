@@ -38,7 +38,7 @@ pub(super) struct Turns {
     content: Places,
 }
 
-/// Who asked last, and who before that was another one.
+/// The tenant that asked last, and the last one to ask before it that is not the same.
 #[derive(Debug, Default)]
 struct Asked {
     last: Option<(TenantId, Instant)>,

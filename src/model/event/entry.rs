@@ -73,7 +73,7 @@ pub struct Event {
     pub body: EventBody,
     /// The large value that goes with it.
     pub payload: Option<Payload>,
-    /// When.
+    /// The time.
     pub occurred_at: Micros,
 }
 

@@ -23,7 +23,7 @@ struct StreamPosition {
     terminal: bool,
 }
 
-/// See the module.
+/// Hints that wait to be sent, merged: one for each execution, queue and session.
 #[derive(Debug, Default)]
 pub(super) struct Pending {
     heads: HashMap<ExecutionId, StreamPosition>,

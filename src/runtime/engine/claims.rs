@@ -22,7 +22,7 @@ const QUIET_WITHIN: Duration = Duration::from_secs(30);
 const QUIET_PAUSE: Duration = Duration::from_mins(1);
 /// The time for which an execution runs alone at first; twice as long after each further crash.
 const SOLITUDE: Duration = Duration::from_mins(1);
-/// It doubles so many times.
+/// That time is doubled this many times at most.
 const SOLITUDE_DOUBLES: i64 = 6;
 
 /// Shares in which a tenant gets fewer slots the more of its executions wait for their turn to submit

@@ -32,7 +32,7 @@ pub struct NewOperation {
     pub wanted: Wanted,
     /// True if everything is meant where nothing is said of what is changed.
     pub is_everything: bool,
-    /// Why.
+    /// The reason.
     pub reason: Option<String>,
     /// True if it is only to be told what would be changed.
     pub dry_run: bool,

@@ -23,7 +23,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// The port of a host that names none.
 const DEFAULT_PORT: u16 = 5432;
 
-/// See the module.
+/// The hosts of an address, and which of them is the primary.
 #[derive(Debug)]
 pub(in crate::storage) struct Hosts {
     /// The address up to the hosts, with user and password, and from behind them.

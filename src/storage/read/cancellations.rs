@@ -15,7 +15,7 @@ pub struct Cancellation {
     pub root_id: ExecutionId,
     /// Its depth.
     pub depth: i64,
-    /// Why.
+    /// The reason.
     pub reason: Option<String>,
     /// By whom.
     pub actor: String,

@@ -46,8 +46,8 @@ impl Ended {
 
     /// Of table `t`, the columns, what finds those that have ended, and the
     /// condition under which one of them may go.
-    fn parts(self) -> Parts {
-        let session = |status: SessionStatus| Parts {
+    fn parts(self) -> StatementParts {
+        let session = |status: SessionStatus| StatementParts {
             table: "session",
             columns: "t.id, COALESCE(t.stream_id, t.id) AS stream_id, t.next_seq",
             ended: format!("t.status = {}", status.code()),
@@ -58,19 +58,19 @@ impl Ended {
         match self {
             Self::ClosedSessions => session(SessionStatus::Closed),
             Self::ExpiredSessions => session(SessionStatus::Expired),
-            Self::ApiKeys => Parts {
+            Self::ApiKeys => StatementParts {
                 table: "api_key",
                 columns: "t.id, t.id AS stream_id, CAST(0 AS bigint) AS next_seq",
                 ended: "COALESCE(t.revoked_at, t.expires_at) IS NOT NULL".to_owned(),
                 may_go: "COALESCE(t.revoked_at, t.expires_at) < $4",
             },
-            Self::Uploads => Parts {
+            Self::Uploads => StatementParts {
                 table: "upload",
                 columns: "t.id, t.id AS stream_id, CAST(0 AS bigint) AS next_seq",
                 ended: "TRUE".to_owned(),
                 may_go: "COALESCE(t.completed_at, t.expires_at) < $4",
             },
-            Self::DeletedArtifacts => Parts {
+            Self::DeletedArtifacts => StatementParts {
                 table: "artifact",
                 columns: "t.id, t.id AS stream_id, t.next_seq",
                 ended: format!("t.state = {}", ArtifactState::Deleted.code()),
@@ -78,13 +78,13 @@ impl Ended {
                          AND NOT EXISTS (SELECT 1 FROM content_release r WHERE r.artifact_id = t.id) \
                          AND NOT EXISTS (SELECT 1 FROM execution e WHERE e.id = t.execution_id)",
             },
-            Self::Operations => Parts {
+            Self::Operations => StatementParts {
                 table: "operation",
                 columns: "t.id, t.id AS stream_id, t.next_seq",
                 ended: "t.finished_at IS NOT NULL".to_owned(),
                 may_go: "t.finished_at < $4",
             },
-            Self::Webhooks => Parts {
+            Self::Webhooks => StatementParts {
                 table: "webhook",
                 columns: "t.id, t.id AS stream_id, t.next_seq",
                 ended: "t.deleted_at IS NOT NULL".to_owned(),
@@ -94,7 +94,7 @@ impl Ended {
     }
 }
 
-struct Parts {
+struct StatementParts {
     table: &'static str,
     columns: &'static str,
     ended: String,
@@ -173,7 +173,7 @@ impl Storage {
         after: Option<EndedPlace>,
         limit: u32,
     ) -> Result<EndedPage, Error> {
-        let Parts {
+        let StatementParts {
             table,
             columns,
             ended,

@@ -54,7 +54,7 @@ impl Bucket {
 
 /// What a transaction has loaded of limits.
 #[derive(Debug, Default)]
-pub(super) struct Limits {
+pub(super) struct LoadedLimits {
     before: BTreeMap<PlaceKey, limit_place::Model>,
     places: BTreeMap<PlaceKey, limit_place::Model>,
     pub(super) buckets: HashMap<String, Bucket>,
@@ -76,7 +76,7 @@ pub(super) enum Passed {
     At(Micros),
 }
 
-impl Limits {
+impl LoadedLimits {
     /// Takes in a row of the database.
     pub(super) fn load(&mut self, row: limit_place::Model) {
         let key = (ExecutionId(row.execution_id), row.position);

@@ -18,7 +18,7 @@ use super::{
     changes::Changes,
     counts::CountOf,
     keys::{KeyClaim, KeyHolder, KeyName},
-    limits::Limits,
+    limits::LoadedLimits,
     queue::Claimed,
     rows::{Held, Lost, Mark, Standing, StateRow},
 };
@@ -36,7 +36,7 @@ pub struct Fence {
     pub epoch: i64,
 }
 
-/// See the module.
+/// The rows that a batch has loaded, and what its operations change of them.
 #[derive(Debug, Default)]
 pub(in crate::storage) struct Working {
     /// The database's clock when the transaction began.
@@ -103,7 +103,7 @@ pub(in crate::storage) struct Working {
     pub(super) counts_due: Vec<execution_count::Model>,
     /// The signatures of what is kept under checkpoints; none where all of it is.
     pub(super) kept_signatures: HashMap<(TenantId, i64), Option<String>>,
-    pub(super) limits: Limits,
+    pub(super) limits: LoadedLimits,
     pub(super) changes: Changes,
 }
 

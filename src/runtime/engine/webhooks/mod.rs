@@ -24,7 +24,7 @@ use crate::{
     storage,
 };
 use places::SendingPlaces;
-use round::{Course, Outcome};
+use round::{Course, RoundOutcome};
 use share::{HeldWebhook, Share};
 
 /// The webhooks that a node takes at a time, so that nodes which start together share them.
@@ -224,14 +224,14 @@ impl Engine {
             holding.growth.mark_seen();
             let looked_at = Instant::now();
             let (pause, waits_for_events) = match self.next_round(&mut holding).await {
-                Ok(Outcome::Ended) => return,
-                Ok(Outcome::Delivered) => {
+                Ok(RoundOutcome::Ended) => return,
+                Ok(RoundOutcome::Delivered) => {
                     (settles, has_moved) = (SETTLES.iter(), false);
                     continue;
                 }
-                Ok(Outcome::PassedOver) => continue,
-                Ok(Outcome::Nothing) => (settles.next().copied().unwrap_or(LOOKS_AGAIN), true),
-                Ok(Outcome::Later(pause)) => (pause.min(LOOKS_AGAIN), false),
+                Ok(RoundOutcome::PassedOver) => continue,
+                Ok(RoundOutcome::Nothing) => (settles.next().copied().unwrap_or(LOOKS_AGAIN), true),
+                Ok(RoundOutcome::Later(pause)) => (pause.min(LOOKS_AGAIN), false),
                 Err(error) => {
                     let id = holding.webhook.id;
                     tracing::warn!(%error, webhook_id = %id, "nothing could be delivered for now");

@@ -50,7 +50,7 @@ const LOST: &str =
 const PLACE_KEPT_MICROS: Micros = 60_000_000;
 
 /// What comes after a round.
-pub(super) enum Outcome {
+pub(super) enum RoundOutcome {
     /// Something was, or somebody has changed what is to be delivered: the next one, at once.
     Delivered,
     /// Nothing of what was looked at fits: the next one, at once.
@@ -128,9 +128,9 @@ impl Progress {
 
 impl Engine {
     /// Does a round for the webhook as it is now.
-    pub(super) async fn next_round(&self, holding: &mut Holding) -> Result<Outcome, Error> {
+    pub(super) async fn next_round(&self, holding: &mut Holding) -> Result<RoundOutcome, Error> {
         if holding.lost.is_cancelled() || self.stopped.is_cancelled() {
-            return Ok(Outcome::Ended);
+            return Ok(RoundOutcome::Ended);
         }
         let principal = Principal::of_webhook(&holding.webhook);
         let scope = principal.scope();
@@ -139,7 +139,7 @@ impl Engine {
             let read_at = Instant::now();
             let id = holding.webhook.id;
             let Some(webhook) = self.storage.find_webhook(&scope, id).await? else {
-                return Ok(Outcome::Ended);
+                return Ok(RoundOutcome::Ended);
             };
             (holding.webhook, holding.read_at) = (webhook, Some(read_at));
         }
@@ -150,17 +150,17 @@ impl Engine {
         if is_over || holding.webhook.status != WebhookStatus::Active {
             let as_it_is = holding.webhook.delivery.clone();
             self.advance(&scope, holding, as_it_is, false, None).await?;
-            return Ok(Outcome::Ended);
+            return Ok(RoundOutcome::Ended);
         }
         let now = self.clock.now();
         let due_at = holding.webhook.delivery.due_at.unwrap_or_default();
         if due_at > now {
-            return Ok(Outcome::Later(Duration::from_micros(
+            return Ok(RoundOutcome::Later(Duration::from_micros(
                 (due_at - now).unsigned_abs(),
             )));
         }
         if let Some(wait) = self.budget.owes(principal.tenant()) {
-            return Ok(Outcome::Later(wait));
+            return Ok(RoundOutcome::Later(wait));
         }
         principal.check_all(Action::ReadExecutions)?;
         let feed = Feed::from(holding.webhook.filter.clone());
@@ -180,9 +180,9 @@ impl Engine {
         scope: &TenantScope,
         holding: &mut Holding,
         last: Cursor,
-    ) -> Result<Outcome, Error> {
+    ) -> Result<RoundOutcome, Error> {
         if last <= holding.course.scanned {
-            return Ok(Outcome::Nothing);
+            return Ok(RoundOutcome::Nothing);
         }
         holding.course.scanned = last;
         let now = self.clock.now();
@@ -194,10 +194,10 @@ impl Engine {
             };
             let written = self.advance(scope, holding, delivery, true, None).await?;
             if matches!(written, Written::Ended) {
-                return Ok(Outcome::Ended);
+                return Ok(RoundOutcome::Ended);
             }
         }
-        Ok(Outcome::PassedOver)
+        Ok(RoundOutcome::PassedOver)
     }
 
     async fn deliver_page(
@@ -206,7 +206,7 @@ impl Engine {
         holding: &mut Holding,
         events: &[Event],
         last: Cursor,
-    ) -> Result<Outcome, Error> {
+    ) -> Result<RoundOutcome, Error> {
         let sender = match self.sender(scope, &holding.webhook).await {
             Err(error) if is_lost(&error) => return self.cannot_sign(scope, holding, &error).await,
             sender => sender?,
@@ -219,7 +219,7 @@ impl Engine {
         let sent: Vec<_> = sent.collect();
         let ends: Vec<LaneEnd> = stream::iter(sent).buffer_unordered(LANES).collect().await;
         if holding.lost.is_cancelled() || self.stopped.is_cancelled() {
-            return Ok(Outcome::Ended);
+            return Ok(RoundOutcome::Ended);
         }
         let mut delivery = holding.webhook.delivery.clone();
         let mut acknowledged = delivery.ahead.clone();
@@ -234,10 +234,12 @@ impl Engine {
             .advance(scope, holding, delivery, true, disabled)
             .await?;
         match (written, error, pause) {
-            (Written::Ended, ..) => Ok(Outcome::Ended),
+            (Written::Ended, ..) => Ok(RoundOutcome::Ended),
             (_, Some(error), _) => Err(error),
-            (Written::Ours, None, Some(pause)) => Ok(Outcome::Later(pause)),
-            (Written::Ours, None, None) | (Written::Overtaken, None, _) => Ok(Outcome::Delivered),
+            (Written::Ours, None, Some(pause)) => Ok(RoundOutcome::Later(pause)),
+            (Written::Ours, None, None) | (Written::Overtaken, None, _) => {
+                Ok(RoundOutcome::Delivered)
+            }
         }
     }
 
@@ -248,7 +250,7 @@ impl Engine {
         scope: &TenantScope,
         holding: &mut Holding,
         error: &Error,
-    ) -> Result<Outcome, Error> {
+    ) -> Result<RoundOutcome, Error> {
         let mut delivery = holding.webhook.delivery.clone();
         let is_known = delivery.failures > 0 && delivery.last_failure.as_deref() == Some(LOST);
         if !is_known {
@@ -259,7 +261,7 @@ impl Engine {
         let (disabled, _) = self.note(&mut delivery, &holding.webhook, &progress);
         self.advance(scope, holding, delivery, false, disabled)
             .await?;
-        Ok(Outcome::Ended)
+        Ok(RoundOutcome::Ended)
     }
 
     /// Writes down how far it is, unless somebody has changed meanwhile what is delivered.

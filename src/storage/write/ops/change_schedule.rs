@@ -16,7 +16,7 @@ use crate::model::{
 pub enum ScheduleChange {
     /// It is not due any more until it is resumed; what waits is dropped.
     Pause {
-        /// Why.
+        /// The reason.
         reason: Option<String>,
         /// The refusal for which the runtime does it.
         error: Option<ScheduleError>,
@@ -43,7 +43,7 @@ pub enum ScheduleChange {
     },
     /// It is removed.
     Delete {
-        /// Why.
+        /// The reason.
         reason: Option<String>,
     },
 }

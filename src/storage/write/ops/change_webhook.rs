@@ -30,7 +30,7 @@ pub enum WebhookChange {
     },
     /// Nothing is delivered until it is resumed.
     Pause {
-        /// Why.
+        /// The reason.
         reason: Option<String>,
     },
     /// It goes on where it was.
@@ -56,7 +56,7 @@ pub enum WebhookChange {
     },
     /// It is deleted.
     Delete {
-        /// Why.
+        /// The reason.
         reason: Option<String>,
     },
 }

@@ -19,7 +19,7 @@ pub struct CloseSession {
     pub actor: Arc<str>,
     /// The session.
     pub id: SessionId,
-    /// Why.
+    /// The reason.
     pub reason: Option<String>,
 }
 

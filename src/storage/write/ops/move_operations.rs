@@ -191,7 +191,7 @@ pub struct CancelOperation {
     pub actor: Arc<str>,
     /// The operation.
     pub id: OperationId,
-    /// Why.
+    /// The reason.
     pub reason: Option<String>,
 }
 

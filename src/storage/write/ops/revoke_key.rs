@@ -18,7 +18,7 @@ pub struct RevokeKey {
     pub actor: Arc<str>,
     /// The key.
     pub id: KeyId,
-    /// Why.
+    /// The reason.
     pub reason: Option<String>,
 }
 

@@ -36,7 +36,7 @@ use crate::telemetry::metrics::Metrics;
 /// The time for which a transaction that lost against another one is run again: on SQLite each try
 /// may wait for seconds by itself.
 const CONTENTION_LIMIT: Duration = Duration::from_secs(2);
-/// The same for an operation alone, on PostgreSQL: what others do to it is no outage.
+/// The same for an operation alone, on PostgreSQL: contention there is not an outage.
 const CONTENTION_LIMIT_ALONE: Duration = Duration::from_secs(20);
 /// The longest pause before the next try.
 const LONGEST_PAUSE: Duration = Duration::from_millis(128);
