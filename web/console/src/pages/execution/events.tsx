@@ -1,5 +1,6 @@
 /** The events of an execution, each with what it says. */
 import type { ReactNode } from 'react';
+import { knownEvents } from '../../events';
 import { type EventLine, useEvents } from '../../live/events';
 import { Action, ArtifactLink, ExecutionLink, Stamp, ZoneName } from '../../parts';
 import { OneOf, Several } from '../../parts/controls';
@@ -43,22 +44,7 @@ const columns: Column<EventLine>[] = [
 
 const toneOf = (type: string) => (/failed|retrying/.test(type) ? 'bad-text' : '');
 
-/** Those that the runtime writes; a handler's own are `domain.NAME`. */
-const types = [
-  'execution.created',
-  'execution.started',
-  'execution.retrying',
-  'execution.cancel_requested',
-  'execution.completed',
-  'execution.failed',
-  'execution.cancelled',
-  'execution.state_changed',
-  'step.completed',
-  'progress.reported',
-  'child.submitted',
-  'artifact.registered',
-  'artifact.transitioned',
-].map((id) => ({ id, name: id }));
+const types = knownEvents.map((id) => ({ id, name: id }));
 
 interface Props {
   id: string;

@@ -1,8 +1,9 @@
 /** What a webhook is: its name, its address, and which events it is told of; and its secret, which is shown once. */
+import { knownEvents } from '../../events';
 import { Copy } from '../../parts';
 import { Field, Several } from '../../parts/controls';
 import { useTypes } from '../../parts/filters';
-import { knownEvents, type Wanted } from './words';
+import type { Wanted } from './words';
 
 interface FieldsProps {
   of: Wanted;

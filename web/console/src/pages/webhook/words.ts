@@ -1,27 +1,10 @@
 /** What a webhook is told of, and how it does, in words. */
 import type { types } from '../../api';
+import { knownEvents } from '../../events';
 import type { IconName } from '../../parts/icon';
 
 type Row = types.WebhookRowFragment;
 type Filter = Row['filter'];
-
-/** Events that executions have by themselves. Handlers report others, whose names begin with `domain.`. */
-export const knownEvents = [
-  'execution.created',
-  'execution.started',
-  'execution.retrying',
-  'execution.cancel_requested',
-  'execution.completed',
-  'execution.failed',
-  'execution.cancelled',
-  'execution.state_changed',
-  'step.started',
-  'step.completed',
-  'progress.reported',
-  'child.submitted',
-  'artifact.registered',
-  'artifact.transitioned',
-];
 
 export const disabledNames: Record<types.WebhookDisabledReason, string> = {
   FAILING: 'Nothing was accepted for too long, though it was tried again and again.',
